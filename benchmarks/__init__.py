@@ -1,0 +1,1 @@
+"""What `python -m ndcore bench NAME` runs; ratios are taken within one run."""

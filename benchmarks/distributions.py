@@ -1,0 +1,82 @@
+"""Counting class distributions against the bare forward pass of the same model, in one run.
+
+The two are timed in alternation over the same images, so that a busy machine slows both alike.
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from ndcore.bundle import Bundle
+from ndcore.counting import empty_histograms
+from ndcore.data import ImageSource
+from ndcore.inspection import read_source
+from ndcore.predict import to_images
+
+__all__ = ["run"]
+
+BATCH = 256
+ROUNDS = 4
+
+
+def run(bundle: Bundle, n: int) -> dict[str, Any]:
+    """Time both on `n` seeded noise images per round (content does not change the work)."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (n, *bundle.shape), dtype=np.uint8)
+    labels = rng.integers(0, len(bundle.classes), n)
+    source = ImageSource(
+        name="noise",
+        classes=bundle.classes,
+        ids=tuple(f"noise:{i}" for i in range(n)),
+        labels=labels.astype(np.int64),
+        parts=("",) * n,
+        lossless=np.ones(n, np.bool_),
+        shape=bundle.shape,
+        read=lambda i: pixels[i],
+    )
+    members = list(range(n))
+    histograms = empty_histograms(bundle.model, bundle.layers, source, members[:BATCH])
+
+    def count() -> None:
+        reading = read_source(bundle.model, bundle.layers, source, members, batch=BATCH)
+        for key, values in reading.activations.items():
+            histograms[key].update(values, labels)
+
+    @torch.inference_mode()
+    def forward() -> None:
+        for start in range(0, n, BATCH):
+            images = to_images(source.pixels(members[start : start + BATCH]))
+            bundle.model(images.contiguous(memory_format=torch.channels_last))
+
+    spent = {"count": 0.0, "forward": 0.0}
+    for index in range(ROUNDS + 1):
+        for name, work in (("forward", forward), ("count", count)):
+            started = time.perf_counter()
+            work()
+            if index:  # the first round warms up
+                spent[name] += time.perf_counter() - started
+    rates = {name: n * ROUNDS / seconds for name, seconds in spent.items()}
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows = [
+        _row("bare forward", rates["forward"], "images/s", "", None),
+        _row(
+            "forward, capture and count",
+            rates["count"],
+            "images/s",
+            "bare forward",
+            rates["count"] / rates["forward"],
+        ),
+        _row("peak memory", peak_mb, "MB", "", None),
+    ]
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return {"name": "distributions", "machine": machine, "rows": rows}
+
+
+def _row(what: str, value: float, unit: str, against: str, ratio: float | None) -> dict[str, Any]:
+    return {"what": what, "value": value, "unit": unit, "against": against, "ratio": ratio}

@@ -1,0 +1,5 @@
+"""`python -m ndcore`."""
+
+from ndcore.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,101 @@
+"""Capture of activations: a hook that always goes away, and one number per unit and image."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ndcore.errors import BadRequestError
+
+__all__ = ["REDUCTIONS", "capture", "reduce_units", "reductions_of", "unit_layout"]
+
+REDUCTIONS = ("mean", "max")
+DENSE = ("value",)
+
+Kept = TypeVar("Kept")
+
+
+@contextmanager
+def capture(
+    model: nn.Module,
+    layers: Sequence[str],
+    keep: Callable[[Tensor], Kept],
+) -> Iterator[dict[str, Kept]]:
+    """Record what `layers` put out while the block runs.
+
+    Args:
+        model: any module.
+        layers: dotted names of its modules.
+        keep: what to keep of an output (N, units, H, W) or (N, units). It must not return a view:
+            a later layer may overwrite the output in place.
+
+    Yields:
+        layer -> what was kept of the last forward pass. Only passes of the calling thread are
+        recorded, so that a shared model may be used by several threads.
+
+    Raises:
+        BadRequestError: the model has no such layer.
+    """
+    modules = dict(model.named_modules())
+    unknown = [name for name in layers if name not in modules]
+    if unknown:
+        raise BadRequestError(f"the model has no layer '{unknown[0]}'")
+    owner = threading.get_ident()
+    found: dict[str, Kept] = {}
+    handles = []
+
+    def keeper(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def record(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            if threading.get_ident() == owner:
+                found[name] = keep(output.detach())
+
+        return record
+
+    try:
+        for name in layers:
+            handles.append(modules[name].register_forward_hook(keeper(name)))
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def reductions_of(activations: Tensor) -> tuple[str, ...]:
+    """`("mean", "max")` for spatial activations, `("value",)` for dense ones."""
+    return REDUCTIONS if activations.ndim > 2 else DENSE
+
+
+def reduce_units(activations: Tensor, reduction: str) -> Tensor:
+    """One value per unit: (N, units, ...) -> (N, units).
+
+    Args:
+        activations: a layer's output.
+        reduction: `mean` or `max` over space, or `value` for a dense layer.
+
+    Raises:
+        BadRequestError: the reduction does not fit the layer.
+    """
+    if reduction not in reductions_of(activations):
+        fits = " or ".join(reductions_of(activations))
+        raise BadRequestError(f"reduction '{reduction}' does not fit this layer: use {fits}")
+    if reduction == "value":
+        return activations.clone()
+    spatial = tuple(range(2, activations.ndim))
+    return activations.mean(spatial) if reduction == "mean" else activations.amax(spatial)
+
+
+@torch.inference_mode()
+def unit_layout(
+    model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]
+) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """layer -> (number of units, reductions), found by one pass of a black image."""
+    device = next(model.parameters()).device
+    height, width, channels = shape
+    with capture(model, layers, lambda output: (output.shape[1], reductions_of(output))) as found:
+        model(torch.zeros(1, channels, height, width, device=device))
+    return {name: found[name] for name in layers}

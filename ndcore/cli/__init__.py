@@ -1,0 +1,148 @@
+"""The command line: arguments, one document per command, exit status.
+
+Status 0 done, 1 the answer is negative where that is meaningful, 2 bad input with one line on
+stderr. With `--json -` stdout carries one JSON document and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ndcore.errors import BadRequestError, NeuralDivergenceError
+
+__all__ = ["main"]
+
+DEFAULT_BUNDLE = "cifar10-vgg16"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadRequestError(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    # Waiting threads must not burn the cores that others need; read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        options = _parser().parse_args(arguments)
+        from ndcore.cli import commands
+
+        document, text, status = getattr(commands, options.handler)(options)
+        _emit(document, text, options.json)
+    except NeuralDivergenceError as error:
+        print(f"ndcore: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ndcore: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(status)
+
+
+def _emit(document: dict[str, Any], text: str, target: str | None) -> None:
+    if target is None:
+        print(text)
+    elif target == "-":
+        print(json.dumps(document, indent=1))
+    else:
+        from ndcore.atomic import write_json
+
+        try:
+            write_json(Path(target), document)
+        except OSError as error:
+            raise BadRequestError(f"cannot write {target}: {error.strerror}") from error
+        print(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ndcore", description="Attack, observe and judge image classifiers.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+
+    def command(name: str, handler: str, about: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=about, description=about)
+        made.add_argument("--json", metavar="FILE", help="write one JSON document; - for stdout")
+        made.set_defaults(handler=handler)
+        return made
+
+    def bundle_option(made: argparse.ArgumentParser) -> None:
+        made.add_argument("--bundle", default=DEFAULT_BUNDLE)
+
+    def image_options(made: argparse.ArgumentParser) -> None:
+        made.add_argument(
+            "images", nargs="*", metavar="IMAGE", help="file, or id such as samples:3"
+        )
+        made.add_argument("--source", choices=("samples", "cifar10", "digits", "folder"))
+        made.add_argument("--data", help="data folder of --source folder or cifar10")
+        made.add_argument("--split", help="split of the bundle to draw from (default: evaluation)")
+        made.add_argument("--n", type=int, help="how many images of the source (default: all)")
+
+    command("status", "status", "what is installed and which bundles and data are ready")
+
+    data = command("data", "data_fetch", "get a data set")
+    data.add_argument("action", choices=("fetch",))
+    data.add_argument("name", choices=("cifar10",))
+    data.add_argument("--root", help="folder for the files")
+
+    train = command("train", "train", "train a model; a killed run is resumed")
+    train.add_argument("model", help="cifar10-vgg16, digits-cnn or file.py:factory")
+    train.add_argument("--data", help="ImageFolder, CIFAR-10 root or source name")
+    train.add_argument("--epochs", type=int)
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--device", default="auto")
+
+    build = command("build", "build", "distributions, calibration and gallery of a trained model")
+    build.add_argument("bundle", metavar="BUNDLE")
+    build.add_argument("--data", help="ImageFolder, CIFAR-10 root or source name")
+    build.add_argument("--model", help="registered name or file.py:factory (default: BUNDLE)")
+    build.add_argument("--weights", help="safetensors file (default: the model's training run)")
+    build.add_argument("--gallery", type=int, default=12, metavar="N", help="successes to collect")
+    build.add_argument("--gallery-images", type=int, default=60, metavar="N", help="images to try")
+    build.add_argument("--seed", type=int, default=0)
+
+    evaluate = command("evaluate", "evaluate", "accuracy of a bundle's model")
+    bundle_option(evaluate)
+    evaluate.add_argument("--data", help="ImageFolder, CIFAR-10 root or source name")
+    evaluate.add_argument(
+        "--split",
+        help="reference, dev, calibration, evaluation, test or all "
+        "(default: evaluation where the data has it, else all)",
+    )
+
+    attack = command("attack", "attack", "change a few pixels so that the model errs")
+    image_options(attack)
+    bundle_option(attack)
+    attack.add_argument("--engine", default="de")
+    attack.add_argument("--pixels", type=int, default=1)
+    attack.add_argument("--target", metavar="CLASS")
+    attack.add_argument("--max-queries", type=int, default=40_400)
+    attack.add_argument("--seed", type=int, default=0)
+    attack.add_argument("--out", metavar="DIR", help="write PNG pairs and results.json here")
+
+    detect = command("detect", "detect", "how far images lie from their predicted class")
+    image_options(detect)
+    bundle_option(detect)
+    detect.add_argument("--alpha", type=float, default=0.05, help="false-positive rate")
+    detect.add_argument("--detector", default="wasserstein")
+    detect.add_argument("--fail-on-flag", action="store_true", help="exit 1 if any is flagged")
+
+    distributions = command("distributions", "distributions", "export the histograms of a layer")
+    bundle_option(distributions)
+    distributions.add_argument("--layer", required=True)
+    distributions.add_argument("--reduction", help="mean or max (conv layers; default max)")
+    distributions.add_argument("--classes", nargs="+", metavar="CLASS")
+    distributions.add_argument("--csv", metavar="FILE")
+
+    bench = command("bench", "bench", "ratios measured within one run")
+    bench.add_argument("name", choices=("distributions",))
+    bundle_option(bench)
+    bench.add_argument("--n", type=int, default=2048, help="images per measurement")
+    return parser

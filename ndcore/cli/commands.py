@@ -1,0 +1,311 @@
+"""One handler per command: options -> (JSON document, text for people, exit status)."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import resource
+import sys
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import ndcore
+from ndcore.atomic import cache_dir, write_bytes, write_json
+from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
+from ndcore.builder import BuildConfig, run_dir
+from ndcore.builder import build as build_bundle
+from ndcore.bundle import list_bundles, load_bundle
+from ndcore.cli.progress import Progress
+from ndcore.cli.selection import choose_images, choose_members
+from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share
+from ndcore.data import fetch_cifar10, open_data, source_status
+from ndcore.detectors import load_detector
+from ndcore.errors import BadRequestError
+from ndcore.images import encode_png
+from ndcore.models import ModelSpec, load_weights, model_spec
+from ndcore.predict import evaluate as evaluate_model
+from ndcore.predict import pick_device
+from ndcore.splits import positions
+from ndcore.training import read_run, recipe
+from ndcore.training import train as train_model
+
+__all__ = [
+    "attack",
+    "bench",
+    "build",
+    "data_fetch",
+    "detect",
+    "distributions",
+    "evaluate",
+    "status",
+    "train",
+]
+
+Answer = tuple[dict[str, Any], str, int]
+
+
+def status(_options: Namespace) -> Answer:
+    bundles: list[dict[str, Any]] = [
+        {
+            "name": info.name,
+            "ready": info.ready,
+            "problem": info.problem,
+            "accuracy": info.manifest.get("accuracy"),
+        }
+        for info in list_bundles()
+    ]
+    sources = [vars(row) for row in source_status()]
+    document = {
+        "version": ndcore.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": str(pick_device()),
+        "cache": str(cache_dir()),
+        "bundles": bundles,
+        "sources": sources,
+    }
+    lines = [f"ndcore {ndcore.__version__}, torch {torch.__version__}, {document['device']}"]
+    lines += [
+        f"bundle {row['name']}: "
+        + (f"ready, accuracy {share(row['accuracy'])}" if row["ready"] else str(row["problem"]))
+        for row in bundles
+    ] or ["no bundle yet: python -m ndcore build digits-cnn"]
+    lines += [
+        f"source {row['name']}: "
+        + (f"{row['images']} images" if row["ready"] else f"get it with: {row['how']}")
+        for row in sources
+    ]
+    return document, "\n".join(lines), 0
+
+
+def data_fetch(options: Namespace) -> Answer:
+    root, images = fetch_cifar10(options.root)
+    return {"root": str(root), "images": images}, f"CIFAR-10: {images} images in {root}", 0
+
+
+def train(options: Namespace) -> Answer:
+    spec = model_spec(options.model)
+    source = open_data(_data_of(options.data, spec), spec.shape)
+    config = replace(recipe(spec.name), seed=options.seed)
+    if options.epochs is not None:
+        if options.epochs < 1:
+            raise BadRequestError(f"epochs must be at least 1, got {options.epochs}")
+        config = replace(config, epochs=options.epochs)
+    folder = run_dir(spec.name)
+    earlier = read_run(folder)
+
+    def show(row: dict[str, Any]) -> None:
+        print(
+            f"epoch {row['epoch']}/{config.epochs}: loss {row['loss']:.3f}, "
+            f"dev accuracy {row['dev_accuracy']:.3f}, {row['seconds']:.0f} s",
+            file=sys.stderr,
+        )
+
+    run = train_model(spec, source, config, folder, device=options.device, on_epoch=show)
+    model = model_spec(options.model).build()
+    load_weights(model, folder / "weights.safetensors")
+    held = evaluate_model(model, source, positions(source, run["splits"]["evaluation"]))
+    tests = [i for i, part in enumerate(source.parts) if part == "test"]
+    tested = evaluate_model(model, source, tests) if tests else held
+    document = {
+        "model": spec.name,
+        "run": str(folder),
+        "resumed": bool(earlier and earlier["epochs"]),
+        "epochs": run["epochs"],
+        "evaluation": held,
+        "test": tested if tests else None,
+        "test_accuracy": tested["accuracy"],
+        "weight_hash": run["weight_hash"],
+    }
+    text = f"{spec.name}: held-out accuracy {share(held)}"
+    return document, text + (f", test part {share(tested)}" if tests else ""), 0
+
+
+def build(options: Namespace) -> Answer:
+    name = options.model or options.bundle
+    spec = model_spec(name)
+    data = _data_of(options.data, spec)
+    source = open_data(data, spec.shape)
+    untrained = not options.weights and not (read_run(run_dir(name)) or {}).get("done")
+    if untrained and spec.data and options.data is None:
+        train_model(spec, source, replace(recipe(name), seed=options.seed), run_dir(name))
+    config = BuildConfig(
+        name=options.bundle,
+        model=name,
+        weights=Path(options.weights) if options.weights else None,
+        gallery=options.gallery,
+        gallery_images=options.gallery_images,
+        seed=options.seed,
+    )
+    with Progress() as progress:
+        manifest = build_bundle(config, source, on_step=progress.step)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    document = {
+        "bundle": options.bundle,
+        "images": manifest["images"],
+        "seconds": manifest["seconds"],
+        "accuracy": manifest["accuracy"],
+        "peak_memory_mb": round(peak_mb),
+    }
+    text = (
+        f"bundle {options.bundle}: {manifest['images']} images in {manifest['seconds']} s, "
+        f"held-out accuracy {share(manifest['accuracy'])}, peak memory {peak_mb:.0f} MB"
+    )
+    return document, text, 0
+
+
+def evaluate(options: Namespace) -> Answer:
+    bundle = load_bundle(options.bundle)
+    source = open_data(options.data or _default_data(options.bundle), bundle.shape)
+    split, members = choose_members(bundle, source, options.split)
+    found = evaluate_model(bundle.model, source, members)
+    document = {"bundle": bundle.name, "source": source.name, "split": split} | found
+    text = f"{bundle.name} on {split}: accuracy {share(found)}, {found['lossless']} lossless"
+    return document, text, 0
+
+
+def attack(options: Namespace) -> Answer:
+    bundle = load_bundle(options.bundle)
+    target = None if options.target is None else bundle.class_index(options.target)
+    config = AttackConfig(
+        engine=options.engine,
+        pixels=options.pixels,
+        target=target,
+        max_queries=options.max_queries,
+        seed=options.seed,
+    )
+    chosen = choose_images(bundle, options, default="samples")
+    predicted = [int(bundle.read(row[None]).predicted[0]) for row in chosen.pixels]
+    labels = [p if label < 0 else label for label, p in zip(chosen.labels, predicted, strict=True)]
+    with Progress() as progress:
+        results = attack_images(
+            bundle.model,
+            chosen.pixels,
+            labels,
+            chosen.ids,
+            config,
+            on_progress=lambda p: progress.step(f"{p.id}: {p.queries} queries", p.index, p.images),
+        )
+    document = {
+        "bundle": bundle.name,
+        "weight_hash": bundle.weight_hash,
+        "engine": config.engine,
+        "pixels": config.pixels,
+        "target": options.target,
+        "seed": config.seed,
+        "budget": config.max_queries,
+        "results": [result.to_dict(bundle.classes) for result in results],
+        "summary": summarise(results),
+    }
+    if options.out:
+        _write_attacks(Path(options.out), results, document)
+    return document, attack_text(document), 0
+
+
+def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str, Any]) -> None:
+    """PNG pairs of the successes and `results.json`; no times, so equal runs give equal bytes."""
+    rows = []
+    try:
+        for result, row in zip(results, document["results"], strict=True):
+            row = {key: value for key, value in row.items() if key != "seconds"}
+            if result.success:
+                name = "".join(c if c.isalnum() or c in "-_" else "-" for c in result.id)
+                for kind, image in (("benign", result.benign), ("attacked", result.attacked)):
+                    row[f"{kind}_file"] = f"{name}-{kind}.png"
+                    write_bytes(folder / row[f"{kind}_file"], encode_png(image))
+            rows.append(row)
+        summary = {k: v for k, v in document["summary"].items() if k != "seconds"}
+        write_json(folder / "results.json", document | {"results": rows, "summary": summary})
+    except OSError as error:
+        raise BadRequestError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def detect(options: Namespace) -> Answer:
+    bundle = load_bundle(options.bundle)
+    detector = load_detector(bundle, options.detector)
+    chosen = choose_images(bundle, options, default=None)
+    verdicts = []
+    for start in range(0, len(chosen.ids), 64):
+        verdicts += detector.detect(chosen.pixels[start : start + 64], options.alpha)
+    rows = [
+        {"file": name} | verdict.to_dict(bundle.classes)
+        for name, verdict in zip(chosen.ids, verdicts, strict=True)
+    ]
+    document = {
+        "bundle": bundle.name,
+        "weight_hash": bundle.weight_hash,
+        "detector": options.detector,
+        "alpha": options.alpha,
+        "results": rows,
+    }
+    flagged = any(row["flagged"] for row in rows)
+    return document, detect_text(document), int(flagged and options.fail_on_flag)
+
+
+def distributions(options: Namespace) -> Answer:
+    bundle = load_bundle(options.bundle)
+    fits = bundle.reductions(options.layer)
+    reduction = options.reduction or fits[-1]
+    found = bundle.distributions(options.layer, reduction)
+    classes = options.classes or list(bundle.classes)
+    rows = [bundle.class_index(name) for name in classes]
+    if options.csv:
+        try:
+            write_bytes(Path(options.csv), histogram_csv(found, rows, classes).encode())
+        except OSError as error:
+            raise BadRequestError(f"cannot write {options.csv}: {error.strerror}") from error
+    document = {
+        "bundle": bundle.name,
+        "layer": options.layer,
+        "reduction": reduction,
+        "bins": found.counts.shape[-1] - 1,
+        "units": [
+            {"unit": unit, "lo": float(found.lo[unit]), "hi": float(found.hi[unit])}
+            for unit in range(found.units)
+        ],
+        "classes": [
+            {
+                "class": name,
+                "n": int(found.n[row]),
+                "medians": np.round(found.medians()[row].astype(float), 6).tolist(),
+                "counts": found.counts[row].tolist(),
+            }
+            for name, row in zip(classes, rows, strict=True)
+        ],
+    }
+    text = f"{options.layer} ({reduction}): {found.units} units, {document['bins']} bins, " + (
+        f"written to {options.csv}" if options.csv else "counts with --json or --csv"
+    )
+    return document, text, 0
+
+
+def bench(options: Namespace) -> Answer:
+    root = str(Path(ndcore.__file__).resolve().parent.parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    run = importlib.import_module(f"benchmarks.{options.name}").run
+    document = run(load_bundle(options.bundle), options.n)
+    lines = [f"{document['name']} on {document['machine']}"]
+    lines += [
+        f"{row['what']}: {row['value']:.4g} {row['unit']}"
+        + (f", {row['ratio']:.3f} of {row['against']}" if row["ratio"] is not None else "")
+        for row in document["rows"]
+    ]
+    return document, "\n".join(lines), 0
+
+
+def _data_of(data: str | None, spec: ModelSpec) -> str:
+    if data:
+        return data
+    if spec.data:
+        return spec.data
+    raise BadRequestError("give the images with --data: an ImageFolder or a CIFAR-10 root")
+
+
+def _default_data(bundle: str) -> str:
+    return "digits" if bundle == "digits-cnn" else "cifar10"

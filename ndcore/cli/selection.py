@@ -1,0 +1,99 @@
+"""Which images a command works on: files, ids, or a draw from a source."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.bundle import Bundle
+from ndcore.data import ImageSource, find_image, open_source
+from ndcore.errors import BadImageError, BadRequestError
+from ndcore.images import decode
+from ndcore.splits import SPLITS, positions
+
+__all__ = ["Chosen", "choose_images", "choose_members"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Images to work on: ids or file names, uint8 (N, H, W, C), labels (-1 = unknown)."""
+
+    ids: list[str]
+    pixels: NDArray[np.uint8]
+    labels: list[int]
+
+
+def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tuple[str, list[int]]:
+    """Positions of a split of the bundle in a source.
+
+    Without a split: `evaluation` where the source holds those images, else all images.
+
+    Raises:
+        BadRequestError: unknown split, or the source has none of its images, or other classes.
+    """
+    if source.classes != bundle.classes:
+        raise BadRequestError(
+            f"the data has classes {', '.join(source.classes[:4])}, ... "
+            f"but bundle '{bundle.name}' knows {', '.join(bundle.classes[:4])}, ..."
+        )
+    if split == "all":
+        return split, list(range(len(source)))
+    if split == "test":
+        members = [i for i, part in enumerate(source.parts) if part == "test"]
+    elif split is None or split in SPLITS:
+        members = positions(source, bundle.splits[split or "evaluation"])
+    else:
+        raise BadRequestError(f"unknown split '{split}': choose {', '.join(SPLITS)}, test or all")
+    if members:
+        return split or "evaluation", members
+    if split is None:
+        return "all", list(range(len(source)))
+    raise BadRequestError(f"the data has no image of the split '{split}'")
+
+
+def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Chosen:
+    """What `IMAGE...`, `--source`, `--data`, `--split` and `--n` name.
+
+    Raises:
+        BadRequestError: nothing was named, or too much.
+        BadImageError, DataError: an image cannot be had.
+    """
+    if options.images:
+        if options.source:
+            raise BadRequestError("give images or --source, not both")
+        rows = [_one(name, bundle.shape, options.data) for name in options.images]
+        pixels = np.stack([pixels for pixels, _ in rows])
+        return Chosen(list(options.images), pixels, [label for _, label in rows])
+    name = options.source or ("folder" if options.data else default)
+    if name is None:
+        raise BadRequestError("name at least one image, or a --source")
+    if options.n is not None and options.n < 1:
+        raise BadRequestError(f"n must be at least 1, got {options.n}")
+    source = open_source(name, options.data, bundle.shape)
+    _, members = choose_members(bundle, source, options.split)
+    if options.n is not None and options.n < len(members):
+        rng = np.random.default_rng(getattr(options, "seed", 0))
+        members = sorted(rng.choice(members, options.n, replace=False).tolist())
+    if source.shape != bundle.shape:
+        raise BadRequestError(f"the images are {source.shape}, the model takes {bundle.shape}")
+    ids = [source.ids[i] for i in members]
+    return Chosen(ids, source.pixels(members), source.labels[members].tolist())
+
+
+def _one(name: str, shape: tuple[int, int, int], data: str | None) -> tuple[NDArray[np.uint8], int]:
+    if os.path.isfile(name):
+        try:
+            with open(name, "rb") as file:
+                return decode(file.read(), shape, name=name).pixels, -1
+        except OSError as error:
+            raise BadImageError(f"{name} cannot be read: {error.strerror}") from error
+    if ":" not in name and data is None:
+        raise BadImageError(f"{name} is no file and no image id")
+    pixels, label = find_image(name, data)
+    if pixels.shape != shape:
+        raise BadRequestError(f"image '{name}' is {pixels.shape}, the model takes {shape}")
+    return pixels, label

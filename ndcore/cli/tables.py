@@ -1,0 +1,90 @@
+"""Text for people and CSV, made from the same documents as the JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ndcore.histograms import ClassHistograms
+
+__all__ = ["attack_text", "detect_text", "histogram_csv", "share"]
+
+
+def share(found: dict[str, Any] | None) -> str:
+    """`93.2% (n = 2,585, 95% interval 92.2-94.1%)`."""
+    if not found:
+        return "unknown"
+    low, high = found["ci95"]
+    return (
+        f"{100 * found['accuracy']:.1f}% (n = {found['n']:,}, "
+        f"95% interval {100 * low:.1f}-{100 * high:.1f}%)"
+    )
+
+
+def attack_text(document: dict[str, Any]) -> str:
+    """One line per image and the success rate."""
+    lines = []
+    for row in document["results"]:
+        before = f"{row['predicted_before']} {100 * row['confidence_before']:.1f}%"
+        after = f"{row['predicted_after']} {100 * row['confidence_after']:.1f}%"
+        where = " ".join(
+            f"({p['row']}, {p['col']}) {p['rgb_before']} -> {p['rgb_after']}" for p in row["pixels"]
+        )
+        if row["skipped"]:
+            lines.append(f"{row['id']}: not attacked, predicted {before}, true {row['true']}")
+        elif row["success"]:
+            lines.append(f"{row['id']}: {before} -> {after} by {where}, {row['queries']} queries")
+        else:
+            lines.append(
+                f"{row['id']}: failed after {row['queries']} queries; "
+                f"nearest miss {after} by {where}"
+            )
+    summary = document["summary"]
+    if summary["attacked"]:
+        low, high = summary["ci95"]
+        lines.append(
+            f"{summary['succeeded']} of {summary['attacked']} correctly classified images "
+            f"({100 * summary['success_rate']:.1f}%, "
+            f"95% interval {100 * low:.1f}-{100 * high:.1f}%)"
+        )
+    else:
+        lines.append("no image was correctly classified, so none was attacked")
+    return "\n".join(lines)
+
+
+def detect_text(document: dict[str, Any]) -> str:
+    """One line per image and the three strongest units."""
+    lines = []
+    for row in document["results"]:
+        verdict = "FLAGGED" if row["flagged"] else "not flagged"
+        if not row["guaranteed"]:
+            verdict = f"undecided: {row['calibration_images']} calibration images are too few"
+        units = ", ".join(
+            f"{u['layer']}[{u['unit']}] = {u['activation']:.3g} (class median "
+            f"{u['class_median']:.3g}, p {u['p_value']:.2g})"
+            for u in row["units"][:3]
+        )
+        lines.append(
+            f"{row['file']}: {row['predicted']} {100 * row['confidence']:.1f}%, {verdict}, "
+            f"p = {row['p_value']:.4f}, score {row['score']:.3f}; {units}"
+        )
+    return "\n".join(lines)
+
+
+def histogram_csv(found: ClassHistograms, rows: Sequence[int], names: Sequence[str]) -> str:
+    """class, unit, bin, low, high, count; the exact zeros of a unit are bin 0."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["class", "unit", "bin", "low", "high", "count"])
+    edges = found.edges()
+    for row, name in zip(rows, names, strict=True):
+        for unit in range(found.units):
+            for index in np.flatnonzero(found.counts[row, unit]).tolist():
+                ends = (0.0, 0.0) if index == 0 else edges[unit, index - 1 : index + 1]
+                count = int(found.counts[row, unit, index])
+                writer.writerow([name, unit, index, f"{ends[0]:.7g}", f"{ends[1]:.7g}", count])
+    return out.getvalue()

@@ -1,0 +1,63 @@
+"""Split-conformal p-values and thresholds, per predicted class.
+
+With n calibration scores of benign images of that predicted class, which were never used for
+the reference, P(flag | benign) <= alpha holds for a new exchangeable image.
+
+Reference:
+    Bates et al. 2023, "Testing for outliers with conformal p-values", Annals of Statistics.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from ndcore.errors import BadRequestError
+
+__all__ = ["check_alpha", "conformal_p", "fpr_band", "threshold"]
+
+
+def check_alpha(alpha: float) -> float:
+    """Return alpha if it is a usable false-positive rate.
+
+    Raises:
+        BadRequestError: outside (0, 1).
+    """
+    if not 0 < alpha < 1:
+        raise BadRequestError(f"alpha must lie between 0 and 1, got {alpha}")
+    return alpha
+
+
+def conformal_p(
+    scores: NDArray[np.floating], calibration: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """(1 + how many calibration scores (n,) are >= the score) / (n + 1), for scores (N,)."""
+    ordered = np.sort(calibration)
+    at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
+    return np.asarray((1 + at_least) / (len(ordered) + 1), np.float64)
+
+
+def _rank(n: int, alpha: float) -> int:
+    # The small addend keeps 0.05 * 20 = 1.0000000000000000x from losing a rank.
+    return math.floor((n + 1) * alpha + 1e-9)
+
+
+def threshold(calibration: NDArray[np.floating], alpha: float) -> float:
+    """Scores above this have p <= alpha; infinity when n is too small for any to reach it."""
+    rank = _rank(len(calibration), check_alpha(alpha))
+    return float(np.sort(calibration)[-rank]) if rank >= 1 else math.inf
+
+
+def fpr_band(n: int, alpha: float) -> tuple[float, float]:
+    """95% band of the false-positive rate that a threshold from n scores really has.
+
+    Given the calibration set, that rate follows Beta(l, n + 1 - l) with l = floor((n + 1) alpha).
+    """
+    rank = _rank(n, check_alpha(alpha))
+    if rank < 1:
+        return 0.0, 0.0
+    null = beta(rank, n + 1 - rank)
+    return float(null.ppf(0.025)), float(null.ppf(0.975))

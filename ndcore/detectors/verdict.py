@@ -1,0 +1,85 @@
+"""The verdict on one image, with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["LayerScore", "UnitEvidence", "Verdict"]
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """A layer's score and its conformal p-value among benign images of the predicted class."""
+
+    layer: str
+    score: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class UnitEvidence:
+    """One unit's part in the score.
+
+    Attributes:
+        layer, unit, reduction: which value.
+        activation: the image's value; class_median: that of the predicted class.
+        p_value: two-sided tail probability under the predicted class.
+        contribution: share of the image's score; all units' contributions sum to it.
+    """
+
+    layer: str
+    unit: int
+    reduction: str
+    activation: float
+    class_median: float
+    p_value: float
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far an image lies from its predicted class, and whether that is an alarm.
+
+    Attributes:
+        predicted: class position; confidence: its probability.
+        score: larger = more suspicious; threshold: alarms lie above it.
+        p_value: conformal, among benign images of the predicted class.
+        flagged: p_value <= alpha.
+        calibration_images: how many benign images of that class the p-value rests on.
+        guaranteed: there are enough of them for this alpha; without, nothing is ever flagged.
+        fpr_band: 95% band of the realised false-positive rate.
+        layers: in the order of the model.
+        units: the strongest evidence first.
+    """
+
+    predicted: int
+    confidence: float
+    score: float
+    p_value: float
+    flagged: bool
+    alpha: float
+    threshold: float
+    calibration_images: int
+    guaranteed: bool
+    fpr_band: tuple[float, float]
+    layers: tuple[LayerScore, ...]
+    units: tuple[UnitEvidence, ...]
+
+    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
+        """As in the command line's JSON."""
+        return {
+            "predicted": classes[self.predicted],
+            "confidence": self.confidence,
+            "score": self.score,
+            "p_value": self.p_value,
+            "flagged": self.flagged,
+            "alpha": self.alpha,
+            "threshold": self.threshold if self.guaranteed else None,
+            "calibration_images": self.calibration_images,
+            "guaranteed": self.guaranteed,
+            "fpr_band": list(self.fpr_band),
+            "layers": [vars(layer) for layer in self.layers],
+            "units": [vars(unit) for unit in self.units],
+        }

@@ -1,0 +1,155 @@
+"""Scores of one value per unit against a class's histogram; larger = more suspicious.
+
+A single image gives one value per unit, a point mass. Against it Wasserstein-1 is a closed form,
+and every binned f-divergence (KL among them) is a function of the probability of the value's
+bin alone, here the surprisal -ln q.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.histograms import BINS, ClassHistograms
+
+__all__ = [
+    "SURPRISAL_BINS",
+    "class_spread",
+    "excess_w1",
+    "surprisal",
+    "tail_p",
+    "top_mean",
+    "w1_histograms",
+    "w1_point",
+]
+
+SURPRISAL_BINS = 64
+
+
+def w1_point(
+    values: NDArray[np.floating], centres: NDArray[np.floating], weights: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Wasserstein-1 distance between a point mass and a discrete distribution, per row.
+
+    Args:
+        values: (N, units).
+        centres: (units, atoms), in any order.
+        weights: (units, atoms), not negative, a positive sum per row.
+
+    Returns:
+        float64 (N, units), in units of the activation: E|x - X|.
+    """
+    order = np.argsort(centres, axis=1, kind="stable")
+    atoms = np.take_along_axis(np.asarray(centres, np.float64), order, 1)
+    mass = np.take_along_axis(np.asarray(weights, np.float64), order, 1)
+    mass = mass / mass.sum(1, keepdims=True)
+    below = np.pad(mass.cumsum(1), ((0, 0), (1, 0)))
+    moment = np.pad((mass * atoms).cumsum(1), ((0, 0), (1, 0)))
+    found = np.empty(values.shape)
+    for unit in range(len(atoms)):
+        x = values[:, unit].astype(np.float64)
+        k = np.searchsorted(atoms[unit], x, side="right")
+        share, first = below[unit, k], moment[unit, k]
+        found[:, unit] = x * (2 * share - below[unit, -1]) + moment[unit, -1] - 2 * first
+    return found
+
+
+def w1_histograms(
+    p: NDArray[np.floating], q: NDArray[np.floating], centres: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Wasserstein-1 distance between two discrete distributions over the same atoms.
+
+    Args:
+        p, q: weights (..., atoms).
+        centres: (atoms,), ascending.
+
+    Returns:
+        float64 (...): the area between the two distribution functions.
+    """
+    p = p / p.sum(-1, keepdims=True)
+    q = q / q.sum(-1, keepdims=True)
+    gap = np.abs(np.cumsum(p - q, -1))[..., :-1]
+    return np.asarray((gap * np.diff(centres)).sum(-1), np.float64)
+
+
+def class_spread(histograms: ClassHistograms, label: int) -> NDArray[np.float64]:
+    """Robust spread of every unit on a class, (units,): the mean distance from its median.
+
+    Never below a hundredth of the layer's typical spread, so that a unit which hardly ever
+    fires cannot divide by almost nothing.
+    """
+    centres, weights = histograms.centres(), histograms.counts[label]
+    median = histograms.medians()[label][:, None]
+    total = np.maximum(weights.sum(1), 1)
+    spread = (np.abs(centres - median) * weights).sum(1) / total
+    typical = float(spread.mean())
+    return np.asarray(np.maximum(spread, max(0.01 * typical, 1e-9)), np.float64)
+
+
+def excess_w1(
+    values: NDArray[np.floating], histograms: ClassHistograms, label: int
+) -> NDArray[np.float64]:
+    """How much farther a value lies from the class than its best placed value, in class spreads.
+
+    (W1(x, F) - min W1) / spread: 0 at the median, then growing linearly, so that no single unit
+    with long tails rules the score.
+
+    Args:
+        values: (N, units).
+        histograms: of the layer and reduction the values were taken at.
+        label: class to compare with.
+
+    Returns:
+        float64 (N, units), not negative.
+    """
+    centres = histograms.centres()
+    weights = histograms.counts[label].astype(np.float64) + 1e-12
+    distance = w1_point(values, centres, weights)
+    # The minimum over x is reached at an atom: the weighted median.
+    order = np.argsort(centres, axis=1, kind="stable")
+    mass = np.take_along_axis(weights, order, 1).cumsum(1)
+    at = (mass < 0.5 * mass[:, -1:]).sum(1)
+    best = np.take_along_axis(np.take_along_axis(centres, order, 1), at[:, None], 1)[:, 0]
+    least = w1_point(best[None, :], centres, weights)
+    return np.maximum(distance - least, 0) / class_spread(histograms, label)
+
+
+def surprisal(
+    values: NDArray[np.floating], histograms: ClassHistograms, label: int
+) -> NDArray[np.float64]:
+    """-ln of the smoothed share of the class that falls in the value's bin, in nats, (N, units).
+
+    Exact zeros have a bin of their own; the other 256 bins are joined to 64. This is the form
+    that KL(point mass || histogram) takes.
+    """
+    table = -np.log(histograms.pmf(SURPRISAL_BINS)[label])
+    fine = histograms.bin_of(values.astype(np.float32))
+    bins = np.where(fine > 0, (fine - 1) // (BINS // SURPRISAL_BINS) + 1, 0)
+    return np.asarray(table[np.arange(histograms.units), bins], np.float64)
+
+
+def tail_p(
+    values: NDArray[np.floating], histograms: ClassHistograms, label: int
+) -> NDArray[np.float64]:
+    """Two-sided tail probability of each value under the class, (N, units) in [1/(n+1), 1].
+
+    Mid-p: half of the images in the value's own bin count as below it.
+    """
+    counts = histograms.counts[label]
+    centres = histograms.centres()
+    order = np.argsort(centres, axis=1, kind="stable")
+    ordered = np.take_along_axis(counts, order, 1)
+    before = np.cumsum(ordered, 1) - 0.5 * ordered
+    middle = np.empty_like(before)
+    np.put_along_axis(middle, order, before, 1)
+    bins = histograms.bin_of(values.astype(np.float32))
+    n = int(histograms.n[label])
+    share = (0.5 + middle[np.arange(histograms.units), bins]) / (n + 1)
+    return np.asarray(np.clip(2 * np.minimum(share, 1 - share), 1 / (n + 1), 1), np.float64)
+
+
+def top_mean(scores: NDArray[np.floating], share: float = 0.05) -> NDArray[np.float64]:
+    """Mean of the largest `share` of the units (at least one): (N, units) -> (N,)."""
+    count = max(1, round(share * scores.shape[1]))
+    top = np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:]
+    return np.asarray(top.mean(1), np.float64)

@@ -1,0 +1,36 @@
+"""Named errors. The text of each is the one sentence that a user reads."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadImageError",
+    "BadRequestError",
+    "BundleError",
+    "DataError",
+    "NeuralDivergenceError",
+    "StoppedError",
+]
+
+
+class NeuralDivergenceError(Exception):
+    """Base of every error that is the user's to read; its text is one clear sentence."""
+
+
+class BadImageError(NeuralDivergenceError):
+    """The bytes given as an image cannot be used as one."""
+
+
+class BadRequestError(NeuralDivergenceError):
+    """An option, class, layer or engine that does not exist, or a value out of range."""
+
+
+class BundleError(NeuralDivergenceError):
+    """A bundle is missing, half written, corrupt or belongs to other weights."""
+
+
+class DataError(NeuralDivergenceError):
+    """An image source is missing or unreadable; the sentence says how to get it."""
+
+
+class StoppedError(NeuralDivergenceError):
+    """The user stopped the work."""

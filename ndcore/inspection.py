@@ -1,0 +1,109 @@
+"""Everything one forward pass says about images: probabilities and every unit's value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import nn
+
+from ndcore.activations import capture, reduce_units, reductions_of
+from ndcore.data import ImageSource
+from ndcore.errors import BadRequestError, StoppedError
+from ndcore.predict import to_images
+
+__all__ = ["Reading", "read_pixels", "read_source"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model made of N images.
+
+    Attributes:
+        logits: float32 (N, classes).
+        activations: (layer, reduction) -> float32 (N, units).
+    """
+
+    logits: NDArray[np.float32]
+    activations: dict[tuple[str, str], NDArray[np.float32]]
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Softmax of the logits, (N, classes)."""
+        return np.asarray(softmax(self.logits, axis=1), np.float32)
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Most probable class, (N,)."""
+        return np.asarray(self.logits.argmax(1), np.int64)
+
+    def values(self, layer: str, reduction: str) -> NDArray[np.float32]:
+        """Unit values (N, units).
+
+        Raises:
+            BadRequestError: not read, or the reduction does not fit the layer.
+        """
+        try:
+            return self.activations[layer, reduction]
+        except KeyError:
+            raise BadRequestError(f"layer '{layer}' was not read with '{reduction}'") from None
+
+
+@torch.inference_mode()
+def read_pixels(
+    model: nn.Module,
+    layers: Sequence[str],
+    pixels: NDArray[np.uint8],
+    reductions: Sequence[str] = ("mean", "max", "value"),
+) -> Reading:
+    """One float32 pass over pixels uint8 (N, H, W, C); safe to call from several threads."""
+    device = next(model.parameters()).device
+    images = to_images(pixels).to(device)
+
+    def reduced(output: torch.Tensor) -> dict[str, torch.Tensor]:
+        wanted = [name for name in reductions_of(output) if name in reductions]
+        return {name: reduce_units(output, name) for name in wanted}
+
+    with capture(model, layers, reduced) as found:
+        logits = model(images.contiguous(memory_format=torch.channels_last))
+    activations = {
+        (layer, reduction): values.float().cpu().numpy()
+        for layer in layers
+        for reduction, values in found[layer].items()
+    }
+    return Reading(logits.float().cpu().numpy(), activations)
+
+
+def read_source(
+    model: nn.Module,
+    layers: Sequence[str],
+    source: ImageSource,
+    members: Sequence[int],
+    reductions: Sequence[str] = ("mean", "max", "value"),
+    *,
+    batch: int = 256,
+    on_batch: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Reading:
+    """The images at `members`, read batch by batch and joined.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    parts = []
+    for start in range(0, len(members), batch):
+        if should_stop and should_stop():
+            raise StoppedError("stopped")
+        chosen = members[start : start + batch]
+        parts.append(read_pixels(model, layers, source.pixels(chosen), reductions))
+        if on_batch:
+            on_batch(len(chosen))
+    keys = parts[0].activations if parts else {}
+    return Reading(
+        np.concatenate([part.logits for part in parts]),
+        {key: np.concatenate([part.activations[key] for part in parts]) for key in keys},
+    )

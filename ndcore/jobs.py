@@ -1,0 +1,136 @@
+"""Background jobs for a shared server: a short queue, progress, stop, deadline."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ndcore.errors import BadRequestError, NeuralDivergenceError, StoppedError
+
+__all__ = ["Job", "JobManager"]
+
+logger = logging.getLogger(__name__)
+
+
+class Job:
+    """One piece of work; its id is hard to guess, so that a link to it is the permission.
+
+    Attributes:
+        id, label: name for machines, name for people.
+        state: `queued`, `running`, `done`, `cancelled` or `failed`.
+        progress: the latest report, or None.
+        result: what the work returned; a stopped job keeps what it returned until then.
+        error: one sentence when it failed.
+    """
+
+    def __init__(self, label: str, deadline_s: float) -> None:
+        self.id = secrets.token_urlsafe(12)
+        self.label = label
+        self.state = "queued"
+        self.progress: Any = None
+        self.result: Any = None
+        self.error = ""
+        self._deadline_s = deadline_s
+        self._stop = threading.Event()
+        self._started = self._ended = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Queued or running."""
+        return self.state in ("queued", "running")
+
+    @property
+    def stopping(self) -> bool:
+        """The work should end soon: it was cancelled or ran past its deadline."""
+        late = bool(self._started) and time.monotonic() - self._started > self._deadline_s
+        return late or self._stop.is_set()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the work so far."""
+        if not self._started:
+            return 0.0
+        return (self._ended or time.monotonic()) - self._started
+
+    def report(self, progress: Any) -> None:
+        """Called by the work; the latest report is kept."""
+        self.progress = progress
+
+    def cancel(self) -> None:
+        """Ask the work to stop; it decides when it can."""
+        self._stop.set()
+        if self.state == "queued":
+            self.state = "cancelled"
+
+    def run(self, work: Callable[[Job], Any]) -> None:
+        """Do the work in the calling thread."""
+        if self._stop.is_set():
+            return
+        self._started = time.monotonic()
+        self.state = "running"
+        try:
+            self.result = work(self)
+            final = "cancelled" if self.stopping else "done"
+        except StoppedError as error:
+            self.error, final = str(error), "cancelled"
+        except NeuralDivergenceError as error:
+            self.error, final = str(error), "failed"
+        except Exception:
+            logger.exception("job %s failed", self.label)
+            self.error, final = "the work failed unexpectedly; the server's log says why", "failed"
+        self._ended = time.monotonic()
+        self.state = final
+
+
+class JobManager:
+    """Runs jobs in a few threads.
+
+    Args:
+        workers: jobs at a time.
+        max_queued: active jobs at most.
+        keep: finished jobs to remember, the latest ones.
+    """
+
+    def __init__(self, workers: int = 1, max_queued: int = 32, keep: int = 64) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="job")
+        self._max_queued = max_queued
+        self._keep = keep
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    def submit(self, work: Callable[[Job], Any], *, label: str, deadline_s: float = 600) -> Job:
+        """Queue `work(job)`.
+
+        Raises:
+            BadRequestError: the queue is full.
+        """
+        with self._lock:
+            if sum(job.active for job in self._jobs.values()) >= self._max_queued:
+                raise BadRequestError("the queue is full; try again when a job has finished")
+            job = Job(label, deadline_s)
+            self._jobs[job.id] = job
+            finished = [old.id for old in self._jobs.values() if not old.active]
+            for old in finished[: max(0, len(finished) - self._keep)]:
+                del self._jobs[old]
+        self._pool.submit(job.run, work)
+        return job
+
+    def get(self, job_id: str) -> Job | None:
+        """A job by its id, or None."""
+        return self._jobs.get(job_id)
+
+    def waiting_before(self, job: Job) -> int:
+        """How many active jobs were queued before this one."""
+        ids = [other.id for other in self._jobs.values() if other.active]
+        return ids.index(job.id) if job.id in ids else 0
+
+    def shutdown(self) -> None:
+        """Cancel everything and end the threads."""
+        for job in list(self._jobs.values()):
+            job.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,352 @@
+"""Train a model with a checkpoint per epoch; a killed run goes on where it stopped.
+
+A run is a folder: `run.json` (configuration, splits, one row per epoch), `state.safetensors`
+(weights and optimiser, the last whole epoch) and, when done, `weights.safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ndcore.atomic import write_json
+from ndcore.augment import cut_out, resize, shift
+from ndcore.data import ImageSource
+from ndcore.errors import DataError, StoppedError
+from ndcore.models import ModelSpec, load_weights, save_weights, weight_hash
+from ndcore.muon import ConvMuon
+from ndcore.predict import pick_device, predict, to_images
+from ndcore.splits import make_splits, positions
+
+__all__ = ["RECIPES", "TrainConfig", "read_run", "recipe", "train"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training recipe.
+
+    Attributes:
+        epochs: passes over the reference split.
+        batch_size: images per step.
+        conv_lr: peak Muon step of convolutions, relative to their norm.
+        lr: peak SGD step of everything else.
+        weight_decay: for everything but convolutions.
+        momentum: for both.
+        label_smoothing: share of the target spread over all classes.
+        warmup: share of all steps in which the rate rises to its peak; then it falls to zero.
+        sides: ((share of the epochs, image side in pixels), ...): small images first; shares are
+            cumulative and the side 0 means the image's own.
+        shift_px: largest shift, in pixels at full size.
+        cut_out_px: side of the square that is cut out, at full size.
+        mirror: whether images may be mirrored.
+        seed: of initialisation, order and augmentation.
+    """
+
+    epochs: int
+    batch_size: int = 512
+    conv_lr: float = 0.05
+    lr: float = 0.1
+    weight_decay: float = 5e-4
+    momentum: float = 0.9
+    label_smoothing: float = 0.1
+    warmup: float = 0.1
+    sides: tuple[tuple[float, int], ...] = ((1.0, 0),)
+    shift_px: int = 0
+    cut_out_px: int = 0
+    mirror: bool = False
+    seed: int = 0
+
+
+RECIPES: dict[str, TrainConfig] = {
+    "cifar10-vgg16": TrainConfig(
+        epochs=26,
+        sides=((0.2, 16), (0.4, 24), (1.0, 0)),
+        shift_px=4,
+        cut_out_px=8,
+        mirror=True,
+    ),
+    "digits-cnn": TrainConfig(epochs=20, batch_size=64, shift_px=1),
+}
+
+
+def recipe(model: str) -> TrainConfig:
+    """The recipe of a registered model; for others a general one with mirror and shift."""
+    return RECIPES.get(model, TrainConfig(epochs=20, shift_px=4, mirror=True))
+
+
+def train(
+    spec: ModelSpec,
+    source: ImageSource,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    device: str = "auto",
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Train `spec` on the reference split of `source` and write the run to `folder`.
+
+    Args:
+        spec: model to build.
+        source: labelled images of the model's shape.
+        config: recipe.
+        folder: run folder; an unfinished run with the same configuration there is resumed, a
+            finished one is returned as it is.
+        device: `auto`, `cpu`, `cuda`, ...
+        on_epoch: called with each epoch's row.
+        should_stop: asked after every step.
+
+    Returns:
+        The content of `run.json`.
+
+    Raises:
+        StoppedError: `should_stop` said so; whole epochs are kept.
+        DataError: a class is too small to split.
+    """
+    place = pick_device(device)
+    splits = make_splits(source, config.seed)
+    recorded = json.loads(json.dumps(asdict(config)))
+    run = read_run(folder)
+    same = run is not None and (run["config"], run["splits"]) == (recorded, splits)
+    if run is None or not same:
+        run = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
+        run |= {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}
+    if run["done"] and (folder / "weights.safetensors").is_file():
+        return run
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = _initialised(spec.build())
+    model.to(place)
+    model.to(memory_format=torch.channels_last)
+    optimisers = _optimisers(model, config)
+    state = folder / "state.safetensors"
+    if run["epochs"] and not _restore(state, model, optimisers, len(run["epochs"])):
+        run["epochs"] = []
+    reference = _Resident(source, positions(source, splits["reference"]))
+    dev = positions(source, splits["dev"])
+    if not run["dtype"]:
+        run["dtype"] = _faster_dtype(model, reference, place, config)
+    dtype = getattr(torch, run["dtype"])
+
+    for epoch in range(len(run["epochs"]), config.epochs):
+        started = time.monotonic()
+        loss = _epoch(model, optimisers, reference, config, epoch, place, dtype, should_stop)
+        accuracy = float((predict(model, source, dev).argmax(1) == source.labels[dev]).mean())
+        row = {"epoch": epoch + 1, "loss": round(loss, 4), "dev_accuracy": round(accuracy, 4)}
+        run["epochs"].append(row | {"seconds": round(time.monotonic() - started, 1)})
+        save_weights(state, _state(model, optimisers, epoch + 1))
+        write_json(folder / "run.json", run)
+        if on_epoch:
+            on_epoch(run["epochs"][-1])
+    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    # Rounded once to float16, so that the shipped half-size file holds these very weights.
+    rounded = {n: t.half().float() if t.is_floating_point() else t for n, t in weights.items()}
+    save_weights(folder / "weights.safetensors", rounded, half=True)
+    load_weights(model, folder / "weights.safetensors")
+    run |= {"done": True, "weight_hash": weight_hash(model)}
+    write_json(folder / "run.json", run)
+    return run
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The content of `run.json`, or None where there is no readable run."""
+    try:
+        run = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError):
+        return None
+    wanted = {"config", "splits", "epochs", "dtype", "done", "model"}
+    return run if isinstance(run, dict) and wanted <= run.keys() else None
+
+
+class _Resident:
+    """Training images, held in memory as 8-bit values when they fit, else read batch by batch."""
+
+    LIMIT_BYTES = 2 << 30
+
+    def __init__(self, source: ImageSource, members: list[int]) -> None:
+        self.source, self.members = source, np.array(members)
+        self.labels = torch.from_numpy(source.labels[self.members])
+        fits = len(members) * int(np.prod(source.shape)) <= self.LIMIT_BYTES
+        self.held = source.pixels(members) if fits else None
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = rows.numpy()
+        if self.held is not None:
+            return to_images(self.held[chosen]), self.labels[rows]
+        return to_images(self.source.pixels(self.members[chosen])), self.labels[rows]
+
+
+def _initialised(model: nn.Module) -> nn.Module:
+    """Let deep convolutions start as the identity on their first channels, where they can."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels > 3:
+            nn.init.dirac_(module.weight.data[: module.in_channels])
+    return model
+
+
+def _optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    normed = {
+        id(first.weight)
+        for block in model.modules()
+        if isinstance(block, nn.Sequential)
+        for first, second in pairwise(block)
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d)
+    }
+    conv = [weight for weight in model.parameters() if id(weight) in normed]
+    rest = [weight for weight in model.parameters() if id(weight) not in normed]
+    sgd = torch.optim.SGD(
+        rest,
+        lr=config.lr,
+        momentum=config.momentum,
+        nesterov=True,
+        weight_decay=config.weight_decay,
+    )
+    return [ConvMuon(conv, config.conv_lr, config.momentum), sgd] if conv else [sgd]
+
+
+def _state(
+    model: nn.Module, optimisers: list[torch.optim.Optimizer], epochs: int
+) -> dict[str, Tensor]:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for number, weight, optimiser in _weights(optimisers):
+        buffer = optimiser.state[weight].get("momentum_buffer")
+        if buffer is not None:
+            tensors[f"momentum.{number}"] = buffer
+    return tensors | {"epochs": torch.tensor(epochs)}
+
+
+def _restore(
+    path: Path, model: nn.Module, optimisers: list[torch.optim.Optimizer], epochs: int
+) -> bool:
+    """Load a checkpoint; False when it is missing, damaged or of another epoch."""
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError):
+        return False
+    if int(tensors.pop("epochs", torch.tensor(-1))) != epochs:
+        return False
+    weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+    model.load_state_dict(weights)
+    for number, weight, optimiser in _weights(optimisers):
+        buffer = tensors.get(f"momentum.{number}")
+        if buffer is not None:
+            optimiser.state[weight]["momentum_buffer"] = buffer.to(weight.device)
+    return True
+
+
+def _weights(
+    optimisers: list[torch.optim.Optimizer],
+) -> Iterator[tuple[int, nn.Parameter, torch.optim.Optimizer]]:
+    number = 0
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            for weight in group["params"]:
+                yield number, weight, optimiser
+                number += 1
+
+
+def _autocast(place: torch.device, dtype: torch.dtype) -> Any:
+    return nullcontext() if dtype == torch.float32 else torch.autocast(place.type, dtype)
+
+
+def _faster_dtype(
+    model: nn.Module, reference: _Resident, place: torch.device, config: TrainConfig
+) -> str:
+    """bfloat16 or float32, whichever runs this model forward and back sooner on this machine."""
+    images, _ = reference.batch(torch.arange(min(config.batch_size, 128, len(reference))))
+    images = images.to(place, memory_format=torch.channels_last)
+    model.eval()  # batch-norm statistics stay as they are
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        for timed in (False, True):
+            started = time.perf_counter()
+            with _autocast(place, dtype):
+                model(images).float().sum().backward()
+            if place.type == "cuda":
+                torch.cuda.synchronize()
+            if timed:
+                seconds[dtype] = time.perf_counter() - started
+    model.zero_grad(set_to_none=True)
+    # Small models gain nothing from it and lose precision.
+    return "bfloat16" if seconds[torch.bfloat16] < 0.8 * seconds[torch.float32] else "float32"
+
+
+def _epoch(
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    reference: _Resident,
+    config: TrainConfig,
+    epoch: int,
+    place: torch.device,
+    dtype: torch.dtype,
+    should_stop: Callable[[], bool] | None,
+) -> float:
+    """One pass in a seeded order; returns the mean loss."""
+    # A generator per epoch, so that a resumed run sees what an unbroken one would have seen.
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    mirrored_first = torch.rand(
+        len(reference), generator=torch.Generator().manual_seed(config.seed)
+    )
+    order = torch.randperm(len(reference), generator=generator)
+    size = min(config.batch_size, len(reference))
+    steps = len(reference) // size
+    side = next(side for share, side in config.sides if epoch < share * config.epochs + 1e-9)
+    total = 0.0
+    model.train()
+    for step in range(steps):
+        if should_stop and should_stop():
+            raise StoppedError("training was stopped; the epochs done so far are kept")
+        rows = order[step * size : (step + 1) * size]
+        images, labels = reference.batch(rows)
+        if config.mirror:
+            turned = (mirrored_first[rows] < 0.5) ^ (epoch % 2 == 1)
+            images = torch.where(turned[:, None, None, None], images.flip(-1), images)
+        images = images.to(place)
+        images = cut_out(shift(images, config.shift_px, generator), config.cut_out_px, generator)
+        images = resize(images, side or images.shape[-1])
+        _set_rates(optimisers, config, (epoch + step / steps) / config.epochs)
+        with _autocast(place, dtype):
+            logits = model(images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(
+            logits.float(), labels.to(place), label_smoothing=config.label_smoothing
+        )
+        for optimiser in optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimiser in optimisers:
+            optimiser.step()
+        total += float(loss.detach())
+    if not np.isfinite(total):
+        raise DataError("training diverged: the loss is no longer a number; lower the rates")
+    return total / steps
+
+
+def _set_rates(
+    optimisers: list[torch.optim.Optimizer], config: TrainConfig, progress: float
+) -> None:
+    factor = (
+        progress / config.warmup
+        if progress < config.warmup
+        else (1 - progress) / (1 - config.warmup)
+    )
+    for optimiser in optimisers:
+        peak = config.conv_lr if isinstance(optimiser, ConvMuon) else config.lr
+        for group in optimiser.param_groups:
+            group["lr"] = peak * factor
