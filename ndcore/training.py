@@ -84,7 +84,8 @@ RECIPES: dict[str, TrainConfig] = {
 
 def recipe(model: str) -> TrainConfig:
     """The recipe of a registered model; for others a general one with mirror and shift."""
-    return RECIPES.get(model, TrainConfig(epochs=20, shift_px=4, mirror=True))
+    general = TrainConfig(epochs=20, batch_size=64, shift_px=1, mirror=True)
+    return RECIPES.get(model, general)
 
 
 def train(

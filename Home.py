@@ -1,0 +1,123 @@
+"""Home: what each page answers, what is ready, and the start of the guided story."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ndcore.bundle import Bundle
+from ndcore.data import source_status
+from ndcore.errors import DataError
+from pages.ui.choosing import NAMES, ready_sources
+from pages.ui.gallery import gallery_pair
+from pages.ui.page import remember, setup
+from pages.ui.pictures import show_image
+
+PAGES = (
+    (
+        "pages/1_Attack_Lab.py",
+        "Attack Lab",
+        ":material/bolt:",
+        "Can one pixel fool this network?",
+        "Run the one-pixel attack live on real images, watch the search, keep the pixel.",
+    ),
+    (
+        "pages/2_Activation_Explorer.py",
+        "Activation Explorer",
+        ":material/neurology:",
+        "What happened inside?",
+        "Every neuron's activation distribution per class, with the benign and the attacked "
+        "image as dots.",
+    ),
+    (
+        "pages/3_Divergence_Detector.py",
+        "Divergence Detector",
+        ":material/troubleshoot:",
+        "Could it have been noticed?",
+        "How far an image lies from the class it is taken for, with a threshold fixed beforehand.",
+    ),
+)
+
+
+def example(bundle: Bundle) -> dict | None:
+    """The gallery attack that the story is about: a cat where there is one."""
+    known = [row for row in bundle.gallery if ":" in row["id"]]
+    cats = [row for row in known if row["true"] == "cat"]
+    return (cats or known or [None])[0]
+
+
+def show_example(bundle: Bundle) -> None:
+    """Before and after of the example, when its image is on this machine."""
+    row = example(bundle)
+    if row is None:
+        return
+    try:
+        pair = gallery_pair(row)
+    except DataError:
+        return
+    for place, when, image in zip(
+        st.columns(2), ("before", "after"), (pair.benign, pair.attacked), strict=True
+    ):
+        caption = f"{row[f'predicted_{when}']}, {100 * row[f'confidence_{when}']:.0f}% sure"
+        show_image(image, caption, changes=pair.changes, width=210, place=place)
+
+
+def start_story(bundle: Bundle) -> None:
+    """Button: the Attack Lab, with an image ticked that is known to break where there is one."""
+    remember("source", ready_sources(bundle)[0])
+    row = example(bundle)
+    st.switch_page(
+        "pages/1_Attack_Lab.py",
+        query_params={"bundle": bundle.name} | ({"images": row["id"]} if row else {}),
+    )
+
+
+def readiness(bundle: Bundle) -> None:
+    """Model, data and how well the one does on the other."""
+    accuracy = bundle.manifest["accuracy"]
+    low, high = accuracy["ci95"]
+    units = sum(bundle.units(layer) for layer in bundle.layers)
+    first, second, third = st.columns(3)
+    first.metric("Accuracy on held-out images", f"{100 * accuracy['accuracy']:.1f}%")
+    first.caption(f"n = {accuracy['n']:,}, 95% interval {100 * low:.1f}-{100 * high:.1f}%")
+    second.metric("Neurons observed", f"{units:,}")
+    second.caption(
+        f"in {len(bundle.layers)} layers, over {bundle.manifest['distributions']['images']:,} "
+        "reference images"
+    )
+    third.metric("Verified attacks in the gallery", len(bundle.gallery))
+    third.caption("each changes exactly one pixel of an image held out of training")
+
+
+def main() -> None:
+    """Lay out the page."""
+    bundle = setup("Home")
+    if bundle is None:
+        return
+    words, pictures = st.columns([5, 4], gap="large", vertical_alignment="center")
+    words.title("Why did one pixel fool my network, and could I have noticed?")
+    words.markdown(
+        "Change a single pixel of an image and a network that was right becomes wrong. See it "
+        "happen, look at every neuron while it does, and test whether the attack gives itself away."
+    )
+    if words.button(
+        "Start the guided story", type="primary", icon=":material/play_arrow:", key="go"
+    ):
+        start_story(bundle)
+    with pictures:
+        show_example(bundle)
+    for column, (page, name, icon, question, about) in zip(st.columns(3), PAGES, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"#### {question}")
+            st.write(about)
+            st.page_link(page, label=f"**{name}**", icon=icon)
+    st.subheader(f"Ready: {bundle.name}")
+    readiness(bundle)
+    lines = []
+    for row in source_status():
+        told = f"{row.images:,} images" if row.ready else f"not here; get it with `{row.how}`"
+        icon = ":material/check_circle:" if row.ready else ":material/radio_button_unchecked:"
+        lines.append(f"{icon} **{NAMES.get(row.name, row.name)}**: {told}")
+    st.markdown("  \n".join(lines))
+
+
+main()

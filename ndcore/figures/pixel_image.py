@@ -1,0 +1,65 @@
+"""A small image enlarged with crisp pixels, the changed pixels ringed, as markup."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from html import escape
+
+from ndcore.figures.palette import ATTACKED
+
+__all__ = ["pixel_image"]
+
+
+def pixel_image(
+    png: bytes,
+    size: tuple[int, int],
+    *,
+    label: str,
+    ringed: Iterable[tuple[int, int]] = (),
+    candidates: Iterable[tuple[int, int]] = (),
+    width: int | None = None,
+) -> str:
+    """Markup of an enlarged image.
+
+    Args:
+        png: the image, unscaled.
+        size: (H, W) of the image in pixels.
+        label: what a screen reader says.
+        ringed: (row, col) of pixels to ring; white on black, so visible on any colour.
+        candidates: (row, col) of places under trial, as small dots.
+        width: largest width on the page in CSS pixels; None fills the column.
+    """
+    height, across = size
+    unit = across / 32
+    shapes = []
+    for row, col in candidates:
+        place = f'cx="{col + 0.5}" cy="{row + 0.5}" r="{0.3 * unit:g}"'
+        shapes.append(
+            f'<circle {place} fill="{ATTACKED}" stroke="#fff" stroke-width="{0.1 * unit:g}"/>'
+        )
+    for row, col in ringed:
+        place = f'cx="{col + 0.5}" cy="{row + 0.5}" fill="none"'
+        for radius, colour, stroke in ((1.75, "#000", 0.62), (1.75, "#fff", 0.3)):
+            shapes.append(
+                f'<circle {place} r="{radius * unit:g}" stroke="{colour}" '
+                f'stroke-width="{stroke * unit:g}"/>'
+            )
+    image = (
+        f'<image href="{_data_uri("png", png)}" width="{across}" height="{height}" '
+        'preserveAspectRatio="none" style="image-rendering:pixelated"/>'
+    )
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {height}" '
+        f'width="{20 * across}" height="{20 * height}">{image}{"".join(shapes)}</svg>'
+    )
+    limit = f"max-width:{width}px;" if width else ""
+    # As the source of an <img> the markup needs no trust and keeps its text for screen readers.
+    return (
+        f'<img alt="{escape(label, quote=True)}" src="{_data_uri("svg+xml", svg.encode())}" '
+        f'style="width:100%;{limit}display:block;border-radius:6px">'
+    )
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,77 @@
+"""The only caches of the pages: keyed by names and hashes, never by arrays."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import streamlit as st
+
+from ndcore.bundle import Bundle, bundles_dir, load_bundle
+from ndcore.data import ImageSource, open_source
+from ndcore.detectors import DivergenceDetector, load_detector
+from ndcore.images import encode_png
+from ndcore.jobs import JobManager
+
+__all__ = ["bundle", "detector", "jobs", "predictions", "source", "thumbnail"]
+
+
+def bundle(name: str) -> Bundle:
+    """A bundle, loaded once per server and again after it was rebuilt.
+
+    Raises:
+        BundleError: it cannot be opened.
+    """
+    manifest = bundles_dir() / name / "manifest.json"
+    stamp = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
+    return _bundle(str(manifest), name, stamp)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the bundle …")
+def _bundle(_place: str, name: str, stamp: str) -> Bundle:
+    return load_bundle(name)
+
+
+def detector(of: Bundle, name: str) -> DivergenceDetector:
+    """A calibrated detector; making one costs nothing once the bundle is loaded.
+
+    Raises:
+        BundleError, BadRequestError: there is none of that name.
+    """
+    return load_detector(of, name)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the images …")
+def source(name: str) -> ImageSource:
+    """An image source, opened once per server.
+
+    Raises:
+        DataError: it is not on this machine.
+    """
+    return open_source(name)
+
+
+@st.cache_resource
+def jobs() -> JobManager:
+    """The server's queue of background work, one job at a time."""
+    return JobManager(workers=1)
+
+
+@st.cache_data(max_entries=2048, show_spinner=False)
+def thumbnail(source_name: str, index: int, side: int = 96) -> bytes:
+    """PNG of one image of a source, enlarged without blur to about `side` pixels."""
+    pixels = source(source_name).pixels([index])[0]
+    return encode_png(pixels, max(1, side // pixels.shape[0]))
+
+
+def predictions(of: Bundle, source_name: str, indices: tuple[int, ...]) -> list[int]:
+    """Predicted class of some images of a source."""
+    return _predictions(of.weight_hash, source_name, indices, of)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _predictions(
+    weight_hash: str, source_name: str, indices: tuple[int, ...], _of: Bundle
+) -> list[int]:
+    pixels = source(source_name).pixels(np.array(indices))
+    return [int(label) for label in _of.read(pixels).predicted]

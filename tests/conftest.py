@@ -1,0 +1,70 @@
+"""Shared fixtures: a digits bundle trained and built once, and networks with known answers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ndcore.builder import BuildConfig, build, run_dir
+from ndcore.bundle import Bundle, load_bundle
+from ndcore.data import open_source
+from ndcore.models import model_spec
+from ndcore.training import recipe, train
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def digits_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder with a trained and built `digits-cnn`."""
+    cache = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("ND_CACHE")
+    os.environ["ND_CACHE"] = str(cache)
+    try:
+        spec, source = model_spec("digits-cnn"), open_source("digits")
+        train(spec, source, replace(recipe("digits-cnn"), epochs=12), run_dir("digits-cnn"))
+        build(BuildConfig("digits-cnn", "digits-cnn", gallery=4, gallery_images=20), source)
+    finally:
+        if before is None:
+            del os.environ["ND_CACHE"]
+        else:
+            os.environ["ND_CACHE"] = before
+    return cache
+
+
+@pytest.fixture
+def digits_bundle(digits_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """The digits bundle, with `ND_CACHE` pointing at its cache."""
+    monkeypatch.setenv("ND_CACHE", str(digits_cache))
+    return load_bundle("digits-cnn")
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`ND_CACHE` pointing at an empty folder."""
+    monkeypatch.setenv("ND_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+class OneDecisivePixel(nn.Module):
+    """Two classes; class 1 wins if and only if the red value at (row, col) exceeds 0.5."""
+
+    def __init__(self, row: int, col: int) -> None:
+        super().__init__()
+        self.row, self.col = row, col
+        self.scale = nn.Parameter(torch.tensor(20.0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        value = self.scale * (images[:, 0, self.row, self.col] - 0.5)
+        return torch.stack([-value, value], dim=1)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

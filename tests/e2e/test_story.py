@@ -1,0 +1,133 @@
+"""Rachael's story with real clicks: attack an image, look at the neurons, read a verdict."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.e2e
+
+CANVAS = ".st-key-activation_canvas"
+ATTACK_MS = 300_000
+
+
+def settle(page: Page) -> None:
+    """Wait until the app has answered and shows no error."""
+    page.wait_for_timeout(300)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
+
+
+def colours_on(canvas: Locator) -> int:
+    """How many different colours a canvas shows."""
+    script = """element => {
+        const { width, height } = element;
+        const data = element.getContext("2d").getImageData(0, 0, width, height).data;
+        return new Set(new Uint32Array(data.buffer)).size;
+    }"""
+    return int(canvas.evaluate(script))
+
+
+def order_shown(canvas: Locator) -> str:
+    return str(canvas.evaluate("element => element.toDataURL()"))
+
+
+def open_start(page: Page, server: str) -> None:
+    page.goto(server)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    settle(page)
+
+
+def attack_from_home(page: Page, server: str) -> None:
+    """Home -> Attack Lab -> a successful attack on the image that the story proposes."""
+    open_start(page, server)
+    page.locator(".st-key-go button").click()
+    expect(page.get_by_role("heading", name="Attack Lab")).to_be_visible()
+    settle(page)
+    expect(page.locator("[class*=st-key-pick_] input:checked")).to_have_count(1)
+    page.locator(".st-key-start button").first.click()
+    expect(page.get_by_role("heading", name=re.compile("became"))).to_be_visible(timeout=ATTACK_MS)
+    settle(page)
+
+
+def test_attack_explorer_detector(page: Page, server: str) -> None:
+    attack_from_home(page, server)
+    expect(page.get_by_text("confirmed in a plain float32 pass")).to_be_visible()
+    pictures = page.locator('img[src^="data:image/svg"]')
+    expect(pictures).to_have_count(2)
+    assert all(pictures.nth(i).evaluate("image => image.naturalWidth") > 100 for i in range(2))
+
+    page.locator(".st-key-to_explorer button").click()
+    expect(page.get_by_role("heading", name="Activation Explorer")).to_be_visible()
+    canvas = page.locator(f"{CANVAS} .rows canvas").first
+    expect(canvas).to_be_visible()
+    settle(page)
+    assert "pair=" in page.url
+    assert colours_on(canvas) > 20
+
+    first = order_shown(canvas)
+    page.locator(f"{CANVAS} select.sort").select_option("attacked")
+    assert order_shown(canvas) != first, "sorting redraws at once, in the browser"
+    settle(page)
+    expect(page).to_have_url(re.compile("sort=attacked"))
+
+    rows = page.locator(f"{CANVAS} .rows").first
+    rows.click(position={"x": 200, "y": 60})
+    expect(page).to_have_url(re.compile("marks="))
+    settle(page)
+    expect(page.locator(f"{CANVAS} .clear")).to_be_enabled()
+    page.locator(f"{CANVAS} [data-show=marked]").click()
+    expect(page.locator(f"{CANVAS} .panel h4").first).to_contain_text(re.compile(r"\b1 of \d+"))
+    page.locator(f"{CANVAS} [data-show=all]").click()
+    rows.focus()
+    for key in ("Home", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile(r"marks=[^&]*%2C|marks=[^&]*,"))
+
+    page.locator(".st-key-story_2 button").click()
+    settle(page)
+    assert page.locator(f"{CANVAS} select.sort").input_value() == "attacked"
+    expect(page.get_by_text(re.compile("(Held|Did not hold): at"))).to_have_count(3)
+
+    page.get_by_role("link", name="Divergence Detector").first.click()
+    expect(page.get_by_role("heading", name="Divergence Detector")).to_be_visible()
+    expect(page.get_by_text(re.compile("(Not flagged|Flagged|Undecided)")).first).to_be_visible()
+    settle(page)
+    expect(page.get_by_text("Attacked image").first).to_be_visible()
+    assert page.locator(".js-plotly-plot .main-svg").count() > 0
+
+
+def test_a_link_restores_the_view(page: Page, server: str) -> None:
+    attack_from_home(page, server)
+    page.locator(".st-key-to_explorer button").click()
+    expect(page.locator(f"{CANVAS} .rows canvas").first).to_be_visible()
+    settle(page)
+    page.locator(f"{CANVAS} select.sort").select_option("benign")
+    expect(page).to_have_url(re.compile("sort=benign"))
+    url = page.url
+    page.goto("about:blank")
+    page.goto(url)
+    expect(page.locator(f"{CANVAS} .rows canvas").first).to_be_visible()
+    settle(page)
+    assert page.locator(f"{CANVAS} select.sort").input_value() == "benign"
+    expect(page.locator('img[src^="data:image/svg"]')).to_have_count(2)
+
+
+def test_stop_ends_a_search_quickly(page: Page, server: str) -> None:
+    open_start(page, server)
+    page.get_by_role("link", name="Attack Lab").first.click()
+    expect(page.locator("[class*=st-key-pick_]").first).to_be_visible()
+    settle(page)
+    for i in range(3):
+        page.locator("[class*=st-key-pick_] label").nth(i).click()
+        settle(page)
+    page.locator(".st-key-start button").first.click()
+    stop = page.locator(".st-key-stop button")
+    shown = page.get_by_role("heading", name=re.compile("became|failed|Stopped"))
+    expect(stop.or_(shown).or_(page.get_by_text("broken:")).first).to_be_visible()
+    if stop.count():
+        stop.click(timeout=5_000)
+    expect(page.locator(".st-key-live")).to_have_count(0, timeout=5_000)
+    settle(page)

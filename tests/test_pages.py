@@ -1,0 +1,236 @@
+"""Every page by AppTest: cold (no bundle), warm (digits), bad links, bad uploads."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from ndcore.attacks import AttackConfig, attack_images
+from ndcore.bundle import Bundle
+from ndcore.data import open_source
+from ndcore.jobs import Job
+from ndcore.pairs import Pair
+from pages.ui import loaders
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (
+    "pages/1_Attack_Lab.py",
+    "pages/2_Activation_Explorer.py",
+    "pages/3_Divergence_Detector.py",
+)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_server() -> Iterator[None]:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    loaders.jobs().shutdown()
+
+
+def opened(page: str, **link: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
+    if page != "Home.py":
+        at.run()
+        at.switch_page(page)
+    for name, value in link.items():
+        at.query_params[name] = value
+    return at.run()
+
+
+def job_of(at: AppTest) -> Job:
+    """The job that the link names."""
+    value = at.query_params["job"]
+    job = loaders.jobs().get(value if isinstance(value, str) else value[0])
+    assert job is not None
+    return job
+
+
+def ended(job: Job) -> Job:
+    for _ in range(600):
+        if not job.active:
+            return job
+        time.sleep(0.05)
+    raise AssertionError("the job goes on")
+
+
+def texts(at: AppTest) -> str:
+    kinds = (at.title, at.markdown, at.caption, at.info, at.error, at.warning, at.subheader)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.usefixtures("empty_cache")
+def test_without_a_bundle_a_page_says_what_to_do(page: str) -> None:
+    at = opened(page)
+    assert not at.exception
+    assert "python -m ndcore build digits-cnn" in at.info[0].value
+
+
+@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.usefixtures("digits_bundle")
+def test_with_a_bundle_a_page_opens(page: str) -> None:
+    at = opened(page)
+    assert not at.exception
+    assert not at.error
+    assert at.title[0].value
+    assert "held-out images" in texts(at)
+
+
+@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None:
+    path = digits_cache / "bundles" / "digits-cnn" / "gallery.json"
+    kept = path.read_bytes()
+    try:
+        path.write_bytes(kept + b" ")
+        at = opened(page)
+        assert not at.exception
+        assert "damaged" in at.error[0].value
+    finally:
+        path.write_bytes(kept)
+
+
+@pytest.fixture
+def pair(digits_bundle: Bundle) -> Pair:
+    row = digits_bundle.gallery[0]
+    source = open_source("digits")
+    i = source.index(row["id"])
+    result = attack_images(
+        digits_bundle.model,
+        source.pixels([i]),
+        source.labels[[i]],
+        [row["id"]],
+        AttackConfig(max_queries=4000),
+    )[0]
+    assert result.success
+    return Pair(result.id, result.benign, result.attacked, result.true)
+
+
+def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundle) -> None:
+    known = digits_bundle.gallery[0]["id"]
+    at = opened("pages/1_Attack_Lab.py", images=known)
+    assert at.checkbox(key=f"pick_digits-cnn_{known}").value
+    at.button(key="start").click().run()
+    job = ended(job_of(at))
+    at.run()
+    assert not at.exception
+    assert job.state == "done"
+    assert "became a" in at.subheader[0].value
+    assert "confirmed in a plain float32 pass" in texts(at)
+    at.switch_page("pages/3_Divergence_Detector.py").run()
+    assert not at.exception
+    assert "lagged." in texts(at)
+
+
+def test_stop_keeps_the_job_and_says_so(digits_bundle: Bundle) -> None:
+    at = opened("pages/1_Attack_Lab.py")
+    for box in at.checkbox[:5]:
+        box.check()
+    at.run()
+    at.button(key="start").click().run()
+    job = job_of(at)
+    job.cancel()
+    ended(job)
+    at.run()
+    assert not at.exception
+    assert job.state == "cancelled"
+
+
+def test_explorer_draws_the_pair_and_tells_the_story(digits_bundle: Bundle, pair: Pair) -> None:
+    at = opened("pages/2_Activation_Explorer.py", pair=pair.token())
+    assert not at.exception
+    assert not at.error
+    assert len(at.get("bidi_component")) == 1
+    told = texts(at)
+    assert told.count("Held:") + told.count("Did not hold:") == 3
+    at.button(key="story_2").click().run()
+    assert not at.exception
+    assert at.session_state["explorer_view"][1].sort == "attacked"
+    assert not at.session_state["show_benign"]
+
+
+def test_explorer_link_restores_layers_classes_and_marks(digits_bundle: Bundle) -> None:
+    at = opened(
+        "pages/2_Activation_Explorer.py",
+        layers="block1_conv1",
+        classes="3,7",
+        marks="block1_conv1:2,5;nonsense:1",
+    )
+    assert not at.exception
+    assert at.session_state["pills_layers"] == ["block1_conv1"]
+    assert at.session_state["pills_classes"] == ["3", "7"]
+    assert at.session_state["explorer_view"][1].marks == {"block1_conv1": (2, 5)}
+
+
+@pytest.mark.parametrize("name", ["wasserstein", "surprisal"])
+def test_detector_judges_the_pair(digits_bundle: Bundle, pair: Pair, name: str) -> None:
+    at = opened("pages/3_Divergence_Detector.py", pair=pair.token(), detector=name)
+    assert not at.exception
+    assert not at.error
+    told = texts(at)
+    assert "Benign image" in told
+    assert "Attacked image" in told
+    assert "Nothing is guaranteed about attacks" in told
+    at.select_slider(key="alpha").set_value(0.5).run()
+    assert "too few" in texts(at)
+
+
+@pytest.mark.parametrize("page", PAGES[1:])
+@pytest.mark.parametrize(
+    "token", ["digits:99999", "nothing:1", "digits:1~99.99.ff", "digits:1~x", "../etc", "%00"]
+)
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_bad_link_is_one_sentence(page: str, token: str) -> None:
+    at = opened(page, pair=token)
+    assert not at.exception
+    assert len(at.error) == 1
+    assert "The pair in the link cannot be shown" in at.error[0].value
+
+
+def png(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format=kind, **options)
+    return out.getvalue()
+
+
+GREY = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+BAD = {
+    "empty.png": b"",
+    "text.png": b"hello",
+    "cut.png": png(Image.new("RGB", (300, 300), "red"))[:200],
+    "huge.png": png(Image.new("1", (10_000, 10_000))),
+}
+GOOD = {
+    "one.png": png(Image.new("RGB", (1, 1))),
+    "alpha.png": png(Image.new("RGBA", (8, 8), (255, 0, 0, 100))),
+    "grey.png": png(GREY),
+    "deep.png": png(Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 999)),
+    "moving.webp": png(
+        GREY.convert("RGB"), "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 8))]
+    ),
+    "photo.jpg": png(Image.new("RGB", (640, 480), "blue"), "JPEG"),
+}
+
+
+@pytest.mark.parametrize("page", ["pages/1_Attack_Lab.py", "pages/3_Divergence_Detector.py"])
+@pytest.mark.parametrize("name", [*BAD, *GOOD])
+@pytest.mark.usefixtures("digits_bundle")
+def test_uploads(page: str, name: str) -> None:
+    at = opened(page, source="upload")
+    at.file_uploader[0].upload(name, (BAD | GOOD)[name]).run()
+    assert not at.exception
+    if name in BAD:
+        assert len(at.error) == 1
+        assert name in at.error[0].value
+    else:
+        assert not at.error
+        assert "The model sees" in texts(at)
