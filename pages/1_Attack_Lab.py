@@ -29,20 +29,21 @@ def choose(bundle: Bundle) -> Choice | None:
 
 def configure(bundle: Bundle) -> AttackConfig | None:
     """The attack's settings; None with a sentence when they make no sense."""
-    first, second, third, fourth = st.columns(4)
-    engine = first.selectbox(
-        "Engine", list(ENGINES), help="; ".join(ENGINES.values()), key="engine"
+    bar = st.container(horizontal=True, gap="medium")
+    engine = bar.selectbox(
+        "Engine", list(ENGINES), help="; ".join(ENGINES.values()), key="engine", width=130
     )
-    pixels = second.segmented_control(
+    pixels = bar.segmented_control(
         "Pixels to change", (1, 3, 5), default=1, required=True, key="pixels"
     )
-    target = third.selectbox(
+    target = bar.selectbox(
         "Goal",
         [-1, *range(len(bundle.classes))],
         format_func=lambda c: "any other class" if c < 0 else f"make it a {bundle.classes[c]}",
         key=f"target_{bundle.name}",
+        width=200,
     )
-    queries = fourth.select_slider(
+    queries = bar.select_slider(
         "Budget: queries per image",
         QUERIES,
         value=4000,
@@ -50,6 +51,7 @@ def configure(bundle: Bundle) -> AttackConfig | None:
         help="Images sent through the model, at most. The paper allows 40,400: a first "
         "population of 400 and 100 generations. The search ends at the first flip.",
         key="queries",
+        width=230,
     )
     with st.expander("Reproducibility"):
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed")

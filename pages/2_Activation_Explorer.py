@@ -28,11 +28,7 @@ from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
 
 CANVAS = "activation_canvas"
-VIEWS = (
-    ("Both classes, both images", "similar classes"),
-    ("Attacked image and its new class", "far from it"),
-    ("Benign image and its own class", "close to it"),
-)
+VIEWS = ("Both", "Attacked", "Benign")
 
 
 def show_view(bundle: Bundle, number: int, own: str, taken_for: str) -> None:
@@ -62,7 +58,7 @@ def story(bundle: Bundle, pair: Pair, reading: Reading) -> None:
         columns = st.columns(3)
         for claim, column in zip(claims, columns, strict=True):
             column.button(
-                f"{claim.view}. {VIEWS[claim.view - 1][0]}",
+                f"{claim.view}. {VIEWS[claim.view - 1]}",
                 on_click=show_view,
                 args=(bundle, claim.view, own, taken_for),
                 key=f"story_{claim.view}",
@@ -75,7 +71,7 @@ def story(bundle: Bundle, pair: Pair, reading: Reading) -> None:
 def verdict(claim: Claim) -> str:
     """The measured sentence with a mark of its outcome that is not colour alone."""
     icon = ":material/check_circle:" if claim.held else ":material/cancel:"
-    return f"{icon} {claim.sentence}"
+    return f"**{claim.title[:1].upper()}{claim.title[1:]}?**  \n{icon} {claim.sentence}"
 
 
 def instances_view(bundle: Bundle, pair: Pair | None) -> tuple[Reading | None, list[int]]:
@@ -141,7 +137,9 @@ def main() -> None:
         "two single images."
     )
     pair = current_pair(bundle)
-    left, right = st.columns([2, 1], gap="large")
+    # The two halves stand side by side where there is room and wrap where there is not.
+    halves = st.container(horizontal=True, gap="large")
+    left, right = halves.container(width=560), halves.container(width=300)
     with right:
         st.markdown("**Instances**")
         reading, rows = instances_view(bundle, pair)

@@ -14,7 +14,7 @@ from ndcore.detectors import DETECTORS, Verdict
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.verdict import layer_profile, null_distribution, unit_evidence
 from pages.ui import loaders
-from pages.ui.choosing import upload
+from pages.ui.choosing import NAMES, ready_sources, upload
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
 
@@ -22,25 +22,40 @@ Subject = tuple[str, NDArray[np.uint8], list]
 
 
 def subjects(bundle: Bundle) -> list[Subject]:
-    """The images to judge: the current pair, or an upload."""
+    """The images to judge: the current pair, one image of a source, or an upload."""
     pair = current_pair(bundle)
-    options = (["pair"] if pair else []) + ["upload"]
-    names = {"pair": "The current pair", "upload": "Upload an image"}
+    options = [*(["pair"] if pair else []), "upload", *ready_sources(bundle)]
+    names = NAMES | {"pair": "The current pair", "upload": "Upload an image"}
     chosen = st.segmented_control(
-        "Judge", options, default=options[0], required=True, key="judge", format_func=names.get
+        "Judge",
+        options,
+        default=options[0],
+        required=True,
+        key="judge",
+        format_func=lambda option: names.get(option, option),
     )
-    if chosen == "upload" or pair is None:
-        if pair is None:
-            st.info("No pair is chosen. Make one in the Attack Lab, or upload an image here.")
-            st.page_link(
-                "pages/1_Attack_Lab.py", label="Open the Attack Lab", icon=":material/bolt:"
-            )
+    if pair is None:
+        st.info(
+            "No pair is chosen. Make one in the Attack Lab, or judge an upload or a natural image."
+        )
+        st.page_link("pages/1_Attack_Lab.py", label="Open the Attack Lab", icon=":material/bolt:")
+    if chosen == "upload":
         choice = upload(bundle, "detector_upload")
         return [("upload", choice.pixels[0], [])] if choice else []
+    if chosen != "pair" or pair is None:
+        return [natural(bundle, str(chosen))]
     found: list[Subject] = [("benign", pair.benign, list(pair.changes))]
     if pair.attacked is not None:
         found.append(("attacked", pair.attacked, list(pair.changes)))
     return found
+
+
+def natural(bundle: Bundle, name: str) -> Subject:
+    """One image of a source, picked by its number."""
+    source = loaders.source(name)
+    number = st.number_input("Image number", 0, len(source) - 1, key=f"natural_{name}", width=180)
+    st.caption(f"{source.ids[int(number)]}, a {bundle.classes[int(source.labels[int(number)])]}")
+    return ("benign", source.pixels([int(number)])[0], [])
 
 
 def sentence(bundle: Bundle, name: str, verdict: Verdict) -> str:
@@ -48,8 +63,8 @@ def sentence(bundle: Bundle, name: str, verdict: Verdict) -> str:
     label = bundle.classes[verdict.predicted]
     if not verdict.guaranteed:
         return (
-            f":orange-badge[Undecided] {verdict.calibration_images} benign calibration images taken for {label} "
-            f"are too few for a false-positive rate of {100 * verdict.alpha:g}%."
+            f":orange-badge[Undecided] {verdict.calibration_images} benign calibration images "
+            f"taken for {label} are too few for a false-positive rate of {100 * verdict.alpha:g}%."
         )
     share = f"{100 * verdict.p_value:.1f}% of benign images taken for {label} score as high."
     if verdict.flagged:
@@ -100,7 +115,8 @@ def evidence(bundle: Bundle, found: list[Subject], verdicts: list[Verdict], alph
     for tab, (name, verdict) in zip(tabs, named, strict=True):
         label = bundle.classes[verdict.predicted]
         with tab:
-            left, right = st.columns(2, gap="large")
+            charts = st.container(horizontal=True, gap="large")
+            left, right = charts.container(width=450), charts.container(width=450)
             left.plotly_chart(
                 null_distribution(
                     detector.calibration_scores(verdict.predicted),

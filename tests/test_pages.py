@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,7 +129,7 @@ def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundl
     assert "confirmed in a plain float32 pass" in texts(at)
     at.switch_page("pages/3_Divergence_Detector.py").run()
     assert not at.exception
-    assert "lagged." in texts(at)
+    assert re.search(r"\[(Not flagged|Flagged|Undecided)\]", texts(at))
 
 
 def test_stop_keeps_the_job_and_says_so(digits_bundle: Bundle) -> None:

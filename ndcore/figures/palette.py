@@ -20,7 +20,7 @@ _CLASSES = (
     "#2e9e4f",  # green
     "#8e56d9",  # purple
     "#69bb49",  # lime
-    "#7a6a55",  # taupe
+    "#948570",  # taupe
     "#30c0d2",  # teal
     "#fe77ae",  # pink
 )

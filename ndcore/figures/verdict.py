@@ -73,7 +73,9 @@ def null_distribution(
     """
     values = np.asarray(benign, float)
     ends = [*scores.values(), *([threshold] if np.isfinite(threshold) else [])]
-    span = (min([*ends, *values], default=0.0), max([*ends, *values], default=1.0))
+    low, high = min([*ends, *values], default=0.0), max([*ends, *values], default=1.0)
+    room = 0.03 * max(high - low, 1e-6)  # keeps a line at the end from being cut in half
+    span = (low - room, high + room)
     counts, edges = np.histogram(values, bins=48, range=span)
     figure = go.Figure(
         go.Bar(
@@ -99,7 +101,7 @@ def null_distribution(
         )
     figure.update_xaxes(title="score (right = more suspicious)")
     figure.update_yaxes(title="benign images")
-    title = f"{len(benign):,} benign images that the model calls {label}"
+    title = f"{len(benign):,} benign images taken for {label}"
     styled(figure, height=340, title=title, legend=True)
     return figure.update_layout(bargap=0.06)
 

@@ -18,7 +18,7 @@ from pages.ui.page import recall, remember
 __all__ = ["Choice", "choose_from_source", "ready_sources", "upload"]
 
 PER_SCREEN = 20
-COLUMNS = 10
+TILE = 92  # CSS pixels; tiles wrap on narrow screens
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,15 @@ def ready_sources(bundle: Bundle) -> list[str]:
 def choose_from_source(bundle: Bundle, name: str, preselected: list[str]) -> Choice | None:
     """A grid of thumbnails to tick; None while nothing is ticked."""
     source = loaders.source(name)
-    left, middle, right = st.columns([3, 1, 2], vertical_alignment="bottom")
-    wanted = left.multiselect(
-        "Classes", bundle.classes, key=f"classes_{bundle.name}", placeholder="all classes"
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    wanted = bar.multiselect(
+        "Classes",
+        bundle.classes,
+        key=f"classes_{bundle.name}",
+        placeholder="all classes",
+        width=340,
     )
-    correct_only = right.toggle("Correctly classified only", value=True, key="correct_only")
+    correct_only = bar.toggle("Correctly classified only", value=True, key="correct_only")
     labels = {bundle.classes.index(label) for label in wanted}
     members = [i for i, label in enumerate(source.labels) if not labels or int(label) in labels]
     # What a link asks for is on the first screen.
@@ -58,7 +62,7 @@ def choose_from_source(bundle: Bundle, name: str, preselected: list[str]) -> Cho
     screen = 0
     if screens > 1:
         label = f"Page of {screens:,}"
-        screen = int(middle.number_input(label, 1, screens, key=f"screen_{name}")) - 1
+        screen = int(bar.number_input(label, 1, screens, key=f"screen_{name}", width=150)) - 1
     shown = members[screen * PER_SCREEN : (screen + 1) * PER_SCREEN]
     predicted = loaders.predictions(bundle, name, tuple(shown))
     rows = list(zip(shown, predicted, strict=True))
@@ -68,15 +72,16 @@ def choose_from_source(bundle: Bundle, name: str, preselected: list[str]) -> Cho
         st.info("No image here fits the filter; choose other classes or another page.")
         return None
     ticked = []
-    for start in range(0, len(rows), COLUMNS):
-        for column, (i, label) in zip(st.columns(COLUMNS), rows[start:], strict=False):
-            image_id = source.ids[i]
-            true = bundle.classes[int(source.labels[i])]
-            column.image(loaders.thumbnail(name, i), width="stretch", alt=f"{image_id}, a {true}")
-            told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
-            value = image_id in preselected
-            if column.checkbox(told, value=value, key=f"pick_{bundle.name}_{image_id}"):
-                ticked.append(i)
+    grid = st.container(horizontal=True, key="thumbnails")
+    for i, label in rows:
+        image_id = source.ids[i]
+        true = bundle.classes[int(source.labels[i])]
+        tile = grid.container(width=TILE, gap="xsmall")
+        tile.image(loaders.thumbnail(name, i), width="stretch", alt=f"{image_id}, a {true}")
+        told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
+        value = image_id in preselected
+        if tile.checkbox(told, value=value, key=f"pick_{bundle.name}_{image_id}"):
+            ticked.append(i)
     if not ticked:
         return None
     return Choice(
@@ -107,7 +112,7 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
         return None
     for note in decoded.notes:
         st.caption(f":material/info: {note}")
-    pixels = decoded.pixels[None]
+    pixels = np.stack([decoded.pixels])
     label = int(bundle.read(pixels).predicted[0])
     st.caption(
         f"The model sees: {bundle.classes[label]}. The true class of an upload is unknown, so "

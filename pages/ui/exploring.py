@@ -34,7 +34,7 @@ def pick_many(label: str, options: tuple[str, ...], name: str, default: list[str
     if key not in st.session_state:
         linked = [item for item in recall(name).split(",") if item in options]
         st.session_state[key] = linked or default
-    chosen = st.pills(label, options, selection_mode="multi", key=key)
+    chosen = st.pills(label, options, selection_mode="multi", key=key, wrap=True)
     picked = [option for option in options if option in chosen]
     remember(name, ",".join(picked))
     return picked
