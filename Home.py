@@ -7,6 +7,7 @@ import streamlit as st
 from ndcore.bundle import Bundle
 from ndcore.data import source_status
 from ndcore.errors import DataError
+from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources
 from pages.ui.gallery import gallery_pair
 from pages.ui.page import remember, setup
@@ -63,12 +64,13 @@ def show_example(bundle: Bundle) -> None:
 
 def start_story(bundle: Bundle) -> None:
     """Button: the Attack Lab, with an image ticked that is known to break where there is one."""
-    remember("source", ready_sources(bundle)[0])
-    row = example(bundle)
-    st.switch_page(
-        "pages/1_Attack_Lab.py",
-        query_params={"bundle": bundle.name} | ({"images": row["id"]} if row else {}),
-    )
+    link = {"bundle": bundle.name}
+    ready, row = ready_sources(bundle), example(bundle)
+    if ready:
+        link["images"] = row["id"] if row else loaders.source(ready[0]).ids[0]
+        origin = link["images"].partition(":")[0].partition("-")[0]
+        remember("source", origin if origin in ready else ready[0])
+    st.switch_page("pages/1_Attack_Lab.py", query_params=link)
 
 
 def readiness(bundle: Bundle) -> None:

@@ -29,7 +29,7 @@ from ndcore.detectors import DETECTORS, Calibration, DivergenceDetector
 from ndcore.errors import BadRequestError, BundleError, DataError
 from ndcore.histograms import BINS
 from ndcore.inspection import read_source
-from ndcore.models import MODELS, layer_names, load_weights, model_spec, save_weights, weight_hash
+from ndcore.models import layer_names, load_weights, model_spec, save_weights, weight_hash
 from ndcore.predict import evaluate, predict
 from ndcore.splits import make_splits, positions
 from ndcore.training import read_run
@@ -48,7 +48,7 @@ class BuildConfig:
         name: of the bundle.
         model: registry name or factory (see `ndcore.models.model_spec`).
         weights: safetensors file, or None to use the model's training run.
-        gallery: stop the gallery after so many verified successes.
+        gallery: stop the gallery after so many verified successes; 0 makes none.
         gallery_images: or after so many attacked images.
         seed: of splits without a training run, of samples and of attacks.
     """
@@ -240,10 +240,12 @@ def _gallery(
     should_stop: Callable[[], bool] | None,
 ) -> list[dict[str, Any]]:
     """Verified one-pixel successes: first on the sample images that fit, then on `members`."""
+    if not config.gallery:
+        return []
     attack = AttackConfig(max_queries=GALLERY_QUERIES, seed=config.seed)
     rng = np.random.default_rng(config.seed)
     chosen = [(source, int(i)) for i in rng.permutation(members)[: config.gallery_images]]
-    if MODELS.get(config.model, None) is MODELS["cifar10-vgg16"]:
+    if config.model == "cifar10-vgg16":
         samples = open_source("samples")
         chosen = [(samples, i) for i in range(len(samples))] + chosen
     found: list[dict[str, Any]] = []

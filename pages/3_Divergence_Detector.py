@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,13 @@ def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
 
 def guarantee(bundle: Bundle, verdict: Verdict) -> str:
     """What the threshold promises, and how sharply."""
+    if not verdict.guaranteed:
+        needed = math.ceil(1 / verdict.alpha - 1e-9) - 1
+        return (
+            "No guarantee and no threshold, so nothing is ever flagged here: a false-positive rate "
+            f"of {100 * verdict.alpha:g}% takes at least {needed:,} calibration images per class. "
+            "Allow more false alarms, or build the bundle with more images."
+        )
     low, high = verdict.fpr_band
     return (
         f"Guarantee: of benign images taken for {bundle.classes[verdict.predicted]}, on average at "

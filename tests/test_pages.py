@@ -235,3 +235,34 @@ def test_uploads(page: str, name: str) -> None:
     else:
         assert not at.error
         assert "The model sees" in texts(at)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_detector_judges_a_natural_image() -> None:
+    at = opened("pages/3_Divergence_Detector.py")
+    at.session_state["judge"] = "digits"
+    at.run()
+    at.number_input(key="natural_digits").set_value(7).run()
+    assert not at.exception
+    assert "digits:7" in texts(at)
+    assert "Benign image" in texts(at)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_too_few_calibration_images_come_with_no_false_promise() -> None:
+    at = opened("pages/3_Divergence_Detector.py")
+    at.session_state["judge"] = "digits"
+    at.session_state["alpha"] = 0.5
+    at.run()
+    assert not at.exception
+    assert "takes at least 199 calibration images" in texts(at)
+    assert "0.0% and 0.0%" not in texts(at)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_home_starts_the_story_with_an_image() -> None:
+    at = opened("Home.py")
+    at.button(key="go").click().run()
+    assert not at.exception
+    ticked = [box for box in at.checkbox if box.value]
+    assert len(ticked) == 1

@@ -70,6 +70,14 @@ class Calibration:
     predicted: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """Unit scores (N, units) per layer and layer scores (N, layers) of one reading."""
+
+    units: dict[str, NDArray[np.float64]]
+    layers: NDArray[np.float32]
+
+
 class DivergenceDetector:
     """`fit` on benign images, then `score`, `p_value`, `explain`, `detect`.
 
@@ -105,8 +113,8 @@ class DivergenceDetector:
         ranked = np.sort(self.layer_scores(dev), axis=0)
         layers = self.layer_scores(calibration)
         self._fitted = Calibration(
-            dev=ranked.astype(np.float32),
-            layers=layers.astype(np.float32),
+            dev=ranked,
+            layers=layers,
             scores=_combine(layers, ranked).astype(np.float32),
             predicted=calibration.predicted,
         )
@@ -127,34 +135,21 @@ class DivergenceDetector:
             found[rows] = UNIT_SCORES[self.name](values[rows], histograms, int(label))
         return found
 
-    def layer_scores(self, reading: Reading) -> NDArray[np.float64]:
+    def layer_scores(self, reading: Reading) -> NDArray[np.float32]:
         """Mean of the top 5% of a layer's units, (N, layers)."""
-        columns = [top_mean(self.unit_scores(reading, layer)) for layer in self.bundle.layers]
-        return np.stack(columns, axis=1)
+        return self._measure(reading).layers
 
     def score(self, reading: Reading) -> NDArray[np.float64]:
         """Image scores (N,), larger = more suspicious."""
-        return _combine(self._rounded(reading), self.calibration.dev)
+        return _combine(self.layer_scores(reading), self.calibration.dev)
 
     def p_value(self, reading: Reading) -> NDArray[np.float64]:
         """Conformal p-values (N,) among calibration images of the same predicted class."""
-        scores = self.score(reading)
-        return np.array(
-            [
-                conformal_p(scores[i : i + 1], self.calibration_scores(int(label)))[0]
-                for i, label in enumerate(reading.predicted)
-            ]
-        )
+        return self._p_values(self.score(reading), reading.predicted)
 
     def layer_p_values(self, reading: Reading) -> NDArray[np.float64]:
         """Conformal p-value of every layer's score alone, (N, layers)."""
-        scores = self._rounded(reading)
-        found = np.empty(scores.shape)
-        for i, label in enumerate(reading.predicted):
-            benign = self.calibration.layers[self.calibration.predicted == label]
-            for j in range(scores.shape[1]):
-                found[i, j] = conformal_p(scores[i : i + 1, j], benign[:, j])[0]
-        return found
+        return self._layer_p_values(self.layer_scores(reading), reading.predicted)
 
     def calibration_scores(self, label: int) -> NDArray[np.float32]:
         """Sorted image scores of calibration images predicted as `label`."""
@@ -171,10 +166,12 @@ class DivergenceDetector:
 
     def explain(self, reading: Reading, alpha: float = 0.05) -> list[Verdict]:
         """Verdicts on images that were read already."""
-        raw = self._rounded(reading)
-        scores, p_values = self.score(reading), self.p_value(reading)
-        layer_p = self.layer_p_values(reading)
-        evidence = self._evidence(reading, raw)
+        measured = self._measure(reading)
+        raw = measured.layers
+        scores = _combine(raw, self.calibration.dev)
+        p_values = self._p_values(scores, reading.predicted)
+        layer_p = self._layer_p_values(raw, reading.predicted)
+        evidence = self._evidence(reading, measured)
         verdicts = []
         for i, label in enumerate(reading.predicted.tolist()):
             benign = self.calibration_scores(label)
@@ -200,18 +197,41 @@ class DivergenceDetector:
             )
         return verdicts
 
-    def _rounded(self, reading: Reading) -> NDArray[np.float32]:
+    def _measure(self, reading: Reading) -> _Measured:
+        units = {layer: self.unit_scores(reading, layer) for layer in self.bundle.layers}
+        layers = np.stack([top_mean(units[layer]) for layer in self.bundle.layers], axis=1)
         # Calibration is stored as float32; the same rounding keeps ties ties.
-        return self.layer_scores(reading).astype(np.float32)
+        return _Measured(units, layers.astype(np.float32))
 
-    def _evidence(self, reading: Reading, raw: NDArray[np.float32]) -> list[list[UnitEvidence]]:
+    def _p_values(
+        self, scores: NDArray[np.float64], predicted: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        return np.array(
+            [
+                conformal_p(scores[i : i + 1], self.calibration_scores(int(label)))[0]
+                for i, label in enumerate(predicted)
+            ]
+        )
+
+    def _layer_p_values(
+        self, layers: NDArray[np.float32], predicted: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        found = np.empty(layers.shape)
+        for i, label in enumerate(predicted):
+            benign = self.calibration.layers[self.calibration.predicted == label]
+            for j in range(layers.shape[1]):
+                found[i, j] = conformal_p(layers[i : i + 1, j], benign[:, j])[0]
+        return found
+
+    def _evidence(self, reading: Reading, measured: _Measured) -> list[list[UnitEvidence]]:
+        raw = measured.layers
         weights = _layer_parts(raw, self.calibration.dev) / raw.shape[1]
         rows: list[list[UnitEvidence]] = [[] for _ in range(len(raw))]
         for j, layer in enumerate(self.bundle.layers):
             reduction = self.reduction(layer)
             values = reading.values(layer, reduction)
             histograms = self.bundle.distributions(layer, reduction)
-            scores = self.unit_scores(reading, layer)
+            scores = measured.units[layer]
             count = max(1, round(TOP_SHARE * scores.shape[1]))
             for i, label in enumerate(reading.predicted.tolist()):
                 top = np.argsort(-scores[i], kind="stable")[:count]
@@ -256,6 +276,5 @@ def _layer_parts(layers: NDArray[np.floating], dev: NDArray[np.floating]) -> NDA
     return parts
 
 
-def _combine(layers: NDArray[np.floating], dev: NDArray[np.floating]) -> NDArray[np.float64]:
-    rounded = layers.astype(np.float32), dev.astype(np.float32)
-    return np.asarray(_layer_parts(*rounded).mean(1), np.float64)
+def _combine(layers: NDArray[np.float32], dev: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(_layer_parts(layers, dev).mean(1), np.float64)

@@ -127,7 +127,7 @@ function toCanvas(image) {
 // Columns of a panel: labels, exact zeros (where the layer has any), axis.
 function columns(layer, width, gutter) {
   const zeros = layer.zero.some((share) => share > 0);
-  const left = gutter + (zeros ? ZERO_WIDTH + 8 : 0);
+  const left = gutter + (zeros ? ZERO_WIDTH + 14 : 0);
   const right = width - 12;
   const scale = (right - left) / (layer.high - layer.low);
   const x = (value) => Math.min(right, Math.max(left, left + (value - layer.low) * scale));
