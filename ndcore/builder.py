@@ -23,6 +23,7 @@ from torch import nn
 from ndcore.atomic import cache_dir, replace_folder, write_bytes, write_json
 from ndcore.attacks import AttackConfig, attack_images
 from ndcore.bundle import FILES, SCHEMA, Bundle, bundles_dir
+from ndcore.checkpoints import read_run
 from ndcore.counting import Histograms, count_distributions, layer_table
 from ndcore.data import ImageSource, open_source
 from ndcore.detectors import DETECTORS, Calibration, DivergenceDetector
@@ -32,7 +33,6 @@ from ndcore.inspection import read_source
 from ndcore.models import layer_names, load_weights, model_spec, save_weights, weight_hash
 from ndcore.predict import evaluate, predict
 from ndcore.splits import make_splits, positions
-from ndcore.training import read_run
 
 __all__ = ["BuildConfig", "build", "run_dir"]
 

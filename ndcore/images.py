@@ -98,7 +98,7 @@ def _to_shape(
     image: Image.Image, shape: tuple[int, int, int] | None, notes: list[str]
 ) -> NDArray[np.uint8]:
     if shape is None:
-        return np.asarray(image, np.uint8)
+        return np.array(image, np.uint8)
     height, width, channels = shape
     if image.size != (width, height):
         notes.append(
@@ -106,5 +106,5 @@ def _to_shape(
         )
         image = image.resize((width, height), Image.Resampling.BICUBIC)
     if channels == 1:
-        return np.expand_dims(np.asarray(image.convert("L"), np.uint8), -1)
-    return np.asarray(image, np.uint8)
+        return np.expand_dims(np.array(image.convert("L"), np.uint8), -1)
+    return np.array(image, np.uint8)  # a copy of its own, which torch can write to

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,86 +18,25 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ndcore.atomic import write_json
 from ndcore.augment import cut_out, resize, shift
+from ndcore.checkpoints import load_checkpoint, read_run, save_checkpoint
 from ndcore.data import ImageSource
 from ndcore.errors import DataError, StoppedError
 from ndcore.models import ModelSpec, load_weights, save_weights, weight_hash
 from ndcore.muon import ConvMuon
 from ndcore.predict import pick_device, predict, to_images
+from ndcore.recipes import TrainConfig
 from ndcore.splits import make_splits, positions
 
 NORM_IMAGES = 10_240
 NORM_BATCH = 512
 SMALL_MODEL = 1_000_000
 
-__all__ = ["RECIPES", "TrainConfig", "read_run", "recipe", "train"]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """A training recipe.
-
-    Attributes:
-        epochs: passes over the reference split.
-        batch_size: images per step.
-        conv_lr: peak Muon step of convolutions, relative to their norm.
-        lr: peak SGD step of everything else.
-        weight_decay: for everything but convolutions.
-        momentum: for both.
-        label_smoothing: share of the target spread over all classes.
-        rates: the learning rate as ramps (until this share of all steps, from, to), in shares of
-            the peak; by default it rises for a tenth of the time, then falls to zero.
-        average_from: from this share of the epochs on, the final weights are the mean over all
-            steps (Izmailov et al. 2018, "Averaging weights leads to wider optima"); 1 = never.
-        sides: ((share of the epochs, image side in pixels), ...): small images first; shares are
-            cumulative and the side 0 means the image's own.
-        shift_px: largest shift, in pixels at full size.
-        cut_out_px: side of the square that is cut out, at full size.
-        mirror: whether images may be mirrored.
-        seed: of initialisation, order and augmentation.
-    """
-
-    epochs: int
-    batch_size: int = 512
-    conv_lr: float = 0.05
-    lr: float = 0.1
-    weight_decay: float = 5e-4
-    momentum: float = 0.9
-    label_smoothing: float = 0.1
-    rates: tuple[tuple[float, float, float], ...] = ((0.1, 0.0, 1.0), (1.0, 1.0, 0.0))
-    average_from: float = 1.0
-    sides: tuple[tuple[float, int], ...] = ((1.0, 0),)
-    shift_px: int = 0
-    cut_out_px: int = 0
-    mirror: bool = False
-    seed: int = 0
-
-
-RECIPES: dict[str, TrainConfig] = {
-    "cifar10-vgg16": TrainConfig(
-        epochs=34,
-        # A fall that would end at epoch 26, and from epoch 24 a warm restart that ends at 34.
-        rates=((2.6 / 34, 0.0, 1.0), (24 / 34, 1.0, 2 / 23.4), (1.0, 0.25, 0.03)),
-        average_from=0.79,
-        sides=((0.17, 16), (0.31, 24), (1.0, 0)),
-        shift_px=4,
-        cut_out_px=8,
-        mirror=True,
-    ),
-    "digits-cnn": TrainConfig(epochs=20, batch_size=64, shift_px=1),
-}
-
-
-def recipe(model: str) -> TrainConfig:
-    """The recipe of a registered model; for others a general one with mirror and shift."""
-    general = TrainConfig(epochs=20, batch_size=64, shift_px=1, mirror=True)
-    return RECIPES.get(model, general)
+__all__ = ["train"]
 
 
 def train(
@@ -148,7 +87,7 @@ def train(
     optimisers = _optimisers(model, config)
     average = AveragedModel(model) if config.average_from < 1 else None
     state = folder / "state.safetensors"
-    if run["epochs"] and not _restore(state, model, optimisers, average, len(run["epochs"])):
+    if run["epochs"] and not load_checkpoint(state, model, optimisers, average, len(run["epochs"])):
         run["epochs"] = []
     reference = _Resident(source, positions(source, splits["reference"]))
     dev = positions(source, splits["dev"])
@@ -165,7 +104,7 @@ def train(
         accuracy = float((predict(model, source, dev).argmax(1) == source.labels[dev]).mean())
         row = {"epoch": epoch + 1, "loss": round(loss, 4), "dev_accuracy": round(accuracy, 4)}
         run["epochs"].append(row | {"seconds": round(time.monotonic() - started, 1)})
-        save_weights(state, _state(model, optimisers, average, epoch + 1))
+        save_checkpoint(state, model, optimisers, average, epoch + 1)
         write_json(folder / "run.json", run)
         if on_epoch:
             on_epoch(run["epochs"][-1])
@@ -180,16 +119,6 @@ def train(
     run |= {"done": True, "weight_hash": weight_hash(model)}
     write_json(folder / "run.json", run)
     return run
-
-
-def read_run(folder: Path) -> dict[str, Any] | None:
-    """The content of `run.json`, or None where there is no readable run."""
-    try:
-        run = json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError):
-        return None
-    wanted = {"config", "splits", "epochs", "dtype", "done", "model"}
-    return run if isinstance(run, dict) and wanted <= run.keys() else None
 
 
 class _Resident:
@@ -241,50 +170,6 @@ def _optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optim
     return [ConvMuon(conv, config.conv_lr, config.momentum), sgd] if conv else [sgd]
 
 
-def _state(
-    model: nn.Module,
-    optimisers: list[torch.optim.Optimizer],
-    average: AveragedModel | None,
-    epochs: int,
-) -> dict[str, Tensor]:
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    if average is not None:
-        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    for number, weight, optimiser in _weights(optimisers):
-        buffer = optimiser.state[weight].get("momentum_buffer")
-        if buffer is not None:
-            tensors[f"momentum.{number}"] = buffer
-    return tensors | {"epochs": torch.tensor(epochs)}
-
-
-def _restore(
-    path: Path,
-    model: nn.Module,
-    optimisers: list[torch.optim.Optimizer],
-    average: AveragedModel | None,
-    epochs: int,
-) -> bool:
-    """Load a checkpoint; False when it is missing, damaged or of another epoch."""
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError):
-        return False
-    if int(tensors.pop("epochs", torch.tensor(-1))) != epochs:
-        return False
-    model.load_state_dict(_part(tensors, "model."))
-    if average is not None:
-        average.load_state_dict(_part(tensors, "average."))
-    for number, weight, optimiser in _weights(optimisers):
-        buffer = tensors.get(f"momentum.{number}")
-        if buffer is not None:
-            optimiser.state[weight]["momentum_buffer"] = buffer.to(weight.device)
-    return True
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
 @torch.no_grad()
 def _settle_norms(model: nn.Module, reference: _Resident, place: torch.device) -> None:
     """Take batch-norm statistics anew from unaltered images: training saw altered ones only."""
@@ -298,17 +183,6 @@ def _settle_norms(model: nn.Module, reference: _Resident, place: torch.device) -
         if len(rows) > 1:
             model(reference.batch(rows)[0].to(place, memory_format=torch.channels_last))
     model.eval()
-
-
-def _weights(
-    optimisers: list[torch.optim.Optimizer],
-) -> Iterator[tuple[int, nn.Parameter, torch.optim.Optimizer]]:
-    number = 0
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            for weight in group["params"]:
-                yield number, weight, optimiser
-                number += 1
 
 
 def _autocast(place: torch.device, dtype: torch.dtype) -> Any:

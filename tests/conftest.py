@@ -15,7 +15,8 @@ from ndcore.builder import BuildConfig, build, run_dir
 from ndcore.bundle import Bundle, load_bundle
 from ndcore.data import open_source
 from ndcore.models import model_spec
-from ndcore.training import recipe, train
+from ndcore.recipes import recipe
+from ndcore.training import train
 
 torch.set_num_threads(2)
 

@@ -16,9 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUPS = [
     {"errors", "statistics", "atomic"},
     {"images"},
-    {"data"},
+    {"sources"},
+    {"cifar10", "folders"},
+    {"data", "recipes"},
     {"models", "splits"},
-    {"predict", "activations", "histograms", "muon", "augment"},
+    {"predict", "activations", "histograms", "muon", "augment", "checkpoints"},
     {"inspection", "divergence"},
     {"counting", "detectors", "attacks", "training"},
     {"pairs", "bundle", "jobs"},

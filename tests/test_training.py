@@ -13,10 +13,12 @@ import pytest
 import torch
 
 from ndcore.augment import cut_out, resize, shift
+from ndcore.checkpoints import read_run
 from ndcore.data import open_source
 from ndcore.errors import StoppedError
 from ndcore.models import build_model, model_spec, weight_hash
-from ndcore.training import RECIPES, read_run, recipe, train
+from ndcore.recipes import RECIPES, recipe
+from ndcore.training import train
 
 CONFIG = replace(RECIPES["digits-cnn"], epochs=4)
 ROOT = Path(__file__).resolve().parent.parent

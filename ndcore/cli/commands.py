@@ -20,6 +20,7 @@ from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.builder import BuildConfig, run_dir
 from ndcore.builder import build as build_bundle
 from ndcore.bundle import list_bundles, load_bundle
+from ndcore.checkpoints import read_run
 from ndcore.cli.progress import Progress
 from ndcore.cli.selection import choose_images, choose_members
 from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share
@@ -30,8 +31,8 @@ from ndcore.images import encode_png
 from ndcore.models import ModelSpec, load_weights, model_spec
 from ndcore.predict import evaluate as evaluate_model
 from ndcore.predict import pick_device
+from ndcore.recipes import recipe
 from ndcore.splits import positions
-from ndcore.training import read_run, recipe
 from ndcore.training import train as train_model
 
 __all__ = [
