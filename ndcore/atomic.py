@@ -45,17 +45,22 @@ def write_json(path: Path, document: Any) -> None:
 def replace_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path` that takes its place when the block ends well.
 
-    A crash leaves `path` as it was; the abandoned folder's name starts with a dot and is removed
-    by the next call for the same `path`.
+    A crash leaves `path` as it was. What dead processes left half made is removed by the next
+    call for the same `path`; its name starts with a dot.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    retired = path.parent / f".{path.name}.retired"
+    if retired.exists() and not path.exists():  # killed between the two renames below
+        os.replace(retired, path)
     for abandoned in path.parent.glob(f".{path.name}.building-*"):
-        shutil.rmtree(abandoned, ignore_errors=True)
-    building = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.building-"))
+        if not _alive(abandoned.name.split("-")[-2]):
+            shutil.rmtree(abandoned, ignore_errors=True)
+    prefix = f".{path.name}.building-{os.getpid()}-"
+    building = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix))
     os.chmod(building, 0o755)
     try:
         yield building
-        retired = path.parent / f".{path.name}.building-old"
+        shutil.rmtree(retired, ignore_errors=True)
         if path.exists():
             os.replace(path, retired)
         os.replace(building, path)
@@ -63,3 +68,13 @@ def replace_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
+
+
+def _alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

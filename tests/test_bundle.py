@@ -206,6 +206,24 @@ def test_a_crash_while_writing_leaves_the_old_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thing"]
 
 
+def test_what_a_killed_process_left_is_cleaned_up(tmp_path: Path) -> None:
+    target = tmp_path / "thing"
+    (tmp_path / ".thing.building-999999999-abc").mkdir()
+    alive = tmp_path / f".thing.building-{os.getpid()}-abc"
+    alive.mkdir()
+    (tmp_path / ".thing.retired").mkdir()
+    (tmp_path / ".thing.retired" / "kept").write_text("kept")
+
+    def crash() -> None:
+        with replace_folder(target):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        crash()
+    assert (target / "kept").read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [alive.name, "thing"]
+
+
 def test_a_build_without_weights_or_with_wrong_data_is_refused(
     empty_cache: Path, digits_cache: Path
 ) -> None:

@@ -57,7 +57,7 @@ def attack_images(
         ids: (N,) names; an image's random stream depends on the seed and its id alone.
         config: what to do.
         on_progress: called after each generation.
-        should_stop: asked before every batch of at most 128 queries; what was found is kept and
+        should_stop: asked before every batch of at most 64 queries; what was found is kept and
             later images are left out.
 
     Returns:

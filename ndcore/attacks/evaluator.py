@@ -13,7 +13,7 @@ from ndcore.predict import to_images
 
 __all__ = ["Evaluator", "paint"]
 
-BATCH = 128
+BATCH = 64
 
 
 def paint(
