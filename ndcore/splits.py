@@ -15,15 +15,18 @@ from ndcore.errors import DataError
 __all__ = ["SPLITS", "make_splits", "positions"]
 
 SPLITS = ("reference", "dev", "calibration", "evaluation")
+# Held out of a data set: this share, but no more images than the figures need.
+LARGEST_SHARE = 0.4
+ENOUGH = 5000
 HELD_OUT = {"dev": 0.1, "calibration": 0.4, "evaluation": 0.5}
 
 
-def make_splits(source: ImageSource, seed: int = 0, held_out: float = 0.4) -> dict[str, list[str]]:
+def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
     """Split the training part of a source, the same shares in every class.
 
     Where a source mixes lossless and lossy files, all lossless ones are held out, because attacks
-    and detectors are judged on pixels that no codec has touched; otherwise the share `held_out`
-    is. Held-out images go to dev, calibration and evaluation as 10 : 40 : 50.
+    and detectors are judged on pixels that no codec has touched; otherwise 40% are, or 5,000
+    images if that is less. They go to dev, calibration and evaluation as 10 : 40 : 50.
 
     Raises:
         DataError: a class has fewer than 10 images.
@@ -34,6 +37,7 @@ def make_splits(source: ImageSource, seed: int = 0, held_out: float = 0.4) -> di
     if not usable.any():
         usable[:] = True
     mixed = bool(source.lossless[usable].any() and not source.lossless[usable].all())
+    share = min(LARGEST_SHARE, ENOUGH / int(usable.sum()))
     found: dict[str, list[str]] = {name: [] for name in SPLITS}
     for label, name in enumerate(source.classes):
         members = np.flatnonzero(usable & (source.labels == label))
@@ -44,7 +48,7 @@ def make_splits(source: ImageSource, seed: int = 0, held_out: float = 0.4) -> di
             held = members[source.lossless[members]]
             found["reference"] += keys[members[~source.lossless[members]]].tolist()
         else:
-            count = round(held_out * len(members))
+            count = round(share * len(members))
             held = members[:count]
             found["reference"] += keys[members[count:]].tolist()
         edges = np.rint(np.cumsum([0, *HELD_OUT.values()]) * len(held)).astype(int)

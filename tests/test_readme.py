@@ -1,0 +1,37 @@
+"""What the README tells people to type exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ndcore.cli import _parser
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    part.strip().removeprefix("python -m ndcore ")
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    for part in line.split("&&")
+    if part.strip().startswith("python -m ndcore ")
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_parse(command: str) -> None:
+    assert _parser().parse_args(shlex.split(command)).handler
+
+
+def test_there_are_two_commands_to_start_with() -> None:
+    assert "pip install -r requirements.txt && streamlit run Home.py" in README
+    assert "pip install -r requirements-dev.txt && pytest" in README
+    assert len(COMMANDS) >= 8
+
+
+def test_files_it_shows_exist() -> None:
+    for target in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
+        assert (ROOT / target).is_file(), target
