@@ -87,6 +87,15 @@ def test_with_a_bundle_a_page_opens(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["Home.py", *PAGES])
+def test_with_the_shipped_bundle_a_page_opens(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ND_CACHE", raising=False)
+    at = opened(page, bundle="cifar10-vgg16", pair="samples:0~10.21.223300")
+    assert not at.exception
+    assert not at.error
+    assert at.selectbox(key="bundle").value == "cifar10-vgg16"
+
+
+@pytest.mark.parametrize("page", ["Home.py", *PAGES])
 @pytest.mark.usefixtures("digits_bundle")
 def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None:
     path = digits_cache / "bundles" / "digits-cnn" / "gallery.json"
