@@ -19,6 +19,9 @@ from pages.ui.pictures import show_image
 
 __all__ = ["colour_words", "pair_of", "show_one", "show_table"]
 
+IMAGE_WIDTH = 230
+CHART_WIDTH = 460
+
 
 def pair_of(result: AttackResult) -> Pair:
     """The pair that other pages show; an upload has no id to be looked up by."""
@@ -85,7 +88,10 @@ def show_one(bundle: Bundle, result: AttackResult) -> None:
     names = bundle.classes
     st.subheader(_headline(bundle, result))
     st.markdown(_change(bundle, result))
-    left, middle, right = st.columns([1, 1, 2])
+    # Fixed widths in a row that wraps: on a narrow page the chart goes below the images.
+    row = st.container(horizontal=True)
+    left, middle = row.container(width=IMAGE_WIDTH), row.container(width=IMAGE_WIDTH)
+    right = row.container(width=CHART_WIDTH)
     what = "After" if result.success else "Nearest miss"
     for place, when, image, label, confidence in (
         (left, "Before", result.benign, result.predicted_before, result.confidence_before),
@@ -141,14 +147,12 @@ def _change(bundle: Bundle, result: AttackResult) -> str:
 def _next_steps(bundle: Bundle, result: AttackResult) -> None:
     pair = pair_of(result)
     name = "".join(c if c.isalnum() else "-" for c in result.id)
-    columns = st.columns(4)
-    explorer = columns[0].button(
+    row = st.container(horizontal=True)
+    explorer = row.button(
         "See the neurons", icon=":material/neurology:", type="primary", key="to_explorer"
     )
-    detector = columns[1].button(
-        "Could it be noticed?", icon=":material/troubleshoot:", key="to_detector"
-    )
-    columns[2].download_button(
+    detector = row.button("Could it be noticed?", icon=":material/troubleshoot:", key="to_detector")
+    row.download_button(
         "PNG pair",
         _zip(result, name),
         f"{name}.zip",
@@ -156,7 +160,7 @@ def _next_steps(bundle: Bundle, result: AttackResult) -> None:
         on_click="ignore",
         key="png",
     )
-    columns[3].download_button(
+    row.download_button(
         "JSON",
         json.dumps(result.to_dict(bundle.classes), indent=1),
         f"{name}.json",
