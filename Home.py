@@ -23,7 +23,7 @@ PAGES = (
     ),
     (
         "pages/2_Activation_Explorer.py",
-        "Activation Explorer",
+        "Explorer",
         ":material/neurology:",
         "What happened inside?",
         "Every neuron's activation distribution per class, with the benign and the attacked "
@@ -31,7 +31,7 @@ PAGES = (
     ),
     (
         "pages/3_Divergence_Detector.py",
-        "Divergence Detector",
+        "Detector",
         ":material/troubleshoot:",
         "Could it have been noticed?",
         "How far an image lies from the class it is taken for, with a threshold fixed beforehand.",
@@ -79,14 +79,14 @@ def readiness(bundle: Bundle) -> None:
     low, high = accuracy["ci95"]
     units = sum(bundle.units(layer) for layer in bundle.layers)
     first, second, third = st.columns(3)
-    first.metric("Accuracy on held-out images", f"{100 * accuracy['accuracy']:.1f}%")
+    first.metric("Held-out accuracy", f"{100 * accuracy['accuracy']:.1f}%")
     first.caption(f"n = {accuracy['n']:,}, 95% interval {100 * low:.1f}-{100 * high:.1f}%")
     second.metric("Neurons observed", f"{units:,}")
     second.caption(
         f"in {len(bundle.layers)} layers, over {bundle.manifest['distributions']['images']:,} "
         "reference images"
     )
-    third.metric("Verified attacks in the gallery", len(bundle.gallery))
+    third.metric("Verified attacks", len(bundle.gallery))
     third.caption("each changes exactly one pixel of an image held out of training")
 
 
