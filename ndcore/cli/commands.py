@@ -181,8 +181,11 @@ def attack(options: Namespace) -> Answer:
         seed=options.seed,
     )
     chosen = choose_images(bundle, options, default="samples")
-    predicted = [int(bundle.read(row[None]).predicted[0]) for row in chosen.pixels]
-    labels = [p if label < 0 else label for label, p in zip(chosen.labels, predicted, strict=True)]
+    # The true class of a file is unknown; the predicted one stands in for it.
+    labels = [
+        label if label >= 0 else int(bundle.read(image[None]).predicted[0])
+        for label, image in zip(chosen.labels, chosen.pixels, strict=True)
+    ]
     with Progress() as progress:
         results = attack_images(
             bundle.model,

@@ -261,10 +261,9 @@ def load_detector(bundle: Observed, name: str = "wasserstein") -> DivergenceDete
         BadRequestError: no such detector.
         BundleError: the bundle has no calibration for it.
     """
-    detector = DivergenceDetector(bundle, name)
-    if name not in bundle.calibrations:
-        raise BundleError(f"the bundle has no calibration for '{name}'; build it again")
-    return DivergenceDetector(detector.bundle, name, bundle.calibrations[name])
+    detector = DivergenceDetector(bundle, name, bundle.calibrations.get(name))
+    _ = detector.calibration  # missing ones are refused here and not at the first image
+    return detector
 
 
 def _layer_parts(layers: NDArray[np.floating], dev: NDArray[np.floating]) -> NDArray[np.float64]:
