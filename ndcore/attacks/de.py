@@ -12,122 +12,43 @@ IEEE Transactions on Evolutionary Computation (arXiv 1710.08864).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
-from ndcore.attacks.evaluator import Evaluator
+from ndcore.attacks.problem import Candidates, Problem, Search
 
-__all__ = ["GENERATIONS", "POPULATION", "Search", "differential_evolution"]
+__all__ = ["GENERATIONS", "POPULATION", "differential_evolution"]
 
 POPULATION = 400
 GENERATIONS = 100
 SCALE = 0.5
 
 
-@dataclass
-class Search:
-    """State of one search.
-
-    Attributes:
-        positions, colours: the most adversarial candidate seen, int (k, 2) and uint8 (k, C).
-        margin: its logit margin; negative means adversarial.
-        hit: whether it is adversarial.
-        generation: generations done after the first population.
-        history: (queries, best fitness) after each generation.
-    """
-
-    positions: NDArray[np.int64]
-    colours: NDArray[np.uint8]
-    margin: float = np.inf
-    hit: bool = False
-    generation: int = 0
-    history: tuple[tuple[int, float], ...] = ()
-
-
-def differential_evolution(
-    evaluator: Evaluator,
-    true: int,
-    target: int | None,
-    pixels: int,
-    rng: np.random.Generator,
-    on_generation: Callable[[Search, NDArray[np.int64]], None] | None = None,
-    is_adversarial: Callable[[NDArray[np.int64], NDArray[np.uint8]], bool] | None = None,
-) -> Search:
-    """Search until a hit, the end of the generations or of the query budget.
+def differential_evolution(problem: Problem, rng: np.random.Generator) -> Search:
+    """Propose generation after generation.
 
     Args:
-        evaluator: of the benign image.
-        true: its label.
-        target: class to reach, or None.
-        pixels: number of pixels k.
+        problem: what to attack.
         rng: source of every random number.
-        on_generation: called with the search and the candidates' first positions (P, 2).
-        is_adversarial: last word on a hit (positions (k, 2), colours (k, C)); a candidate that
-            it rejects does not end the search.
     """
-    height, width, channels = evaluator.pixels.shape
+    height, width, channels = problem.image.shape
     size = np.array([height, width])
-    blank = np.zeros((pixels, 2), np.int64), np.zeros((pixels, channels), np.uint8)
-    search = Search(*blank)
+    sign = 1 if problem.target is None else -1
 
-    def decode(genes: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        parts = genes.reshape(len(genes), pixels, 2 + channels)
+    def candidates(genes: NDArray[np.float64], generation: int) -> Candidates:
+        parts = genes.reshape(len(genes), problem.pixels, 2 + channels)
         positions = np.clip(np.floor(parts[..., :2]), 0, size - 1).astype(np.int64)
-        return positions, np.clip(np.rint(parts[..., 2:]), 0, 255).astype(np.uint8)
+        colours = np.clip(np.rint(parts[..., 2:]), 0, 255).astype(np.uint8)
+        stage = f"generation {generation} of at most {GENERATIONS}"
+        return Candidates(positions, colours, stage, problem.image, "de")
 
-    def fitness_of(genes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Smaller is better; candidates that the budget or a hit cut off stay at infinity."""
-        positions, colours = decode(genes)
-        fitness = np.full(len(genes), np.inf)
-        for part, logits in evaluator.batches(positions, colours):
-            probabilities = softmax(logits.astype(np.float64), axis=1)
-            fitness[part] = probabilities[:, true] if target is None else -probabilities[:, target]
-            margins = _margins(logits, true, target)
-            # Hits in order of how clear they are; the first that holds ends the search.
-            for index in np.argsort(margins, kind="stable"):
-                here = positions[part][index], colours[part][index]
-                if margins[index] < 0 and (is_adversarial is None or is_adversarial(*here)):
-                    search.positions, search.colours = here
-                    search.margin, search.hit = float(margins[index]), True
-                    return fitness
-                if margins[index] < search.margin and margins[index] >= 0:
-                    search.positions, search.colours = here
-                    search.margin = float(margins[index])
-                if margins[index] >= 0:
-                    break
-        return fitness
-
-    def record(fitness: NDArray[np.float64]) -> None:
-        best = float(np.min(fitness)) if np.isfinite(fitness).any() else np.nan
-        value = best if target is None else -best
-        search.history = (*search.history, (evaluator.queries, value))
-        if on_generation:
-            on_generation(search, decode(population)[0][:, 0])
-
-    population = _first_population(rng, height, width, channels, pixels)
-    fitness = fitness_of(population)
-    record(fitness)
-    while not search.hit and not evaluator.exhausted and search.generation < GENERATIONS:
+    population = _first_population(rng, height, width, channels, problem.pixels)
+    fitness = sign * problem.confidence((yield candidates(population, 0)))
+    for generation in range(1, GENERATIONS + 1):
         children = _children(rng, population)
-        child_fitness = fitness_of(children)
-        better = child_fitness < fitness
-        population[better], fitness[better] = children[better], child_fitness[better]
-        search.generation += 1
-        record(fitness)
-    return search
-
-
-def _margins(logits: NDArray[np.float32], true: int, target: int | None) -> NDArray[np.float32]:
-    """Logit of the class that must lose minus that of the class that must win, (P,)."""
-    rest = logits.copy()
-    wins = target if target is not None else true
-    rest[:, wins] = -np.inf
-    margin = logits[:, wins] - rest.max(1)
-    return np.asarray(-margin if target is not None else margin, np.float32)
+        found = sign * problem.confidence((yield candidates(children, generation)))
+        better = found < fitness
+        population[better], fitness[better] = children[better], found[better]
 
 
 def _first_population(

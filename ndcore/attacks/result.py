@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.attacks.config import AttackConfig
+from ndcore.attacks.vulnerability import VulnerabilityMap
 from ndcore.errors import BadRequestError
 from ndcore.statistics import wilson
 
 __all__ = [
-    "ENGINES",
-    "AttackConfig",
     "AttackProgress",
     "AttackResult",
     "PixelChange",
@@ -23,43 +23,7 @@ __all__ = [
     "summarise",
 ]
 
-ENGINES = {
-    "de": "Differential evolution as in Su, Vargas & Sakurai 2019: 400 candidates, "
-    "at most 100 generations"
-}
-MOST_PIXELS = 5
-
-
-@dataclass(frozen=True)
-class AttackConfig:
-    """Threat model: black box (probabilities), at most `pixels` pixels of any 8-bit colour.
-
-    Attributes:
-        engine: a key of `ENGINES`.
-        pixels: L0 budget, 1 to 5.
-        target: class to reach, or None to leave the true class.
-        max_queries: images sent through the model, at most, per attacked image.
-        seed: of the search; each image has its own stream made of this seed and its id.
-
-    Raises:
-        BadRequestError: a value is out of range.
-    """
-
-    engine: str = "de"
-    pixels: int = 1
-    target: int | None = None
-    max_queries: int = 40_400
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise BadRequestError(f"unknown engine '{self.engine}': choose {', '.join(ENGINES)}")
-        if not 1 <= self.pixels <= MOST_PIXELS:
-            raise BadRequestError(f"pixels must be 1 to {MOST_PIXELS}, got {self.pixels}")
-        if self.max_queries < 1:
-            raise BadRequestError(f"max-queries must be at least 1, got {self.max_queries}")
-        if self.seed < 0:
-            raise BadRequestError(f"seed must not be negative, got {self.seed}")
+MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -83,28 +47,35 @@ class PixelChange:
 
 @dataclass(frozen=True)
 class AttackProgress:
-    """A look at a running attack.
+    """A look at a running attack on many images, through one image that is being searched.
 
     Attributes:
-        index, images: which image of how many, from 0.
-        id: its id.
-        generation, generations: steps done and at most.
-        queries, max_queries: model calls for this image and at most.
-        best_confidence: lowest true-class probability so far, or highest target probability.
-        history: (queries, best_confidence) after each generation.
-        candidates: int (P, 2) row and col of the current candidates' first pixel.
+        images: how many in all.
+        done, succeeded: how many are finished, and of these broken.
+        total_queries: model calls so far, all images.
+        index, id: which image is shown, from 0, and its name.
+        stage: what its search is doing, for people: `generation 3 of at most 100`.
+        queries, max_queries: model calls for it and at most.
+        best_confidence: its lowest true-class probability so far, or highest target probability.
+        history: (queries, best_confidence) over its search.
+        candidates: int (P, 2) row and col of the candidates last tried (first pixel of each).
+        lowest: float32 (H, W) lowest true-class probability at each pixel so far, NaN where no
+            colour was tried; None unless the engine fills a map.
     """
 
-    index: int
     images: int
+    done: int
+    succeeded: int
+    total_queries: int
+    index: int
     id: str
-    generation: int
-    generations: int
+    stage: str
     queries: int
     max_queries: int
     best_confidence: float
     history: tuple[tuple[int, float], ...]
     candidates: NDArray[np.int64]
+    lowest: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,10 +94,15 @@ class AttackResult:
         confidence_before, confidence_after: probability of the class predicted then.
         probabilities_before, probabilities_after: float32 (classes,).
         benign, attacked: uint8 (H, W, C).
-        queries: images sent through the model during the search.
-        seconds: wall time.
+        queries: candidates sent through the model during the search; repeats count.
+        first_hit: how many of these until the first that fooled the model; None for a failure.
+        forwards: candidates really computed; the rest were remembered.
+        found_by: engine that found the change; it differs from `config.engine` after a fallback.
+        precision: of the search, "float32" or "bfloat16"; successes are confirmed in float32.
+        seconds: wall time from the image's start to its end; images share the pool meanwhile.
         history: (queries, best confidence) over the search.
         config: what was asked.
+        map: every point of the grid, for the engine `exhaustive`.
     """
 
     id: str
@@ -144,18 +120,36 @@ class AttackResult:
     benign: NDArray[np.uint8]
     attacked: NDArray[np.uint8]
     queries: int
+    first_hit: int | None
+    forwards: int
+    found_by: str
+    precision: str
     seconds: float
     history: tuple[tuple[int, float], ...]
     config: AttackConfig
+    map: VulnerabilityMap | None = None
 
     @property
     def seed(self) -> int:
         """Seed of the search."""
         return self.config.seed
 
-    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """As in the command line's JSON, with class names."""
+    @property
+    def distances(self) -> dict[str, float]:
+        """`l0` changed pixels, `l2` and `linf` of the change with values in [0, 1]."""
+        change = (self.attacked.astype(np.float64) - self.benign) / 255
         return {
+            "l0": int(change.any(-1).sum()),
+            "l2": float(np.sqrt((change**2).sum())),
+            "linf": float(np.abs(change).max()),
+        }
+
+    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
+        """As in the command line's JSON, with class names; `targets` only with a map.
+
+        Changes of more than `MOST_LISTED` pixels are not listed one by one.
+        """
+        row = {
             "id": self.id,
             "true": classes[self.true],
             "predicted_before": classes[self.predicted_before],
@@ -163,12 +157,34 @@ class AttackResult:
             "success": self.success,
             "skipped": self.skipped,
             "stopped": self.stopped,
-            "pixels": [change.to_dict() for change in self.pixels],
+            "pixels": [change.to_dict() for change in self.pixels]
+            if len(self.pixels) <= MOST_LISTED
+            else [],
+            "distances": {name: round(value, 6) for name, value in self.distances.items()},
             "confidence_before": self.confidence_before,
             "confidence_after": self.confidence_after,
             "queries": self.queries,
+            "first_hit": self.first_hit,
+            "forwards": self.forwards,
+            "found_by": self.found_by,
+            "precision": self.precision,
             "seconds": round(self.seconds, 3),
         }
+        if self.map is not None:
+            row["vulnerable_share"] = self.map.vulnerable_share
+            row["complete"] = self.map.complete
+            row["targets"] = [
+                {
+                    "class": classes[reach.label],
+                    "reached": reach.reached,
+                    "row": reach.row,
+                    "col": reach.col,
+                    "rgb": list(reach.colour),
+                    "margin": round(reach.margin, 4),
+                }
+                for reach in self.map.reach()
+            ]
+        return row
 
 
 def apply_changes(pixels: NDArray[np.uint8], changes: Sequence[PixelChange]) -> NDArray[np.uint8]:
@@ -214,5 +230,7 @@ def summarise(results: Sequence[AttackResult]) -> dict[str, Any]:
         "success_rate": len(won) / len(attacked) if attacked else None,
         "ci95": list(wilson(len(won), len(attacked))),
         "queries_median": float(np.median([result.queries for result in won])) if won else None,
+        "queries_mean": float(np.mean([result.queries for result in won])) if won else None,
+        "queries_total": sum(result.queries for result in results),
         "seconds": round(sum(result.seconds for result in results), 3),
     }

@@ -1,0 +1,48 @@
+"""Every pixel with every corner colour: the complete map of that grid.
+
+With several pixels the whole grid is searched for each in turn, the pixels before being kept at
+the best point found (greedy), so that more pixels never find less.
+
+Reference: the corners are those of Croce & Hein 2019, "Sparse and imperceivable adversarial
+attacks" (CornerSearch), whose first stage is this grid.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.attacks.evaluator import paint
+from ndcore.attacks.problem import Candidates, Problem, Search, corner_colours
+
+__all__ = ["exhaustive", "grid_points"]
+
+CHUNK = 256
+
+
+def grid_points(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Every (row, col, colour index) of an image of shape (H, W, C), int64 (H W 2**C, 3)."""
+    height, width, channels = shape
+    ranges = np.arange(height), np.arange(width), np.arange(2**channels)
+    return np.stack(np.meshgrid(*ranges, indexing="ij"), -1).reshape(-1, 3)
+
+
+def exhaustive(problem: Problem, rng: np.random.Generator) -> Search:
+    """Propose the whole grid, for each pixel in turn; `rng` is not needed."""
+    colours = corner_colours(problem.image.shape[2])
+    points = grid_points(problem.image.shape)
+    points = points[problem.order(points[:, :2])]
+    base = problem.image
+    for depth in range(1, problem.pixels + 1):
+        best, margin = points[0], np.inf
+        of = f", pixel {depth} of {problem.pixels}" if problem.pixels > 1 else ""
+        for start in range(0, len(points), CHUNK):
+            part = points[start : start + CHUNK]
+            stage = f"grid point {start:,} of {len(points):,}{of}"
+            logits = yield Candidates(
+                part[:, None, :2], colours[part[:, 2]][:, None], stage, base, "exhaustive"
+            )
+            margins = problem.margins(logits)
+            if margins.min() < margin:
+                margin, best = margins.min(), part[margins.argmin()]
+        base = paint(base, best[None, None, :2], colours[best[2]][None, None])[0]

@@ -1,0 +1,108 @@
+"""Best-first search over corner colours: few queries for nearly all that the full grid finds.
+
+It looks at black and white on a coarse lattice of pixels, roughly from the centre outwards, and
+all the while at the unseen neighbours of the most promising point so far: the eight pixels around
+it in its colour, and its own pixel with one colour channel flipped. A neighbourhood search as in
+Narodytska & Kasiviswanathan 2017 ("Simple black-box adversarial attacks on deep neural networks")
+over the corners of the colour cube, as in Croce & Hein 2019 ("Sparse and imperceivable
+adversarial attacks").
+
+With several pixels each is searched for in turn, the pixels before being kept at the best point
+found; a search with fewer pixels is the beginning of one with more, so more never find less.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Generator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.attacks.config import STAGE_QUERIES
+from ndcore.attacks.evaluator import paint
+from ndcore.attacks.problem import Candidates, Problem, Search, corner_colours
+
+__all__ = ["best_first"]
+
+LATTICE = 8  # lattice points along each side
+CHUNK = 32
+LATTICE_SHARE = 0.25  # of each chunk after the first, while the lattice lasts
+JITTER = 0.3  # of the image's side: how far the order of the lattice is shuffled
+
+Point = tuple[int, int, int]  # row, col, colour index
+
+
+def best_first(problem: Problem, rng: np.random.Generator) -> Search:
+    """Propose the neighbours of the best points, at most `STAGE_QUERIES` candidates per pixel."""
+    base = problem.image
+    for depth in range(1, problem.pixels + 1):
+        of = f", pixel {depth} of {problem.pixels}" if problem.pixels > 1 else ""
+        best = yield from _one_pixel(problem, base, rng, of)
+        base = paint(base, np.array([[best[:2]]]), _colours(base, [best]))[0]
+
+
+def _colours(base: NDArray[np.uint8], points: list[Point]) -> NDArray[np.uint8]:
+    return corner_colours(base.shape[2])[[colour for _, _, colour in points]][:, None]
+
+
+def _one_pixel(
+    problem: Problem, base: NDArray[np.uint8], rng: np.random.Generator, of: str
+) -> Generator[Candidates, NDArray[np.float32], Point]:
+    height, width, channels = base.shape
+    lattice = _lattice(height, width, channels, rng)
+    seen = set(lattice)
+    # (margin, order of asking, point): equal margins are taken in the order they were asked.
+    frontier: list[tuple[float, int, Point]] = []
+    near: list[Point] = []
+    asked = 0
+    best, lowest = lattice[0], np.inf
+    while asked < STAGE_QUERIES:
+        count = min(CHUNK, STAGE_QUERIES - asked)
+        share = int(count * LATTICE_SHARE) if asked else count
+        points, lattice = lattice[:share], lattice[share:]
+        while len(near) < count - len(points) and frontier:
+            _, _, point = heapq.heappop(frontier)
+            new = [other for other in _neighbours(point, base.shape) if other not in seen]
+            seen.update(new)
+            near += new
+        points, near = points + near[: count - len(points)], near[count - len(points) :]
+        points, lattice = points + lattice[: count - len(points)], lattice[count - len(points) :]
+        if not points:
+            break
+        positions = np.array([point[:2] for point in points])[:, None]
+        stage = f"best-first, {asked} points seen{of}"
+        logits = yield Candidates(positions, _colours(base, points), stage, base, "fast")
+        for point, margin in zip(points, problem.margins(logits).tolist(), strict=True):
+            heapq.heappush(frontier, (margin, asked, point))
+            asked += 1
+            if margin < lowest:
+                best, lowest = point, margin
+    return best
+
+
+def _lattice(height: int, width: int, channels: int, rng: np.random.Generator) -> list[Point]:
+    """Black and white at lattice points with a random offset, roughly from the centre outwards."""
+    strides = max(1, height // LATTICE), max(1, width // LATTICE)
+    offsets = [int(rng.integers(stride)) for stride in strides]
+    points = [
+        (row, col, colour)
+        for row in range(offsets[0], height, strides[0])
+        for col in range(offsets[1], width, strides[1])
+        for colour in (0, 2**channels - 1)
+    ]
+    at = np.array([point[:2] for point in points])
+    far = (((at - (np.array([height, width]) - 1) / 2) / (height, width)) ** 2).sum(1)
+    return [points[i] for i in np.argsort(far + JITTER**2 * rng.random(len(points)))]
+
+
+def _neighbours(point: Point, shape: tuple[int, ...]) -> list[Point]:
+    row, col, colour = point
+    height, width, channels = shape
+    found = [(row, col, colour ^ (1 << channel)) for channel in range(channels)]
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            at = row + down, col + right
+            if (down or right) and 0 <= at[0] < height and 0 <= at[1] < width:
+                found.append((*at, colour))
+    return found

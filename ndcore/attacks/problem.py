@@ -1,0 +1,78 @@
+"""What a search is given, what it asks and how good an answer is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+__all__ = ["Candidates", "Problem", "Search", "corner_colours"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One image to attack.
+
+    Attributes:
+        image: uint8 (H, W, C).
+        true: true class.
+        target: class to reach, or None to leave the true one.
+        pixels: how many pixels may change.
+        order: int64 (P, 2) positions -> (P,), the order in which they are computed fastest.
+    """
+
+    image: NDArray[np.uint8]
+    true: int
+    target: int | None
+    pixels: int
+    order: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+
+    def margins(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Logits (P, classes) -> (P,): smaller is better, negative is adversarial.
+
+        Untargeted: the true class less the best other. Targeted: the best other less the target.
+        """
+        values = np.asarray(logits, np.float64)
+        label = self.true if self.target is None else self.target
+        others = values.copy()
+        others[:, label] = -np.inf
+        margin = values[:, label] - others.max(1)
+        return np.asarray(margin if self.target is None else -margin)
+
+    def confidence(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Probability (P,) of the true class, or of the target."""
+        label = self.true if self.target is None else self.target
+        return np.asarray(softmax(np.asarray(logits, np.float64), axis=1)[:, label])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """A question of a search: what does the model say to these?
+
+    Attributes:
+        positions: int64 (P, k, 2) row and col.
+        colours: uint8 (P, k, C).
+        stage: what the search is doing, for people.
+        base: image to change, uint8 (H, W, C).
+        engine: which engine asks.
+    """
+
+    positions: NDArray[np.int64]
+    colours: NDArray[np.uint8]
+    stage: str
+    base: NDArray[np.uint8]
+    engine: str
+
+
+# A search yields candidates and is sent their logits (P, classes) until it has no more to ask.
+# Whoever drives it looks for hits, counts and ends it; a search only proposes.
+Search = Generator[Candidates, NDArray[np.float32], None]
+
+
+def corner_colours(channels: int) -> NDArray[np.uint8]:
+    """The corners of the colour cube, uint8 (2**C, C); bit c of the index sets channel c."""
+    bits = np.arange(2**channels)[:, None] >> np.arange(channels)
+    return ((bits & 1) * 255).astype(np.uint8)
