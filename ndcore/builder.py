@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +22,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.atomic import cache_dir, replace_folder, write_bytes, write_json
-from ndcore.attacks import AttackConfig, attack_images
+from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.bundle import FILES, SCHEMA, Bundle, bundles_dir
 from ndcore.checkpoints import read_run
 from ndcore.counting import Histograms, count_distributions, layer_table
 from ndcore.data import ImageSource, open_source
 from ndcore.detectors import DETECTORS, Calibration, DivergenceDetector
-from ndcore.errors import BadRequestError, BundleError, DataError
+from ndcore.errors import BadRequestError, BundleError, DataError, StoppedError
 from ndcore.histograms import BINS
 from ndcore.inspection import read_source
 from ndcore.models import layer_names, load_weights, model_spec, save_weights, weight_hash
@@ -36,7 +37,7 @@ from ndcore.splits import make_splits, positions
 
 __all__ = ["BuildConfig", "build", "run_dir"]
 
-GALLERY_QUERIES = 4000
+GALLERY_ENGINE = "fast"
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "safetensors")
 
 
@@ -48,8 +49,9 @@ class BuildConfig:
         name: of the bundle.
         model: registry name or factory (see `ndcore.models.model_spec`).
         weights: safetensors file, or None to use the model's training run.
-        gallery: stop the gallery after so many verified successes; 0 makes none.
-        gallery_images: or after so many attacked images.
+        gallery: stop the gallery after so many verified successes on lossless images held out
+            of training; 0 makes none.
+        gallery_images: or after so many of these images.
         seed: of splits without a training run, of samples and of attacks.
     """
 
@@ -164,14 +166,16 @@ def build(
     manifest["detectors"] = {
         name: {"dev": len(dev.logits), "calibration": len(held.logits)} for name in DETECTORS
     }
-    gallery = _gallery(model, source, members["evaluation"], config, step, should_stop)
+    gallery, manifest["gallery"] = _gallery(
+        model, source, members["evaluation"], config, step, should_stop
+    )
     step("writing")
     with replace_folder(bundles_dir() / config.name) as folder:
         save_weights(folder / "weights.safetensors", model.state_dict(), half=True)
         write_bytes(folder / "distributions.npz", _npz(_histogram_arrays(histograms)))
         write_bytes(folder / "calibration.npz", _npz(_calibration_arrays(calibrations)))
         write_json(folder / "splits.json", splits)
-        write_json(folder / "gallery.json", gallery)
+        write_bytes(folder / "gallery.json", _lines(gallery))
         manifest["files"] = {
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
         }
@@ -238,38 +242,86 @@ def _gallery(
     config: BuildConfig,
     step: Callable[[str, int, int], None],
     should_stop: Callable[[], bool] | None,
-) -> list[dict[str, Any]]:
-    """Verified one-pixel successes: first on the sample images that fit, then on `members`."""
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Verified one-pixel successes and what it took to find them.
+
+    First the sample images where they fit; then the lossless images of `members` in random
+    order until `config.gallery` of them were broken or `config.gallery_images` were tried.
+    """
+    attack = AttackConfig(GALLERY_ENGINE, seed=config.seed)
+    about = {"engine": attack.engine, "budget": attack.budget(source.shape), "seed": attack.seed}
     if not config.gallery:
-        return []
-    attack = AttackConfig(max_queries=GALLERY_QUERIES, seed=config.seed)
-    rng = np.random.default_rng(config.seed)
-    chosen = [(source, int(i)) for i in rng.permutation(members)[: config.gallery_images]]
-    if config.model == "cifar10-vgg16":
-        samples = open_source("samples")
-        chosen = [(samples, i) for i in range(len(samples))] + chosen
-    found: list[dict[str, Any]] = []
-    for count, (origin, i) in enumerate(chosen):
-        step("gallery", count, len(chosen))
-        # The samples are all tried; the rest only until the gallery is full.
-        if origin is source and len(found) >= config.gallery:
-            break
+        return [], about
+    rows: list[dict[str, Any]] = []
+
+    def run(origin: ImageSource, chosen: list[int], enough: int) -> list[AttackResult]:
+        done: list[AttackResult] = []
+
+        def on_result(_: int, result: AttackResult) -> None:
+            done.append(result)
+            step("gallery", len(done), len(chosen))
+
+        def stop() -> bool:
+            return _broken(done) >= enough or bool(should_stop and should_stop())
+
         results = attack_images(
             model,
-            origin.pixels([i]),
-            origin.labels[[i]],
-            [origin.ids[i]],
+            origin.pixels(chosen),
+            origin.labels[chosen],
+            [origin.ids[i] for i in chosen],
             attack,
-            should_stop=should_stop,
+            on_result=on_result,
+            should_stop=stop,
         )
-        key = origin.ids[i] if ":" in origin.ids[i] else origin.keys()[i]
-        found += [
-            result.to_dict(source.classes)
-            | {"id": key, "engine": attack.engine, "seed": attack.seed}
-            for result in results
+        ended = [result for result in results if not result.stopped]
+        keys = {origin.ids[i]: origin.keys()[i] for i in chosen}
+        rows.extend(
+            _gallery_row(result, source.classes)
+            | {"id": result.id if ":" in result.id else keys[result.id]}
+            for result in ended
             if result.success
-        ]
-    return found
+        )
+        return ended
+
+    if config.model == "cifar10-vgg16":
+        samples = open_source("samples")
+        about["samples"] = _summary(run(samples, list(range(len(samples))), 10**9))
+    rng = np.random.default_rng(config.seed)
+    lossless = [i for i in members if source.lossless[i]]
+    chosen = [int(i) for i in rng.permutation(lossless)[: config.gallery_images]]
+    if should_stop and should_stop():
+        raise StoppedError("stopped")
+    about["evaluation"] = _summary(run(source, chosen, config.gallery))
+    return rows, about
+
+
+def _broken(results: list[AttackResult]) -> int:
+    return sum(result.success for result in results)
+
+
+def _summary(results: list[AttackResult]) -> dict[str, Any]:
+    return {key: value for key, value in summarise(results).items() if key != "seconds"}
+
+
+def _gallery_row(result: AttackResult, classes: Sequence[str]) -> dict[str, Any]:
+    kept = (
+        "true",
+        "predicted_before",
+        "predicted_after",
+        "pixels",
+        "confidence_before",
+        "confidence_after",
+        "queries",
+        "first_hit",
+    )
+    row = result.to_dict(classes)
+    about = {"engine": result.config.engine, "seed": result.config.seed}
+    return {key: row[key] for key in kept} | about
+
+
+def _lines(rows: list[dict[str, Any]]) -> bytes:
+    """JSON with a row per line, so that a changed attack is a changed line."""
+    return ("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n").encode()
 
 
 def _histogram_arrays(histograms: Histograms) -> dict[str, NDArray[Any]]:

@@ -60,6 +60,20 @@ def test_attacks_on_samples_in_the_gallery_still_flip(shipped: Bundle) -> None:
         assert shipped.classes[after] == row["predicted_after"] != row["true"]
 
 
+def test_the_gallery_is_large_and_held_out(shipped: Bundle) -> None:
+    about = shipped.manifest["gallery"]
+    held = set(shipped.splits["evaluation"])
+    rows = [row for row in shipped.gallery if not row["id"].startswith("samples:")]
+    assert len(rows) >= 300
+    assert len({row["id"] for row in rows}) == len(rows) == about["evaluation"]["succeeded"]
+    for row in rows:
+        assert row["id"] in held
+        assert row["predicted_before"] == row["true"] != row["predicted_after"]
+        (pixel,) = row["pixels"]
+        assert pixel["rgb_before"] != pixel["rgb_after"]
+        assert 0 < row["first_hit"] <= row["queries"] <= about["budget"]
+
+
 def test_every_distribution_counts_every_reference_image(shipped: Bundle) -> None:
     for layer in shipped.layers:
         for reduction in shipped.reductions(layer):

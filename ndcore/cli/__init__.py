@@ -84,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--data", help="data folder of --source folder or cifar10")
         made.add_argument("--split", help="split of the bundle to draw from (default: evaluation)")
         made.add_argument("--n", type=int, help="how many images of the source (default: all)")
+        made.add_argument(
+            "--lossless", action="store_true", help="only images of the source in lossless files"
+        )
 
     command("status", "status", "what is installed and which bundles and data are ready")
 
@@ -120,10 +123,21 @@ def _parser() -> argparse.ArgumentParser:
     attack = command("attack", "attack", "change a few pixels so that the model errs")
     image_options(attack)
     bundle_option(attack)
-    attack.add_argument("--engine", default="de")
+    attack.add_argument(
+        "--engine",
+        default="fast",
+        help="fast, exhaustive or de; for comparison fgsm, pgd, deepfool or cw",
+    )
     attack.add_argument("--pixels", type=int, default=1)
     attack.add_argument("--target", metavar="CLASS")
-    attack.add_argument("--max-queries", type=int, default=40_400)
+    attack.add_argument("--max-queries", type=int, help="per image (default: the engine's own)")
+    attack.add_argument(
+        "--then", default="", metavar="ENGINE", help="exhaustive or de, where fast finds nothing"
+    )
+    attack.add_argument("--epsilon", type=int, default=8, help="8-bit steps, of fgsm and pgd")
+    attack.add_argument(
+        "--precision", default="auto", help="auto, or float32: no bfloat16 screening"
+    )
     attack.add_argument("--seed", type=int, default=0)
     attack.add_argument("--out", metavar="DIR", help="write PNG pairs and results.json here")
 
@@ -142,7 +156,11 @@ def _parser() -> argparse.ArgumentParser:
     distributions.add_argument("--csv", metavar="FILE")
 
     bench = command("bench", "bench", "ratios measured within one run")
-    bench.add_argument("name", choices=("distributions",))
+    bench.add_argument("name", choices=("attack", "distributions"))
     bundle_option(bench)
-    bench.add_argument("--n", type=int, default=2048, help="images per measurement")
+    bench.add_argument("--n", type=int, help="images (default: the benchmark's own)")
+    bench.add_argument("--peers", action="store_true", help="attack: also run other libraries")
+    bench.add_argument("--data", help="attack: CIFAR-10 for the images (default: the samples)")
+    bench.add_argument("--de-queries", type=int, default=4000, help="attack: budget of de")
+    bench.add_argument("--picture", metavar="SVG", help="attack: write the query curve here")
     return parser

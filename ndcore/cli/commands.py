@@ -179,6 +179,9 @@ def attack(options: Namespace) -> Answer:
         target=target,
         max_queries=options.max_queries,
         seed=options.seed,
+        then=options.then,
+        precision=options.precision,
+        epsilon=options.epsilon,
     )
     chosen = choose_images(bundle, options, default="samples")
     # The true class of a file is unknown; the predicted one stands in for it.
@@ -193,7 +196,9 @@ def attack(options: Namespace) -> Answer:
             labels,
             chosen.ids,
             config,
-            on_progress=lambda p: progress.step(f"{p.id}: {p.queries} queries", p.index, p.images),
+            on_progress=lambda p: progress.step(
+                f"{p.succeeded} broken, {p.total_queries:,} queries; {p.id}", p.done, p.images
+            ),
         )
     document = {
         "bundle": bundle.name,
@@ -202,7 +207,9 @@ def attack(options: Namespace) -> Answer:
         "pixels": config.pixels,
         "target": options.target,
         "seed": config.seed,
-        "budget": config.max_queries,
+        "then": config.then,
+        "epsilon": None if config.searches else config.epsilon,
+        "budget": config.budget(bundle.shape),
         "results": [result.to_dict(bundle.classes) for result in results],
         "summary": summarise(results),
     }
@@ -293,7 +300,20 @@ def bench(options: Namespace) -> Answer:
     if root not in sys.path:
         sys.path.insert(0, root)
     run = importlib.import_module(f"benchmarks.{options.name}").run
-    document = run(load_bundle(options.bundle), options.n)
+    bundle = load_bundle(options.bundle)
+    with Progress() as progress:
+        if options.name == "attack":
+            document = run(
+                bundle,
+                options.n,
+                peers=options.peers,
+                data=options.data,
+                de_queries=options.de_queries,
+                picture=options.picture,
+                on_step=progress.step,
+            )
+        else:
+            document = run(bundle, options.n)
     lines = [f"{document['name']} on {document['machine']}"]
     lines += [
         f"{row['what']}: {row['value']:.4g} {row['unit']}"

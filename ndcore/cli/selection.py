@@ -56,7 +56,7 @@ def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tu
 
 
 def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Chosen:
-    """What `IMAGE...`, `--source`, `--data`, `--split` and `--n` name.
+    """What `IMAGE...`, `--source`, `--data`, `--split`, `--lossless` and `--n` name.
 
     Raises:
         BadRequestError: nothing was named, or too much.
@@ -75,6 +75,10 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Ch
         raise BadRequestError(f"n must be at least 1, got {options.n}")
     source = open_source(name, options.data, bundle.shape)
     _, members = choose_members(bundle, source, options.split)
+    if options.lossless:
+        members = [i for i in members if source.lossless[i]]
+        if not members:
+            raise BadRequestError("none of these images is in a lossless file")
     if options.n is not None and options.n < len(members):
         rng = np.random.default_rng(getattr(options, "seed", 0))
         members = sorted(rng.choice(members, options.n, replace=False).tolist())

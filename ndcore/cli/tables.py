@@ -34,6 +34,7 @@ def attack_text(document: dict[str, Any]) -> str:
         where = " ".join(
             f"({p['row']}, {p['col']}) {p['rgb_before']} -> {p['rgb_after']}" for p in row["pixels"]
         )
+        where = where or f"{row['distances']['l0']} pixels, L2 {row['distances']['l2']:.2f}"
         if row["skipped"]:
             lines.append(f"{row['id']}: not attacked, predicted {before}, true {row['true']}")
         elif row["success"]:
