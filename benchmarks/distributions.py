@@ -23,10 +23,12 @@ __all__ = ["run"]
 
 BATCH = 256
 ROUNDS = 4
+DEFAULT_N = 2048
 
 
-def run(bundle: Bundle, n: int) -> dict[str, Any]:
+def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
     """Time both on `n` seeded noise images per round (content does not change the work)."""
+    n = n or DEFAULT_N
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (n, *bundle.shape), dtype=np.uint8)
     labels = rng.integers(0, len(bundle.classes), n)
