@@ -16,6 +16,7 @@ from ndcore.errors import BadRequestError, DataError
 __all__ = ["Pair"]
 
 CHANGE = re.compile(r"(\d{1,5})\.(\d{1,5})\.((?:[0-9a-f]{2}){1,3})")
+MOST_LINKED = 5  # an attack that changes every pixel would make a link of many kilobytes
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ class Pair:
         return () if self.attacked is None else changes_between(self.benign, self.attacked)
 
     def token(self) -> str:
-        """`samples:3~12.7.ff00aa`: id, then row, column, colour of each change; "" for uploads."""
-        if not self.image_id:
+        """`samples:3~12.7.ff00aa`: id, then row, column, colour of each change.
+
+        "" for what no link can hold: an upload, or more than `MOST_LINKED` changed pixels.
+        """
+        changes = self.changes
+        if not self.image_id or len(changes) > MOST_LINKED:
             return ""
-        changes = (
-            f"{change.row}.{change.col}.{bytes(change.after).hex()}" for change in self.changes
-        )
-        return "~".join([self.image_id, *changes])
+        parts = (f"{change.row}.{change.col}.{bytes(change.after).hex()}" for change in changes)
+        return "~".join([self.image_id, *parts])
 
     @classmethod
     def from_token(cls, token: str, shape: Sequence[int]) -> Pair:
@@ -59,6 +62,8 @@ class Pair:
         image_id, *parts = token.split("~")
         if not re.fullmatch(r"[\w:/.-]{1,200}", image_id) or ".." in image_id:
             raise BadRequestError("the link names no image")
+        if len(parts) > MOST_LINKED:
+            raise BadRequestError(f"a link holds at most {MOST_LINKED} changed pixels")
         changes = []
         for part in parts:
             match = CHANGE.fullmatch(part)

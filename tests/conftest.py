@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when torch is loaded
+
 import numpy as np
 import pytest
 import torch

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,3 +35,40 @@ def test_scipy_as_a_peer_counts_its_queries(digits_bundle: Bundle) -> None:
     assert found.dtype == np.uint8
     assert (found != image).any(-1).sum() <= 1
     assert 0 < model.images <= 60 * 4
+
+
+def one_small_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "ROUNDS", 1)
+    monkeypatch.setattr(benchmark, "LOOKS", 1)
+    monkeypatch.setattr(benchmark, "SETTINGS", (Setting(60, 1),))
+    name = "scipy differential_evolution"
+    monkeypatch.setattr(
+        benchmark, "PEERS", {name: PEERS[name], "absent": ("absent", PEERS[name][1])}
+    )
+    monkeypatch.setattr(benchmark, "installed", lambda peer: peer == name)
+
+
+def test_peers_race_to_the_same_successes(digits_bundle: Bundle, monkeypatch) -> None:
+    one_small_peer(monkeypatch)
+    found = benchmark.run(digits_bundle, 6, peers=True, de_queries=0)
+    fast, peer, absent = found["peers"]
+    assert found["goal"] > 0
+    assert fast["reached"] == (fast["succeeded"] >= found["goal"])
+    assert peer["reached"] == (peer["succeeded"] >= found["goal"])
+    assert 0 < peer["queries"] <= 120 * peer["images"]
+    assert min(fast["cpu_seconds"], peer["cpu_seconds"]) > 0
+    assert absent["problem"] == "not installed"
+
+
+def test_there_is_no_race_to_nothing(digits_bundle: Bundle, monkeypatch) -> None:
+    one_small_peer(monkeypatch)
+    attack_images = benchmark.attack_images
+
+    def unbroken(*args, **options):
+        return [replace(row, success=False) for row in attack_images(*args, **options)]
+
+    monkeypatch.setattr(benchmark, "attack_images", unbroken)
+    found = benchmark.run(digits_bundle, 2, peers=True, de_queries=0)
+    assert found["goal"] == 0
+    assert "peers" not in found
+    assert not any("peer" in row["what"] for row in found["rows"])

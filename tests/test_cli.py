@@ -67,6 +67,33 @@ def test_from_nothing_to_a_verdict(
         assert {"layer", "unit", "activation", "class_median", "p_value"} <= row["units"][0].keys()
 
 
+def test_engines_on_the_command_line(
+    capsys: pytest.CaptureFixture[str], digits_bundle: Bundle
+) -> None:
+    base = ["attack", "--bundle", "digits-cnn", "--source", "digits", "--n", "6", "--lossless"]
+    complete = run(capsys, *base, "--engine", "exhaustive", "--precision", "float32")
+    assert complete["budget"] == 128
+    rows = [row for row in complete["results"] if not row["skipped"]]
+    assert rows
+    for row in rows:
+        assert row["complete"]
+        assert row["precision"] == "float32"
+        assert {target["class"] for target in row["targets"]} == set("0123456789") - {row["true"]}
+        reached = any(target["reached"] for target in row["targets"])
+        assert reached == row["success"] == (row["vulnerable_share"] > 0)
+    quick = run(capsys, *base, "--then", "exhaustive", "--pixels", "3")
+    assert (quick["engine"], quick["then"], quick["pixels"]) == ("fast", "exhaustive", 3)
+    assert quick["summary"]["succeeded"] >= complete["summary"]["succeeded"]
+    aimed = run(capsys, *base, "--target", "3")
+    assert all(row["predicted_after"] == "3" for row in aimed["results"] if row["success"])
+    gradients = run(capsys, *base, "--engine", "pgd", "--epsilon", "70")
+    for row in gradients["results"]:
+        assert row["distances"]["linf"] <= 70 / 255 + 1e-6
+        assert len(row["pixels"]) <= 5
+    assert main([*base, "--engine", "fgsm", "--epsilon", "90"]) == 0
+    assert "pixels, L2" in capsys.readouterr().out
+
+
 def test_detect_can_fail_on_a_flag(
     capsys: pytest.CaptureFixture[str], digits_bundle: Bundle, tmp_path: Path
 ) -> None:
@@ -104,10 +131,16 @@ def test_bench_distributions(capsys: pytest.CaptureFixture[str], digits_bundle: 
     assert {"what", "value", "unit", "against", "ratio"} == found["rows"][1].keys()
 
 
+ATTACK = ["attack", "digits:0", "--bundle", "digits-cnn"]
 BAD = [
     ([], "required"),
     (["fly"], "invalid choice"),
     (["attack", "--n", "many"], "invalid int"),
+    ([*ATTACK, "--then", "magic"], "magic"),
+    ([*ATTACK, "--engine", "de", "--then", "exhaustive"], "only the engine fast"),
+    ([*ATTACK, "--precision", "int4"], "int4"),
+    ([*ATTACK, "--epsilon", "0"], "got 0"),
+    ([*ATTACK, "--engine", "deepfool", "--target", "3"], "deepfool"),
     (["attack", "--bundle", "none"], "no bundle 'none'"),
     (["attack", "--bundle", "digits-cnn", "--engine", "magic"], "unknown engine"),
     (["attack", "--bundle", "digits-cnn", "--source", "samples"], "the data has classes"),

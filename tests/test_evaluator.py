@@ -181,8 +181,12 @@ def test_folding_leaves_the_model_alone() -> None:
     images = torch.rand(4, 1, 8, 8)
     with torch.no_grad():
         assert torch.allclose(folded(images), model(images), atol=1e-5)
+    Evaluator(model, (8, 8, 1))  # which may make a bfloat16 copy
     after = model.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert all(after[name].dtype == tensor.dtype for name, tensor in before.items())
+    ours = {weight.data_ptr() for weight in model.parameters()}
+    assert not ours & {weight.data_ptr() for weight in folded.parameters()}
 
 
 def test_a_batch_norm_used_twice_is_not_folded() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ndcore.attacks.evaluator import evaluator_for, paint
 from ndcore.bundle import Bundle, bundles_dir, load_bundle
 from ndcore.data import open_source
 from ndcore.detectors import load_detector
@@ -58,6 +59,19 @@ def test_attacks_on_samples_in_the_gallery_still_flip(shipped: Bundle) -> None:
         before, after = shipped.read(np.stack([pair.benign, pair.attacked])).predicted
         assert shipped.classes[before] == row["true"]
         assert shipped.classes[after] == row["predicted_after"] != row["true"]
+
+
+def test_the_evaluator_is_exact_at_every_position(shipped: Bundle) -> None:
+    evaluator = evaluator_for(shipped.model, shipped.shape, "float32")
+    assert evaluator.incremental
+    rng = np.random.default_rng(0)
+    image = open_source("samples").pixels([3])[0]
+    places = np.stack(np.meshgrid(range(32), range(32), indexing="ij"), -1).reshape(-1, 1, 2)
+    colours = rng.integers(0, 256, (1024, 1, 3)).astype(np.uint8)
+    found = evaluator.confirm(image, places, colours)
+    for part in np.split(np.arange(1024), 8):
+        plain = evaluator.plain(paint(image, places[part], colours[part]))
+        assert np.abs(found[part] - plain).max() < 1e-4
 
 
 def test_the_gallery_is_large_and_held_out(shipped: Bundle) -> None:

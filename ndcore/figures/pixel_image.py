@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 from html import escape
 
-from ndcore.figures.palette import ATTACKED
+from ndcore.figures.palette import ATTACKED, MUTED
 
 __all__ = ["pixel_image"]
 
@@ -19,6 +19,7 @@ def pixel_image(
     ringed: Iterable[tuple[int, int]] = (),
     candidates: Iterable[tuple[int, int]] = (),
     width: int | None = None,
+    hatched: bool = False,
 ) -> str:
     """Markup of an enlarged image.
 
@@ -29,6 +30,7 @@ def pixel_image(
         ringed: (row, col) of pixels to ring; white on black, so visible on any colour.
         candidates: (row, col) of places under trial, as small dots.
         width: largest width on the page in CSS pixels; None fills the column.
+        hatched: show what is transparent in the image as a hatch.
     """
     height, across = size
     unit = across / 32
@@ -49,9 +51,17 @@ def pixel_image(
         f'<image href="{_data_uri("png", png)}" width="{across}" height="{height}" '
         'preserveAspectRatio="none" style="image-rendering:pixelated"/>'
     )
+    hatch = ""
+    if hatched:
+        hatch = (
+            f'<pattern id="h" width="{unit:g}" height="{unit:g}" patternUnits="userSpaceOnUse" '
+            f'patternTransform="rotate(45)"><rect width="{0.35 * unit:g}" height="{unit:g}" '
+            f'fill="{MUTED}" fill-opacity="0.6"/></pattern>'
+            f'<rect width="{across}" height="{height}" fill="url(#h)"/>'
+        )
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {height}" '
-        f'width="{20 * across}" height="{20 * height}">{image}{"".join(shapes)}</svg>'
+        f'width="{20 * across}" height="{20 * height}">{hatch}{image}{"".join(shapes)}</svg>'
     )
     limit = f"max-width:{width}px;" if width else ""
     # As the source of an <img> the markup needs no trust and keeps its text for screen readers.

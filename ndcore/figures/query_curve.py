@@ -11,7 +11,7 @@ from ndcore.figures.palette import ATTACKED, MUTED
 __all__ = ["query_curve"]
 
 WIDTH, HEIGHT = 760, 360
-LEFT, RIGHT, TOP, BOTTOM = 64, 150, 48, 56
+LEFT, RIGHT, TOP, BOTTOM = 64, 190, 48, 56
 LINES = (ATTACKED, "#4896f2", "#f08c1a", "#8e56d9", "#2e9e4f")
 
 
@@ -64,7 +64,8 @@ def query_curve(curves: Mapping[str, Sequence[int]], attacked: int, *, title: st
             place += 4
         ends.append(place)
         label = f"{name}: {len(hits)} of {attacked}"
-        parts.append(_text(x(10**decades) + 8, place, label, "start", colour=colour, weight=600))
+        parts.append(_key(x(10**decades) + 6, place - 4, colour))
+        parts.append(_text(x(10**decades) + 24, place, label, "start", weight=600))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'role="img" aria-label="{escape(title, quote=True)}" '
@@ -81,11 +82,13 @@ def _line(x1: float, y1: float, x2: float, y2: float) -> str:
     )
 
 
-def _text(
-    x: float, y: float, words: str, anchor: str, *, colour: str = "", weight: int = 400
-) -> str:
-    ink = f'fill="{colour}"' if colour else 'class="ink"'
+def _key(x: float, y: float, colour: str) -> str:
+    """The colour beside a label, whose words are in ink: coloured ones are too pale on white."""
+    return f'<path d="M{x:.1f} {y:.1f}h12" stroke="{colour}" stroke-width="4"/>'
+
+
+def _text(x: float, y: float, words: str, anchor: str, *, weight: int = 400) -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" {ink}>'
-        f"{escape(words)}</text>"
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" '
+        f'class="ink">{escape(words)}</text>'
     )

@@ -1,4 +1,4 @@
-"""Attacks in the background: start one, watch it, stop it, keep what it found."""
+"""Attacks in the background: one job per batch, whose results stay while the job is known."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from ndcore.attacks import AttackConfig, AttackProgress, AttackResult, attack_images
+from ndcore.attacks import AttackConfig, AttackResult, attack_images
 from ndcore.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
-from ndcore.figures.attack import search_course
 from ndcore.jobs import Job
 from pages.ui import loaders
+from pages.ui.batch import MATRIX
 from pages.ui.choosing import Choice
-from pages.ui.page import recall, remember
-from pages.ui.pictures import show_image
+from pages.ui.matrix import forget_cell
+from pages.ui.page import just_linked, recall, remember
 
-__all__ = ["AttackJob", "current_job", "start", "watch"]
+__all__ = ["AttackJob", "current_job", "results_of", "start"]
 
 DEADLINE_S = 3600
 
@@ -29,43 +29,45 @@ class AttackJob:
         bundle: name of the bundle.
         choice: images.
         config: what was asked.
-        found: results so far, one per finished image.
+        found: position of the image -> its result, as images end.
+        latest: positions in the order in which they ended.
     """
 
     bundle: str
     choice: Choice
     config: AttackConfig
-    found: list[AttackResult] = field(default_factory=list)
+    found: dict[int, AttackResult] = field(default_factory=dict)
+    latest: list[int] = field(default_factory=list)
+
+    def keep(self, index: int, result: AttackResult) -> None:
+        """Called by the attack as an image ends."""
+        self.found[index] = result
+        self.latest.append(index)
+
+    @property
+    def results(self) -> list[AttackResult]:
+        """Results so far, in the order of the images."""
+        found = dict(self.found)  # a copy, because the attack may be adding to it
+        return [found[index] for index in sorted(found)]
 
 
 def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
     """Queue the attack and put its id into the link."""
     work = AttackJob(bundle.name, choice, config)
+    names = [image_id or name for image_id, name in zip(choice.ids, choice.names, strict=True)]
 
     def run(job: Job) -> AttackJob:
-        job.result = work  # so that finished images show while later ones are searched
-
-        def report(progress: AttackProgress) -> None:
-            job.report((work, progress))
-
-        for index, image_id in enumerate(choice.ids):
-            if job.stopping:
-                break
-
-            def place(progress: AttackProgress, index: int = index) -> None:
-                shown = vars(progress) | {"index": index, "images": len(choice.ids)}
-                report(AttackProgress(**shown))
-
-            name = image_id or choice.names[index]
-            work.found += attack_images(
-                bundle.model,
-                choice.pixels[index : index + 1],
-                choice.labels[index : index + 1],
-                [name],
-                config,
-                on_progress=place,
-                should_stop=lambda: job.stopping,
-            )
+        job.result = work  # so that finished images show while others are searched
+        attack_images(
+            bundle.model,
+            choice.pixels,
+            choice.labels,
+            names,
+            config,
+            on_progress=job.report,
+            on_result=work.keep,
+            should_stop=lambda: job.stopping,
+        )
         return work
 
     try:
@@ -75,77 +77,30 @@ def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
     except NeuralDivergenceError as error:
         st.error(f"{error}.")
         return
+    st.session_state.pop("results", None)  # the row picked in the last attack's table
+    forget_cell(MATRIX)
     remember("job", job.id)
     st.rerun()
 
 
 def current_job(bundle: Bundle) -> Job | None:
     """The job of the link or of this session, if it is one on this bundle."""
-    job = loaders.jobs().get(recall("job"))
+    job_id = recall("job")
+    job = loaders.jobs().get(job_id)
     if job is None:
-        if recall("job"):
+        if job_id:
+            if just_linked("job"):
+                st.info(
+                    "The attack in the link is no longer kept by this server. Its settings and "
+                    "images are restored; start it again to see its results."
+                )
             remember("job", "")
         return None
+    remember("job", job_id)
     work = job.result
     return None if work is not None and work.bundle != bundle.name else job
 
 
-def watch(bundle: Bundle, job: Job) -> None:
-    """Live progress with Stop while the job is active; nothing afterwards."""
-    if not job.active:
-        return
-
-    @st.fragment(run_every=0.5)
-    def live() -> None:
-        if not job.active:
-            st.rerun()
-        with st.container(border=True, key="live"):
-            _progress(bundle, job)
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                on_click=job.cancel,
-                disabled=job.stopping,
-                key="stop",
-            )
-
-    live()
-
-
-def _progress(bundle: Bundle, job: Job) -> None:
-    if job.state == "queued":
-        ahead = loaders.jobs().waiting_before(job)
-        st.progress(0.0, f"Waiting: {ahead} other job(s) on this server come first.")
-        return
-    if job.progress is None:
-        st.progress(0.0, "Starting …")
-        return
-    work, now = job.progress
-    goal = "lowest true-class" if work.config.target is None else "highest target-class"
-    text = (
-        f"Image {now.index + 1} of {now.images} ({now.id}) · generation {now.generation} of at "
-        f"most {now.generations} · {now.queries:,} of at most {now.max_queries:,} queries · "
-        f"{goal} probability {100 * now.best_confidence:.1f}%"
-    )
-    if job.stopping:
-        text = "Stopping; what was found is kept."
-    share = (now.index + min(1.0, now.queries / now.max_queries)) / now.images
-    st.progress(min(share, 1.0), text)
-    left, right = st.columns([1, 2])
-    picture = work.choice.pixels[now.index]
-    show_image(
-        picture,
-        f"{len(now.candidates)} candidate pixels of this generation",
-        candidates=now.candidates,
-        width=240,
-        place=left,
-    )
-    config = work.config
-    right.plotly_chart(
-        search_course(
-            now.history,
-            target="" if config.target is None else bundle.classes[config.target],
-            true=bundle.classes[work.choice.labels[now.index]],
-        ),
-        key=f"course_{now.index}_{now.generation}",
-    )
+def results_of(job: Job | None) -> list[AttackResult]:
+    """What a job found so far."""
+    return [] if job is None or job.result is None else job.result.results

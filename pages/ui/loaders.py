@@ -13,7 +13,7 @@ from ndcore.detectors import DivergenceDetector, load_detector
 from ndcore.images import encode_png
 from ndcore.jobs import JobManager
 
-__all__ = ["bundle", "detector", "jobs", "predictions", "source", "thumbnail"]
+__all__ = ["bundle", "detector", "jobs", "positions", "predictions", "source", "thumbnail"]
 
 
 def bundle(name: str) -> Bundle:
@@ -49,6 +49,12 @@ def source(name: str) -> ImageSource:
         DataError: it is not on this machine.
     """
     return open_source(name)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def positions(name: str) -> dict[str, int]:
+    """Position of every image id of a source."""
+    return {image_id: i for i, image_id in enumerate(source(name).ids)}
 
 
 @st.cache_resource

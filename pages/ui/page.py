@@ -16,7 +16,7 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.pairs import Pair
 from pages.ui import loaders
 
-__all__ = ["current_pair", "keep_pair", "recall", "remember", "setup"]
+__all__ = ["current_pair", "just_linked", "keep_pair", "recall", "remember", "setup"]
 
 DEFAULT_BUNDLE = "cifar10-vgg16"
 # A file, because named icons are fetched from the internet for the browser tab.
@@ -89,6 +89,12 @@ def recall(name: str, default: str = "") -> str:
     if name in st.query_params:
         return str(st.query_params[name])
     return str(st.session_state.get(f"kept_{name}", default))
+
+
+def just_linked(name: str) -> bool:
+    """Whether the link holds a choice that this session did not put there: it was followed."""
+    value = st.query_params.get(name)
+    return value is not None and value != st.session_state.get(f"kept_{name}")
 
 
 def remember(name: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""An image on the page, enlarged with crisp pixels, its changed pixels ringed."""
+"""Images on the page: one enlarged and its changed pixels ringed, or many as tiles."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from ndcore.attacks import PixelChange
+from ndcore.attacks import AttackResult, PixelChange
+from ndcore.bundle import Bundle
+from ndcore.figures.pair_tiles import PairTile, pair_tiles
 from ndcore.figures.pixel_image import pixel_image
 from ndcore.images import encode_png
 
-__all__ = ["show_image"]
+__all__ = ["rings", "show_image", "show_pairs"]
+
+MOST_RINGS = 5
+
+
+def rings(changes: Sequence[PixelChange]) -> tuple[tuple[int, int], ...]:
+    """Places to ring; none where so many pixels changed that rings would hide the image."""
+    if len(changes) > MOST_RINGS:
+        return ()
+    return tuple((change.row, change.col) for change in changes)
 
 
 def show_image(
@@ -23,6 +34,7 @@ def show_image(
     changes: Sequence[PixelChange] = (),
     candidates: NDArray[np.integer] | None = None,
     width: int = 260,
+    hatched: bool = False,
     place: DeltaGenerator | None = None,
 ) -> None:
     """Draw pixels (H, W, C) with a caption under them.
@@ -30,9 +42,10 @@ def show_image(
     Args:
         pixels: uint8 image.
         caption: also what a screen reader says.
-        changes: pixels to ring.
+        changes: pixels to ring, up to `MOST_RINGS`.
         candidates: int (P, 2) rows and columns to dot.
         width: largest width in CSS pixels.
+        hatched: show what is transparent as a hatch.
         place: where; default: the page.
     """
     where = place if place is not None else st
@@ -43,9 +56,35 @@ def show_image(
             encode_png(pixels),
             (height, across),
             label=caption,
-            ringed=[(change.row, change.col) for change in changes],
+            ringed=rings(changes),
             candidates=dots,
             width=width,
+            hatched=hatched,
         )
     )
     where.caption(caption)
+
+
+def show_pairs(bundle: Bundle, results: Sequence[AttackResult], *, width: int = 76) -> None:
+    """Before and after of many results as tiles."""
+    tiles = [
+        PairTile(
+            before=encode_png(result.benign),
+            after=encode_png(result.attacked),
+            size=(result.benign.shape[0], result.benign.shape[1]),
+            ringed=rings(result.pixels),
+            name=result.id,
+            outcome=_outcome_words(bundle, result),
+        )
+        for result in results
+    ]
+    st.html(pair_tiles(tiles, width=width))
+
+
+def _outcome_words(bundle: Bundle, result: AttackResult) -> str:
+    names = bundle.classes
+    if result.skipped:
+        return f"{names[result.true]}: skipped"
+    if result.success:
+        return f"{names[result.true]} → {names[result.predicted_after]}"
+    return f"{names[result.true]}: {'stopped' if result.stopped else 'not fooled'}"

@@ -1,186 +1,179 @@
-"""An attack's outcome: before and after, the change in numbers, and where to go next."""
+"""One attack's outcome: before and after, the change in numbers, and where to go next."""
 
 from __future__ import annotations
-
-import io
-import json
-import zipfile
 
 import pandas as pd
 import streamlit as st
 
-from ndcore.attacks import AttackResult, summarise
+from ndcore.attacks import AttackResult
 from ndcore.bundle import Bundle
 from ndcore.figures.attack import probability_bars
-from ndcore.images import encode_png
+from ndcore.figures.difference import amplified_difference
 from ndcore.pairs import Pair
+from pages.ui.downloads import download_buttons
+from pages.ui.mapping import map_findings, map_words
 from pages.ui.page import keep_pair, remember
 from pages.ui.pictures import show_image
+from pages.ui.pixelwise import Subject, drive
+from pages.ui.sending import send_buttons
+from pages.ui.words import colour_words, with_article
 
-__all__ = ["colour_words", "pair_of", "show_one", "show_table"]
+__all__ = ["pair_of", "show_one"]
 
 IMAGE_WIDTH = 230
 CHART_WIDTH = 460
+MOST_TOLD = 5
 
 
 def pair_of(result: AttackResult) -> Pair:
     """The pair that other pages show; an upload has no id to be looked up by."""
     image_id = result.id if ":" in result.id or "/" in result.id else ""
-    return Pair(image_id, result.benign, result.attacked, result.true)
-
-
-def colour_words(colour: tuple[int, ...]) -> str:
-    """`RGB (255, 0, 0)` or `grey 128`."""
-    if len(colour) == 1:
-        return f"grey {colour[0]}"
-    return f"RGB ({', '.join(str(value) for value in colour)})"
-
-
-def show_table(bundle: Bundle, results: list[AttackResult]) -> AttackResult:
-    """Success rate and a table to pick from; returns the picked result."""
-    summary = summarise(results)
-    if summary["attacked"]:
-        low, high = summary["ci95"]
-        st.markdown(
-            f"**{summary['succeeded']} of {summary['attacked']}** correctly classified images "
-            f"were broken: {100 * summary['success_rate']:.0f}% (95% interval "
-            f"{100 * low:.0f}-{100 * high:.0f}%)."
-        )
-    frame = pd.DataFrame(
-        {
-            "image": [result.id for result in results],
-            "outcome": [_outcome(result) for result in results],
-            "before": [bundle.classes[result.predicted_before] for result in results],
-            "after": [bundle.classes[result.predicted_after] for result in results],
-            "confidence after": [100 * result.confidence_after for result in results],
-            "queries": [result.queries for result in results],
-            "seconds": [result.seconds for result in results],
-        }
-    )
-    event = st.dataframe(
-        frame,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="results",
-        column_config={
-            "confidence after": st.column_config.NumberColumn(format="%.1f%%"),
-            "seconds": st.column_config.NumberColumn(format="%.1f"),
-        },
-    )
-    rows = event["selection"]["rows"]
-    won = [i for i, result in enumerate(results) if result.success]
-    st.caption("Click a row to see that image below.")
-    index = rows[0] if rows and rows[0] < len(results) else (won[0] if won else 0)
-    return results[index]
-
-
-def _outcome(result: AttackResult) -> str:
-    if result.skipped:
-        return "not attacked: misclassified"
-    if result.success:
-        return "fooled"
-    return "stopped" if result.stopped else "resisted"
+    attacked = None if result.skipped else result.attacked
+    return Pair(image_id, result.benign, attacked, result.true)
 
 
 def show_one(bundle: Bundle, result: AttackResult) -> None:
-    """One result in full."""
-    names = bundle.classes
+    """One result in full: outcome, map if there is one, and the pixels to drive by hand."""
     st.subheader(_headline(bundle, result))
     st.markdown(_change(bundle, result))
+    _pictures(bundle, result)
+    with st.expander("Numbers"):
+        _numbers(bundle, result)
+    pair = pair_of(result)
+    send_buttons(bundle, pair)
+    download_buttons(bundle, [result], "one")
+    remember("pair", pair.token())
+    keep_pair(bundle, pair)
+    st.divider()
+    st.subheader("Vulnerability map" if result.map is not None else "Pixel by pixel")
+    subject = Subject(
+        name=result.id,
+        image_id=pair.image_id,
+        benign=result.benign,
+        label=result.true,
+        start=result.pixels if not result.skipped else (),
+        map=result.map,
+    )
+    if result.map is None:
+        st.caption(
+            "Set a pixel yourself and read what the model says. The exhaustive engine adds a map "
+            "of what every pixel can do."
+        )
+        drive(bundle, subject, "hand")
+        return
+    st.markdown(map_words(result.map))
+    st.caption(
+        "Each cell is a pixel; its colour is the lowest true-class probability that any colour of "
+        "the grid reaches there. Point at a cell for its numbers, click it to try it."
+    )
+    drive(bundle, subject, "hand")
+    map_findings(bundle, result, "hand")
+
+
+def _pictures(bundle: Bundle, result: AttackResult) -> None:
+    names = bundle.classes
     # Fixed widths in a row that wraps: on a narrow page the chart goes below the images.
     row = st.container(horizontal=True)
-    left, middle = row.container(width=IMAGE_WIDTH), row.container(width=IMAGE_WIDTH)
-    right = row.container(width=CHART_WIDTH)
-    what = "After" if result.success else "Nearest miss"
-    for place, when, image, label, confidence in (
-        (left, "Before", result.benign, result.predicted_before, result.confidence_before),
-        (middle, what, result.attacked, result.predicted_after, result.confidence_after),
-    ):
+    shown = [("Before", result.benign, result.predicted_before, result.confidence_before)]
+    if not result.skipped:
+        what = "After" if result.success else "Nearest miss"
+        shown.append((what, result.attacked, result.predicted_after, result.confidence_after))
+    for when, image, label, confidence in shown:
         caption = f"{when}: {names[label]} {100 * confidence:.1f}%"
+        place = row.container(width=IMAGE_WIDTH)
         show_image(image, caption, changes=result.pixels, place=place)
-    right.plotly_chart(
-        probability_bars(
-            names, result.probabilities_before, result.probabilities_after, true=result.true
-        ),
+    if len(result.pixels) > MOST_TOLD:
+        difference, gain = amplified_difference(result.benign, result.attacked)
+        caption = f"Change x {gain:.0f}; grey = unchanged"
+        show_image(difference, caption, place=row.container(width=IMAGE_WIDTH))
+    after = None if result.skipped else result.probabilities_after
+    title = "What the model believes" if after is None else None
+    options = {} if title is None else {"title": title}
+    row.container(width=CHART_WIDTH).plotly_chart(
+        probability_bars(names, result.probabilities_before, after, true=result.true, **options),
         key=f"probabilities_{result.id}",
     )
-    with st.expander("Numbers"):
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "class": names,
-                    "before": result.probabilities_before,
-                    "after": result.probabilities_after,
-                }
-            ),
-            hide_index=True,
-        )
-    _next_steps(bundle, result)
 
 
 def _headline(bundle: Bundle, result: AttackResult) -> str:
     names = bundle.classes
+    label, after = names[result.true], names[result.predicted_after]
+    target = result.config.target
     if result.skipped:
-        return f"Not attacked: the model takes this {names[result.true]} for another class already"
+        if result.predicted_before == result.true:
+            return f"Not attacked: it is {with_article(label)} already, which is the goal"
+        return f"Not attacked: the model takes this {label} for another class already"
     if result.success:
-        return f"The {names[result.true]} became a {names[result.predicted_after]}"
+        return f"The {label} became {with_article(after)}"
     if result.stopped:
         return "Stopped before a flip was found"
-    return f"The attack failed: it is still a {names[result.predicted_after]} to the model"
+    if target is not None:
+        return f"The attack failed: no {names[target]} was reached, the model still says {after}"
+    return f"The attack failed: it is still {with_article(after)} to the model"
 
 
 def _change(bundle: Bundle, result: AttackResult) -> str:
+    if result.skipped:
+        was = bundle.classes[result.predicted_before]
+        return f"The model says {was} to the untouched image, so there is nothing to break."
+    config = result.config
+    paid = f"in {result.seconds:.1f} s"
+    if config.searches:
+        most = config.budget(bundle.shape)
+        paid = f"with {result.queries:,} of at most {most:,} queries {paid}, seed {result.seed}"
     if not result.pixels:
-        return "No pixel was changed."
-    parts = [
-        f"row {change.row}, column {change.col}: {colour_words(change.before)} → "
-        f"{colour_words(change.after)}"
-        for change in result.pixels
-    ]
-    paid = f"{result.queries:,} queries, {result.seconds:.1f} s, seed {result.seed}"
+        return f"No pixel was changed ({paid})."
+    sizes = result.distances
+    if len(result.pixels) > MOST_TOLD:
+        parts = (
+            f"{sizes['l0']:,.0f} pixels changed, each value by at most {255 * sizes['linf']:.0f} "
+            f"of 255 (L2 distance {sizes['l2']:.3f})"
+        )
+    else:
+        parts = "; ".join(
+            f"row {change.row}, column {change.col}: {colour_words(change.before)} → "
+            f"{colour_words(change.after)}"
+            for change in result.pixels
+        )
     if result.success:
-        return f"{'; '.join(parts)}. Found with {paid}; confirmed in a plain float32 pass."
-    return f"Nearest miss: {'; '.join(parts)}. Spent {paid}."
+        how = f"Found by {result.found_by} {paid}"
+        if result.first_hit is not None and result.first_hit != result.queries:
+            how += f", the first hit at query {result.first_hit:,}"
+        return f"{parts}. {how}; confirmed in a plain float32 pass."
+    return f"Nearest miss: {parts}. Ended {paid}."
 
 
-def _next_steps(bundle: Bundle, result: AttackResult) -> None:
-    pair = pair_of(result)
-    name = "".join(c if c.isalnum() else "-" for c in result.id)
-    row = st.container(horizontal=True)
-    explorer = row.button(
-        "See the neurons", icon=":material/neurology:", type="primary", key="to_explorer"
+def _numbers(bundle: Bundle, result: AttackResult) -> None:
+    """Probabilities, and everything else that was measured."""
+    config = result.config
+    told = {
+        "engine": config.engine + (f", then {config.then}" if config.then else ""),
+        "goal": "any other class" if config.target is None else bundle.classes[config.target],
+        "queries paid": f"{result.queries:,}",
+        "really computed": f"{result.forwards:,} (the others were remembered)",
+        "first hit at query": "none" if result.first_hit is None else f"{result.first_hit:,}",
+        "found by": result.found_by if result.success else "not found",
+        "precision of the search": result.precision,
+        "changed pixels (L0)": f"{result.distances['l0']:,}",
+        "L2 distance": f"{result.distances['l2']:.4f}",
+        "largest change (L∞)": f"{result.distances['linf']:.4f}",
+        "seconds": f"{result.seconds:.2f}",
+        "seed": str(result.seed),
+    }
+    left, right = st.columns(2)
+    left.dataframe(
+        pd.DataFrame({"measure": list(told), "value": list(told.values())}), hide_index=True
     )
-    detector = row.button("Could it be noticed?", icon=":material/troubleshoot:", key="to_detector")
-    row.download_button(
-        "PNG pair",
-        _zip(result, name),
-        f"{name}.zip",
-        icon=":material/download:",
-        on_click="ignore",
-        key="png",
+    right.dataframe(
+        pd.DataFrame(
+            {
+                "class": bundle.classes,
+                "before": result.probabilities_before,
+                "after": result.probabilities_after,
+            }
+        ),
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format="percent") for name in ("before", "after")
+        },
     )
-    row.download_button(
-        "JSON",
-        json.dumps(result.to_dict(bundle.classes), indent=1),
-        f"{name}.json",
-        icon=":material/download:",
-        on_click="ignore",
-        key="json",
-    )
-    if explorer or detector:
-        keep_pair(bundle, pair)
-        page = "2_Activation_Explorer" if explorer else "3_Divergence_Detector"
-        link = {"bundle": bundle.name} | ({"pair": pair.token()} if pair.token() else {})
-        st.switch_page(f"pages/{page}.py", query_params=link)
-    remember("pair", pair.token())
-    keep_pair(bundle, pair)
-
-
-def _zip(result: AttackResult, name: str) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for kind, pixels in (("benign", result.benign), ("attacked", result.attacked)):
-            # A fixed date, so that equal results give equal files.
-            archive.writestr(zipfile.ZipInfo(f"{name}-{kind}.png"), encode_png(pixels))
-    return out.getvalue()

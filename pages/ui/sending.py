@@ -1,0 +1,40 @@
+"""Send a pair to the other pages."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ndcore.bundle import Bundle
+from ndcore.pairs import Pair
+from pages.ui.page import keep_pair
+
+__all__ = ["send_buttons"]
+
+
+def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") -> None:
+    """Two buttons: the Explorer and the Detector, with this pair.
+
+    Args:
+        bundle: in use.
+        pair: to send.
+        key: prefix of the keys where the page has such buttons more than once.
+        what: the pair in a word or two, for the labels.
+    """
+    prefix = f"{key}_" if key else ""
+    row = st.container(horizontal=True)
+    explorer = row.button(
+        "See the neurons" if what == "it" else f"See the neurons of {what}",
+        icon=":material/neurology:",
+        type="secondary" if key else "primary",
+        key=f"{prefix}to_explorer",
+    )
+    detector = row.button(
+        f"Could {what} be noticed?",
+        icon=":material/troubleshoot:",
+        key=f"{prefix}to_detector",
+    )
+    if explorer or detector:
+        keep_pair(bundle, pair)
+        page = "2_Activation_Explorer" if explorer else "3_Divergence_Detector"
+        link = {"bundle": bundle.name} | ({"pair": pair.token()} if pair.token() else {})
+        st.switch_page(f"pages/{page}.py", query_params=link)

@@ -1,0 +1,172 @@
+"""The Attack Lab with real clicks: run a batch, stop it, open a result, drive a pixel by hand."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.e2e
+
+STOP_S = 1.0
+# What a poll of the page and drawing the results add to the stop itself.
+SEEN_S = 3.0
+PREDICTION_MS = 300
+READING = 'table[aria-label="Class probabilities"]'
+
+
+def settle(page: Page) -> None:
+    """Wait until the app has answered and shows no error."""
+    page.wait_for_timeout(300)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
+
+
+def open_lab(page: Page, server: str, link: str) -> None:
+    page.goto(f"{server}/Attack_Lab?{link}")
+    expect(page.get_by_role("heading", name="Attack Lab")).to_be_visible()
+    expect(
+        page.locator("[class*=st-key-pick_], [class*=st-key-gallery_here]").first
+    ).to_be_visible()
+    settle(page)
+
+
+def watch_reading(page: Page) -> None:
+    """Note when the probabilities in the page change next."""
+    page.evaluate(
+        """selector => {
+            const read = () => document.querySelector(selector)?.innerText;
+            const before = read();
+            window.answered = null;
+            new MutationObserver((_, observer) => {
+                if (read() === before || read() === undefined) return;
+                window.answered = performance.now();
+                observer.disconnect();
+            }).observe(document.body, { subtree: true, childList: true, characterData: true });
+        }""",
+        READING,
+    )
+
+
+def answer_ms(page: Page) -> float:
+    """Milliseconds from the latest pick to the new probabilities."""
+    page.wait_for_function("window.answered !== null")
+    return float(
+        page.evaluate(
+            "window.answered - performance.getEntriesByName('pixel-picked').at(-1).startTime"
+        )
+    )
+
+
+def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> None:
+    # Differential evolution with a budget for many minutes: it lasts until it is stopped.
+    open_lab(page, server, "images=samples:1-3&engine=de&target=frog&pixels=1&budget=40400")
+    expect(page.get_by_text("3 chosen")).to_be_visible()
+    page.locator(".st-key-start button").first.click()
+    live = page.locator(".st-key-live")
+    expect(live).to_contain_text(re.compile(r"of 3 images done"))
+    told = live.locator('[data-testid="stMarkdownContainer"]').first.inner_text()
+    expect(live.locator('[data-testid="stMarkdownContainer"]').first).not_to_have_text(told)
+    expect(live.locator('img[src^="data:image/svg"]').first).to_be_visible()
+
+    started = time.monotonic()
+    page.locator(".st-key-stop button").first.click()
+    expect(live).to_have_count(0, timeout=1000 * (STOP_S + SEEN_S))
+    assert time.monotonic() - started < STOP_S + SEEN_S
+    settle(page)
+    expect(page.get_by_text("stopped before the end").first).to_be_visible()
+
+    # Row 2 of the table; its tick box is at the left.
+    table = page.locator(".st-key-results canvas").first
+    table.scroll_into_view_if_needed()
+    corner = table.bounding_box()
+    assert corner is not None
+    page.mouse.click(corner["x"] + 16, corner["y"] + 36 + 35 + 17)
+    settle(page)
+    expect(page.get_by_role("heading", name="Stopped before a flip was found")).to_be_visible()
+
+    canvas = page.locator(".st-key-hand_canvas canvas").first
+    expect(canvas).to_be_visible()
+    before = page.locator(READING).inner_text()
+    canvas.click(position={"x": 210, "y": 200})
+    expect(page.locator(READING)).not_to_have_text(before)
+    expect(page.get_by_text(re.compile(r"row \d+, column \d+ → RGB")).first).to_be_visible()
+    settle(page)
+    page.locator(".st-key-hand_to_explorer button").first.click()
+    expect(page.get_by_role("heading", name="Activation Explorer")).to_be_visible()
+    expect(page.locator(".st-key-activation_canvas .rows canvas").first).to_be_visible()
+    settle(page)
+    assert re.search(r"pair=samples%3A\d~\d+\.\d+\.[0-9a-f]{6}", page.url)
+
+
+def test_a_pixel_by_mouse_and_by_keyboard_is_answered_at_once(page: Page, server: str) -> None:
+    open_lab(page, server, "images=samples:0&way=hand")
+    canvas = page.locator(".st-key-free_canvas canvas").first
+    expect(canvas).to_be_visible()
+    expect(page.get_by_text("Untouched. Pick a pixel.")).to_be_visible()
+    settle(page)
+    canvas.click(position={"x": 100, "y": 100})  # the first pick warms caches up
+    settle(page)
+    times = []
+    for x in (150, 200, 250, 300, 350):
+        watch_reading(page)
+        canvas.click(position={"x": x, "y": 160})
+        times.append(answer_ms(page))
+        settle(page)
+    assert sorted(times)[2] < PREDICTION_MS, times
+
+    canvas.focus()
+    for key in ("ArrowLeft", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_text(re.compile("row 10, column 25 →"))).to_be_visible()
+    spoken = page.locator(".st-key-free_canvas .spoken")
+    expect(spoken).to_contain_text("row 10, column 25")
+    page.get_by_role("button", name="white").click()
+    expect(page.get_by_text("row 10, column 25 → RGB (255, 255, 255)")).to_be_visible()
+    page.locator(".st-key-free_undo button").first.click()
+    expect(page.get_by_text(re.compile(r"row 10, column 25 → RGB \(255, 0, 0\)"))).to_be_visible()
+    page.locator(".st-key-free_reset button").first.click()
+    expect(page.get_by_text("Untouched. Pick a pixel.")).to_be_visible()
+
+
+def test_the_map_fills_and_a_click_tries_its_worst_colour(page: Page, server: str) -> None:
+    open_lab(page, server, "images=samples:0&engine=exhaustive")
+    page.locator(".st-key-start button").first.click()
+    expect(page.locator(".st-key-live")).to_contain_text(re.compile(r"map: [\d,]+ of 1,024"))
+    expect(page.get_by_role("heading", name="Vulnerability map")).to_be_visible(timeout=180_000)
+    settle(page)
+    expect(page.get_by_text(re.compile(r"\d+ of 1,024 pixels \(")).first).to_be_visible()
+    canvas = page.locator(".st-key-hand_canvas canvas").first
+    before = page.locator(READING).inner_text()
+    canvas.hover(position={"x": 50, "y": 50})
+    tip = page.locator(".st-key-hand_canvas .tip")
+    expect(tip).to_contain_text(re.compile(r"row 3, column 3.*cat down to [\d.]+%"))
+    canvas.click(position={"x": 50, "y": 50})
+    expect(page.locator(READING)).not_to_have_text(before)
+    expect(page.get_by_text(re.compile("row 3, column 3 → RGB")).first).to_be_visible()
+    page.get_by_role("radio", name="Flips to").or_(
+        page.get_by_role("button", name="Flips to")
+    ).first.click()
+    settle(page)
+    expect(page.get_by_text("no flip").first).to_be_visible()
+
+
+def test_a_cell_of_the_matrix_shows_its_images(page: Page, server: str) -> None:
+    open_lab(page, server, "images=samples:0,8,1&budget=200")
+    page.locator(".st-key-start button").first.click()
+    expect(page.get_by_text("correctly classified images were broken")).to_be_visible(
+        timeout=60_000
+    )
+    expect(page.locator(".st-key-live")).to_have_count(0, timeout=60_000)
+    settle(page)
+    cell = page.locator("[class*=st-key-matrix_] .scatterlayer .point").first
+    cell.scroll_into_view_if_needed()
+    box = cell.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("figure").first).to_be_visible()
+    settle(page)
+    page.locator(".st-key-all_cells button").click()
+    expect(page.locator("figure")).to_have_count(0)
