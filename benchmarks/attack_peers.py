@@ -26,6 +26,10 @@ from ndcore.predict import to_images
 __all__ = ["PEERS", "Counter", "Setting", "installed"]
 
 
+class _FoundError(Exception):
+    """Leaves scipy's solver."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """Population and generations after the first; their product bounds the queries."""
@@ -96,7 +100,7 @@ def _art(
     solver = pixel_threshold.differential_evolution
 
     def sized(*args: Any, **kwargs: Any) -> Any:
-        kwargs["popsize"] = max(1, setting.population // 5)
+        kwargs["popsize"] = max(1, setting.population // (2 + channels))
         return solver(*args, **kwargs)
 
     pixel_threshold.differential_evolution = sized
@@ -122,30 +126,29 @@ def _scipy(
         images = paint(image, values[:, None, :2], values[:, None, 2:].astype(np.uint8))
         logits = model(to_images(images)).numpy()
         hit.extend(images[logits.argmax(1) != label][:1])
+        if hit:  # its callback would come a generation later
+            raise _FoundError
         return softmax(logits.astype(np.float64), axis=1)[:, label]
 
     bounds: Any = [(0, height - 1), (0, width - 1), *[(0, 255)] * channels]
 
-    def stop(*_: Any) -> Any:
-        return bool(hit)
-
-    found = differential_evolution(
-        confidence,
-        bounds,
-        strategy="rand1bin",
-        popsize=setting.population // (2 + channels),
-        maxiter=setting.generations,
-        mutation=0.5,
-        recombination=1.0,
-        tol=0,
-        polish=False,
-        vectorized=True,
-        updating="deferred",
-        integrality=[True] * (2 + channels),
-        callback=stop,
-        rng=seed,
-    )
-    if hit:
+    try:
+        found = differential_evolution(
+            confidence,
+            bounds,
+            strategy="rand1bin",
+            popsize=setting.population // (2 + channels),
+            maxiter=setting.generations,
+            mutation=0.5,
+            recombination=1.0,
+            tol=0,
+            polish=False,
+            vectorized=True,
+            updating="deferred",
+            integrality=[True] * (2 + channels),
+            rng=seed,
+        )
+    except _FoundError:
         return hit[0]
     values = np.rint(found.x).astype(np.int64)
     best: NDArray[np.uint8] = paint(

@@ -6,6 +6,7 @@ left to the caller to run whole.
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["Step", "Window", "as_matrix", "chain_of", "fold_batch_norm"]
+__all__ = ["Step", "Window", "as_matrix", "chain_of", "fold_batch_norm", "traced"]
 
 LARGEST_MATRIX = 2**23  # weights
 
@@ -98,38 +99,54 @@ class Step:
     pointwise: bool = False
 
 
-def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """A copy of an eval-mode model whose batch norms are folded into the convolutions before.
-
-    A model that cannot be traced is returned as it is.
-    """
+def traced(model: nn.Module) -> nn.Module:
+    """The graph of an eval-mode model, sharing its weights; one that has none as it is."""
     try:
-        traced = fx.symbolic_trace(model)
+        return fx.symbolic_trace(model).eval()
     except Exception:  # whatever foreign code raises while it is traced
         return model
-    modules = dict(traced.named_modules())
-    for node in list(traced.graph.nodes):
+
+
+def fold_batch_norm(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The graph of a copy whose batch norms are folded into the convolutions before.
+
+    A model that cannot be traced is copied as it is.
+
+    Args:
+        model: in eval mode, float32.
+        dtype: of the copy.
+    """
+    graph = traced(model)
+    if not isinstance(graph, fx.GraphModule):
+        return copy.deepcopy(model).to(dtype)
+    modules = dict(graph.named_modules())
+    fresh: dict[int, Any] = {}
+    for node in list(graph.graph.nodes):
         before = node.args[0] if node.args else None
         if not (isinstance(before, fx.Node) and before.op == node.op == "call_module"):
             continue
         conv, norm = modules[str(before.target)], modules[str(node.target)]
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            once = len(before.users) == 1 and _uses(traced, before.target) == 1
+            once = len(before.users) == 1 and _uses(graph, before.target) == 1
             if not once or not norm.track_running_stats:
                 continue
             # Tracing made new parents; only the leaves are the model's own.
             parent, _, leaf = str(before.target).rpartition(".")
-            setattr(traced.get_submodule(parent), leaf, fuse_conv_bn_eval(conv, norm))
+            # Converted one by one, so that there is never a second whole copy.
+            folded = fuse_conv_bn_eval(conv, norm).to(dtype)
+            setattr(graph.get_submodule(parent), leaf, folded)
+            fresh |= {id(weight): weight for weight in folded.parameters()}
             node.replace_all_uses_with(before)
-            traced.graph.erase_node(node)
-    traced.delete_all_unused_submodules()
-    traced.graph.lint()
-    traced.recompile()
-    return traced.eval()
+            graph.graph.erase_node(node)
+    graph.delete_all_unused_submodules()
+    graph.graph.lint()
+    graph.recompile()
+    # What was not folded is still the model's own; what was is not copied twice.
+    return copy.deepcopy(graph, fresh).to(dtype).eval()
 
 
-def _uses(traced: fx.GraphModule, target: Any) -> int:
-    return sum(node.op == "call_module" and node.target == target for node in traced.graph.nodes)
+def _uses(graph: fx.GraphModule, target: Any) -> int:
+    return sum(node.op == "call_module" and node.target == target for node in graph.graph.nodes)
 
 
 def chain_of(model: nn.Module) -> tuple[Step, ...] | None:

@@ -8,7 +8,6 @@ again in float32.
 
 from __future__ import annotations
 
-import copy
 import threading
 import weakref
 from collections import OrderedDict
@@ -20,13 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ndcore.attacks.chain import Step, as_matrix, chain_of, fold_batch_norm
+from ndcore.attacks.chain import Step, as_matrix, chain_of, fold_batch_norm, traced
 from ndcore.attacks.incremental import Incremental
 from ndcore.predict import to_images
 
 __all__ = ["Evaluator", "Query", "evaluator_for", "paint"]
 
 LARGEST = {"cpu": 256, "cuda": 2048}  # candidates in one pass; more gains nothing
+FEW = 64  # the same for a path that only confirms
 SLOTS = {"cpu": 16, "cuda": 64}  # images whose maps are kept
 TOLERANCE = 1e-4  # of float32 logits against the plain model, per unit of logit
 BLUR = 0.25  # largest error of a useful screen, as a share of the changes' effect
@@ -69,24 +69,32 @@ def paint(
 
 
 class _Path:
-    """One way to compute: the folded model in one dtype, on windows where it can."""
+    """One way to compute: a model in one dtype, on windows where it can.
+
+    Args:
+        model: the graph to run.
+        shape: (H, W, C).
+        device: of the model.
+        own: the weights are this path's own, to be laid out and reshaped for speed.
+    """
 
     def __init__(
-        self, folded: nn.Module, shape: Sequence[int], dtype: torch.dtype, device: torch.device
+        self, model: nn.Module, shape: Sequence[int], device: torch.device, *, own: bool
     ) -> None:
-        self.dtype, self.device = dtype, device
+        weight = next(model.parameters(), torch.zeros(1))
+        self.dtype, self.device = weight.dtype, device
         kind = device.type if device.type in LARGEST else "cpu"
-        self.largest, slots = LARGEST[kind], SLOTS[kind]
-        model = folded if dtype == torch.float32 else copy.deepcopy(folded).to(dtype)
-        self.model = model.to(memory_format=torch.channels_last)
+        self.largest, slots = LARGEST[kind] if own else FEW, SLOTS[kind]
+        self.model = model.to(memory_format=torch.channels_last) if own else model
         self.windows: Incremental | None = None
         self._kept: OrderedDict[bytes, int] = OrderedDict()
         self._slots = slots
         steps = chain_of(model)
         if steps is not None:
-            small = _small_maps(steps, shape, dtype, device)
+            if own:
+                steps = _small_maps(steps, shape, self.dtype, device)
             height, width = shape[:2]
-            windows = Incremental(small, (height, width), slots, self.largest, device, dtype)
+            windows = Incremental(steps, (height, width), slots, self.largest, device, self.dtype)
             self.windows = windows if windows.useful else None
 
     @torch.inference_mode()
@@ -143,14 +151,16 @@ class Evaluator:
     def __init__(self, model: nn.Module, shape: Sequence[int], precision: str = "auto") -> None:
         self._model = model
         self._device = next(model.parameters()).device
-        folded = fold_batch_norm(model)
         self._lock = threading.Lock()  # kept maps are shared by all who ask
-        self._exact = _Path(folded, shape, torch.float32, self._device)
-        self._screen = self._exact
         self.error = 0.0
-        self._self_test(shape)
         if precision == "auto" and _fast_bfloat16(self._device):
-            self._try_screen(folded, shape)
+            # Float32 only confirms, so it shares the model's weights: memory before speed.
+            self._screen = self._exact = _Path(traced(model), shape, self._device, own=False)
+            self._self_test(shape)
+            if self._try_screen(shape):
+                return
+        self._screen = self._exact = _Path(fold_batch_norm(model), shape, self._device, own=True)
+        self._self_test(shape)
 
     @property
     def precision(self) -> str:
@@ -165,7 +175,7 @@ class Evaluator:
     @property
     def largest(self) -> int:
         """Candidates in one pass, at most."""
-        return self._exact.largest
+        return self._screen.largest
 
     @property
     def slots(self) -> int:
@@ -273,21 +283,23 @@ class Evaluator:
             if not np.abs(folded - plain).max() <= allowed:
                 self._exact.model = self._model
 
-    def _try_screen(self, folded: nn.Module, shape: Sequence[int]) -> None:
+    def _try_screen(self, shape: Sequence[int]) -> bool:
         query = _trial(shape)
         exact = self.confirm(query.base, query.positions, query.colours)
         try:
-            self._screen = _Path(folded, shape, torch.bfloat16, self._device)
+            folded = fold_batch_norm(self._model, torch.bfloat16)
+            self._screen = _Path(folded, shape, self._device, own=True)
             if self._exact.windows is None:
                 self._screen.windows = None
             found = self.evaluate(query.base, query.positions, query.colours)
         except RuntimeError:  # an operator without a bfloat16 kernel
-            self._screen = self._exact
-            return
+            return False
         self.error = float(np.abs(found - exact).max())
         # A screen that blurs what the changes do to the logits would lead a search astray.
-        if not np.std(found - exact) < BLUR * np.std(exact - exact.mean(0)):
-            self._screen, self.error = self._exact, 0.0
+        if np.std(found - exact) < BLUR * np.std(exact - exact.mean(0)):
+            return True
+        self.error = 0.0
+        return False
 
 
 _EVALUATORS: weakref.WeakKeyDictionary[nn.Module, tuple[object, Evaluator]] = (
