@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 SURPRISAL_BINS = 64
+FEW = 8  # values per unit that are faster compared with every atom than looked up
 
 
 def w1_point(
@@ -39,19 +40,43 @@ def w1_point(
     Returns:
         float64 (N, units), in units of the activation: E|x - X|.
     """
-    order = np.argsort(centres, axis=1, kind="stable")
-    atoms = np.take_along_axis(np.asarray(centres, np.float64), order, 1)
-    mass = np.take_along_axis(np.asarray(weights, np.float64), order, 1)
-    mass = mass / mass.sum(1, keepdims=True)
-    below = np.pad(mass.cumsum(1), ((0, 0), (1, 0)))
-    moment = np.pad((mass * atoms).cumsum(1), ((0, 0), (1, 0)))
-    found = np.empty(values.shape)
-    for unit in range(len(atoms)):
-        x = values[:, unit].astype(np.float64)
-        k = np.searchsorted(atoms[unit], x, side="right")
-        share, first = below[unit, k], moment[unit, k]
-        found[:, unit] = x * (2 * share - below[unit, -1]) + moment[unit, -1] - 2 * first
-    return found
+    return _Sorted(centres, weights).w1(values)
+
+
+class _Sorted:
+    """Discrete distributions with ascending atoms, one per row, and their running sums."""
+
+    def __init__(self, centres: NDArray[np.floating], weights: NDArray[np.floating]) -> None:
+        order = np.argsort(centres, axis=1, kind="stable")
+        self.atoms = np.take_along_axis(np.asarray(centres, np.float64), order, 1)
+        mass = np.take_along_axis(np.asarray(weights, np.float64), order, 1)
+        mass = mass / mass.sum(1, keepdims=True)
+        self.below = np.pad(mass.cumsum(1), ((0, 0), (1, 0)))
+        self.moment = np.pad((mass * self.atoms).cumsum(1), ((0, 0), (1, 0)))
+
+    def w1(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """E|x - X| for values (N, units)."""
+        x = np.asarray(values, np.float64)
+        places = np.empty(x.shape, np.int64)
+        if len(x) <= FEW:
+            for i, row in enumerate(x):
+                places[i] = (self.atoms <= row[:, None]).sum(1)
+        else:
+            for unit, atoms in enumerate(self.atoms):
+                places[:, unit] = np.searchsorted(atoms, x[:, unit], side="right")
+        units = np.arange(len(self.atoms))
+        share, first = self.below[units, places], self.moment[units, places]
+        found: NDArray[np.float64] = x * (2 * share - self.below[:, -1])
+        found += self.moment[:, -1]
+        found -= 2 * first
+        return found
+
+    def least(self) -> NDArray[np.float64]:
+        """Smallest E|x - X| over x, (units,): the one at the weighted median, an atom."""
+        at = (self.below[:, 1:] < 0.5 * self.below[:, -1:]).sum(1)
+        best = np.take_along_axis(self.atoms, at[:, None], 1)[:, 0]
+        found: NDArray[np.float64] = self.w1(best[None, :])[0]
+        return found
 
 
 def w1_histograms(
@@ -102,16 +127,9 @@ def excess_w1(
     Returns:
         float64 (N, units), not negative.
     """
-    centres = histograms.centres()
     weights = histograms.counts[label].astype(np.float64) + 1e-12
-    distance = w1_point(values, centres, weights)
-    # The minimum over x is reached at an atom: the weighted median.
-    order = np.argsort(centres, axis=1, kind="stable")
-    mass = np.take_along_axis(weights, order, 1).cumsum(1)
-    at = (mass < 0.5 * mass[:, -1:]).sum(1)
-    best = np.take_along_axis(np.take_along_axis(centres, order, 1), at[:, None], 1)[:, 0]
-    least = w1_point(best[None, :], centres, weights)
-    return np.maximum(distance - least, 0) / class_spread(histograms, label)
+    known = _Sorted(histograms.centres(), weights)
+    return np.maximum(known.w1(values) - known.least(), 0) / class_spread(histograms, label)
 
 
 def surprisal(

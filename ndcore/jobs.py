@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import queue
 import secrets
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ndcore.errors import BadRequestError, NeuralDivergenceError, StoppedError
@@ -96,8 +96,12 @@ class JobManager:
         keep: finished jobs to remember, the latest ones.
     """
 
-    def __init__(self, workers: int = 1, max_queued: int = 32, keep: int = 64) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="job")
+    def __init__(self, workers: int = 1, max_queued: int = 32, keep: int = 16) -> None:
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._workers = workers
+        for index in range(workers):
+            # Daemons, so that a server which is told to end does not wait for an attack.
+            threading.Thread(target=self._work, name=f"job-{index}", daemon=True).start()
         self._max_queued = max_queued
         self._keep = keep
         self._jobs: dict[str, Job] = {}
@@ -117,8 +121,12 @@ class JobManager:
             finished = [old.id for old in self._jobs.values() if not old.active]
             for old in finished[: max(0, len(finished) - self._keep)]:
                 del self._jobs[old]
-        self._pool.submit(job.run, work)
+        self._queue.put(lambda: job.run(work))
         return job
+
+    def _work(self) -> None:
+        while (task := self._queue.get()) is not None:
+            task()
 
     def get(self, job_id: str) -> Job | None:
         """A job by its id, or None."""
@@ -133,4 +141,5 @@ class JobManager:
         """Cancel everything and end the threads."""
         for job in list(self._jobs.values()):
             job.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for _ in range(self._workers):
+            self._queue.put(None)

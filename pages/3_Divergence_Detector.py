@@ -18,6 +18,7 @@ from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources, upload
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
+from pages.ui.words import with_article
 
 Subject = tuple[str, NDArray[np.uint8], list]
 
@@ -55,7 +56,8 @@ def natural(bundle: Bundle, name: str) -> Subject:
     """One image of a source, picked by its number."""
     source = loaders.source(name)
     number = st.number_input("Image number", 0, len(source) - 1, key=f"natural_{name}", width=180)
-    st.caption(f"{source.ids[int(number)]}, a {bundle.classes[int(source.labels[int(number)])]}")
+    true = with_article(bundle.classes[int(source.labels[int(number)])])
+    st.caption(f"{source.ids[int(number)]}, {true}")
     return ("benign", source.pixels([int(number)])[0], [])
 
 

@@ -149,11 +149,12 @@ class Hunt:
         self._exact = np.full(len(logits), self._evaluator.precision == "float32")
 
     def unsettled(self) -> Query | None:
-        """Candidates of `ask` that float32 must decide: the two best classes are too near."""
+        """Candidates of `ask` for float32: flips, and those whose two best classes are too near."""
         if self._exact.all():
             return None
         top = np.partition(self._logits, -2, axis=1)
         doubt = top[:, -1] - top[:, -2] < self._band
+        doubt |= self._logits.argmax(1) != self._label
         if not self._calibrated:
             doubt[:CALIBRATION] = True
         self._doubt = np.flatnonzero(doubt & ~self._exact)

@@ -120,7 +120,7 @@ def read_pick(value: Any, shape: Sequence[int]) -> Pick | None:
         if value["by"] == "colour":
             return Pick(None, None, tuple(colour[:channels]), stamp)
         row, col = int(value["row"]), int(value["col"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     if not (0 <= row < height and 0 <= col < width):
         return None

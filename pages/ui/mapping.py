@@ -7,6 +7,8 @@ import io
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
+from scipy.special import softmax
 
 from ndcore.attacks import AttackResult, VulnerabilityMap
 from ndcore.bundle import Bundle
@@ -20,7 +22,28 @@ from ndcore.figures.vulnerability import (
 from pages.ui.components.pixel_view import PixelScene
 from pages.ui.words import colour_words
 
-__all__ = ["map_arrays", "map_findings", "map_rows", "map_scene", "map_words"]
+__all__ = [
+    "map_arrays",
+    "map_findings",
+    "map_rows",
+    "map_scene",
+    "map_words",
+    "precision_words",
+    "worst_points",
+]
+
+
+def worst_points(found: VulnerabilityMap) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The worst colour of each pixel, int64 (H, W), and the true-class probability with it.
+
+    Where a colour flips the prediction it is the one that flips it furthest, elsewhere the one
+    with the lowest probability: the two can differ, and a told number must be that of the told
+    colour. NaN where nothing was tried.
+    """
+    probabilities = softmax(found.logits.astype(np.float64), axis=-1)[..., found.true]
+    lowest = np.where(np.isnan(probabilities), np.inf, probabilities).argmin(-1)
+    worst = np.where(found.flips_to >= 0, found.best_colour, lowest)
+    return worst, np.take_along_axis(probabilities, worst[..., None], axis=-1)[..., 0]
 
 
 def map_scene(
@@ -38,6 +61,7 @@ def map_scene(
     tried = found.evaluated.any(-1)
     partial = not bool(tried.all())
     flips = np.argwhere(found.flips_to >= 0).tolist()
+    worst, probability = worst_points(found)
     if kind == "lowest":
         colours = lowest_colours(found.lowest, top)
         legend = ramp_legend(bundle.classes[found.true], top, partial=partial)
@@ -51,9 +75,9 @@ def map_scene(
         channels=bundle.shape[2],
         pictured=False,
         tips=map_tips(
-            found.lowest,
+            probability,
             found.flips_to,
-            found.colours[found.best_colour],
+            found.colours[worst],
             bundle.classes,
             found.true,
         ),
@@ -84,6 +108,9 @@ def map_findings(bundle: Bundle, result: AttackResult, key: str) -> None:
         for reach in sorted(found.reach(), key=lambda reach: reach.margin)
         if np.isfinite(reach.margin)
     ]
+    told = precision_words(found)
+    if told:
+        st.caption(told)
     st.markdown("**What one pixel can turn it into**")
     st.dataframe(
         pd.DataFrame(rows),
@@ -141,17 +168,33 @@ def map_words(found: VulnerabilityMap) -> str:
     )
 
 
+def precision_words(found: VulnerabilityMap) -> str:
+    """Which numbers of the map are rounded; "" when none is."""
+    tried = found.evaluated
+    screened = tried & ~found.confirmed
+    if not screened.any():
+        return ""
+    flips = int((screened & (found.margins < 0)).sum())
+    told = f", {flips:,} of them {'a flip' if flips == 1 else 'flips'}," if flips else ""
+    return (
+        f"{screened.sum():,} of {tried.sum():,} points{told} were screened in bfloat16, so their "
+        "probabilities are rounded; where two classes were close, float32 decided. A click "
+        "computes the pixel again in float32."
+    )
+
+
 def map_rows(found: VulnerabilityMap, classes: tuple[str, ...]) -> pd.DataFrame:
     """One row per pixel that was tried."""
     rows, cols = np.nonzero(found.evaluated.any(-1))
-    worst = found.colours[found.best_colour[rows, cols]]
+    index, probability = worst_points(found)
+    worst = found.colours[index[rows, cols]]
     labels = found.flips_to[rows, cols]
     return pd.DataFrame(
         {
             "row": rows,
             "column": cols,
             "worst colour": [colour_words(tuple(int(v) for v in colour)) for colour in worst],
-            f"lowest probability of {classes[found.true]}": found.lowest[rows, cols],
+            f"probability of {classes[found.true]} with it": probability[rows, cols],
             "flips to": [classes[label] if label >= 0 else "" for label in labels.tolist()],
         }
     )

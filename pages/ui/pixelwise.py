@@ -16,9 +16,10 @@ from ndcore.figures.pixel_panel import opaque
 from ndcore.inspection import Reading
 from ndcore.pairs import Pair
 from pages.ui.components.pixel_view import PixelScene, pixel_view
-from pages.ui.hand import MOST_SPOTS, Hand, read_pick
-from pages.ui.mapping import map_scene
+from pages.ui.hand import MOST_SPOTS, Hand, Pick, read_pick
+from pages.ui.mapping import map_scene, worst_points
 from pages.ui.page import recall
+from pages.ui.pictures import show_image
 from pages.ui.readings import (
     show_alarm,
     show_layers,
@@ -32,6 +33,7 @@ from pages.ui.words import with_article
 __all__ = ["Subject", "drive"]
 
 CANVAS_WIDTH = 430
+ORIENTATION = 110
 READOUT_WIDTH = 470
 
 
@@ -77,10 +79,11 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
         row = st.container(horizontal=True, gap="medium")
         left, right = row.container(width=CANVAS_WIDTH), row.container(width=READOUT_WIDTH)
         before = _before(bundle, subject, key)
-        with left:
-            _picture(bundle, subject, hand, key, float(before[0].probabilities[0, subject.label]))
-            _controls(bundle, subject, hand, key)
         attacked = apply_changes(subject.benign, hand.changes)
+        with left:
+            top = float(before[0].probabilities[0, subject.label])
+            _picture(bundle, subject, hand, attacked, key, top)
+            _controls(bundle, subject, hand, key)
         now = bundle.read(attacked[None])
         # Each reading is sent as soon as it is known; the divergence takes longest.
         with right:
@@ -116,7 +119,14 @@ def _set(subject: Subject, key: str, hand: Hand) -> None:
     st.session_state[f"{key}_hand"] = (subject.identity, hand)
 
 
-def _picture(bundle: Bundle, subject: Subject, hand: Hand, key: str, top: float) -> None:
+def _picture(
+    bundle: Bundle,
+    subject: Subject,
+    hand: Hand,
+    attacked: NDArray[np.uint8],
+    key: str,
+    top: float,
+) -> None:
     found = subject.map
     backdrop = "picture"
     if found is not None:
@@ -148,14 +158,19 @@ def _picture(bundle: Bundle, subject: Subject, hand: Hand, key: str, top: float)
         if pick is None:
             return
         if found is not None and backdrop != "picture" and pick.row is not None:
-            worst = found.colours[found.best_colour[pick.row, pick.col]]
+            worst = found.colours[worst_points(found)[0][pick.row, pick.col]]
             pick = type(pick)(pick.row, pick.col, tuple(int(v) for v in worst), pick.stamp)
         _set(subject, key, _hand(bundle, subject, key).take(pick))
 
     pixel_view(scene, hand, key=f"{key}_canvas", on_pick=picked)
     if legend:
-        st.html(legend)
-        st.caption("A click sets the pixel to its worst colour; a swatch changes it.")
+        row = st.container(horizontal=True, vertical_alignment="center")
+        show_image(
+            attacked, "The image now", width=ORIENTATION, place=row.container(width=ORIENTATION)
+        )
+        beside = row.container(width=CANVAS_WIDTH - ORIENTATION - 30)
+        beside.html(legend)
+        beside.caption("A click sets the pixel to its worst colour; a swatch changes it.")
 
 
 def _controls(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
@@ -184,6 +199,29 @@ def _controls(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
         on_change=lambda: _set(subject, key, hand.keep_several(bool(st.session_state[switch]))),
         help="Off: a new pixel replaces the last one.",
     )
+    _typed(bundle, subject, hand, key)
+
+
+def _typed(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
+    """Row and column as numbers: what a click does, without sight or mouse."""
+    height, width, _ = bundle.shape
+    row, col = f"{key}_row", f"{key}_col"
+    # Follow the picture when it changes; between changes the user is typing.
+    told = (subject.identity, hand.spots)
+    if st.session_state.get(f"{key}_told") != told:
+        st.session_state[f"{key}_told"] = told
+        if hand.spots:
+            st.session_state[row], st.session_state[col] = hand.spots[-1].row, hand.spots[-1].col
+
+    def typed() -> None:
+        place = int(st.session_state[row]), int(st.session_state[col])
+        _set(subject, key, hand.take(Pick(*place, hand.colour, hand.stamp + 1)))
+
+    with st.form(f"{key}_typed", border=False):
+        bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+        bar.number_input("Row", 0, height - 1, key=row, width=115)
+        bar.number_input("Column", 0, width - 1, key=col, width=115)
+        bar.form_submit_button("Set this pixel", on_click=typed, key=f"{key}_set")
 
 
 def _before(bundle: Bundle, subject: Subject, key: str) -> tuple[Reading, Verdict | None]:

@@ -50,7 +50,7 @@ def show_prediction(bundle: Bundle, true: int, hand: Hand, before: Reading, now:
 
 
 def show_alarm(bundle: Bundle, now: Verdict, before: Verdict, *, touched: bool) -> None:
-    """p-value and score, and whether they would be an alarm; `touched`: tell the one before."""
+    """p-value and score, and whether they would be an alarm; `touched`: tell those before."""
     label = bundle.classes[now.predicted]
     if not now.guaranteed:
         badge = ":orange-badge[too few calibration images for an alarm]"
@@ -59,8 +59,9 @@ def show_alarm(bundle: Bundle, now: Verdict, before: Verdict, *, touched: bool) 
     else:
         badge = ":gray-badge[not flagged]"
     was = f" (untouched: {before.p_value:.3f})" if touched else ""
+    score = f" (untouched: {before.score:.2f})" if touched else ""
     st.markdown(
-        f"**Divergence** p = {now.p_value:.3f}{was} {badge}  \nScore {now.score:.2f}; "
+        f"**Divergence** p = {now.p_value:.3f}{was} {badge}  \nScore {now.score:.2f}{score}; "
         f"{100 * now.p_value:.1f}% of benign images taken for {label} score as high. Alarm at "
         f"{100 * ALPHA:g}% false alarms."
     )
