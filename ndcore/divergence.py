@@ -23,6 +23,7 @@ __all__ = [
     "class_spread",
     "excess_of_each",
     "excess_w1",
+    "layer_divergence",
     "rank_share",
     "surprisal",
     "tail_p",
@@ -255,3 +256,21 @@ def top_mean(scores: NDArray[np.floating], share: float = 0.05) -> NDArray[np.fl
     count = max(1, round(share * scores.shape[1]))
     top = np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:]
     return np.asarray(top.mean(1), np.float64)
+
+
+def layer_divergence(
+    values: NDArray[np.floating], histograms: ClassHistograms, label: int
+) -> NDArray[np.float64]:
+    """How far images lie from a class at one layer: the mean of the top 5% of `excess_w1`.
+
+    This is the Wasserstein detector's layer score, against any class instead of the predicted one.
+
+    Args:
+        values: (N, units).
+        histograms: of the layer and reduction the values were taken at.
+        label: class to compare with.
+
+    Returns:
+        float64 (N,), in class spreads, not negative.
+    """
+    return top_mean(excess_w1(values, histograms, label))
