@@ -17,7 +17,6 @@ from pages.ui.exploring import (
     colour_pills,
     panels,
     pick_many,
-    read_images,
     set_picks,
     set_view,
     start_with,
@@ -25,10 +24,11 @@ from pages.ui.exploring import (
     take_change,
     view_state,
 )
-from pages.ui.instances import Shown, instances_view, only_show
+from pages.ui.instances import Shown, instances_view
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.positions import positions_panel
 from pages.ui.propagation import propagation_panel
+from pages.ui.tray import read, show_only
 
 CANVAS = "activation_canvas"
 VIEWS = ("Both", "Attacked", "Benign")
@@ -43,7 +43,7 @@ def show_view(bundle: Bundle, number: int, own: str, taken_for: str) -> None:
     }[number]
     set_picks("classes", [name for name in bundle.classes if name in classes])
     set_picks("layers", list(bundle.layers[-2:]))
-    only_show(bundle, images)
+    show_only(bundle, images)
     st.session_state["story_view"] = number
     set_view(bundle, sort=sort, minus="", descending=True, show="all", hidden=())
 
@@ -138,7 +138,7 @@ def closer(bundle: Bundle, pair: Pair, layers: list[str], state: ViewState) -> N
         key="closer",
         on_change="rerun",
     )
-    reading = read_images(bundle, pair.images)
+    reading = read(bundle, pair.images)
     draw = (
         lambda: depth_panel(bundle, pair, reading),
         lambda: propagation_panel(bundle, pair),
@@ -178,7 +178,7 @@ def main() -> None:
     if not layers or not (classes or shown):
         st.info("Choose at least one layer, and a class or an image, to see their neurons.")
     else:
-        reading = read_images(bundle, [item.pixels for item in shown])
+        reading = read(bundle, [item.pixels for item in shown]) if shown else None
         drawn = panels(bundle, layers, classes, reduction, reading)
         state = view_state(bundle)
         activation_view(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 
 from ndcore.bundle import Bundle
 from ndcore.figures.activation_panels import QUANTILES, LayerPanel
@@ -33,7 +32,6 @@ __all__ = [
     "colour_pills",
     "panels",
     "pick_many",
-    "read_images",
     "set_picks",
     "set_view",
     "start_with",
@@ -44,8 +42,6 @@ __all__ = [
 
 VIEW = "explorer_view"
 SEEN = "explorer_seen"  # the pair whose classes were chosen last
-READ = "explorer_read"
-MOST_READ = 4
 STORY_CLASSES = (3, 5)  # of CIFAR-10: cat and dog, as in the paper
 LINKED = ("sort", "minus", "order", "show", "rows", "opacity", "hidden")
 
@@ -152,20 +148,6 @@ def start_with(bundle: Bundle, pair: Pair | None, shown: list[Shown]) -> None:
         names = [name for name in bundle.classes if name in taken]
         usual = [bundle.classes[i] for i in STORY_CLASSES if i < len(bundle.classes)]
         set_picks("classes", names or usual)
-
-
-def read_images(bundle: Bundle, images: Sequence[NDArray[np.uint8]]) -> Reading | None:
-    """One forward pass over images uint8 (H, W, C), remembered for the last few choices."""
-    if not images:
-        return None
-    pixels = np.stack(images)
-    key = (bundle.weight_hash, hashlib.sha256(pixels.tobytes()).hexdigest())
-    held: dict[tuple[str, str], Reading] = st.session_state.setdefault(READ, {})
-    if key not in held:
-        while len(held) >= MOST_READ:
-            del held[next(iter(held))]
-        held[key] = bundle.read(pixels)
-    return held[key]
 
 
 def class_styles(bundle: Bundle, picked: list[str]) -> list[ClassStyle]:
