@@ -40,9 +40,7 @@ def toggle(at: AppTest, key: str, name: str) -> AppTest:
 @pytest.fixture
 def explorer(digits_bundle: Bundle) -> AppTest:
     row = digits_bundle.gallery[0]
-    change = "~".join(
-        f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"]
-    )
+    change = "~".join(f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"])
     at = opened(PAGE, pair=f"{row['id']}~{change}")
     assert not at.exception
     assert not at.error
@@ -100,7 +98,7 @@ def test_both_images_of_the_pair_are_marks(explorer: AppTest) -> None:
 
 def test_the_reduction_of_convolution_units_is_a_switch(explorer: AppTest) -> None:
     explorer.button(key="layers_2").click().run()
-    layers = [layer for layer in sent(explorer)["layers"]]
+    layers = list(sent(explorer)["layers"])
     assert all(layer["reduction"] in ("max", "value") for layer in layers)
     explorer.session_state["reduction"] = "mean"
     explorer.session_state["pills_layers"] = ["block1_conv1"]

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ndcore.divergence import excess_w1, rank_share, w1_histograms
 from ndcore.figures.activation_panels import (
-    BINS,
     QUANTILES,
     LayerPanel,
     class_panel,

@@ -15,7 +15,16 @@ from ndcore.figures.activation_panels import class_panel as make_class_panel
 from ndcore.images import encode_png
 from ndcore.jobs import JobManager
 
-__all__ = ["bundle", "class_panel", "detector", "jobs", "positions", "predictions", "source", "thumbnail"]
+__all__ = [
+    "bundle",
+    "class_panel",
+    "detector",
+    "jobs",
+    "positions",
+    "predictions",
+    "source",
+    "thumbnail",
+]
 
 
 def bundle(name: str) -> Bundle:

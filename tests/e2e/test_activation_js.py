@@ -79,9 +79,7 @@ def test_every_key_sorts_as_numpy_does(panel: LayerPanel, message: str, page: Pa
             assert order == np.argsort(sign * value, kind="stable").tolist(), key
 
 
-def test_the_difference_of_any_two_items_sorts(
-    panel: LayerPanel, message: str, page: Page
-) -> None:
+def test_the_difference_of_any_two_items_sorts(panel: LayerPanel, message: str, page: Page) -> None:
     values = expected(panel)
     plain = [f"class:{name}" for name in CLASSES] + list(IMAGES)
     for first, second in combinations(plain, 2):

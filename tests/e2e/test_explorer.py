@@ -199,7 +199,7 @@ def test_the_picture_is_saved_as_it_is_shown(page: Page, server: str, tmp_path: 
     assert box is not None
     assert png.shape[1] == pytest.approx(2 * box["width"], abs=4)
     assert (png == np.array([229, 32, 43])).all(-1).sum() > 100, "the attacked image's marks"
-    root = ElementTree.parse(saved(page, "svg", tmp_path)).getroot()  # noqa: S314
+    root = ElementTree.parse(saved(page, "svg", tmp_path)).getroot()
     words = {element.text for element in root.iter(f"{SVG}text")}
     assert {"dense_1, 512 of 512 neurons", "dense_2, 10 of 10 neurons", "activation"} <= words
     assert {"3", "7", "cat"} <= words
