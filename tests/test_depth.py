@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -175,7 +174,9 @@ def test_the_figure_shows_every_layer_line_and_mark(measure: str, theme: str) ->
     looks = {(t.line.dash, t.marker.symbol, t.line.color) for t in figure.data}
     assert len(looks) == 4
     assert {t.line.color for t in figure.data} == {ATTACKED, BENIGN[theme]}
-    assert all(t.marker.symbol.startswith("diamond") == (t.line.color == ATTACKED) for t in figure.data)
+    assert all(
+        t.marker.symbol.startswith("diamond") == (t.line.color == ATTACKED) for t in figure.data
+    )
     assert [note.text for note in figure.layout.annotations] == ["parting", "turning point"]
     assert [shape.x0 for shape in figure.layout.shapes] == [1, 1]
 
@@ -196,13 +197,11 @@ def pair(digits_bundle: Bundle) -> Pair:
     i = source.index(row["id"])
     pixels: NDArray[np.uint8] = source.pixels([i])
     config = AttackConfig(max_queries=4000)
-    result = attack_images(
-        digits_bundle.model, pixels, source.labels[[i]], [row["id"]], config
-    )[0]
+    result = attack_images(digits_bundle.model, pixels, source.labels[[i]], [row["id"]], config)[0]
     return Pair(result.id, result.benign, result.attacked, result.true)
 
 
-def panel(bundle: Bundle, pair: Pair) -> Iterator[None]:
+def panel(bundle, pair):
     import numpy as np
 
     from pages.ui.depth import depth_panel
