@@ -1,7 +1,7 @@
 """Depth profile: how far an image lies from a class at every layer, and where an attack takes hold.
 
 Parting: the first layer from which on, to the last, attacked and benign image differ by more than
-images of the benign image's class usually lie from that class's median. Turning point: the first
+two images of the class that the benign one is taken for do on average. Turning point: the first
 layer from which on, to the last, the attacked image lies nearer to the class it is taken for than
 to its true class while the benign image does not.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ndcore.bundle import Bundle
 from ndcore.detectors import load_detector
-from ndcore.divergence import class_spread, layer_divergence
+from ndcore.divergence import layer_divergence, pair_distance
 from ndcore.inspection import Reading
 
 __all__ = ["IMAGES", "DepthProfile", "depth_profile", "depth_sentence"]
@@ -38,8 +38,9 @@ class DepthProfile:
             images taken for that class that score lower against it; NaN where there are none.
         predicted, runner_up: per image, the most and the second most probable class.
         true: the true class, or None when unknown.
-        change: per layer, the sum over units of |attacked - benign| over the sum of their class
-            spreads; empty without an attacked image.
+        change: per layer, L1 distance of the two images' unit values over the mean one of two
+            images of the class that the benign image is taken for (`pair_distance`); empty
+            without an attacked image.
         parting, turning_point: layers as the module defines them, or None.
     """
 
@@ -107,7 +108,8 @@ def depth_profile(bundle: Bundle, reading: Reading, true: int | None = None) -> 
             scores[:, k, j] = layer_divergence(values, histograms, label)
         if len(predicted) > 1:
             moved = np.abs(values[ATTACKED].astype(np.float64) - values[BENIGN])
-            change.append(float(moved.sum() / class_spread(histograms, predicted[BENIGN]).sum()))
+            usual = pair_distance(histograms, predicted[BENIGN]).sum()
+            change.append(float(moved.sum() / max(usual, 1e-12)))
     percentiles = np.full(scores.shape, np.nan)
     for k, label in enumerate(labels):
         peers = benign.layers[benign.predicted == label]
@@ -179,13 +181,14 @@ def _parting_words(profile: DepthProfile, classes: Sequence[str]) -> str:
     if profile.parting is None:
         return (
             "The two images never part for good: at the last layer, "
-            f"{profile.layers[-1]}, their neurons differ by {profile.change[-1]:.2f} times the "
-            f"usual spread of {own} images"
+            f"{profile.layers[-1]}, they differ {profile.change[-1]:.2f} times as much as two "
+            f"images of the class {own} do on average"
         )
     rest = profile.change[profile.layers.index(profile.parting) :]
     return (
-        f"The two images part at {profile.parting}: from there to the last layer their neurons "
-        f"differ by {min(rest):.2f} to {max(rest):.2f} times the usual spread of {own} images"
+        f"The two images part at {profile.parting}: from there to the last layer they differ "
+        f"{min(rest):.2f} to {max(rest):.2f} times as much as two images of the class {own} do on "
+        "average"
     )
 
 

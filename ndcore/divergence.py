@@ -24,6 +24,7 @@ __all__ = [
     "excess_of_each",
     "excess_w1",
     "layer_divergence",
+    "pair_distance",
     "rank_share",
     "surprisal",
     "tail_p",
@@ -274,3 +275,15 @@ def layer_divergence(
         float64 (N,), in class spreads, not negative.
     """
     return top_mean(excess_w1(values, histograms, label))
+
+
+def pair_distance(histograms: ClassHistograms, label: int) -> NDArray[np.float64]:
+    """Mean distance |x - x'| of two images of a class at every unit, (units,).
+
+    Means add up, so the sum over units is the mean L1 distance of two such images whatever the
+    units have to do with each other.
+    """
+    weights = histograms.counts[label].astype(np.float64) + 1e-12
+    known = _Sorted(histograms.centres(), weights)
+    below = known.below[:, 1:-1]
+    return np.asarray((2 * below * (1 - below) * np.diff(known.atoms, axis=1)).sum(1), np.float64)

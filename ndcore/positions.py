@@ -48,7 +48,8 @@ def activation_maps(
     device = next(model.parameters()).device
     parts: dict[str, list[NDArray[np.float32]]] = {layer: [] for layer in layers}
     with capture(model, layers, lambda output: output.clone()) as found:
-        for image in to_images(pixels).to(device).split(1):
+        for i in range(len(pixels)):
+            image = to_images(pixels[i : i + 1]).to(device)
             model(image.contiguous(memory_format=torch.channels_last))
             for layer in layers:
                 parts[layer].append(found[layer].float().cpu().numpy())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from ndcore.bundle import Bundle
 from ndcore.data import open_source
 from ndcore.depth import DepthProfile, depth_profile, depth_sentence
 from ndcore.detectors import Calibration, load_detector
-from ndcore.divergence import excess_w1, layer_divergence, top_mean
+from ndcore.divergence import excess_w1, layer_divergence, pair_distance, top_mean
 from ndcore.figures.depth_profile import MEASURES, depth_figure
 from ndcore.figures.palette import ATTACKED, BENIGN
 from ndcore.histograms import ClassHistograms
@@ -96,6 +95,14 @@ def test_layer_divergence_is_the_mean_of_the_top_units(rng: np.random.Generator)
     assert layer_divergence(at_middle, toy, 0)[0] > 5
 
 
+def test_the_distance_of_two_images_of_a_class(rng: np.random.Generator) -> None:
+    values = np.maximum(rng.normal(0.3, 1, (300, 5)), 0).astype(np.float32)
+    counted = ClassHistograms.empty(1, values).update(values, np.zeros(300, np.int64))
+    wanted = np.abs(values[:, None] - values[None]).mean((0, 1))
+    width = (counted.hi - counted.lo) / 256
+    assert (np.abs(pair_distance(counted, 0) - wanted) < width).all()
+
+
 def test_the_turning_point_is_the_first_layer_that_lasts() -> None:
     assert profile_of([0, 0, 0], [0, 9, 9]).turning_point == "second"
     assert profile_of([0, 0, 0], [9, 9, 9]).turning_point == "first"
@@ -108,8 +115,8 @@ def test_the_turning_point_is_the_first_layer_that_lasts() -> None:
 def test_the_parting_is_where_the_change_outgrows_the_class() -> None:
     found = profile_of([0, 0, 0], [0.01, 3, 2])
     assert found.parting == "second"
-    # The mean distance from the middle of values spread evenly over [-1, 1] is 1/2.
-    np.testing.assert_allclose(found.change, [0.02, 6, 4], rtol=0.05)
+    # Two values spread evenly over [-1, 1] lie 2/3 apart on average.
+    np.testing.assert_allclose(found.change, [0.015, 4.5, 3], rtol=0.05)
     assert profile_of([0, 0, 0], [3, 0.01, 3]).parting == "third"
     assert profile_of([0, 0, 0], [3, 3, 0.01]).parting is None
 
@@ -139,7 +146,7 @@ def test_the_sentence_has_the_numbers() -> None:
     told = depth_sentence(found, CLASSES)
     assert told.endswith(".")
     assert "part at second" in told
-    assert f"{min(found.change[1:]):.2f} to {max(found.change[1:]):.2f} times" in told
+    assert f"{min(found.change[1:]):.2f} to {max(found.change[1:]):.2f} times as much" in told
     assert "from second on the attacked image lies nearer to dog than to cat" in told
     near, far = found.score(1, 1)[-1], found.score(1, 0)[-1]
     assert f"({near:.2f} against {far:.2f} class spreads at third)" in told
@@ -175,7 +182,9 @@ def test_the_figure_shows_every_layer_line_and_mark(measure: str, theme: str) ->
     looks = {(t.line.dash, t.marker.symbol, t.line.color) for t in figure.data}
     assert len(looks) == 4
     assert {t.line.color for t in figure.data} == {ATTACKED, BENIGN[theme]}
-    assert all(t.marker.symbol.startswith("diamond") == (t.line.color == ATTACKED) for t in figure.data)
+    assert all(
+        t.marker.symbol.startswith("diamond") == (t.line.color == ATTACKED) for t in figure.data
+    )
     assert [note.text for note in figure.layout.annotations] == ["parting", "turning point"]
     assert [shape.x0 for shape in figure.layout.shapes] == [1, 1]
 
@@ -196,13 +205,11 @@ def pair(digits_bundle: Bundle) -> Pair:
     i = source.index(row["id"])
     pixels: NDArray[np.uint8] = source.pixels([i])
     config = AttackConfig(max_queries=4000)
-    result = attack_images(
-        digits_bundle.model, pixels, source.labels[[i]], [row["id"]], config
-    )[0]
+    result = attack_images(digits_bundle.model, pixels, source.labels[[i]], [row["id"]], config)[0]
     return Pair(result.id, result.benign, result.attacked, result.true)
 
 
-def panel(bundle: Bundle, pair: Pair) -> Iterator[None]:
+def panel(bundle, pair):
     import numpy as np
 
     from pages.ui.depth import depth_panel

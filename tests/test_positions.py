@@ -107,9 +107,13 @@ class HiddenPool(nn.Module):
 def test_fields_are_left_out_where_they_are_not_known() -> None:
     assert receptive_fields(TwoPaths().eval(), ["left", "right"]) == {}
     model = nn.Sequential(
-        OrderedDict(first=nn.Conv2d(1, 2, 3, padding=1), block=HiddenPool(), last=nn.Conv2d(2, 2, 1))
+        OrderedDict(
+            first=nn.Conv2d(1, 2, 3, padding=1), block=HiddenPool(), last=nn.Conv2d(2, 2, 1)
+        )
     ).eval()
-    assert receptive_fields(model, ["first", "block", "last"]) == {"first": ReceptiveField(-1, 3, 1)}
+    assert receptive_fields(model, ["first", "block", "last"]) == {
+        "first": ReceptiveField(-1, 3, 1)
+    }
 
 
 def test_cells_lie_on_the_pixels_they_stand_for() -> None:
@@ -194,21 +198,21 @@ def test_the_picture_has_map_ring_frame_and_diamond(channels: int) -> None:
     assert svg.count("<rect") == 2
     assert svg.count("<polygon") == 1
     plain = drawing(
-        position_map(pixels, 0 * values, grid_of((16, 16), (32, 32), None), None, scale=(0, 0), label="")
+        position_map(
+            pixels, 0 * values, grid_of((16, 16), (32, 32), None), None, scale=(0, 0), label=""
+        )
     )
     assert "<circle" not in plain
     assert "<rect" not in plain
 
 
-def panel(bundle: Bundle, pair: Pair, marks: dict[str, list[int]], layers: list[str]) -> None:
+def panel(bundle, pair, marks, layers):
     from pages.ui.positions import positions_panel
 
     positions_panel(bundle, pair, marks, layers)
 
 
-def shown(
-    bundle: Bundle, pair: Pair, marks: dict[str, list[int]], layers: list[str]
-) -> AppTest:
+def shown(bundle: Bundle, pair: Pair, marks: dict[str, list[int]], layers: list[str]) -> AppTest:
     given = {"bundle": bundle, "pair": pair, "marks": marks, "layers": layers}
     at = AppTest.from_function(panel, default_timeout=60, kwargs=given).run()
     assert not at.exception
@@ -223,9 +227,7 @@ def pair() -> Pair:
     return Pair("digits:3", benign, attacked, 3)
 
 
-def test_the_panel_shows_the_marked_units_of_both_images(
-    digits_bundle: Bundle, pair: Pair
-) -> None:
+def test_the_panel_shows_the_marked_units_of_both_images(digits_bundle: Bundle, pair: Pair) -> None:
     at = shown(digits_bundle, pair, {"block1_conv2": [2, 5], "dense_1": [1]}, ["dense_1"])
     assert at.selectbox[0].value == "block1_conv2"
     assert at.multiselect[0].value == [2, 5]

@@ -140,17 +140,17 @@ def test_the_maps_have_names_sizes_shares_and_rings(network: nn.Sequential) -> N
     changes = propagate(network, ["conv", "pool", "dense"], *images(4, 5))
     text = propagation_maps(changes, {"conv": [(4, 5)]})
     assert text.count("<figure") == 2
-    assert "8 × 8, 14% touched" in text
+    assert "8 x 8, 14% touched" in text
     assert "maximum 0.0444" in text
-    assert "alt=\"conv: 8 × 8" in text
+    assert 'alt="conv: 8 x 8' in text
     rows = propagation_rows(changes)
-    assert "1 of 3 neurons" in rows
+    assert "1 of 3, by " in rows
     assert propagation_rows(changes[:2]) == ""
     odd = change_of("<b>", np.zeros((1, 2, 2), np.float32), np.ones((1, 2, 2), np.float32))
     assert "<b>" not in propagation_maps([odd], {})
 
 
-def panel(bundle: Bundle, pair: Pair) -> None:
+def panel(bundle, pair):
     from pages.ui.propagation import propagation_panel
 
     propagation_panel(bundle, pair)

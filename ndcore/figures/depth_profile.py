@@ -46,10 +46,12 @@ def depth_figure(
                 x=places,
                 y=scores if measure == "score" else percentiles,
                 customdata=[
-                    [layer, f"{score:.2f}", "none to compare with" if rank != rank else f"{rank:.0f}"]
-                    for layer, score, rank in zip(
-                        profile.layers, scores, percentiles, strict=True
-                    )
+                    [
+                        layer,
+                        f"{score:.2f}",
+                        "none to compare with" if rank != rank else f"{rank:.0f}",
+                    ]
+                    for layer, score, rank in zip(profile.layers, scores, percentiles, strict=True)
                 ],
                 mode="lines+markers",
                 name=f"{name} from {classes[label]} ({', '.join(roles)})",

@@ -17,7 +17,7 @@ def pixel_image(
     *,
     label: str,
     ringed: Iterable[tuple[float, float]] = (),
-    candidates: Iterable[tuple[int, int]] = (),
+    candidates: Iterable[tuple[float, float]] = (),
     width: int | None = None,
     hatched: bool = False,
 ) -> str:

@@ -43,7 +43,7 @@ def _tile(change: LayerChange, ringed: Sequence[tuple[float, float]]) -> str:
     if difference is None or largest is None or share is None:
         return ""
     height, width = difference.shape
-    lines = (f"{height} × {width}, {_percent(share)} touched", f"maximum {largest:.3g}")
+    lines = (f"{height} x {width}, {_percent(share)} touched", f"maximum {largest:.3g}")
     image = pixel_image(
         encode_png(ramp(difference / (largest or 1.0))),
         (height, width),
@@ -75,7 +75,7 @@ def propagation_rows(changes: Sequence[LayerChange]) -> str:
         Row(
             change.layer,
             (Bar(change.units_changed / change.units, ATTACKED),),
-            f"{change.units_changed:,} of {change.units:,} neurons, by {100 * change.relative:.1f}%",
+            f"{change.units_changed:,} of {change.units:,}, by {100 * change.relative:.1f}%",
         )
         for change in changes
         if change.difference is None

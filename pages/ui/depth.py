@@ -50,10 +50,10 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
         depth_figure(profile, bundle.classes, BENIGN[theme], str(measure)), key="depth_profile"
     )
     st.caption(
-        "Parting: from there to the last layer the two images differ by more than images of the "
-        "benign image's class usually lie from its median. Turning point: from there to the last "
-        "layer the attacked image lies nearer to the class it is taken for than to its true class "
-        "and the benign image does not."
+        "Parting: from there to the last layer the two images differ by more than two images of "
+        "the benign one's class do on average. Turning point: from there to the last layer the "
+        "attacked image lies nearer to the class it is taken for than to its true class and the "
+        "benign image does not."
     )
     frame = depth_rows(profile, bundle.classes)
     with st.expander(f"Numbers: {len(profile.layers)} layers"):
@@ -83,7 +83,7 @@ def depth_rows(profile: DepthProfile, classes: tuple[str, ...]) -> pd.DataFrame:
             "role": ", ".join(roles),
             "divergence": float(profile.score(image, label)[j]),
             "percentile": float(profile.percentile(image, label)[j]),
-            "change of the pair": profile.change[j] if profile.change else None,
+            "difference of the pair": profile.change[j] if profile.change else None,
         }
         for j, layer in enumerate(profile.layers)
         for image, name in enumerate(profile.images)

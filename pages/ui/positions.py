@@ -141,7 +141,7 @@ def _words(strongest: Peak | None, grid: Grid, shape: Sequence[int]) -> str:
     if strongest is None:
         return "silent everywhere"
     told = f"strongest {strongest.value:.2f} at (row {strongest.row}, column {strongest.col})"
-    told += f" of {grid.size[0]} × {grid.size[1]}"
+    told += f" of {grid.size[0]} x {grid.size[1]}"
     sees = grid.sees(strongest.row, strongest.col, shape)
     if sees is None:
         return told
