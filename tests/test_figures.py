@@ -1,9 +1,8 @@
-"""Figures: colours that can be told apart, panels whose bytes mean what they say, valid charts."""
+"""Figures: panels whose bytes mean what they say, valid charts; colours are in test_palette."""
 
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import re
 import struct
@@ -12,7 +11,6 @@ import zlib
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from numpy.typing import NDArray
 
 from ndcore.divergence import excess_w1, rank_share, w1_histograms
 from ndcore.figures.activation_panels import (
@@ -23,79 +21,11 @@ from ndcore.figures.activation_panels import (
     pack,
 )
 from ndcore.figures.attack import probability_bars, search_course
-from ndcore.figures.palette import ATTACKED, BENIGN, class_colours, rgba
+from ndcore.figures.palette import ATTACKED
 from ndcore.figures.pixel_image import pixel_image
 from ndcore.figures.verdict import layer_profile, null_distribution, unit_evidence
 from ndcore.histograms import ClassHistograms
 from ndcore.images import encode_png
-
-# Linear RGB as seen without green cones and without red cones (Machado et al. 2009, severity 1).
-VISION = {
-    "full": np.eye(3),
-    "deuteranopia": np.array(
-        [
-            [0.367322, 0.860646, -0.227968],
-            [0.280085, 0.672501, 0.047413],
-            [-0.011820, 0.042940, 0.968881],
-        ]
-    ),
-    "protanopia": np.array(
-        [
-            [0.152286, 1.052583, -0.204868],
-            [0.114503, 0.786281, 0.099216],
-            [-0.003882, -0.048116, 1.051998],
-        ]
-    ),
-}
-XYZ = np.array(
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
-
-
-def linear(colour: str) -> NDArray[np.float64]:
-    value = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-def lab(colour: str, vision: str) -> NDArray[np.float64]:
-    seen = np.clip(VISION[vision] @ linear(colour), 0, 1)
-    xyz = XYZ @ seen / np.array([0.95047, 1, 1.08883])
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
-
-
-def contrast(first: str, second: str) -> float:
-    low, high = sorted(float(XYZ[1] @ linear(colour)) for colour in (first, second))
-    return (high + 0.05) / (low + 0.05)
-
-
-@pytest.mark.parametrize("vision", VISION)
-def test_class_colours_and_attacked_red_are_told_apart(vision: str) -> None:
-    colours = [*class_colours(10), ATTACKED]
-    assert len(set(colours)) == 11
-    for first, second in itertools.combinations(colours, 2):
-        distance = np.linalg.norm(lab(first, vision) - lab(second, vision))
-        assert distance > 10, (first, second, distance)
-
-
-@pytest.mark.parametrize("page", ["#ffffff", "#0f141d"])
-def test_class_colours_show_on_both_themes(page: str) -> None:
-    assert all(contrast(colour, page) > 1.6 for colour in class_colours(10))
-
-
-def test_the_papers_colours_and_the_benign_ink() -> None:
-    names = ["airplane", "automobile", "bird", "cat", "deer", "dog"]
-    colours = dict(zip(names, class_colours(6), strict=True))
-    assert colours["cat"] == "#f08c1a"
-    assert colours["dog"] == "#8e56d9"
-    assert contrast(BENIGN["light"], "#ffffff") > 12
-    assert contrast(BENIGN["dark"], "#0f141d") > 12
-    assert class_colours(12)[10] == class_colours(10)[0]
-    assert rgba("#0a14ff", 0.5) == "rgba(10, 20, 255, 0.5)"
 
 
 def test_opacity_is_the_root_of_the_share() -> None:
