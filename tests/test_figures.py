@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from numpy.typing import NDArray
 
 from ndcore.divergence import excess_w1, rank_share, w1_histograms
 from ndcore.figures.activation_panels import (
