@@ -127,7 +127,7 @@ def test_rachaels_views_are_one_click_each(
 
 
 def test_the_table_is_the_pictures_twin(explorer: AppTest, digits_bundle: Bundle) -> None:
-    frame = explorer.dataframe(key="numbers").value
+    frame = explorer.dataframe[0].value
     layers = digits_bundle.layers[-2:]
     assert len(frame) == sum(digits_bundle.units(layer) for layer in layers)
     name = sent(explorer)["classes"][0]["name"]
@@ -154,4 +154,4 @@ def test_without_an_image_the_classes_are_drawn(digits_bundle: Bundle) -> None:
     header = sent(at)
     assert header["instances"] == []
     assert len(header["classes"]) == 2
-    assert "Attack Lab" in texts(at)
+    assert "Attack one in the lab" in texts(at)
