@@ -163,7 +163,7 @@ def main() -> None:
     )
     # The two halves stand side by side where there is room and wrap where there is not.
     halves = st.container(horizontal=True, gap="large")
-    left, right = halves.container(width=560), halves.container(width=420)
+    left, right = halves.container(width=560), halves.container(width=330)
     with right:
         shown = instances_view(bundle)
     pair = current_pair(bundle)

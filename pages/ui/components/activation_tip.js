@@ -74,5 +74,7 @@ function showTip(app, panel, event) {
   const x = event.clientX - box.left;
   const left = x + 18 + tip.offsetWidth > box.width ? x - 18 - tip.offsetWidth : x + 18;
   tip.style.left = `${Math.max(0, left)}px`;
-  tip.style.top = `${event.clientY - box.top + 14}px`;
+  const below = event.clientY + 14 + tip.offsetHeight < window.innerHeight;
+  const down = below ? 14 : -14 - tip.offsetHeight;
+  tip.style.top = `${event.clientY - box.top + down}px`;
 }
