@@ -11,7 +11,8 @@ The app runs on a free port and a headless Chromium opens it. All in one run:
 
 Clicks and changes are dispatched inside the page and timed there. A sort ends with the frame that
 shows it: two animation frames, so up to 33 ms are spent waiting for the screen; what drawing
-itself took is listed beside it. Bytes are payloads of websocket frames, as they leave the server.
+itself took is listed beside it. Frames are those of the page's own thread. Bytes are payloads of
+websocket frames, as they leave the server.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def _opened(browser: Browser) -> tuple[Page, Traffic, list[str]]:
 def _two_layers(
     page: Page, traffic: Traffic, address: str, scene: Scene, bundle: Bundle, repeats: int
 ) -> tuple[list[Row], Update, list[float]]:
-    """Rows; payload and seconds of clicks that lead to two classes; milliseconds of sorts."""
+    """Rows; the view's kilobytes and seconds of clicks to two classes; milliseconds of sorts."""
     first, second = scene.classes
     page.goto(f"{address}/Activation_Explorer?{scene.link(classes=first)}")
     page.evaluate("count => probe.opened(count)", len(scene.layers))
@@ -133,7 +134,6 @@ def _two_layers(
     page.evaluate("name => probe.pick(name)", second)
     page.evaluate("() => probe.rest()")
     frames = traffic.take()
-    component = _kilobytes([frame for frame in frames if COMPONENT in frame])
 
     answers = Update([], [])
     for new, old in walk(bundle.classes, scene.classes, repeats):
@@ -142,7 +142,7 @@ def _two_layers(
         traffic.take()
         answers.seconds.append(page.evaluate("name => probe.pick(name)", old) / 1000)
         page.evaluate("() => probe.rest()")
-        answers.payload.append(_kilobytes(traffic.take()))
+        answers.payload.append(_of_the_view(traffic.take()))
 
     orders = page.evaluate("() => probe.orders()")
     sorts = _timed(page, "sort", islice(cycle([*orders[1:], orders[0]]), repeats + 1))
@@ -151,7 +151,7 @@ def _two_layers(
     what = f"{units} units x 2 classes"
     return (
         [
-            limited(f"{what}: the view's message", component, "kB", PAYLOAD_LIMIT_KB),
+            limited(f"{what}: the view's message", _of_the_view(frames), "kB", PAYLOAD_LIMIT_KB),
             limited(f"{what}: the whole rerun", _kilobytes(frames), "kB", PAYLOAD_LIMIT_KB),
             limited("class clicked, until idle", _median(answers.seconds), "s", ANSWER_LIMIT_S),
             *action_rows("sorted in the browser", sorts),
@@ -215,7 +215,7 @@ def _plotly(page: Page, traffic: Traffic, address: str, scene: Scene, repeats: i
         found.seconds.append(page.evaluate("order => probe.choose(order)", order) / 1000)
         page.evaluate("() => probe.rest()")
         found.payload.append(_kilobytes(traffic.take()))
-    # A chart that the browser has seen is not sent again; what is asked for is a new one.
+    # Streamlit does not send a chart twice; the bytes asked for are those of a new one.
     return Update(found.payload[: len(orders) - 1], found.seconds[1:])
 
 
@@ -230,7 +230,9 @@ def plotly_rows(theirs: Update, ours: Update, sorting: Sequence[float]) -> list[
     payload, seconds = _median(theirs.payload), _median(theirs.seconds)
     mine = _median(ours.payload), _median(ours.seconds), _median(sorting) / 1000
     return [
-        _row("Plotly heat map: a new order", payload, "kB", "ours", payload / mine[0]),
+        _row(
+            "Plotly heat map: a new order", payload, "kB", "our view's message", payload / mine[0]
+        ),
         _row("Plotly heat map: sorted", seconds, "s", "our sort", seconds / mine[2]),
         _row("Plotly heat map: any update", seconds, "s", "our class click", seconds / mine[1]),
     ]
@@ -266,6 +268,11 @@ def limited(what: str, value: float, unit: str, limit: float) -> Row:
 
 def _median(values: Sequence[float]) -> float:
     return float(np.median(values))
+
+
+def _of_the_view(frames: Sequence[bytes]) -> float:
+    """Kilobytes of the messages that hold the Activation view, its script included."""
+    return _kilobytes([frame for frame in frames if COMPONENT in frame])
 
 
 def _kilobytes(frames: Sequence[bytes]) -> float:
