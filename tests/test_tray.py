@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
-from test_figures import VISION, contrast, lab
+from tests.test_palette import VISION, contrast, lab
 from test_pages import BAD, GOOD, opened, texts
 
 from ndcore.bundle import Bundle
