@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
-from tests.test_palette import VISION, contrast, lab
 from test_pages import BAD, GOOD, opened, texts
 
 from ndcore.bundle import Bundle
@@ -24,6 +23,7 @@ from ndcore.jobs import Job
 from ndcore.natural_errors import NaturalError, find_errors
 from pages.ui import loaders, natural
 from pages.ui.tray import SLOTS, entries_from_link
+from tests.test_palette import VISION, contrast, lab
 
 SHAPE = (8, 8, 1)
 APP = """
