@@ -7,6 +7,9 @@ bin alone, here the surprisal -ln q.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +17,15 @@ from ndcore.histograms import BINS, ClassHistograms
 
 __all__ = [
     "SURPRISAL_BINS",
+    "Scales",
+    "class_scales",
+    "class_separation",
     "class_spread",
+    "excess_of_each",
     "excess_w1",
+    "layer_divergence",
+    "pair_distance",
+    "rank_share",
     "surprisal",
     "tail_p",
     "top_mean",
@@ -132,6 +142,72 @@ def excess_w1(
     return np.maximum(known.w1(values) - known.least(), 0) / class_spread(histograms, label)
 
 
+@dataclass(frozen=True)
+class Scales:
+    """What turns distances from a class into excess over its best placed value, in spreads.
+
+    Attributes:
+        least: float64 (classes, units), the smallest E|x - X| over x.
+        spread: float64 (classes, units), as `class_spread`.
+    """
+
+    least: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def class_scales(histograms: ClassHistograms) -> Scales:
+    """The scales of every class, to compare single images with all classes at once."""
+    centres = histograms.centres()
+    order = np.argsort(centres, axis=1, kind="stable")
+    atoms = np.take_along_axis(centres, order, 1)
+    least = np.empty(histograms.counts.shape[:2])
+    spread = np.empty_like(least)
+    for label, counts in enumerate(histograms.counts):
+        mass = np.take_along_axis(counts, order, 1) + 1e-12
+        total = mass.sum(1)
+        at = (np.cumsum(mass, 1) < 0.5 * total[:, None]).sum(1)
+        best = np.take_along_axis(atoms, at[:, None], 1)
+        least[label] = (np.abs(atoms - best) * mass).sum(1) / total
+        spread[label] = class_spread(histograms, label)
+    return Scales(least, spread)
+
+
+def excess_of_each(
+    values: NDArray[np.floating], histograms: ClassHistograms, scales: Scales
+) -> NDArray[np.float64]:
+    """`excess_w1` against every class, (N, classes, units); for a few images of many classes.
+
+    Args:
+        values: (N, units).
+        histograms: of the layer and reduction the values were taken at.
+        scales: of these histograms.
+    """
+    gaps = np.abs(np.asarray(values, np.float64)[..., None] - histograms.centres())
+    total = np.maximum(histograms.n, 1)[:, None]
+    found = np.empty((len(values), *histograms.counts.shape[:2]))
+    for label, counts in enumerate(histograms.counts):
+        found[:, label] = np.einsum("nua,ua->nu", gaps, counts.astype(np.float64))
+    found /= total
+    return np.asarray(np.maximum(found - scales.least, 0) / scales.spread, np.float64)
+
+
+def class_separation(histograms: ClassHistograms) -> NDArray[np.float32]:
+    """Wasserstein-1 distance of two classes at every unit, (pairs of classes, units).
+
+    In units of the activation; pairs in the order of `itertools.combinations`.
+    """
+    centres = histograms.centres()
+    order = np.argsort(centres, axis=1, kind="stable")
+    steps = np.diff(np.take_along_axis(centres, order, 1), axis=1)
+    shares = np.take_along_axis(histograms.counts, order[None], -1).cumsum(-1)[..., :-1]
+    below = (shares / np.maximum(histograms.n, 1)[:, None, None]).astype(np.float32)
+    rows = [
+        np.einsum("ua,ua->u", np.abs(below[first] - below[second]), steps)
+        for first, second in combinations(range(len(below)), 2)
+    ]
+    return np.array(rows, np.float32).reshape(-1, histograms.units)
+
+
 def surprisal(
     values: NDArray[np.floating], histograms: ClassHistograms, label: int
 ) -> NDArray[np.float64]:
@@ -146,12 +222,13 @@ def surprisal(
     return np.asarray(table[np.arange(histograms.units), bins], np.float64)
 
 
-def tail_p(
+def rank_share(
     values: NDArray[np.floating], histograms: ClassHistograms, label: int
 ) -> NDArray[np.float64]:
-    """Two-sided tail probability of each value under the class, (N, units) in [1/(n+1), 1].
+    """Share of the class's images that lie below each value, (N, units) in (0, 1).
 
-    Mid-p: half of the images in the value's own bin count as below it.
+    Half of the images in the value's own bin count as below it, and the value itself takes
+    part as one image.
     """
     counts = histograms.counts[label]
     centres = histograms.centres()
@@ -163,6 +240,15 @@ def tail_p(
     bins = histograms.bin_of(values.astype(np.float32))
     n = int(histograms.n[label])
     share = (0.5 + middle[np.arange(histograms.units), bins]) / (n + 1)
+    return np.asarray(share, np.float64)
+
+
+def tail_p(
+    values: NDArray[np.floating], histograms: ClassHistograms, label: int
+) -> NDArray[np.float64]:
+    """Two-sided tail probability of each value under the class, (N, units) in [1/(n+1), 1]."""
+    share = rank_share(values, histograms, label)
+    n = int(histograms.n[label])
     return np.asarray(np.clip(2 * np.minimum(share, 1 - share), 1 / (n + 1), 1), np.float64)
 
 
@@ -171,3 +257,33 @@ def top_mean(scores: NDArray[np.floating], share: float = 0.05) -> NDArray[np.fl
     count = max(1, round(share * scores.shape[1]))
     top = np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:]
     return np.asarray(top.mean(1), np.float64)
+
+
+def layer_divergence(
+    values: NDArray[np.floating], histograms: ClassHistograms, label: int
+) -> NDArray[np.float64]:
+    """How far images lie from a class at one layer: the mean of the top 5% of `excess_w1`.
+
+    This is the Wasserstein detector's layer score, against any class instead of the predicted one.
+
+    Args:
+        values: (N, units).
+        histograms: of the layer and reduction the values were taken at.
+        label: class to compare with.
+
+    Returns:
+        float64 (N,), in class spreads, not negative.
+    """
+    return top_mean(excess_w1(values, histograms, label))
+
+
+def pair_distance(histograms: ClassHistograms, label: int) -> NDArray[np.float64]:
+    """Mean distance |x - x'| of two images of a class at every unit, (units,).
+
+    Means add up, so the sum over units is the mean L1 distance of two such images whatever the
+    units have to do with each other.
+    """
+    weights = histograms.counts[label].astype(np.float64) + 1e-12
+    known = _Sorted(histograms.centres(), weights)
+    below = known.below[:, 1:-1]
+    return np.asarray((2 * below * (1 - below) * np.diff(known.atoms, axis=1)).sum(1), np.float64)

@@ -118,26 +118,35 @@ class ClassHistograms:
         return self.quantile(0.5)
 
     def quantile(self, q: float) -> NDArray[np.float32]:
-        """Quantile per class and unit, (classes, units); exact to one bin width.
+        """Quantile per class and unit, (classes, units); see `quantiles`."""
+        found: NDArray[np.float32] = self.quantiles([q])[0]
+        return found
+
+    def quantiles(self, qs: Sequence[float]) -> NDArray[np.float32]:
+        """Quantiles per class and unit, (len(qs), classes, units); exact to one bin width.
 
         Within a bin values are taken as evenly spread. Classes without images give 0.
 
         Raises:
-            BadRequestError: q is outside [0, 1].
+            BadRequestError: a q is outside [0, 1].
         """
-        if not 0 <= q <= 1:
-            raise BadRequestError(f"a quantile lies in [0, 1], got {q}")
+        wrong = [q for q in qs if not 0 <= q <= 1]
+        if wrong:
+            raise BadRequestError(f"a quantile lies in [0, 1], got {wrong[0]}")
         ordered, below, above = self._in_order()
         total = ordered.cumsum(-1)
-        target = np.maximum(q * self.n, 0.5)[:, None]
-        at = np.minimum((total < target[..., None]).sum(-1), BINS)
-        count = np.take_along_axis(ordered, at[..., None], -1)[..., 0]
-        before = np.take_along_axis(total, at[..., None], -1)[..., 0] - count
-        share = (target - before) / np.maximum(count, 1)
         units = np.arange(self.units)[None, :]
-        start, end = below[units, at], above[units, at]
-        found = start + np.clip(share, 0, 1) * (end - start)
-        return np.where(self.n[:, None] > 0, found, 0).astype(np.float32)
+        found = np.zeros((len(qs), *self.counts.shape[:2]), np.float32)
+        for place, q in enumerate(qs):
+            target = np.maximum(q * self.n, 0.5)[:, None]
+            at = np.minimum((total < target[..., None]).sum(-1), BINS)
+            count = np.take_along_axis(ordered, at[..., None], -1)[..., 0]
+            before = np.take_along_axis(total, at[..., None], -1)[..., 0] - count
+            share = (target - before) / np.maximum(count, 1)
+            start, end = below[units, at], above[units, at]
+            value = start + np.clip(share, 0, 1) * (end - start)
+            found[place] = np.where(self.n[:, None] > 0, value, 0)
+        return found
 
     def _in_order(
         self,

@@ -16,7 +16,19 @@ from ndcore.data import ImageSource
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.predict import to_images
 
-__all__ = ["Reading", "read_pixels", "read_source"]
+__all__ = [
+    "BATCH_BYTES",
+    "ImageBytes",
+    "Reading",
+    "image_bytes",
+    "images_within",
+    "read_pixels",
+    "read_source",
+]
+
+# Images and raw activations of one batch.
+BATCH_BYTES = 64 * 2**20
+LARGEST_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,51 @@ class Reading:
             raise BadRequestError(f"layer '{layer}' was not read with '{reduction}'") from None
 
 
+@dataclass(frozen=True)
+class ImageBytes:
+    """What one image costs in memory.
+
+    Attributes:
+        raw: bytes of the image as float32 and of every activation of the layers.
+        reduced: bytes of the unit values that are kept of it.
+    """
+
+    raw: int
+    reduced: int
+
+    @property
+    def batch(self) -> int:
+        """Images per pass that `BATCH_BYTES` allows."""
+        return images_within(BATCH_BYTES, self.raw, LARGEST_BATCH)
+
+
+def images_within(budget: int, each: int, most: int) -> int:
+    """How many images of `each` bytes fit into `budget` bytes: at least 1, at most `most`."""
+    return max(1, min(most, budget // max(1, each)))
+
+
+@torch.inference_mode()
+def image_bytes(model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]) -> ImageBytes:
+    """Measured by one pass of a black image of `shape` (H, W, C).
+
+    Raw activations are counted as if a pass kept those of all layers to its end. A chain of
+    layers frees them on its way, which leaves room for what normalisation and the like make.
+    """
+    height, width, channels = shape
+    image = torch.zeros(1, channels, height, width, device=next(model.parameters()).device)
+
+    def measured(output: torch.Tensor) -> tuple[int, int]:
+        values = 4 * output.shape[1] * len(reductions_of(output))
+        return output.nbytes, values
+
+    with capture(model, layers, measured) as found:
+        model(image)
+    return ImageBytes(
+        raw=image.nbytes + sum(raw for raw, _ in found.values()),
+        reduced=sum(values for _, values in found.values()),
+    )
+
+
 @torch.inference_mode()
 def read_pixels(
     model: nn.Module,
@@ -85,15 +142,25 @@ def read_source(
     members: Sequence[int],
     reductions: Sequence[str] = ("mean", "max", "value"),
     *,
-    batch: int = 256,
+    batch: int | None = None,
     on_batch: Callable[[int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Reading:
     """The images at `members`, read batch by batch and joined.
 
+    Args:
+        model, layers, source: what is read.
+        members: positions in the source.
+        reductions: which to keep, where they fit the layer.
+        batch: images per pass; by default as many as `BATCH_BYTES` allows.
+        on_batch: called with the number of images just read.
+        should_stop: asked before every batch.
+
     Raises:
         StoppedError: `should_stop` said so.
     """
+    if batch is None:
+        batch = image_bytes(model, layers, source.shape).batch
     parts = []
     for start in range(0, len(members), batch):
         if should_stop and should_stop():

@@ -36,6 +36,11 @@ class Pair:
     label: int | None = None
 
     @property
+    def images(self) -> list[NDArray[np.uint8]]:
+        """The benign image and, where there is one, the attacked one."""
+        return [self.benign] if self.attacked is None else [self.benign, self.attacked]
+
+    @property
     def changes(self) -> tuple[PixelChange, ...]:
         """The pixels that differ; empty without an attacked image."""
         return () if self.attacked is None else changes_between(self.benign, self.attacked)

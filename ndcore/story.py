@@ -34,6 +34,7 @@ class Claim:
         held: whether the numbers bear it out.
         sentence: the finding, with its numbers.
         numbers: the same numbers by name.
+        classes: positions of the classes the benign and the attacked image are taken for.
     """
 
     view: int
@@ -41,6 +42,7 @@ class Claim:
     held: bool
     sentence: str
     numbers: dict[str, float]
+    classes: tuple[int, int]
 
 
 def tell(bundle: Bundle, pair: Pair, layer: str = "dense_1") -> tuple[Claim, ...]:
@@ -54,7 +56,7 @@ def tell(bundle: Bundle, pair: Pair, layer: str = "dense_1") -> tuple[Claim, ...
     if pair.attacked is None:
         raise BadRequestError("the story needs an attacked image; make one in the Attack Lab")
     detector = load_detector(bundle)
-    reading = bundle.read(np.stack([pair.benign, pair.attacked]))
+    reading = bundle.read(np.stack(pair.images))
     own, taken_for = (int(label) for label in reading.predicted)
     column = bundle.layers.index(layer) if layer in bundle.layers else -1
     if column < 0:
@@ -71,6 +73,7 @@ def tell(bundle: Bundle, pair: Pair, layer: str = "dense_1") -> tuple[Claim, ...
             p=p_attacked,
             held=p_attacked <= FAR,
             layer=layer,
+            classes=(own, taken_for),
         ),
         _distance_claim(
             view=3,
@@ -80,6 +83,7 @@ def tell(bundle: Bundle, pair: Pair, layer: str = "dense_1") -> tuple[Claim, ...
             p=p_benign,
             held=p_benign > FAR,
             layer=layer,
+            classes=(own, taken_for),
         ),
     )
 
@@ -107,7 +111,7 @@ def _alike(
     names = f"{bundle.classes[own]} and {bundle.classes[taken_for]}"
     if own == taken_for:
         sentence = f"Did not hold: the attack failed, both images are taken for {names.split()[0]}."
-        return Claim(1, title, False, sentence, {})
+        return Claim(1, title, False, sentence, {}, (own, taken_for))
     distances = class_distances(histograms)
     pairs = distances[np.triu_indices(len(distances), 1)]
     here = float(distances[own, taken_for])
@@ -119,15 +123,23 @@ def _alike(
         f"median pair has {np.median(pairs):.4f})."
     )
     numbers = {"w1": here, "median_w1": float(np.median(pairs)), "rank": rank, "pairs": len(pairs)}
-    return Claim(1, title, held, sentence, numbers)
+    return Claim(1, title, held, sentence, numbers, (own, taken_for))
 
 
 def _distance_claim(
-    *, view: int, title: str, who: str, name: str, p: float, held: bool, layer: str
+    *,
+    view: int,
+    title: str,
+    who: str,
+    name: str,
+    p: float,
+    held: bool,
+    layer: str,
+    classes: tuple[int, int],
 ) -> Claim:
     sentence = (
         f"{'Held' if held else 'Did not hold'}: at {layer}, {100 * p:.1f}% of benign images "
         f"taken for {name} lie at least as far from the {name} distributions as the {who} image "
         f"(far means at most {100 * FAR:.0f}%)."
     )
-    return Claim(view, title, held, sentence, {"p_value": p})
+    return Claim(view, title, held, sentence, {"p_value": p}, classes)

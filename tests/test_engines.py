@@ -15,6 +15,7 @@ from ndcore.attacks.config import STAGE_QUERIES
 from ndcore.attacks.de import GENERATIONS, POPULATION, differential_evolution
 from ndcore.attacks.exhaustive import exhaustive
 from ndcore.attacks.fast import best_first
+from ndcore.attacks.hunt import SEARCHES
 from ndcore.attacks.problem import Candidates, Problem, Search, corner_colours
 from ndcore.bundle import Bundle
 from ndcore.data import open_source
@@ -268,6 +269,25 @@ def test_a_fallback_goes_on_where_fast_gave_up() -> None:
     assert result.pixels[0].after == (255, 0, 255)
     assert result.queries == STAGE_QUERIES + 8192
     assert result.forwards == 8192  # the points that fast saw are remembered
+
+
+@pytest.mark.parametrize("pixels", [1, 3])
+def test_a_search_may_repeat_itself(
+    digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, pixels: int
+) -> None:
+    def stubborn(problem: Problem, rng: np.random.Generator) -> Search:
+        places = np.zeros((5, problem.pixels, 2), np.int64)
+        colours = np.full((5, problem.pixels, problem.image.shape[2]), 100, np.uint8)
+        while True:
+            yield Candidates(places, colours, "again", problem.image, "de")
+
+    monkeypatch.setitem(SEARCHES, "de", stubborn)
+    source = open_source("digits")
+    image, label = source.pixels([0]), digits_bundle.read(source.pixels([0])).predicted
+    config = AttackConfig("de", pixels=pixels, max_queries=20)
+    result = attack_images(digits_bundle.model, image, label, ["digits:0"], config)[0]
+    assert result.queries == 20, "the budget counts what was shown to the model"
+    assert result.forwards == 1, "what is remembered is not computed again"
 
 
 def test_a_hit_must_hold_in_the_plain_model() -> None:

@@ -153,6 +153,7 @@ class Evaluator:
         self._device = next(model.parameters()).device
         self._lock = threading.Lock()  # kept maps are shared by all who ask
         self.error = 0.0
+        self._classes = self.plain(np.zeros((1, *shape), np.uint8)).shape[1]
         if precision == "auto" and _fast_bfloat16(self._device):
             # Float32 only confirms, so it shares the model's weights: memory before speed.
             self._screen = self._exact = _Path(traced(model), shape, self._device, own=False)
@@ -215,15 +216,18 @@ class Evaluator:
         """Logits (P, classes) of every query; images share the batches.
 
         Args:
-            queries: of at most `slots` different images.
+            queries: of at most `slots` different images; one may hold no change at all.
             exact: in float32, whatever `precision` says.
         """
         path = self._exact if exact else self._screen
-        answers: list[NDArray[np.float32] | None] = [None] * len(queries)
+        nothing = np.empty((0, self._classes), np.float32)
+        answers = [None if len(query.positions) else nothing for query in queries]
         single = [
             i
             for i, query in enumerate(queries)
-            if path.windows is not None and query.positions.shape[1] == 1
+            if path.windows is not None
+            and query.positions.shape[1] == 1
+            and len(query.positions) > 0
         ]
         if single:
             with self._lock:

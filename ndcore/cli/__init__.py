@@ -156,9 +156,11 @@ def _parser() -> argparse.ArgumentParser:
     distributions.add_argument("--csv", metavar="FILE")
 
     bench = command("bench", "bench", "ratios measured within one run")
-    bench.add_argument("name", choices=("attack", "distributions"))
+    bench.add_argument("name", choices=("attack", "distributions", "explorer"))
     bundle_option(bench)
-    bench.add_argument("--n", type=int, help="images (default: the benchmark's own)")
+    bench.add_argument(
+        "--n", type=int, help="images; explorer: repetitions (default: the benchmark's own)"
+    )
     bench.add_argument("--peers", action="store_true", help="attack: also run other libraries")
     bench.add_argument("--data", help="attack: CIFAR-10 for the images (default: the samples)")
     bench.add_argument("--de-queries", type=int, default=4000, help="attack: budget of de")

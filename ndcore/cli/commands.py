@@ -312,6 +312,8 @@ def bench(options: Namespace) -> Answer:
                 picture=options.picture,
                 on_step=progress.step,
             )
+        elif options.name == "explorer":
+            document = run(bundle, options.n, on_step=progress.step)
         else:
             document = run(bundle, options.n)
     lines = [f"{document['name']} on {document['machine']}"]

@@ -16,8 +16,8 @@ def pixel_image(
     size: tuple[int, int],
     *,
     label: str,
-    ringed: Iterable[tuple[int, int]] = (),
-    candidates: Iterable[tuple[int, int]] = (),
+    ringed: Iterable[tuple[float, float]] = (),
+    candidates: Iterable[tuple[float, float]] = (),
     width: int | None = None,
     hatched: bool = False,
 ) -> str:
@@ -27,7 +27,8 @@ def pixel_image(
         png: the image, unscaled.
         size: (H, W) of the image in pixels.
         label: what a screen reader says.
-        ringed: (row, col) of pixels to ring; white on black, so visible on any colour.
+        ringed: (row, col) of places to ring, whole at centres of pixels; white on black, so visible
+            on any colour.
         candidates: (row, col) of places under trial, as small dots.
         width: largest width on the page in CSS pixels; None fills the column.
         hatched: show what is transparent in the image as a hatch.

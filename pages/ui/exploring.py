@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from ndcore.bundle import Bundle
-from ndcore.figures.activation_panels import BINS, LayerPanel, make_panel
-from ndcore.figures.palette import ATTACKED, BENIGN, class_colours
+from ndcore.figures.activation_panels import QUANTILES, LayerPanel
+from ndcore.figures.palette import class_colours
 from ndcore.inspection import Reading
 from ndcore.pairs import Pair
-from pages.ui.components.activation_view import ClassStyle, Instance, ViewState, parse_change
-from pages.ui.page import recall, remember
+from pages.ui import loaders
+from pages.ui.components.activation_view import (
+    CONTRASTS,
+    SHOWN,
+    ZOOMS,
+    ClassStyle,
+    ViewState,
+    parse_change,
+)
+from pages.ui.instances import Shown
+from pages.ui.page import just_linked, recall, remember
 
 __all__ = [
     "class_styles",
-    "instances_of",
+    "colour_pills",
     "panels",
     "pick_many",
+    "set_picks",
     "set_view",
+    "start_with",
+    "table_of",
     "take_change",
     "view_state",
 ]
 
 VIEW = "explorer_view"
+SEEN = "explorer_seen"  # the pair whose classes were chosen last
+STORY_CLASSES = (3, 5)  # of CIFAR-10: cat and dog, as in the paper
+LINKED = ("sort", "minus", "order", "show", "rows", "opacity", "hidden")
 
 
 def pick_many(label: str, options: tuple[str, ...], name: str, default: list[str]) -> list[str]:
@@ -57,27 +75,50 @@ def colour_pills(colours: list[str]) -> None:
 
 
 def view_state(bundle: Bundle) -> ViewState:
-    """Order and marks of this session, at first those of the link."""
+    """Order, looks and marks of this session, at first those of the link."""
     held = st.session_state.get(VIEW)
     if held is None or held[0] != bundle.name:
-        marks: dict[str, tuple[int, ...]] = {}
-        for part in recall("marks").split(";"):
-            layer, _, numbers = part.partition(":")
-            if layer in bundle.layers:
-                units = [int(n) for n in numbers.split(",") if n.isdigit()]
-                marks[layer] = tuple(u for u in units if u < bundle.units(layer))
-        state = ViewState(sort=recall("sort", "index"), minus=recall("minus"), marks=marks)
-        st.session_state[VIEW] = held = (bundle.name, state)
-    state = held[1]
+        st.session_state[VIEW] = held = (bundle.name, _linked(bundle))
+    state: ViewState = held[1]
     marked = ";".join(
         f"{layer}:{','.join(str(unit) for unit in units)}"
         for layer, units in state.marks.items()
         if units
     )
     remember("marks", marked)
-    remember("sort", "" if state.sort == "index" else state.sort)
-    remember("minus", state.minus)
+    written = (
+        "" if state.sort == "index" else state.sort,
+        state.minus,
+        "" if state.descending else "low",
+        "" if state.show == "all" else state.show,
+        "" if state.zoom == 1 else str(state.zoom),
+        "" if state.contrast == "layer" else state.contrast,
+        ",".join(state.hidden),
+    )
+    for name, value in zip(LINKED, written, strict=True):
+        remember(name, value)
     return state
+
+
+def _linked(bundle: Bundle) -> ViewState:
+    """The state that the link describes; what makes no sense in it is left out."""
+    marks: dict[str, tuple[int, ...]] = {}
+    for part in recall("marks").split(";"):
+        layer, _, numbers = part.partition(":")
+        if layer in bundle.layers:
+            units = [int(n) for n in numbers.split(",") if n.isdecimal() and len(n) < 9]
+            marks[layer] = tuple(u for u in units if u < bundle.units(layer))
+    sort, minus, order, show, rows, opacity, hidden = (recall(name) for name in LINKED)
+    return ViewState(
+        sort=sort or "index",
+        minus=minus,
+        descending=order != "low",
+        show=show if show in SHOWN else "all",
+        zoom=int(rows) if rows in map(str, ZOOMS) else 1,
+        contrast=opacity if opacity in CONTRASTS else "layer",
+        hidden=tuple(filter(None, hidden.split(","))),
+        marks=marks,
+    )
 
 
 def set_view(bundle: Bundle, **changes: object) -> None:
@@ -95,6 +136,20 @@ def take_change(bundle: Bundle, key: str) -> None:
         st.session_state[VIEW] = (bundle.name, changed)
 
 
+def start_with(bundle: Bundle, pair: Pair | None, shown: list[Shown]) -> None:
+    """Choose the classes that a newly arrived pair is taken for, unless the link names some."""
+    images = b"" if pair is None else b"".join(image.tobytes() for image in pair.images)
+    key = (bundle.name, hashlib.sha256(images).hexdigest())
+    if st.session_state.get(SEEN) == key:
+        return
+    st.session_state[SEEN] = key
+    if not just_linked("classes"):
+        taken = {bundle.classes[item.predicted] for item in shown if item.entry == 1}
+        names = [name for name in bundle.classes if name in taken]
+        usual = [bundle.classes[i] for i in STORY_CLASSES if i < len(bundle.classes)]
+        set_picks("classes", names or usual)
+
+
 def class_styles(bundle: Bundle, picked: list[str]) -> list[ClassStyle]:
     """Picked classes with their colours and image counts."""
     layer = bundle.layers[-1]
@@ -104,23 +159,12 @@ def class_styles(bundle: Bundle, picked: list[str]) -> list[ClassStyle]:
     return [ClassStyle(bundle.classes[i], colours[i], int(n[i])) for i in rows]
 
 
-def instances_of(bundle: Bundle, pair: Pair, reading: Reading) -> list[Instance]:
-    """The pair's images as the view draws them."""
-    labels = [bundle.classes[int(label)] for label in reading.predicted]
-    theme = "dark" if st.context.theme.type == "dark" else "light"
-    found = [Instance("benign", f"benign → {labels[0]}", BENIGN[theme])]
-    if pair.attacked is not None:
-        found.append(Instance("attacked", f"attacked → {labels[1]}", ATTACKED))
-    return found
-
-
 def panels(
     bundle: Bundle,
-    layers: list[str],
+    layers: Iterable[str],
     picked: list[str],
     reduction: str,
     reading: Reading | None,
-    rows: list[int],
 ) -> list[LayerPanel]:
     """Panels of the chosen layers.
 
@@ -129,30 +173,50 @@ def panels(
         layers: to draw.
         picked: classes.
         reduction: of conv layers; dense layers have their own.
-        reading: of the pair, or None.
-        rows: which images of the reading are shown.
+        reading: of the images to show, or None.
     """
     classes = [bundle.classes.index(name) for name in picked]
     drawn = []
     for layer in layers:
         fits = bundle.reductions(layer)
         kind = reduction if reduction in fits else fits[0]
-        found = bundle.distributions(layer, kind)
-        low, high = found.axis()
-        values = np.zeros((0, found.units), np.float32)
-        if reading is not None and rows:
-            values = reading.values(layer, kind)[rows]
-            high = max(high, float(np.quantile(values, 0.99)))
-        drawn.append(
-            make_panel(
-                layer,
-                kind,
-                axis=(low, high),
-                shares=found.on_common_axis(low, high, BINS, classes),
-                zero_share=found.zero_share()[classes],
-                medians=found.medians()[classes],
-                instances=values,
-                names=bundle.classes if found.units == len(bundle.classes) else (),
-            )
-        )
+        nothing = np.zeros((0, bundle.units(layer)), np.float32)
+        values = nothing if reading is None else reading.values(layer, kind)
+        drawn.append(loaders.class_panel(bundle, layer, kind).show(classes, values))
     return drawn
+
+
+def table_of(
+    drawn: list[LayerPanel],
+    classes: list[str],
+    images: list[str],
+    marks: dict[str, tuple[int, ...]],
+) -> pd.DataFrame:
+    """The numbers behind the rows: one line per neuron.
+
+    Args:
+        drawn: the panels.
+        classes: names of their classes.
+        images: names of their single images.
+        marks: layer -> marked units.
+    """
+    tables = []
+    for panel in drawn:
+        columns: dict[str, object] = {
+            "layer": panel.layer,
+            "neuron": np.arange(panel.density.shape[1]),
+        }
+        columns["marked"] = np.isin(columns["neuron"], marks.get(panel.layer, ()))
+        for k, name in enumerate(classes):
+            columns[f"{name} median"] = panel.medians[k]
+            columns[f"{name} zeros"] = panel.zero_share[k]
+            for at, q in enumerate(QUANTILES):
+                if q != 0.5:
+                    columns[f"{name} {100 * q:g}%"] = panel.quantiles[at, k]
+        for i, image in enumerate(images):
+            columns[image] = panel.values[i]
+            for k, name in enumerate(classes):
+                columns[f"{image}: share of {name} below"] = panel.rank[i, k]
+                columns[f"{image}: divergence from {name}"] = panel.divergence[i, k]
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)

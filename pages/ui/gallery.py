@@ -18,7 +18,7 @@ from pages.ui.pictures import show_image
 from pages.ui.pixelwise import Subject, drive
 from pages.ui.sending import send_buttons
 
-__all__ = ["choose_from_gallery", "gallery_pair"]
+__all__ = ["choose_from_gallery", "gallery_pair", "rows_here"]
 
 CHART_WIDTH = 460
 FILTER_WIDTH = 160
@@ -58,6 +58,12 @@ def _here(checksum: str, _rows: list[dict[str, Any]]) -> list[bool]:
 def _data_set(image_id: str) -> str:
     """`samples`, `cifar10`, `digits`, or `/` for a path."""
     return image_id.partition(":")[0].partition("-")[0] if ":" in image_id else "/"
+
+
+def rows_here(bundle: Bundle) -> list[dict[str, Any]]:
+    """The gallery's rows whose images are on this machine."""
+    here = _here(bundle.manifest["files"]["gallery.json"], bundle.gallery)
+    return [row for row, ready in zip(bundle.gallery, here, strict=True) if ready]
 
 
 def choose_from_gallery(bundle: Bundle) -> None:

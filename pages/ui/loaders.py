@@ -10,10 +10,21 @@ import streamlit as st
 from ndcore.bundle import Bundle, bundles_dir, load_bundle
 from ndcore.data import ImageSource, open_source
 from ndcore.detectors import DivergenceDetector, load_detector
+from ndcore.figures.activation_panels import ClassPanel
+from ndcore.figures.activation_panels import class_panel as make_class_panel
 from ndcore.images import encode_png
 from ndcore.jobs import JobManager
 
-__all__ = ["bundle", "detector", "jobs", "positions", "predictions", "source", "thumbnail"]
+__all__ = [
+    "bundle",
+    "class_panel",
+    "detector",
+    "jobs",
+    "positions",
+    "predictions",
+    "source",
+    "thumbnail",
+]
 
 
 def bundle(name: str) -> Bundle:
@@ -30,6 +41,24 @@ def bundle(name: str) -> Bundle:
 @st.cache_resource(max_entries=3, show_spinner="Loading the bundle …")
 def _bundle(_place: str, name: str, stamp: str) -> Bundle:
     return load_bundle(name)
+
+
+def class_panel(of: Bundle, layer: str, reduction: str) -> ClassPanel:
+    """What the Activation view needs of one layer, made once per server.
+
+    Raises:
+        BadRequestError: there is no such layer or reduction.
+    """
+    return _class_panel(of.name, of.weight_hash, layer, reduction, of)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Preparing the neurons …")
+def _class_panel(
+    name: str, weight_hash: str, layer: str, reduction: str, _of: Bundle
+) -> ClassPanel:
+    found = _of.distributions(layer, reduction)
+    names = _of.classes if found.units == len(_of.classes) else ()
+    return make_class_panel(layer, reduction, found, names)
 
 
 def detector(of: Bundle, name: str) -> DivergenceDetector:

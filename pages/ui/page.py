@@ -16,7 +16,15 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.pairs import Pair
 from pages.ui import loaders
 
-__all__ = ["current_pair", "just_linked", "keep_pair", "recall", "remember", "setup"]
+__all__ = [
+    "current_pair",
+    "drop_pair",
+    "just_linked",
+    "keep_pair",
+    "recall",
+    "remember",
+    "setup",
+]
 
 DEFAULT_BUNDLE = "cifar10-vgg16"
 # A file, because named icons are fetched from the internet for the browser tab.
@@ -108,26 +116,27 @@ def remember(name: str, value: str) -> None:
 
 
 def keep_pair(bundle: Bundle, pair: Pair) -> None:
-    """Make `pair` the current one on every page."""
+    """Make `pair` the current one on every page, instead of the one before."""
     st.session_state["pair"] = (bundle.name, pair)
-    st.session_state["kept_pair"] = pair.token()
+    remember("pair", pair.token())
+
+
+def drop_pair() -> None:
+    """No pair is current any more."""
+    st.session_state.pop("pair", None)
+    remember("pair", "")
 
 
 def current_pair(bundle: Bundle) -> Pair | None:
-    """The pair of the link or of this session; a link that cannot be followed says why."""
+    """The pair of the link or of this session; a link that cannot be followed says why, once."""
     held = st.session_state.get("pair")
+    pair: Pair | None = held[1] if held and held[0] == bundle.name else None
     token = st.query_params.get("pair", "")
-    if held and held[0] == bundle.name and token in ("", held[1].token()):
-        pair: Pair = held[1]
-        remember("pair", pair.token())
-        return pair
-    if not token:
-        return None
-    try:
-        pair = Pair.from_token(token, bundle.shape)
-    except NeuralDivergenceError as error:
-        st.error(f"The pair in the link cannot be shown: {error}.")
-        return None
-    st.session_state["pair"] = (bundle.name, pair)
-    remember("pair", token)
+    if token not in ("", pair.token() if pair else ""):
+        try:
+            pair = Pair.from_token(token, bundle.shape)
+            st.session_state["pair"] = (bundle.name, pair)
+        except NeuralDivergenceError as error:
+            st.error(f"The pair in the link cannot be shown: {error}.")
+    remember("pair", pair.token() if pair else "")
     return pair

@@ -1,18 +1,20 @@
-"""Send a pair to the other pages."""
+"""Send a pair to the other pages, or lay it beside others in the Explorer's tray."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from ndcore.bundle import Bundle
+from ndcore.errors import NeuralDivergenceError
 from ndcore.pairs import Pair
 from pages.ui.page import keep_pair
+from pages.ui.tray import add
 
 __all__ = ["send_buttons"]
 
 
 def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") -> None:
-    """Two buttons: the Explorer and the Detector, with this pair.
+    """Three buttons: the Explorer and the Detector with this pair, and the Explorer's tray.
 
     Args:
         bundle: in use.
@@ -33,8 +35,20 @@ def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") ->
         icon=":material/troubleshoot:",
         key=f"{prefix}to_detector",
     )
+    tray = row.button(
+        "Add to the Explorer's tray",
+        icon=":material/library_add:",
+        help="Keeps it in the Explorer beside other pairs and images; stay here and add more.",
+        key=f"{prefix}to_tray",
+    )
     if explorer or detector:
         keep_pair(bundle, pair)
         page = "2_Activation_Explorer" if explorer else "3_Divergence_Detector"
         link = {"bundle": bundle.name} | ({"pair": pair.token()} if pair.token() else {})
         st.switch_page(f"pages/{page}.py", query_params=link)
+    if tray:
+        try:
+            told = add(bundle, pair)
+        except NeuralDivergenceError as error:
+            told = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        st.toast(told)

@@ -1,6 +1,11 @@
 // Layout and painting of one panel: the rows, their axis, and the marked rows magnified.
 
+const VIEW_HEIGHT = 512;
+const ROW_MOST = 26;
+const FOCUS_MOST = 12;
 const LABEL_STEP = 12;
+
+const unitName = (layer, unit) => (layer.names.length ? `${layer.names[unit]}` : `${unit}`);
 
 function sized(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
@@ -23,61 +28,79 @@ function gutterWidth(ctx, layer, theme) {
   return Math.ceil(Math.max(...names.map((name) => ctx.measureText(name).width))) + 20;
 }
 
+const marksOf = (app, layer) => app.marks[layer.name] ?? new Set();
+
 // Order, row height and bitmaps; remade when data, order or zoom change.
 function prepare(app, panel) {
-  const { header, view } = app;
+  const { view, shown } = app;
   const { layer } = panel;
-  panel.order = ordering(header, layer, view, app.marks[layer.name] ?? new Set());
+  panel.order = ordering(app.items, layer, view, marksOf(app, layer));
   const fit = Math.floor(VIEW_HEIGHT / Math.max(1, panel.order.length));
-  panel.rowHeight = Math.min(ROW_MOST, Math.max(1, fit) * app.zoom);
-  panel.lanes = header.classes.length > 1 && panel.rowHeight >= 3 * header.classes.length;
-  panel.bitmap = densityBitmap(header, layer, panel.order, panel.lanes);
-  panel.zeros = zeroBitmap(header, layer, panel.order);
+  panel.rowHeight = Math.min(ROW_MOST, Math.max(1, fit) * view.zoom);
+  panel.lanes = shown.classes.length > 1 && panel.rowHeight >= 3 * shown.classes.length;
+  panel.bitmap = densityBitmap(layer, shown.classes, panel.order, panel.lanes, view.contrast);
+  panel.zeros = zeroBitmap(layer, shown.classes, panel.order);
 }
 
 function drawPanel(app, panel) {
   if (!panel.bitmap) prepare(app, panel);
-  const { header, theme } = app;
   const { layer, order, rowHeight, rows } = panel;
   const total = order.length * rowHeight;
   panel.viewHeight = Math.max(24, Math.min(VIEW_HEIGHT, total));
   const height = panel.viewHeight + AXIS_HEIGHT;
   rows.style.height = `${height}px`;
   panel.spacer.style.height = `${Math.max(0, total - panel.viewHeight)}px`;
-  const width = rows.clientWidth;
-  if (!width) return;
+  panel.width = rows.clientWidth;
+  if (!panel.width) return;
+  panel.title.replaceChildren(layer.name, html("small", { textContent: `  ${subtitle(panel)}` }));
+  panel.scroll = rows.scrollTop;
+  paintRows(sized(panel.canvas, panel.width, height), app, panel);
+  panel.canvas.setAttribute("aria-label", spokenTitle(app, panel));
+  drawFocus(app, panel);
+}
+
+function subtitle({ layer, order }) {
   const reduction = layer.reduction === "value" ? "" : `, ${layer.reduction} over positions`;
-  panel.title.replaceChildren(
-    layer.name,
-    html("small", { textContent: `  ${order.length} of ${layer.units} neurons${reduction}` }),
-  );
-  const ctx = sized(panel.canvas, width, height);
+  return `${order.length} of ${layer.units} neurons${reduction}`;
+}
+
+function spokenTitle(app, panel) {
+  const names = app.shown.classes.map((item) => item.name).join(" and ") || "no class";
+  const dots = app.shown.instances.map((item) => `image ${item.label}`).join(" and ") || "no image";
+  return `Activation of ${panel.order.length} neurons of ${panel.layer.name}: distributions of ${names}; marks of ${dots}. Arrow keys move, Enter marks. The same numbers stand in the table below.`;
+}
+
+// The rows that the scroll position shows, with their axis below, at the origin of any context.
+function paintRows(ctx, app, panel) {
+  const { theme, shown } = app;
+  const { layer, order, rowHeight, width, viewHeight, scroll } = panel;
+  const total = order.length * rowHeight;
   const cols = columns(layer, width, gutterWidth(ctx, layer, theme));
-  const scroll = rows.scrollTop;
-  drawAxis(ctx, layer, cols, panel.viewHeight, panel.viewHeight, theme);
+  panel.cols = cols;
+  drawAxis(ctx, layer, cols, viewHeight, theme);
   ctx.save();
   ctx.beginPath();
-  ctx.rect(0, 0, width, panel.viewHeight);
+  ctx.rect(0, 0, width, viewHeight);
   ctx.clip();
   ctx.imageSmoothingEnabled = false;
   if (order.length) {
     ctx.drawImage(panel.bitmap, cols.left, -scroll, cols.right - cols.left, total);
-    if (cols.zeros && header.classes.length) {
+    if (cols.zeros && shown.classes.length) {
       ctx.drawImage(panel.zeros, cols.gutter, -scroll, ZERO_WIDTH, total);
       ctx.strokeStyle = theme.grid;
-      ctx.strokeRect(cols.gutter - 0.5, -1, ZERO_WIDTH + 1, panel.viewHeight + 2);
+      ctx.strokeRect(cols.gutter - 0.5, -1, ZERO_WIDTH + 1, viewHeight + 2);
     }
   }
   const first = Math.floor(scroll / rowHeight);
-  const last = Math.min(order.length, Math.ceil((scroll + panel.viewHeight) / rowHeight));
+  const last = Math.min(order.length, Math.ceil((scroll + viewHeight) / rowHeight));
   if (rowHeight >= 6) {
     ctx.fillStyle = theme.background;
     for (let row = first; row <= last; row++) ctx.fillRect(0, row * rowHeight - scroll - 0.5, width, 1);
   }
   for (let row = first; row < last; row++) {
-    drawInstances(ctx, header, layer, order[row], cols, (row + 0.5) * rowHeight - scroll, rowHeight, theme);
+    drawInstances(ctx, layer, shown.instances, order[row], cols, (row + 0.5) * rowHeight - scroll, rowHeight, theme);
   }
-  drawLabels(ctx, app, panel, cols, first, last, scroll);
+  drawLabels(ctx, app, panel, first, last);
   if (panel.cursor >= 0 && panel.cursor < order.length) {
     ctx.strokeStyle = theme.text;
     ctx.lineWidth = 1;
@@ -91,21 +114,13 @@ function drawPanel(app, panel) {
     ctx.fillText("No neuron is marked in this layer.", cols.gutter, 16);
   }
   ctx.restore();
-  panel.canvas.setAttribute("aria-label", spokenTitle(app, panel));
-  drawFocus(app, panel, width, cols);
-}
-
-function spokenTitle(app, panel) {
-  const names = app.header.classes.map((item) => item.name).join(" and ") || "no class";
-  const dots = app.header.instances.map((item) => `${item.key} image`).join(" and ") || "no image";
-  return `Activation of ${panel.order.length} neurons of ${panel.layer.name}: distributions of ${names}; dots of ${dots}. Arrow keys move, Enter marks.`;
 }
 
 // Numbers beside tall rows; beside thin rows those of marked units, spread out to be legible.
-function drawLabels(ctx, app, panel, cols, first, last, scroll) {
+function drawLabels(ctx, app, panel, first, last) {
   const { theme } = app;
-  const { layer, order, rowHeight } = panel;
-  const marks = app.marks[layer.name] ?? new Set();
+  const { layer, order, rowHeight, cols, scroll, viewHeight } = panel;
+  const marks = marksOf(app, layer);
   ctx.textAlign = "right";
   ctx.textBaseline = "middle";
   ctx.font = `11px ${theme.font}`;
@@ -116,7 +131,7 @@ function drawLabels(ctx, app, panel, cols, first, last, scroll) {
       const marked = marks.has(order[row]);
       ctx.fillStyle = marked ? theme.accent : theme.faint;
       ctx.fillText(unitName(layer, order[row]), x, y);
-      if (marked) pointer(ctx, cols.gutter - 6, y);
+      if (marked) pointer(ctx, cols.gutter - 6, y, theme.accent);
     }
     return;
   }
@@ -132,7 +147,7 @@ function drawLabels(ctx, app, panel, cols, first, last, scroll) {
     place.label = Math.max(free, place.y);
     free = place.label + LABEL_STEP;
   }
-  let floor = panel.viewHeight - LABEL_STEP / 2;
+  let floor = viewHeight - LABEL_STEP / 2;
   for (const place of places.toReversed()) {
     place.label = Math.min(place.label, floor);
     floor = place.label - LABEL_STEP;
@@ -145,34 +160,38 @@ function drawLabels(ctx, app, panel, cols, first, last, scroll) {
   }
 }
 
-function pointer(ctx, x, y) {
-  ctx.beginPath();
-  ctx.moveTo(x, y - 4);
-  ctx.lineTo(x + 5, y);
-  ctx.lineTo(x, y + 4);
-  ctx.fill();
+// Marked units in display order, as many as are magnified, and the row under the pointer.
+function magnified(app, panel) {
+  const { layer, order } = panel;
+  const marked = ordering(app.items, layer, { ...app.view, show: "marked" }, marksOf(app, layer));
+  const current = panel.cursor >= 0 ? order[panel.cursor] : undefined;
+  return { marked, shown: marked.slice(0, FOCUS_MOST), current };
 }
 
-// The row under the pointer and the marked rows, tall enough for lanes, medians and dots.
-function drawFocus(app, panel, width, cols) {
-  const { header, theme } = app;
-  const { layer, order, rowHeight } = panel;
-  const marks = app.marks[layer.name] ?? new Set();
-  const marked = ordering(header, layer, { ...app.view, show: "marked" }, marks);
-  const shown = marked.slice(0, FOCUS_MOST);
-  const useful = rowHeight < 16;
+function drawFocus(app, panel) {
+  const useful = panel.rowHeight < 16;
   panel.focusBox.classList.toggle("hidden", !useful);
   if (!useful) return;
+  const { marked, shown } = magnified(app, panel);
   const left = marked.length - shown.length;
   panel.caption.textContent =
     shown.length
       ? `Magnified, with ${marked.length} marked${left ? ` (first ${shown.length} shown)` : ""}; ticks are medians`
       : "Magnified; ticks are medians; click a row to keep it here";
-  const ctx = sized(panel.focus, width, (shown.length + 1) * FOCUS_ROW + 6);
-  const current = panel.cursor >= 0 ? order[panel.cursor] : undefined;
+  panel.focusHeight = (shown.length + 1) * FOCUS_ROW + 6;
+  paintFocus(sized(panel.focus, panel.width, panel.focusHeight), app, panel);
+  panel.focus.setAttribute("aria-label", `Magnified rows of ${shown.length} marked neurons`);
+}
+
+// The row under the pointer and the marked rows, tall enough for lanes, medians and marks.
+function paintFocus(ctx, app, panel) {
+  const { theme } = app;
+  const { layer, width, cols } = panel;
+  const { shown, current } = magnified(app, panel);
   [current, ...shown].forEach((unit, at) => {
     const top = at * FOCUS_ROW + (at ? 6 : 0);
     if (!at) {
+      ctx.lineWidth = 1;
       ctx.strokeStyle = theme.grid;
       ctx.strokeRect(0.5, 0.5, width - 1, FOCUS_ROW);
     }
@@ -187,7 +206,6 @@ function drawFocus(app, panel, width, cols) {
     ctx.textAlign = "right";
     ctx.fillStyle = at ? theme.accent : theme.text;
     ctx.fillText(unitName(layer, unit), cols.gutter - 9, top + FOCUS_ROW / 2);
-    drawFocusRow(ctx, header, layer, unit, cols, top, theme);
+    drawFocusRow(ctx, app, layer, unit, cols, top);
   });
-  panel.focus.setAttribute("aria-label", `Magnified rows of ${shown.length} marked neurons`);
 }

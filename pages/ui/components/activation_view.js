@@ -1,10 +1,8 @@
-// The Activation view: toolbar, legend and one panel per layer. Sorting, filtering and marking
-// happen here at once; the server is told afterwards, so that links and other pages agree.
+// The Activation view: toolbar, legend and one panel per layer. Sorting, hiding, recolouring and
+// marking happen here at once; the server is told afterwards, so that links and pages agree.
 
-const VIEW_HEIGHT = 512;
-const ROW_MOST = 26;
-const FOCUS_MOST = 12;
 const TELL_AFTER_MS = 200;
+const ZOOM_MOST = 32;
 
 const html = (tag, attributes = {}, ...children) => {
   const element = Object.assign(document.createElement(tag), attributes);
@@ -16,18 +14,22 @@ export default function (component) {
   const root = component.parentElement;
   const app = (root.activationView ??= createApp(root));
   app.tell = (value) => component.setTriggerValue("changed", value);
-  app.receive(decode(component.data));
+  const turn = (app.turn += 1);
+  inflate(component.data).then((buffer) => {
+    if (turn === app.turn) app.receive(decode(buffer));
+  });
   const observer = new ResizeObserver(() => app.draw());
-  observer.observe(root.querySelector(".panels"));
+  observer.observe(app.find(".panels"));
   return () => observer.disconnect();
 }
 
 function createApp(root) {
   const find = (selector) => root.querySelector(selector);
-  const app = { header: null, view: null, marks: {}, stamp: -1, zoom: 1, panels: [], timer: 0 };
+  const app = { find, header: null, view: null, marks: {}, stamp: -1, turn: 0, panels: [], timer: 0 };
 
   app.receive = (header) => {
     app.header = header;
+    app.items = sortItems(header);
     app.theme = readTheme(root, header);
     // An answer to an older click must not undo a newer one.
     if (header.stamp >= app.stamp) {
@@ -36,21 +38,35 @@ function createApp(root) {
       app.marks = {};
       for (const [layer, units] of Object.entries(header.marks)) app.marks[layer] = new Set(units);
     }
-    fillToolbar();
-    fillLegend();
+    fillOrders();
+    refresh();
     buildPanels();
     app.draw();
   };
 
   app.draw = () => {
+    if (!app.header) return;
     const started = performance.now();
     for (const panel of app.panels) drawPanel(app, panel);
     performance.measure("activation-view", { start: started, end: performance.now() });
   };
 
+  // What of the header is switched on, each with its row in the arrays.
+  function refresh() {
+    const { classes, instances } = app.header;
+    const on = (key) => !app.view.hidden.includes(key);
+    const placed = (items) => items.map((item, row) => ({ ...item, row }));
+    app.shown = {
+      classes: placed(classes).filter(({ name }) => on(`class:${name}`)),
+      instances: placed(instances).filter(({ key }) => on(key)),
+    };
+    fillToolbar();
+    fillLegend();
+  }
+
   app.changed = () => {
     app.stamp += 1;
-    fillToolbar();
+    refresh();
     for (const panel of app.panels) panel.bitmap = null;
     app.draw();
     clearTimeout(app.timer);
@@ -68,57 +84,68 @@ function createApp(root) {
   };
 
   app.zoomBy = (factor) => {
-    app.zoom = Math.min(32, Math.max(1, app.zoom * factor));
-    for (const panel of app.panels) panel.bitmap = null;
-    app.draw();
+    const zoom = Math.min(ZOOM_MOST, Math.max(1, app.view.zoom * factor));
+    if (zoom !== app.view.zoom) set({ zoom });
   };
-
-  function items() {
-    const { classes, instances } = app.header;
-    return [
-      ...classes.map((item) => ["class:" + item.name, `median of ${item.name}`]),
-      ...instances.map((item) => [item.key, `${item.key} image`]),
-    ];
-  }
-
-  function options(select, rows, chosen) {
-    select.replaceChildren(...rows.map(([value, text]) => html("option", { value, textContent: text })));
-    select.value = rows.some(([value]) => value === chosen) ? chosen : rows[0][0];
-  }
-
-  function fillToolbar() {
-    const view = app.view;
-    options(find(".sort"), [["index", "neuron number"], ...items()], view.sort);
-    options(find(".minus"), [["", "nothing"], ...items()], view.minus);
-    find(".minus").disabled = find(".sort").value === "index";
-    const numbered = find(".sort").value === "index";
-    const words = numbered ? ["↓ first to last", "↑ last to first"] : ["↓ high first", "↑ low first"];
-    find(".order").textContent = words[view.descending ? 0 : 1];
-    for (const button of root.querySelectorAll("[data-show]")) {
-      button.setAttribute("aria-pressed", String(button.dataset.show === view.show));
-      button.onclick = () => set({ show: button.dataset.show });
-    }
-    find(".clear").disabled = !Object.values(app.marks).some((units) => units.size);
-  }
 
   function set(change) {
     Object.assign(app.view, change);
     app.changed();
   }
 
+  // The choices of both lists depend on what the server sent, not on what is switched off here.
+  function fillOrders() {
+    const option = ({ key, text }) => html("option", { value: key, textContent: text });
+    const grouped = (items) => {
+      const groups = new Map();
+      for (const item of items) groups.set(item.group, [...(groups.get(item.group) ?? []), item]);
+      return [...groups].map(([label, members]) => html("optgroup", { label }, ...members.map(option)));
+    };
+    find(".sort").replaceChildren(option({ key: "index", text: "neuron number" }), ...grouped(app.items));
+    const plain = app.items.filter((item) => item.plain);
+    find(".minus").replaceChildren(option({ key: "", text: "nothing" }), ...grouped(plain));
+  }
+
+  function choose(select, key) {
+    select.value = key;
+    if (select.selectedIndex < 0) select.selectedIndex = 0;
+  }
+
+  function fillToolbar() {
+    const { view } = app;
+    choose(find(".sort"), view.sort);
+    choose(find(".minus"), view.minus);
+    const item = app.items.find(({ key }) => key === find(".sort").value);
+    find(".minus").disabled = !item?.plain;
+    if (!item?.plain) find(".minus").selectedIndex = 0;
+    const words = item ? ["↓ high first", "↑ low first"] : ["↓ first to last", "↑ last to first"];
+    find(".order").textContent = words[view.descending ? 0 : 1];
+    find(".contrast").value = view.contrast;
+    for (const button of root.querySelectorAll("[data-show]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.show === view.show));
+      button.onclick = () => set({ show: button.dataset.show });
+    }
+    find(".smaller").disabled = view.zoom <= 1;
+    find(".taller").disabled = view.zoom >= ZOOM_MOST;
+    find(".clear").disabled = !Object.values(app.marks).some((units) => units.size);
+  }
+
   function fillLegend() {
     const { classes, instances } = app.header;
-    const item = (mark, text) => html("span", { className: "item" }, mark, text);
+    const entry = (key, mark, text) => {
+      const on = !app.view.hidden.includes(key);
+      const button = html("button", { type: "button", className: "item", title: on ? "Click to hide" : "Click to show" }, mark, text);
+      button.setAttribute("aria-pressed", String(on));
+      button.onclick = () =>
+        set({ hidden: on ? [...app.view.hidden, key] : app.view.hidden.filter((one) => one !== key) });
+      return button;
+    };
     const rows = classes.map(({ name, colour, n }) => {
       const ramp = html("span", { className: "ramp" });
       ramp.style.background = `linear-gradient(90deg, transparent, ${colour})`;
-      return item(ramp, `${name}, ${n.toLocaleString("en")} images`);
+      return entry(`class:${name}`, ramp, `${name}, ${n.toLocaleString("en")} images`);
     });
-    for (const { key, label, colour } of instances) {
-      const dot = html("span", { className: key === "attacked" ? "diamond" : "round" });
-      dot.style.background = key === "attacked" ? colour : app.theme.benign;
-      rows.push(item(dot, label));
-    }
+    rows.push(...instances.map((item) => entry(item.key, swatch(item, app.theme), item.label)));
     const note = "more opaque = more images of the class; column “= 0” = share of images at exactly 0";
     rows.push(html("span", { className: "note", textContent: note }));
     find(".legend").replaceChildren(...rows);
@@ -141,6 +168,7 @@ function createApp(root) {
 
   find(".sort").onchange = (event) => set({ sort: event.target.value });
   find(".minus").onchange = (event) => set({ minus: event.target.value });
+  find(".contrast").onchange = (event) => set({ contrast: event.target.value });
   find(".order").onclick = () => set({ descending: !app.view.descending });
   find(".smaller").onclick = () => app.zoomBy(0.5);
   find(".taller").onclick = () => app.zoomBy(2);
@@ -148,6 +176,9 @@ function createApp(root) {
     app.marks = {};
     set({ show: "all" });
   };
+  for (const button of root.querySelectorAll("[data-save]")) {
+    button.onclick = () => exportPicture(app, button.dataset.save);
+  }
   app.tip = find(".tip");
   app.spoken = find(".spoken");
   return app;
@@ -221,16 +252,17 @@ function onKey(app, panel, event) {
   const last = panel.order.length - 1;
   const page = Math.max(1, Math.floor(panel.viewHeight / panel.rowHeight) - 1);
   const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -1e6, End: 1e6 };
-  if (event.key in moves) {
+  if (event.key in moves && last >= 0) {
     panel.cursor = Math.min(last, Math.max(0, panel.cursor + moves[event.key]));
     const top = panel.cursor * panel.rowHeight;
     if (top < panel.rows.scrollTop) panel.rows.scrollTop = top;
     const bottom = top + panel.rowHeight - panel.viewHeight;
     if (bottom > panel.rows.scrollTop) panel.rows.scrollTop = bottom;
     drawPanel(app, panel);
-    app.spoken.textContent = describe(app, panel, panel.order[panel.cursor]).map((row) => row.join(" ")).join("; ");
+    speak(app, panel);
   } else if ((event.key === "Enter" || event.key === " ") && panel.cursor >= 0) {
     app.toggle(panel.layer.name, panel.order[panel.cursor]);
+    if (panel.cursor < panel.order.length) speak(app, panel);
   } else if (event.key === "+" || event.key === "=") {
     app.zoomBy(2);
   } else if (event.key === "-") {
@@ -239,57 +271,4 @@ function onKey(app, panel, event) {
     return;
   }
   event.preventDefault();
-}
-
-const unitName = (layer, unit) => (layer.names.length ? `${layer.names[unit]}` : `${unit}`);
-
-// Rows of the tooltip: name, value, share of zeros.
-function describe(app, panel, unit) {
-  const { header } = app;
-  const { layer } = panel;
-  const number = (value) => (Math.abs(value) >= 100 ? value.toFixed(1) : value.toFixed(3));
-  const rows = [["", "median", "= 0"]];
-  header.classes.forEach((item, k) => {
-    const zero = (100 * layer.zero[k * layer.units + unit]) / 255;
-    rows.push([item.name, number(layer.medians[k * layer.units + unit]), `${zero.toFixed(0)}%`]);
-  });
-  header.instances.forEach((item, row) => {
-    rows.push([`${item.key} image`, number(layer.values[row * layer.units + unit]), ""]);
-  });
-  return rows;
-}
-
-function showTip(app, panel, event) {
-  const { tip, header } = app;
-  if (panel.cursor < 0) return tip.classList.add("hidden");
-  const unit = panel.order[panel.cursor];
-  const marked = app.marks[panel.layer.name]?.has(unit);
-  const colours = [null, ...header.classes.map((c) => c.colour),
-    ...header.instances.map((i) => (i.key === "attacked" ? i.colour : app.theme.benign))];
-  const lines = describe(app, panel, unit).map((cells, at) => {
-    const line = html("tr", { className: at ? "" : "head" });
-    cells.forEach((text, column) => {
-      const cell = html("td");
-      if (at && !column) {
-        const swatch = html("span", { className: "swatch" });
-        swatch.style.background = colours[at];
-        cell.append(swatch);
-      }
-      cell.append(text);
-      line.append(cell);
-    });
-    return line;
-  });
-  const place = `row ${panel.cursor + 1} of ${panel.order.length}`;
-  tip.replaceChildren(
-    html("b", { textContent: `${panel.layer.name} · neuron ${unitName(panel.layer, unit)} (${place})` }),
-    html("table", {}, ...lines),
-    html("div", { className: "caption", textContent: marked ? "click: remove the mark" : "click: mark" }),
-  );
-  tip.classList.remove("hidden");
-  const box = tip.offsetParent.getBoundingClientRect();
-  const x = event.clientX - box.left;
-  const left = x + 18 + tip.offsetWidth > box.width ? x - 18 - tip.offsetWidth : x + 18;
-  tip.style.left = `${Math.max(0, left)}px`;
-  tip.style.top = `${event.clientY - box.top + 14}px`;
 }

@@ -1,7 +1,7 @@
 """The Activation view: every neuron of the chosen layers as one row of a canvas.
 
-Distributions of classes are drawn by opacity, single images as dots. Sorting, filtering and
-marking happen in the browser; `on_change` brings the new marks and order back.
+Distributions of classes are drawn by opacity, single images as marks. Sorting, hiding,
+recolouring and marking happen in the browser; `on_change` brings the new state back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from ndcore.figures.palette import BENIGN
 __all__ = ["ClassStyle", "Instance", "ViewState", "activation_view", "parse_change"]
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("activation_draw.js", "activation_panel.js", "activation_view.js")
+_SCRIPTS = (
+    "activation_draw.js",
+    "activation_panel.js",
+    "activation_tip.js",
+    "activation_export.js",
+    "activation_view.js",
+)
 _COMPONENT = st.components.v2.component(
     "activation_view",
     html=(_HERE / "activation_view.html").read_text(),
@@ -27,6 +33,10 @@ _COMPONENT = st.components.v2.component(
     js="\n".join((_HERE / name).read_text() for name in _SCRIPTS),
 )
 SHOWN = ("all", "marked", "unmarked")
+CONTRASTS = ("layer", "neuron")
+ZOOMS = (1, 2, 4, 8, 16, 32)
+MOST_HIDDEN = 64
+LONGEST = 160
 
 
 @dataclass(frozen=True)
@@ -40,20 +50,35 @@ class ClassStyle:
 
 @dataclass(frozen=True)
 class Instance:
-    """One image as dots; `key` is `benign` or `attacked`."""
+    """One image as marks on the rows.
+
+    Attributes:
+        key: names it in the order and among what is hidden.
+        label: in the legend.
+        colour: `#rrggbb`, or `ink` for the theme's text colour.
+        shape: `circle`, `diamond`, `ring`, `square` or `triangle`.
+        entry: images of one entry are joined by a line.
+    """
 
     key: str
     label: str
     colour: str
+    shape: str
+    entry: int
 
 
 @dataclass(frozen=True)
 class ViewState:
-    """Order and marks. `stamp` grows with every change, so that late answers are recognised.
+    """Order, marks and looks. `stamp` grows with every change, so late answers are recognised.
 
     Attributes:
-        sort, minus: `index`, `class:NAME`, `benign` or `attacked`; `minus` may be "".
+        sort: `index`, `class:NAME` (its median), an instance's key, `divergence:KEY:NAME`,
+            `separation:NAME:NAME` or `zeros:NAME`. What is not on show counts as `index`.
+        minus: a class or an instance that is subtracted, or "".
         descending, show: direction, and `all`, `marked` or `unmarked`.
+        zoom: height of the rows, as a multiple of what fits; one of `ZOOMS`.
+        contrast: whose densest bins are opaque, the `layer`'s or each `neuron`'s.
+        hidden: `class:NAME` and instance keys that are switched off.
         marks: layer -> units.
     """
 
@@ -61,6 +86,9 @@ class ViewState:
     minus: str = ""
     descending: bool = True
     show: str = "all"
+    zoom: int = 1
+    contrast: str = "layer"
+    hidden: tuple[str, ...] = ()
     marks: dict[str, tuple[int, ...]] = field(default_factory=dict)
     stamp: int = 0
 
@@ -75,7 +103,8 @@ def activation_view(
     on_change: Callable[[], None],
 ) -> None:
     """Draw the panels; after a change `st.session_state[key]["changed"]` holds it."""
-    view = {name: getattr(state, name) for name in ("sort", "minus", "descending", "show")}
+    view = asdict(state)
+    del view["marks"], view["stamp"]
     header = {
         "classes": [asdict(item) for item in classes],
         "instances": [asdict(item) for item in instances],
@@ -101,8 +130,17 @@ def parse_change(value: Any, layers: dict[str, int]) -> ViewState | None:
             for layer, units in value["marks"].items()
             if layer in layers
         }
-        show = view["show"] if view["show"] in SHOWN else "all"
-        sort, minus = str(view["sort"])[:80], str(view["minus"])[:80]
-        return ViewState(sort, minus, bool(view["descending"]), show, marks, stamp)
+        zoom = int(view["zoom"])
+        return ViewState(
+            sort=str(view["sort"])[:LONGEST],
+            minus=str(view["minus"])[:LONGEST],
+            descending=bool(view["descending"]),
+            show=view["show"] if view["show"] in SHOWN else "all",
+            zoom=zoom if zoom in ZOOMS else 1,
+            contrast=view["contrast"] if view["contrast"] in CONTRASTS else "layer",
+            hidden=tuple(str(key)[:LONGEST] for key in view["hidden"][:MOST_HIDDEN]),
+            marks=marks,
+            stamp=stamp,
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -1,0 +1,208 @@
+"""The Activation Explorer in a real browser: what happens there without the server, and links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from ndcore.bundle import load_bundle
+
+pytestmark = pytest.mark.e2e
+
+VIEW = ".st-key-activation_canvas"
+PAIR = "samples:0~10.21.223300"
+LINK = f"/Activation_Explorer?layers=dense_1,dense_2&classes=cat,dog&pair={PAIR}"
+SVG = "{http://www.w3.org/2000/svg}"
+# One task of the browser: nothing from the server can arrive before it returns.
+AT_ONCE = """(canvas, [selector, value]) => {
+    const view = canvas.closest(".view");
+    const before = canvas.toDataURL();
+    const control = view.querySelector(selector);
+    if (value === null) {
+        control.click();
+    } else {
+        control.value = value;
+        control.dispatchEvent(new Event("change"));
+    }
+    return canvas.toDataURL() !== before;
+}"""
+COLOURS = """(canvas) => {
+    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    const found = new Set();
+    for (let at = 0; at < data.length; at += 4) {
+        if (data[at + 3] > 250) found.add(`${data[at]},${data[at + 1]},${data[at + 2]}`);
+    }
+    return [...found];
+}"""
+
+
+def settle(page: Page) -> None:
+    page.wait_for_timeout(400)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
+
+
+def opened(page: Page, server: str, more: str = "") -> Locator:
+    """The first layer's canvas."""
+    page.goto(f"{server}{LINK}{more}")
+    canvas = page.locator(f"{VIEW} .rows canvas").first
+    expect(canvas).to_have_attribute("aria-label", re.compile("distributions of cat and dog"))
+    settle(page)
+    return canvas
+
+
+def link_of(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlparse(page.url).query).items()}
+
+
+@pytest.mark.parametrize(
+    ("selector", "value"),
+    [
+        ("select.sort", "attacked"),
+        ("select.sort", "class:dog"),
+        ("select.sort", "divergence:attacked:dog"),
+        ("select.sort", "separation:cat:dog"),
+        ("select.sort", "zeros:cat"),
+        ("select.contrast", "neuron"),
+        (".order", None),
+        (".taller", None),
+        (".legend .item", None),
+        (".legend .item:nth-of-type(4)", None),
+    ],
+)
+def test_sorting_hiding_and_recolouring_need_no_server(
+    page: Page, server: str, selector: str, value: str | None
+) -> None:
+    canvas = opened(page, server)
+    assert canvas.evaluate(AT_ONCE, [selector, value])
+    settle(page)
+
+
+def test_marks_survive_sorting_classes_and_images(page: Page, server: str) -> None:
+    opened(page, server)
+    rows = page.locator(f"{VIEW} .rows").first
+    rows.focus()
+    for key in ("Home", "ArrowDown", "Enter", "End", "Enter"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile("marks="))
+    settle(page)
+    marks = link_of(page)["marks"]
+    assert marks == "dense_1:1,511"
+    page.locator(f"{VIEW} select.sort").select_option("benign")
+    settle(page)
+    page.locator(".st-key-pills_classes button").filter(has_text="ship").click()
+    settle(page)
+    assert link_of(page)["marks"] == marks
+    page.locator(f"{VIEW} [data-show=marked]").click()
+    expect(page.locator(f"{VIEW} h4").first).to_contain_text("2 of 512 neurons")
+    page.locator(f"{VIEW} [data-show=unmarked]").click()
+    expect(page.locator(f"{VIEW} h4").first).to_contain_text("510 of 512 neurons")
+
+
+def test_the_numbers_of_a_row_are_the_bundles(page: Page, server: str) -> None:
+    opened(page, server)
+    bundle = load_bundle("cifar10-vgg16")
+    found = bundle.distributions("dense_1", "value")
+    medians = found.medians()[:, 1]
+    page.locator(f"{VIEW} .rows").first.focus()
+    for key in ("Home", "ArrowDown"):
+        page.keyboard.press(key)
+    spoken = page.locator(f"{VIEW} .spoken")
+    for label, name in ((3, "cat"), (5, "dog")):
+        words = f"{name}, n {found.n[label]:,}, = 0 "
+        expect(spoken).to_contain_text(words)
+        expect(spoken).to_contain_text(f"median {medians[label]:.3f}")
+    page.locator(f"{VIEW} .rows").first.hover(position={"x": 250, "y": 1})
+    tip = page.locator(f"{VIEW} .tip")
+    expect(tip).to_contain_text("dense_1 · neuron")
+    for words in ("median", "5%", "95%", "above", "of dog", "click: mark"):
+        expect(tip).to_contain_text(words)
+
+
+def test_what_is_on_show_is_coloured_and_what_is_hidden_is_grey(page: Page, server: str) -> None:
+    canvas = opened(page, server)
+    item = page.locator(f"{VIEW} .legend .item").filter(has_text="attacked")
+    assert "229,32,43" in canvas.evaluate(COLOURS)
+    item.click()
+    expect(item).to_have_attribute("aria-pressed", "false")
+    assert "grayscale" in item.evaluate("element => getComputedStyle(element).filter")
+    assert "229,32,43" not in canvas.evaluate(COLOURS)
+    settle(page)
+    assert link_of(page)["hidden"] == "attacked"
+    on = page.locator(".st-key-pills_classes button[aria-pressed=true]").first
+    off = page.locator(".st-key-pills_classes button[aria-pressed=false]").first
+    background = "element => getComputedStyle(element).backgroundColor"
+    assert on.evaluate(background) != off.evaluate(background)
+
+
+def test_the_whole_state_is_in_the_link(page: Page, server: str) -> None:
+    more = "&sort=class:dog&minus=attacked&order=low&rows=4&opacity=neuron&hidden=benign"
+    more += "&marks=dense_1:3,7&reduction=mean"
+    canvas = opened(page, server, more)
+    first = canvas.evaluate("element => element.toDataURL()")
+    assert page.locator(f"{VIEW} select.sort").input_value() == "class:dog"
+    assert page.locator(f"{VIEW} select.minus").input_value() == "attacked"
+    assert page.locator(f"{VIEW} select.contrast").input_value() == "neuron"
+    assert "low first" in (page.locator(f"{VIEW} .order").text_content() or "")
+    wanted = parse_qs(urlparse(f"{LINK}{more}").query)
+    assert parse_qs(urlparse(page.url).query).items() >= wanted.items()
+    page.goto("about:blank")
+    canvas = opened(page, server, more)
+    assert canvas.evaluate("element => element.toDataURL()") == first
+
+
+@pytest.mark.parametrize("bad", ["&sort=%3Cscript%3E&minus=%00", "&rows=9e9&opacity=x&show=1"])
+def test_a_damaged_link_shows_the_usual_view(page: Page, server: str, bad: str) -> None:
+    opened(page, server, bad)
+    assert page.locator(f"{VIEW} select.sort").input_value() == "index"
+    expect(page.locator(f"{VIEW} h4").first).to_contain_text("512 of 512 neurons")
+
+
+def test_all_layers_and_all_classes_at_once(page: Page, server: str) -> None:
+    bundle = load_bundle("cifar10-vgg16")
+    classes = ",".join(bundle.classes)
+    layers = ",".join(bundle.layers)
+    page.goto(f"{server}/Activation_Explorer?layers={layers}&classes={classes}&pair={PAIR}")
+    titles = page.locator(f"{VIEW} h4")
+    expect(titles).to_have_count(15)
+    settle(page)
+    shown = [re.search(r"(\d+) of (\d+) neurons", text) for text in titles.all_text_contents()]
+    neurons = [int(match[2]) for match in shown if match]
+    assert sum(neurons) == 4746
+    assert canvas_is_painted(page.locator(f"{VIEW} .rows canvas").last)
+    expect(page.locator(f"{VIEW} select.sort optgroup")).to_have_count(5)
+
+
+def canvas_is_painted(canvas: Locator) -> bool:
+    return len(canvas.evaluate(COLOURS)) > 5
+
+
+def saved(page: Page, kind: str, folder: Path) -> Path:
+    with page.expect_download() as waiting:
+        page.locator(f"{VIEW} [data-save={kind}]").click()
+    path = folder / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path
+
+
+def test_the_picture_is_saved_as_it_is_shown(page: Page, server: str, tmp_path: Path) -> None:
+    opened(page, server, "&marks=dense_1:3,7")
+    png = np.asarray(Image.open(saved(page, "png", tmp_path)).convert("RGB"))
+    box = page.locator(f"{VIEW} .panels").bounding_box()
+    assert box is not None
+    assert png.shape[1] == pytest.approx(2 * box["width"], abs=4)
+    assert (png == np.array([229, 32, 43])).all(-1).sum() > 100, "the attacked image's marks"
+    root = ElementTree.parse(saved(page, "svg", tmp_path)).getroot()
+    words = {element.text for element in root.iter(f"{SVG}text")}
+    assert {"dense_1, 512 of 512 neurons", "dense_2, 10 of 10 neurons", "activation"} <= words
+    assert {"3", "7", "cat"} <= words
+    assert len(list(root.iter(f"{SVG}image"))) >= 3, "opacity bars and zeros"
+    marks = [e for e in root.iter(f"{SVG}path") if e.get("fill") == "#e5202b"]
+    assert len(marks) > 500
