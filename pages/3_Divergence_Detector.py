@@ -18,6 +18,7 @@ from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources, upload
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
+from pages.ui.suspect import suspect_panel
 from pages.ui.words import with_article
 
 Subject = tuple[str, NDArray[np.uint8], list]
@@ -218,6 +219,7 @@ def main() -> None:
     ):
         with column:
             show_verdict(bundle, subject, verdict)
+    suspect_panel(bundle, found)
     evidence(bundle, found, verdicts, alpha)
     document = {
         "bundle": bundle.name,

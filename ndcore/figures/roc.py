@@ -28,7 +28,9 @@ def operating_point(
         attacked: (m,) scores of attacked images.
         threshold: scores above it raise an alarm.
     """
-    rates = [float((np.asarray(s) > threshold).mean()) if len(s) else 0.0 for s in (benign, attacked)]
+    rates = [
+        float((np.asarray(s) > threshold).mean()) if len(s) else 0.0 for s in (benign, attacked)
+    ]
     return rates[0], rates[1]
 
 
@@ -63,7 +65,8 @@ def roc_figure(
                 "dash": DASHES[place % len(DASHES)],
                 "shape": "hv",
             },
-            hovertemplate=f"{name}<br>false alarms %{{x:.2%}}<br>detected %{{y:.1%}}<extra></extra>",
+            hovertemplate=f"{name}<br>false alarms %{{x:.2%}}"
+            "<br>detected %{y:.1%}<extra></extra>",
         )
     low = LEAST_FPR if logarithmic else 0.0
     chance = np.geomspace(low, 1, 50) if logarithmic else np.array([0.0, 1.0])
