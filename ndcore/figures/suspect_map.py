@@ -15,15 +15,16 @@ _STOPS = np.array(
 )
 
 
-def suspect_colours(suspicion: NDArray[np.floating]) -> NDArray[np.uint8]:
+def suspect_colours(suspicion: NDArray[np.floating], top: float) -> NDArray[np.uint8]:
     """RGBA (H, W, 4): dark = harmless, bright = suspicious.
 
     Args:
-        suspicion: (H, W), larger = more suspicious; NaN (not looked at) stays transparent.
+        suspicion: (H, W), larger = more suspicious, harmless from 0 down; NaN (not looked at)
+            stays transparent.
+        top: what is drawn brightest, the same for maps that are to be compared.
     """
     seen = np.isfinite(suspicion)
-    low, high = _range(suspicion)
-    at = np.clip((np.where(seen, suspicion, low) - low) / (high - low), 0, 1) * (len(_STOPS) - 1)
+    at = np.clip(np.where(seen, suspicion, 0) / max(top, 1e-9), 0, 1) * (len(_STOPS) - 1)
     colours = np.zeros((*suspicion.shape, 4), np.uint8)
     for channel in range(3):
         colours[..., channel] = np.rint(np.interp(at, np.arange(len(_STOPS)), _STOPS[:, channel]))
@@ -31,25 +32,18 @@ def suspect_colours(suspicion: NDArray[np.floating]) -> NDArray[np.uint8]:
     return colours
 
 
-def suspect_legend(suspicion: NDArray[np.floating], *, words: str, digits: int = 2) -> str:
+def suspect_legend(top: float, *, words: str) -> str:
     """Markup of the colour scale.
 
     Args:
-        suspicion: as in `suspect_colours`.
+        top: as in `suspect_colours`, a share.
         words: what the number is.
-        digits: after the point.
     """
-    low, high = _range(suspicion)
     stops = ", ".join("rgb({:.0f} {:.0f} {:.0f})".format(*stop) for stop in _STOPS)
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:4px 8px;align-items:center;font-size:13px">'
-        f"<span>{escape(words)}:</span><span>{low:.{digits}f}</span>"
+        f"<span>{escape(words)}:</span><span>none</span>"
         '<span style="display:block;width:110px;height:12px;border-radius:3px;'
-        f'background:linear-gradient(90deg, {stops})"></span><span>{high:.{digits}f}</span></div>'
+        f'background:linear-gradient(90deg, {stops})"></span>'
+        f"<span>{100 * top:.1f} points</span></div>"
     )
-
-
-def _range(suspicion: NDArray[np.floating]) -> tuple[float, float]:
-    seen = suspicion[np.isfinite(suspicion)]
-    low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
-    return low, max(high, low + 1e-9)

@@ -21,6 +21,7 @@ __all__ = ["suspect_panel", "suspect_table"]
 
 WIDTH = 200
 LISTED = 20
+ASKED = "suspect_asked"
 Subject = tuple[str, NDArray[np.uint8], list[PixelChange]]
 
 
@@ -38,47 +39,45 @@ def suspect_panel(bundle: Bundle, found: list[Subject]) -> None:
     )
     height, width = bundle.shape[:2]
     key = hashlib.sha256(b"".join(pixels.tobytes() for _, pixels, _ in found)).hexdigest()
-    asked = st.session_state.get("suspect_asked") == (bundle.weight_hash, key)
-    if not asked:
-        if not st.button(
-            f"Look at all {height * width:,} pixels", icon=":material/search:", key="suspect"
-        ):
-            return
-        st.session_state["suspect_asked"] = (bundle.weight_hash, key)
+    wanted = (bundle.weight_hash, key)
+    if st.session_state.get(ASKED) != wanted:
+        st.button(
+            f"Look at all {height * width:,} pixels",
+            on_click=st.session_state.update,
+            args=({ASKED: wanted},),
+            icon=":material/search:",
+            key="suspect",
+        )
+        return
+    repairs = [_repaired(bundle, pixels) for _, pixels, _ in found]
+    top = max(float(one.lost.max()) for one in repairs)
     row = st.container(horizontal=True, gap="large")
-    for at, (name, pixels, changes) in enumerate(found):
+    for at, (subject, one) in enumerate(zip(found, repairs, strict=True)):
         with row.container(width=2 * WIDTH + 24):
-            _show(bundle, name, pixels, changes, at)
+            _show(bundle, subject, one, top, at)
+    st.html(suspect_legend(top, words="probability of the predicted class lost"))
 
 
-def _show(
-    bundle: Bundle, name: str, pixels: NDArray[np.uint8], changes: list[PixelChange], at: int
-) -> None:
-    repairs = _repaired(
-        bundle.weight_hash, hashlib.sha256(pixels.tobytes()).hexdigest(), bundle, pixels
-    )
-    lost = repairs.lost[0]
-    suspect = repairs.suspect[0]
+def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: int) -> None:
+    name, pixels, changes = subject
+    row, col = (int(place) for place in repairs.suspect[0])
     st.markdown(f"**{name.capitalize()} image**: {_words(bundle, repairs, changes, name)}")
     images = st.container(horizontal=True, gap="small")
-    place = (int(suspect[0]), int(suspect[1]))
-    ring = [PixelChange(*place, (), tuple(int(v) for v in pixels[place]))]
+    ring = [PixelChange(row, col, (), tuple(int(value) for value in pixels[row, col]))]
     show_image(
         pixels,
-        f"suspect at row {place[0]}, column {place[1]}",
+        f"suspect at row {row}, column {col}",
         changes=ring,
         width=WIDTH,
         place=images.container(width=WIDTH),
     )
     show_image(
-        suspect_colours(lost),
+        suspect_colours(repairs.lost[0], top),
         "probability lost without each pixel",
         changes=ring,
         width=WIDTH,
         place=images.container(width=WIDTH),
     )
-    label = bundle.classes[int(repairs.predicted[0])]
-    st.html(suspect_legend(lost, words=f"probability of {label} lost"))
     frame = suspect_table(bundle, repairs)
     with st.expander(f"Numbers: the {len(frame)} most suspicious pixels"):
         st.dataframe(frame, hide_index=True, key=f"suspect_numbers_{at}")
@@ -111,10 +110,13 @@ def _words(bundle: Bundle, repairs: Repairs, changes: list[PixelChange], name: s
     return told
 
 
+def _repaired(bundle: Bundle, pixels: NDArray[np.uint8]) -> Repairs:
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    return _repair(bundle.weight_hash, digest, bundle, pixels)
+
+
 @st.cache_data(max_entries=256, show_spinner="Repairing every pixel in turn …")
-def _repaired(
-    weight_hash: str, digest: str, _bundle: Bundle, _pixels: NDArray[np.uint8]
-) -> Repairs:
+def _repair(weight_hash: str, digest: str, _bundle: Bundle, _pixels: NDArray[np.uint8]) -> Repairs:
     return repair(evaluator_for(_bundle.model, _bundle.shape), _pixels[None])
 
 
