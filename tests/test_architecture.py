@@ -24,7 +24,7 @@ GROUPS = [
     {"inspection", "divergence"},
     {"counting", "detectors", "attacks", "training"},
     {"pairs", "bundle", "jobs"},
-    {"builder", "story"},
+    {"builder", "story", "study"},
     {"cli"},
 ]
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}
