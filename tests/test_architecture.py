@@ -24,7 +24,11 @@ GROUPS = [
     {"inspection", "divergence"},
     {"counting", "detectors", "attacks", "training"},
     {"pairs", "bundle", "jobs"},
+<<<<<<< HEAD
     {"builder", "story", "depth", "positions", "propagation", "receptive", "natural_errors"},
+=======
+    {"builder", "story", "study"},
+>>>>>>> w-detect
     {"cli"},
 ]
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from ndcore.figures.frontier import Adversary, frontier
+from ndcore.figures.layer_auroc import layer_auroc
 from ndcore.figures.roc import operating_point, roc_figure
 from ndcore.figures.suspect_map import suspect_colours, suspect_legend
 from ndcore.figures.waterfall import waterfall
@@ -64,3 +65,12 @@ def test_suspects_are_bright_on_one_scale() -> None:
     assert (suspect_colours(suspicion, 1.0)[0, 1] != colours[0, 1]).any()
     assert "85.0 points" in suspect_legend(0.85, words="a <b>")
     assert "&lt;b&gt;" in suspect_legend(0.85, words="a <b>")
+
+
+def test_layers_keep_their_order_and_gaps() -> None:
+    curves = {"spatial": (["a", "b"], [0.9, None]), "w1": (["a", "b", "c"], [0.5, 0.6, 0.7])}
+    figure = layer_auroc(curves)
+    json.loads(figure.to_json())
+    assert list(figure.layout.xaxis.categoryarray) == ["a", "b", "c"]
+    assert figure.data[0].y == (0.9, None)
+    assert len({trace.marker.symbol for trace in figure.data}) == 2

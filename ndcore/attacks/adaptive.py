@@ -1,7 +1,6 @@
 """Attackers who know the detector: the same one-pixel search, made to go unnoticed.
 
-`inconspicuous` keeps every new colour within the range of the pixel's eight neighbours, so that
-no pixel stands out. `least_divergent` keeps many flips and submits the one that the detector
+`least_divergent` keeps many flips and submits the one that the detector
 minds least. `stealthy_de` is differential evolution whose fitness also counts divergence.
 `decoy` changes two pixels, each of which flips the label alone, so that repairing either leaves
 the other at work.
@@ -27,7 +26,7 @@ from scipy.special import logsumexp
 
 from ndcore.attacks.de import differential_evolution
 from ndcore.attacks.evaluator import Evaluator, paint
-from ndcore.attacks.fast import Point, best_first
+from ndcore.attacks.fast import best_first
 from ndcore.attacks.problem import Candidates, Problem, Search
 from ndcore.detectors.pixels import median_of_neighbours
 
@@ -39,9 +38,7 @@ __all__ = [
     "Suspicion",
     "all_flips",
     "decoy",
-    "inconspicuous",
     "least_divergent",
-    "neighbour_box",
     "stealthy_de",
 ]
 
@@ -94,38 +91,6 @@ class Hidden:
     def success(self) -> bool:
         """Something flips."""
         return self.attacked is not None
-
-
-def neighbour_box(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Lowest and highest value of the eight neighbours, per pixel and channel.
-
-    Args:
-        image: uint8 (H, W, C), at least 2x2.
-
-    Returns:
-        Two arrays uint8 (H, W, C).
-    """
-    height, width = image.shape[:2]
-    around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    ends = []
-    for filler, pick in ((255, np.minimum), (0, np.maximum)):
-        padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=filler)
-        views = [padded[i : i + height, j : j + width] for i, j in around]
-        ends.append(np.asarray(pick.reduce(views), np.uint8))
-    return ends[0], ends[1]
-
-
-def inconspicuous(problem: Problem, rng: np.random.Generator) -> Search:
-    """Best-first search over the corners of each pixel's neighbour box."""
-    channels = np.arange(problem.image.shape[2])
-
-    def palette(base: NDArray[np.uint8], points: list[Point]) -> NDArray[np.uint8]:
-        low, high = neighbour_box(base)
-        rows, cols, index = np.array(points).T
-        upper = ((index[:, None] >> channels) & 1).astype(bool)
-        return np.asarray(np.where(upper, high[rows, cols], low[rows, cols])[:, None], np.uint8)
-
-    return best_first(problem, rng, palette)
 
 
 def all_flips(

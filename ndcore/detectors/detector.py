@@ -90,9 +90,10 @@ class Detector(ABC):
 
     def calibrate(self, scores: NDArray[np.floating], predicted: NDArray[np.integer]) -> Self:
         """The second half of `fit`: benign scores (n,) and their predicted classes (n,)."""
+        # Saved scores are float32; the same rounding everywhere keeps ties ties.
+        rounded = np.asarray(scores, np.float32).astype(np.float64)
         self._benign = {
-            int(label): np.sort(np.asarray(scores, np.float64)[predicted == label])
-            for label in np.unique(predicted)
+            int(label): np.sort(rounded[predicted == label]) for label in np.unique(predicted)
         }
         return self
 
@@ -122,10 +123,11 @@ class Detector(ABC):
         self, scores: NDArray[np.floating], predicted: NDArray[np.integer]
     ) -> NDArray[np.float64]:
         """The same from scores (N,) and predicted classes (N,)."""
-        found = np.ones(len(scores))
+        rounded = np.asarray(scores, np.float32).astype(np.float64)
+        found = np.ones(len(rounded))
         for label in np.unique(predicted):
             rows = predicted == label
-            found[rows] = conformal_p(np.asarray(scores)[rows], self.benign(int(label)))
+            found[rows] = conformal_p(rounded[rows], self.benign(int(label)))
         return found
 
     def threshold(self, label: int, alpha: float) -> float:

@@ -46,8 +46,8 @@ class Features:
         tail: float32 (N, L, 2), Fisher and higher criticism of the tail p-values.
         newly: float32 (N, L), share of units that fire though they never do for the class.
         spatial: float32 (N, M, 3, 2), `w1`, `kl`, `js` of the positions, mean and top 5%.
-        position: float32 (N, M, 2), largest and top 10% of the position map.
-        position_at: int64 (N, M, 2), row and col in the image of the largest.
+        position: float32 (N, M, 3), largest, top 10% and largest spot of the position map.
+        position_at: int64 (N, M, 2), row and col in the image of that spot.
         outlier: float32 (N,), outlier_at: int64 (N, 2): the oddest pixel.
         squeezed: float32 (N, C), logits after a 3x3 median filter.
 
@@ -177,7 +177,6 @@ class FeaturePass:
         places = [self._positions(layer, maps[layer], predicted) for layer in self.conv]
         size = (pixels.shape[1], pixels.shape[2])
         briefs = [summary(where, size) for _, where in places]
-        none = np.zeros((len(pixels), 0, 2))
         return Features(
             logits=logits.float().cpu().numpy(),
             penultimate=penultimate.numpy(),
@@ -190,10 +189,10 @@ class FeaturePass:
             else np.zeros((len(pixels), 0, len(SPATIAL), 2), np.float32),
             position=np.stack([brief[0] for brief in briefs], 1)
             if briefs
-            else none.astype(np.float32),
+            else np.zeros((len(pixels), 0, 3), np.float32),
             position_at=np.stack([brief[1] for brief in briefs], 1)
             if briefs
-            else none.astype(np.int64),
+            else np.zeros((len(pixels), 0, 2), np.int64),
             outlier=outlier,
             outlier_at=outlier_at,
             squeezed=after.float().cpu().numpy(),

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.detectors.detector import Detector, Layered, Measured
+from ndcore.detectors.detector import Detector, Layered, Measured, Union
 from ndcore.detectors.features import AGGREGATES, Features
 from ndcore.detectors.spatial import SPATIAL
 
@@ -22,9 +22,19 @@ __all__ = [
     "LikelihoodRatio",
     "OneLayer",
     "RepairScore",
+    "best_detector",
     "divergence_detectors",
     "layer_measures",
+    "our_detectors",
 ]
+
+EARLY = 2  # first conv layers, where one pixel is still a spot
+REPAIR_SCORES = {
+    "drop": "largest fall of the predicted class's log-odds when one pixel is repaired",
+    "lost": "largest fall of the predicted class's probability when one pixel is repaired",
+    "turn": "largest fall of the log-odds when one pixel is repaired, less half of what they were: "
+    "how far one pixel turns the prediction around",
+}
 
 # Features -> scores (N, layers).
 Measure = Callable[[Features], NDArray[np.floating]]
@@ -98,7 +108,11 @@ def layer_measures() -> dict[str, tuple[str, bool, Measure]]:
         partial(_column, "newly", ()),
     )
     for index, (name, title) in enumerate(
-        (("position-max", "the oddest position"), ("position-top", "the oddest 10% of positions"))
+        (
+            ("position-max", "the oddest position"),
+            ("position-top", "the oddest 10% of positions"),
+            ("position-spot", "the position that stands out most from those around it"),
+        )
     ):
         found[name] = (
             f"Mahalanobis distance of the channels at {title} from the predicted class",
@@ -185,22 +199,57 @@ class RepairScore(Detector):
     """How far repairing one pixel takes the prediction away; see `ndcore.detectors.repair`.
 
     Args:
-        how: "lost" largest probability lost; "drop" largest fall of the log-odds.
+        how: a key of `REPAIR_SCORES`.
     """
 
     kind, needs_repair = "ours", True
 
-    def __init__(self, how: str = "drop") -> None:
+    def __init__(self, how: str = "turn") -> None:
         self._how = how
-        self.name = f"repair-{how}"
-        what = "probability" if how == "lost" else "log-odds"
-        self.about = f"largest fall of the predicted class's {what} when one pixel is repaired"
+        self.name, self.about = f"repair-{how}", REPAIR_SCORES[how]
 
     def score(self, measured: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
         repairs = measured.known_repairs
         found = repairs.lost if self._how == "lost" else repairs.drop
-        return np.asarray(found.reshape(len(found), -1).max(1), np.float64)
+        largest = found.reshape(len(found), -1).max(1).astype(np.float64)
+        if self._how == "turn":
+            largest -= 0.5 * repairs.log_odds
+        return np.asarray(largest, np.float64)
+
+
+def best_detector() -> Detector:
+    """The detector of one-pixel attacks chosen on the dev split, before any other was opened.
+
+    There (516 benign images, 103 attacks with corner colours and 38 with inconspicuous ones, all
+    made from dev images) `repair-turn` reached an AUROC of 0.9999 and 0.990; the fall alone 0.9997
+    and 0.974, the best baselines 0.980 (pixel outlier) and 0.979 (logit gap).
+    """
+    return RepairScore("turn")
+
+
+def our_detectors(conv: Sequence[str]) -> list[Detector]:
+    """The best one first, then what it was chosen from.
+
+    Args:
+        conv: conv layers with positions.
+    """
+    found: list[Detector] = [best_detector(), RepairScore("drop"), RepairScore("lost")]
+    early = conv[:EARLY]
+    if early:
+        spots = LayerScores("position-spot", conv, early, "early-spot")
+        spots.kind = "ours"
+        found.append(spots)
+        about = "the more alarming of repair-turn and early-spot"
+        found.append(
+            Union(
+                "repair-or-spot",
+                about,
+                "ours",
+                [best_detector(), LayerScores("position-spot", conv, early, "early-spot")],
+            )
+        )
+    return found
 
 
 def divergence_detectors(

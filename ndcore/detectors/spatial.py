@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 from torch import Tensor
 
 __all__ = ["LEVELS", "SPATIAL", "SpatialReference", "against_class", "position_map", "summary"]
@@ -28,6 +29,7 @@ SPATIAL = ("w1", "kl", "js")
 LEVELS = (*np.arange(0.05, 0.96, 0.05).tolist(), 0.98, 0.99, 0.995, 0.998, 0.999)
 RIDGE = 1e-3  # least eigenvalue kept, as a share of their mean
 TOP = 0.1  # share of the positions in the second summary
+AROUND = 7  # positions, in the third
 
 
 @dataclass(frozen=True)
@@ -141,18 +143,25 @@ def summary(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """What a position map says in brief.
 
+    A changed pixel makes a spot of a few positions, an edge of the picture makes a line: so the
+    third summary, of distances rather than their squares, takes the median of the 7x7 positions
+    around from each.
+
     Args:
         found: (N, h, w).
         size: (H, W) of the image.
 
     Returns:
-        float32 (N, 2): the largest value and the mean of the top 10%; int64 (N, 2): row and col in
-        the image of the largest value's centre.
+        float32 (N, 3): the largest value, the mean of the top 10% and the largest spot; int64
+        (N, 2): row and col in the image of that spot's centre.
     """
     count, tall, wide = found.shape
     flat = np.sort(found.reshape(count, -1), axis=1)
     top = flat[:, -max(1, round(TOP * tall * wide)) :].mean(1)
-    rows, cols = np.divmod(found.reshape(count, -1).argmax(1), wide)
+    distance = np.sqrt(found)
+    spots = (distance - median_filter(distance, (1, AROUND, AROUND))).reshape(count, -1)
+    rows, cols = np.divmod(spots.argmax(1), wide)
     middle = (rows * 2 + 1) * size[0] // (2 * tall), (cols * 2 + 1) * size[1] // (2 * wide)
     where = np.stack(middle, 1)
-    return np.stack([flat[:, -1], top], 1).astype(np.float32), where.astype(np.int64)
+    brief = np.stack([flat[:, -1], top, spots.max(1)], 1)
+    return brief.astype(np.float32), where.astype(np.int64)
