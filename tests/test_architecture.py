@@ -24,11 +24,16 @@ GROUPS = [
     {"inspection", "divergence"},
     {"counting", "detectors", "attacks", "training"},
     {"pairs", "bundle", "jobs"},
-<<<<<<< HEAD
-    {"builder", "story", "depth", "positions", "propagation", "receptive", "natural_errors"},
-=======
-    {"builder", "story", "study"},
->>>>>>> w-detect
+    {
+        "builder",
+        "story",
+        "depth",
+        "positions",
+        "propagation",
+        "receptive",
+        "natural_errors",
+        "study",
+    },
     {"cli"},
 ]
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}
