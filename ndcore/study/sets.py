@@ -29,7 +29,6 @@ __all__ = [
     "attacked_set",
     "benign_set",
     "control_set",
-    "families",
     "gallery_set",
 ]
 
@@ -112,19 +111,6 @@ class ImageSet:
             where=self.where[chosen],
             queries=self.queries[chosen],
         )
-
-
-def families(names: Sequence[str] | None) -> list[Family]:
-    """Families by name, in the order of `FAMILIES`; None for all.
-
-    Raises:
-        BadRequestError: no such family.
-    """
-    known = {family.name: family for family in FAMILIES}
-    for name in names or ():
-        if name not in known:
-            raise BadRequestError(f"unknown attack '{name}': choose {', '.join(known)}")
-    return [family for family in FAMILIES if names is None or family.name in names]
 
 
 def benign_set(
