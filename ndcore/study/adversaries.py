@@ -60,10 +60,10 @@ ADVERSARIES = (
         "least-divergent",
         "one pixel, the least suspicious of all flips of two searches (any corner, and within the "
         "neighbours' range)",
-        400,
+        500,
     ),
-    Adversary("stealthy-de", "one pixel, differential evolution: flip first, then hide", 200),
-    Adversary("decoy", "two pixels, each of which flips alone", 400),
+    Adversary("stealthy-de", "one pixel, differential evolution: flip first, then hide", 150),
+    Adversary("decoy", "two pixels, each of which flips alone", 250),
 )
 
 
