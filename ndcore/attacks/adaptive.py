@@ -80,12 +80,14 @@ class Hidden:
         queries: images sent through the model in search of flips.
         judged: images shown to the detector.
         score: what the detector said of the submitted image; NaN where nothing flips.
+        positions: int64 (k, 2), row and col of the changed pixels.
     """
 
     attacked: NDArray[np.uint8] | None
     queries: int
     judged: int
     score: float
+    positions: NDArray[np.int64] | None = None
 
     @property
     def success(self) -> bool:
@@ -193,20 +195,23 @@ class RepairTable:
             logits: (P, classes) of the changed images.
         """
         repaired = self._logits[positions[:, 0, 0], positions[:, 0, 1]]
-        which = np.arange(len(logits)), logits.argmax(1)
-        drops = [
-            values[which] - logsumexp(values, axis=1, b=_others(values.shape, which))
-            for values in (logits.astype(np.float64), repaired.astype(np.float64))
-        ]
-        return np.asarray(drops[0] - drops[1])
+        labels = logits.argmax(1)
+        return log_odds(logits, labels) - log_odds(repaired, labels)
+
+    def own_turn(
+        self, positions: NDArray[np.int64], logits: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """The same less half of the log-odds: never above the score `repair-turn`, (P,)."""
+        return self.own_drop(positions, logits) - log_odds(logits, logits.argmax(1)) / 2
 
 
-def _others(
-    shape: tuple[int, ...], which: tuple[NDArray[np.integer], NDArray[np.integer]]
-) -> NDArray[np.float64]:
-    weights = np.ones(shape)
-    weights[which] = 0
-    return weights
+def log_odds(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """ln p / (1 - p) of class labels[i] under logits (P, classes), (P,)."""
+    values = np.asarray(logits, np.float64)
+    which = np.arange(len(values)), labels
+    others = values.copy()
+    others[which] = -np.inf
+    return np.asarray(values[which] - logsumexp(others, axis=1), np.float64)
 
 
 def least_divergent(
@@ -220,13 +225,13 @@ def least_divergent(
 ) -> Hidden:
     """Show the detector `tries` of N flips and submit the least suspicious.
 
-    Shown are those whose own repair would take the least away.
+    Shown are those whose own repair would turn the prediction least.
     """
     if not len(flips):
         return Hidden(None, flips.queries, 0, float("nan"))
-    order = np.argsort(table.own_drop(flips.positions, flips.logits), kind="stable")[:tries]
+    order = np.argsort(table.own_turn(flips.positions, flips.logits), kind="stable")[:tries]
     return _submit(
-        evaluator, paint(image, flips.positions[order], flips.colours[order]), label, judge, flips
+        evaluator, image, flips.positions[order], flips.colours[order], label, judge, flips
     )
 
 
@@ -257,7 +262,7 @@ def decoy(
         return Hidden(None, flips.queries, 0, float("nan"))
     positions = np.stack([at[first[pairs]], at[second[pairs]]], 1)
     colours = np.stack([new[first[pairs]], new[second[pairs]]], 1)
-    return _submit(evaluator, paint(image, positions, colours), label, judge, flips)
+    return _submit(evaluator, image, positions, colours, label, judge, flips)
 
 
 def stealthy_de(suspicion: Suspicion) -> Callable[..., Search]:
@@ -301,17 +306,20 @@ def _as_logits(cost: NDArray[np.float64], true: int, classes: int) -> NDArray[np
 
 def _submit(
     evaluator: Evaluator,
-    images: NDArray[np.uint8],
+    image: NDArray[np.uint8],
+    positions: NDArray[np.int64],
+    colours: NDArray[np.uint8],
     label: int,
     judge: Judge,
     flips: Flips,
 ) -> Hidden:
-    """The least suspicious of these images that a plain float32 pass takes for another class."""
-    wins = np.array([evaluator.plain(image[None])[0].argmax() != label for image in images])
-    images = images[wins]
+    """The least suspicious of these changes that a plain float32 pass takes for another class."""
+    images = paint(image, positions, colours)
+    wins = np.array([evaluator.plain(one[None])[0].argmax() != label for one in images])
+    images, positions = images[wins], positions[wins]
     queries = flips.queries + len(wins)
     if not len(images):
         return Hidden(None, queries, 0, float("nan"))
     scores = np.asarray(judge(images), np.float64)
     best = int(scores.argmin())
-    return Hidden(images[best], queries, len(images), float(scores[best]))
+    return Hidden(images[best], queries, len(images), float(scores[best]), positions[best])

@@ -110,6 +110,17 @@ def study_text(document: dict[str, Any]) -> str:
             f"{name}: the changed pixel is the first suspect in {100 * where['rate']:.1f}% and the "
             f"repaired label the true one in {100 * label['rate']:.1f}% of {where['n']}"
         )
+    for name, found in document["evasion"].items():
+        won = f"{100 * found['success']['rate']:.1f}% flipped, " if found["success"] else ""
+        slipped = (
+            f", {100 * found['evasion']['rate']:.1f}% of {found['attacked']} flipped unnoticed"
+            if found["evasion"]
+            else ""
+        )
+        caught = found["detected"]
+        lines.append(
+            f"{name}: {won}{100 * caught['rate']:.1f}% of {caught['n']} caught at 5%{slipped}"
+        )
     lines.append("* chosen on other images before these were looked at")
     return "\n".join(lines)
 

@@ -23,7 +23,14 @@ from ndcore.study.metrics import (
 )
 from ndcore.study.sets import ImageSet
 
-__all__ = ["ALPHAS", "Scored", "attack_figures", "benign_figures", "localisation"]
+__all__ = [
+    "ALPHAS",
+    "Scored",
+    "attack_figures",
+    "benign_figures",
+    "evasion_figures",
+    "localisation",
+]
 
 ALPHAS = (0.01, 0.05, 0.1)
 MAIN_ALPHA = 0.05
@@ -154,6 +161,28 @@ def benign_figures(
 
 def _inside(found: Mapping[str, Any], low: float, high: float) -> bool:
     return found["rate"] is None or low - 1e-12 <= found["rate"] <= high + 1e-12
+
+
+def evasion_figures(attacked: Scored, alpha: float = MAIN_ALPHA) -> dict[str, Any]:
+    """What an attack achieves against a detector, over all images attacked.
+
+    Returns:
+        `success` flipped; `detected` flagged among these; `evasion` flipped and not flagged;
+        `queries_mean` per success. Rates over attacked images are None where their number is
+        unknown.
+    """
+    caught = attacked.p <= alpha
+    tried, won = attacked.images.attacked, len(caught)
+    missed = int((~caught).sum())
+    if tried < won:  # a part of a larger set of successes
+        tried = 0
+    return {
+        "attacked": tried or None,
+        "success": rate(np.arange(tried) < won) if tried else None,
+        "detected": rate(caught),
+        "evasion": rate(np.arange(tried) < missed) if tried else None,
+        "queries_mean": float(attacked.images.queries.mean()),
+    }
 
 
 def localisation(

@@ -30,23 +30,32 @@ from ndcore.detectors.scores import (
     our_detectors,
 )
 from ndcore.errors import BadRequestError
+from ndcore.study.adversaries import ADVERSARIES, Adversary, adversarial_set
+from ndcore.study.adversaries import ALPHA as ADVERSARY_ALPHA
 from ndcore.study.measure import Measurer, Step
 from ndcore.study.metrics import auroc, rate
-from ndcore.study.report import Scored, attack_figures, benign_figures, localisation
+from ndcore.study.report import (
+    Scored,
+    attack_figures,
+    benign_figures,
+    evasion_figures,
+    localisation,
+)
 from ndcore.study.saved import SavedStudy, save_study
 from ndcore.study.sets import (
     CONTROLS,
+    FAMILIES,
     Family,
     ImageSet,
     attacked_set,
     benign_set,
     control_set,
-    families,
     gallery_set,
 )
 
 __all__ = ["StudyConfig", "run_study", "study_dir"]
 
+KINDS_OF_ATTACK = {kind.name: kind for kind in (*FAMILIES, *ADVERSARIES)}
 DEV_SHARE, CALIBRATION_SHARE = 2, 4  # images of these splits per evaluation image, with a limit
 CONTROL_IMAGES = 100
 
@@ -56,7 +65,8 @@ class StudyConfig:
     """What to study.
 
     Attributes:
-        attacks: names of families (`ndcore.study.sets.FAMILIES`); None for all.
+        attacks: names of families (`ndcore.study.sets.FAMILIES`) and of attackers who know the
+            detector (`ndcore.study.adversaries.ADVERSARIES`); None for all.
         n: use no more than this many benign evaluation images, attack no more than this many per
             family, and take calibration and dev images in proportion; None for all.
         repairs: also run the leave-one-pixel-out repair, the slow part.
@@ -74,7 +84,10 @@ class StudyConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        families(self.attacks)
+        for name in self.attacks or ():
+            if name not in KINDS_OF_ATTACK:
+                known = ", ".join(KINDS_OF_ATTACK)
+                raise BadRequestError(f"unknown attack '{name}': choose {known}")
         if self.n is not None and self.n < 1:
             raise BadRequestError(f"n must be at least 1, got {self.n}")
         if self.per_class < 1:
@@ -126,24 +139,26 @@ def run_study(
         images = benign_set(bundle, source, split, n, config.seed)
         benign[split] = _Set(images, measure(images))
     everyone = benign_set(bundle, source, "evaluation", None, config.seed)
+    step("scores", 0, 0)
+    detectors = _detectors(measurer, config.repairs)
+    for detector in detectors:
+        detector.fit(measurer.reference, benign["dev"].measured, benign["calibration"].measured)
     attacks: dict[str, _Set] = {}
     none: list[dict[str, Any]] = []
-    for family in families(config.attacks):
-        images = _attacked(bundle, measurer, everyone, family, config, step, should_stop)
+    for kind in _wanted(config):
+        images = _attacked(
+            bundle, measurer, everyone, kind, detectors[0], config, step, should_stop
+        )
         if len(images):
-            attacks[family.name] = _Set(images, measure(images))
+            attacks[kind.name] = _Set(images, measure(images))
         else:
-            none.append(_about(family, images))
+            none.append(_about(kind, images))
     controls = {}
     for name in CONTROLS:
         n = min(CONTROL_IMAGES, config.n or CONTROL_IMAGES)
         images = control_set(bundle, everyone, name, n=n, seed=config.seed)
         if len(images):
             controls[name] = _Set(images, measure(images))
-    step("scores", 0, 0)
-    detectors = _detectors(measurer, config.repairs)
-    for detector in detectors:
-        detector.fit(measurer.reference, benign["dev"].measured, benign["calibration"].measured)
     document = _document(bundle, source, config, detectors, benign, attacks, controls)
     document["attacks"] += none
     document["layers"] = _by_layer(measurer, benign["evaluation"], attacks)
@@ -171,35 +186,41 @@ def _detectors(measurer: Measurer, repairs: bool) -> list[Detector]:
     return [detector for detector in found if repairs or not detector.needs_repair]
 
 
+def _wanted(config: StudyConfig) -> list[Family | Adversary]:
+    """The kinds asked for, in their usual order; adversaries only where the repair is run."""
+    kinds = (*FAMILIES, *(ADVERSARIES if config.repairs else ()))
+    return [kind for kind in kinds if config.attacks is None or kind.name in config.attacks]
+
+
 def _attacked(
     bundle: Bundle,
     measurer: Measurer,
     benign: ImageSet,
-    family: Family,
+    kind: Family | Adversary,
+    best: Detector,
     config: StudyConfig,
     step: Step,
     should_stop: Callable[[], bool] | None,
 ) -> ImageSet:
     """The gallery where it serves, else attacks made now or by an earlier run."""
     shipped = bundle.manifest.get("gallery", {}).get("evaluation", {}).get("attacked", 0)
-    if family.name == "one-pixel" and shipped >= family.images:
+    if kind.name == "one-pixel" and shipped >= kind.images:
         images = gallery_set(bundle, benign)
         return images.take(np.random.default_rng(config.seed).permutation(len(images))[: config.n])
-    question = f"{family.config} {family.images} {config.n} {config.seed} {len(benign)}"
-    return measurer.images(
-        family.name,
-        question,
-        partial(
-            attacked_set,
-            bundle,
-            benign,
-            family,
-            n=config.n,
-            seed=config.seed,
-            on_image=lambda done, total: step(f"attack {family.name}", done, total),
-            should_stop=should_stop,
-        ),
-    )
+
+    def count(done: int, total: int) -> None:
+        step(f"attack {kind.name}", done, total)
+
+    question = f"{kind} {config.n} {config.seed} {len(benign)}"
+    how: dict[str, Any] = {"n": config.n, "seed": config.seed, "on_image": count}
+    how["should_stop"] = should_stop
+    if isinstance(kind, Family):
+        make = partial(attacked_set, bundle, benign, kind, **how)
+    else:
+        cuts = [best.threshold(c, ADVERSARY_ALPHA) for c in range(len(bundle.classes))]
+        question += f" {best.name} {cuts}"
+        make = partial(adversarial_set, bundle, benign, kind, best, measurer.passes, **how)
+    return measurer.images(kind.name, question, make)
 
 
 def _identity(each: _Set) -> dict[str, NDArray[Any]]:
@@ -218,11 +239,11 @@ def _identity(each: _Set) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _about(family: Family, images: ImageSet) -> dict[str, Any]:
+def _about(kind: Family | Adversary, images: ImageSet) -> dict[str, Any]:
     return {
-        "name": family.name,
-        "about": family.about,
-        "engine": family.config.engine,
+        "name": kind.name,
+        "about": kind.about,
+        "knows_the_detector": isinstance(kind, Adversary),
         "attacked": images.attacked or None,
         "n": len(images),
         "queries_mean": float(images.queries.mean()) if len(images) else None,
@@ -240,10 +261,10 @@ def _document(
 ) -> dict[str, Any]:
     classes = bundle.classes
     held = benign["evaluation"]
-    known = {family.name: family for family in families(None)}
     best = best_detector().name
     rows: list[dict[str, Any]] = []
     places: dict[str, Any] = {}
+    evasion: dict[str, Any] = {}
     for detector in detectors:
         clean = Scored.of(detector, held.images, held.measured)
         per_attack = {}
@@ -254,6 +275,7 @@ def _document(
                 found = localisation(scored, each.images, each.measured)
                 if found is not None:
                     places[name] = found
+                evasion[name] = evasion_figures(scored)
         false_alarms = benign_figures(detector, clean, classes, config.seed)
         first = next(iter(per_attack.values()), {})
         rows.append(
@@ -288,9 +310,10 @@ def _document(
             "reference_per_class": config.per_class,
             "evaluation_misclassified": int((predicted != held.images.labels).sum()),
         },
-        "attacks": [_about(known[name], each.images) for name, each in attacks.items()],
+        "attacks": [_about(KINDS_OF_ATTACK[name], each.images) for name, each in attacks.items()],
         "detectors": rows,
         "localisation": places,
+        "evasion": evasion,
     }
 
 

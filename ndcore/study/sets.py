@@ -29,7 +29,6 @@ __all__ = [
     "attacked_set",
     "benign_set",
     "control_set",
-    "families",
     "gallery_set",
 ]
 
@@ -59,14 +58,14 @@ FAMILIES = (
         "one-pixel-de",
         "one pixel, differential evolution, 4,000 queries",
         AttackConfig("de", max_queries=4000),
-        400,
+        250,
     ),
-    Family("three-pixels", "three pixels, best-first", AttackConfig("fast", pixels=3), 250),
-    Family("five-pixels", "five pixels, best-first", AttackConfig("fast", pixels=5), 200),
-    Family("fgsm", "fast gradient sign, 8/255", AttackConfig("fgsm"), 400),
-    Family("pgd", "projected gradient descent, 8/255", AttackConfig("pgd"), 200),
-    Family("deepfool", "DeepFool L2", AttackConfig("deepfool"), 200),
-    Family("cw", "Carlini & Wagner L2", AttackConfig("cw"), 100),
+    Family("three-pixels", "three pixels, best-first", AttackConfig("fast", pixels=3), 150),
+    Family("five-pixels", "five pixels, best-first", AttackConfig("fast", pixels=5), 120),
+    Family("fgsm", "fast gradient sign, 8/255", AttackConfig("fgsm"), 250),
+    Family("pgd", "projected gradient descent, 8/255", AttackConfig("pgd"), 120),
+    Family("deepfool", "DeepFool L2", AttackConfig("deepfool"), 120),
+    Family("cw", "Carlini & Wagner L2", AttackConfig("cw"), 60),
     Family(
         "inconspicuous",
         "one pixel within the range of its neighbours, best-first",
@@ -112,19 +111,6 @@ class ImageSet:
             where=self.where[chosen],
             queries=self.queries[chosen],
         )
-
-
-def families(names: Sequence[str] | None) -> list[Family]:
-    """Families by name, in the order of `FAMILIES`; None for all.
-
-    Raises:
-        BadRequestError: no such family.
-    """
-    known = {family.name: family for family in FAMILIES}
-    for name in names or ():
-        if name not in known:
-            raise BadRequestError(f"unknown attack '{name}': choose {', '.join(known)}")
-    return [family for family in FAMILIES if names is None or family.name in names]
 
 
 def benign_set(
