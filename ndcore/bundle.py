@@ -6,6 +6,7 @@ distributions.npz       integer histograms per layer and reduction, ranges per u
 calibration.npz         benign scores per detector
 splits.json             ids per split
 gallery.json            verified attacks: ids, pixels, colours, confidences
+study/                  a finished study of detectors, where there is one: figures and scores
 """
 
 from __future__ import annotations
@@ -30,7 +31,16 @@ from ndcore.histograms import ClassHistograms
 from ndcore.inspection import Reading, read_pixels
 from ndcore.models import build_model, load_weights, weight_hash
 
-__all__ = ["FILES", "SCHEMA", "Bundle", "BundleInfo", "bundles_dir", "list_bundles", "load_bundle"]
+__all__ = [
+    "FILES",
+    "SCHEMA",
+    "STUDY_FILES",
+    "Bundle",
+    "BundleInfo",
+    "bundles_dir",
+    "list_bundles",
+    "load_bundle",
+]
 
 SCHEMA = 1
 FILES = (
@@ -40,6 +50,8 @@ FILES = (
     "splits.json",
     "gallery.json",
 )
+# A finished study of its detectors, where one was put into the bundle.
+STUDY_FILES = ("study/study.json", "study/study.npz", "study/desk.npz")
 NEEDED = ("name", "model", "classes", "shape", "layers", "weight_hash", "files", "accuracy")
 
 
@@ -235,9 +247,13 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     missing = [key for key in NEEDED if key not in manifest]
     if missing:
         raise BundleError(f"bundle '{folder.name}' has a manifest without '{missing[0]}'")
-    absent = [file for file in FILES if not (folder / file).is_file()]
-    if absent or set(manifest["files"]) != set(FILES):
-        raise BundleError(f"bundle '{folder.name}' lacks {(absent or list(FILES))[0]}")
+    files = set(manifest["files"])
+    absent = [file for file in {*FILES, *files} if not (folder / file).is_file()]
+    absent += set(FILES) - files
+    if absent:
+        raise BundleError(f"bundle '{folder.name}' lacks {min(absent)}")
+    if unknown := files - {*FILES, *STUDY_FILES}:
+        raise BundleError(f"bundle '{folder.name}' lists an unknown file '{min(unknown)}'")
     return manifest
 
 

@@ -13,15 +13,25 @@ from numpy.typing import NDArray
 from ndcore.bundle import Bundle
 from ndcore.detectors import DETECTORS, Verdict
 from ndcore.errors import NeuralDivergenceError
-from ndcore.figures.verdict import layer_profile, null_distribution, unit_evidence
+from ndcore.figures.verdict import layer_profile, null_distribution
+from ndcore.figures.waterfall import waterfall
 from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources, upload
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
 from pages.ui.study import study_panel
 from pages.ui.suspect import suspect_panel
-from pages.ui.words import with_article
+from pages.ui.words import verdict_sentence, with_article
 
+NEURONS = 12  # shown one by one
+SMALL = 0.02  # share of the score below which a layer's rest is told with the others
+WAYS = {
+    "between classes": "lower than in nine of ten of its images, as between two classes: where one "
+    "changed pixel leaves an image",
+    "over-typical": "higher than in nine of ten of its images: where attacks end that go on beyond "
+    "the boundary, like PGD",
+    "typical": "as in most of its images",
+}
 Subject = tuple[str, NDArray[np.uint8], list]
 
 
@@ -63,21 +73,6 @@ def natural(bundle: Bundle, name: str) -> Subject:
     return ("benign", source.pixels([int(number)])[0], [])
 
 
-def sentence(bundle: Bundle, name: str, verdict: Verdict) -> str:
-    """The verdict in words, without more confidence than the numbers carry."""
-    label = bundle.classes[verdict.predicted]
-    if not verdict.guaranteed:
-        return (
-            f":orange-badge[Undecided] {verdict.calibration_images} benign calibration images "
-            f"taken for {label} are too few for a false-positive rate of {100 * verdict.alpha:g}%."
-        )
-    share = f"{100 * verdict.p_value:.1f}% of benign images taken for {label} score as high."
-    if verdict.flagged:
-        return f":red-badge[Flagged] Only {share}" + (" A false alarm." if name == "benign" else "")
-    missed = " If this is an attack, it is missed." if name != "benign" else ""
-    return f":gray-badge[Not flagged] {share}{missed}"
-
-
 def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
     """One image with its verdict."""
     name, pixels, changes = subject
@@ -89,11 +84,15 @@ def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
             f"**{name.capitalize()} image**, taken for **{label}** "
             f"({100 * verdict.confidence:.1f}%)"
         )
-        words.markdown(sentence(bundle, name, verdict))
+        words.markdown(verdict_sentence(label, name, verdict))
         threshold = f"{verdict.threshold:.2f}" if verdict.guaranteed else "none"
         words.caption(
             f"Score {verdict.score:.2f} · threshold {threshold} · p = {verdict.p_value:.4f}"
         )
+        if verdict.regime is not None:
+            words.caption(
+                f"{verdict.regime.capitalize()}: the logit of {label} is {WAYS[verdict.regime]}."
+            )
 
 
 def guarantee(bundle: Bundle, verdict: Verdict) -> str:
@@ -138,12 +137,8 @@ def evidence(bundle: Bundle, found: list[Subject], verdicts: list[Verdict], alph
                 ),
                 key=f"null_{name}",
             )
-            top = verdict.units[:12]
             right.plotly_chart(
-                unit_evidence(
-                    [f"{unit.layer} · {unit.unit}" for unit in top],
-                    [unit.contribution for unit in top],
-                ),
+                waterfall(*shares(verdict), total="score", title="What the score is made of"),
                 key=f"units_{name}",
             )
             st.caption(guarantee(bundle, verdict))
@@ -156,10 +151,26 @@ def evidence(bundle: Bundle, found: list[Subject], verdicts: list[Verdict], alph
             mark_units(bundle, verdict, name)
 
 
+def shares(verdict: Verdict) -> tuple[list[str], list[float]]:
+    """The strongest neurons one by one, then the rest of each layer: names and parts."""
+    top = verdict.units[:NEURONS]
+    names = [f"{unit.layer} · {unit.unit}" for unit in top]
+    parts = [unit.contribution for unit in top]
+    others = 0.0
+    for layer in sorted(verdict.layers, key=lambda layer: -layer.contribution):
+        rest = layer.contribution - sum(u.contribution for u in top if u.layer == layer.layer)
+        if rest >= SMALL * verdict.score:
+            names.append(f"rest of {layer.layer}")
+            parts.append(rest)
+        else:
+            others += rest
+    return ([*names, "other layers"], [*parts, others]) if others > 0 else (names, parts)
+
+
 def mark_units(bundle: Bundle, verdict: Verdict, name: str) -> None:
     """Open the Explorer with these very neurons marked."""
     marks: dict[str, list[str]] = {}
-    for unit in verdict.units[:12]:
+    for unit in verdict.units[:NEURONS]:
         marks.setdefault(unit.layer, []).append(str(unit.unit))
     if st.button(
         "Mark these neurons in the Explorer", icon=":material/neurology:", key=f"mark_{name}"
@@ -212,7 +223,7 @@ def judge(bundle: Bundle) -> None:
     ):
         with column:
             show_verdict(bundle, subject, verdict)
-    suspect_panel(bundle, found)
+    suspect_panel(bundle, found, alpha)
     evidence(bundle, found, verdicts, alpha)
     document = {
         "bundle": bundle.name,

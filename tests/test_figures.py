@@ -24,7 +24,7 @@ from ndcore.figures.activation_panels import (
 from ndcore.figures.attack import probability_bars, search_course
 from ndcore.figures.palette import ATTACKED
 from ndcore.figures.pixel_image import pixel_image
-from ndcore.figures.verdict import layer_profile, null_distribution, unit_evidence
+from ndcore.figures.verdict import layer_profile, null_distribution
 from ndcore.histograms import ClassHistograms
 from ndcore.images import encode_png
 
@@ -152,8 +152,6 @@ FIGURES = {
         np.arange(3.0), {"benign": 1.0}, np.inf, label="dog"
     ),
     "null of nothing": null_distribution(np.zeros(0), {"benign": 1.0}, np.inf, label="dog"),
-    "units": unit_evidence(["dense_1 · 3"], [0.4]),
-    "no units": unit_evidence([], []),
 }
 
 

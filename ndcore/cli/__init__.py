@@ -145,7 +145,11 @@ def _parser() -> argparse.ArgumentParser:
     image_options(detect)
     bundle_option(detect)
     detect.add_argument("--alpha", type=float, default=0.05, help="false-positive rate")
-    detect.add_argument("--detector", default="wasserstein")
+    detect.add_argument(
+        "--detector",
+        default="wasserstein",
+        help="wasserstein, surprisal, or repair (needs a study; about a second per image)",
+    )
     detect.add_argument("--fail-on-flag", action="store_true", help="exit 1 if any is flagged")
 
     study = command("study", "study", "which scores tell attacked images from benign ones")
@@ -163,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     study.add_argument("--seed", type=int, default=0)
     study.add_argument("--out", metavar="DIR", help="folder of the study's files")
+    study.add_argument("--ship", action="store_true", help="put the finished study into the bundle")
 
     distributions = command("distributions", "distributions", "export the histograms of a layer")
     bundle_option(distributions)

@@ -25,7 +25,7 @@ from ndcore.cli.progress import Progress
 from ndcore.cli.selection import choose_images, choose_members
 from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share, study_text
 from ndcore.data import fetch_cifar10, open_data, source_status
-from ndcore.detectors import load_detector
+from ndcore.detectors import DivergenceDetector, Verdict, load_detector
 from ndcore.errors import BadRequestError
 from ndcore.images import encode_png
 from ndcore.models import ModelSpec, load_weights, model_spec
@@ -33,7 +33,9 @@ from ndcore.predict import evaluate as evaluate_model
 from ndcore.predict import pick_device
 from ndcore.recipes import recipe
 from ndcore.splits import positions
-from ndcore.study import StudyConfig, run_study
+from ndcore.study import StudyConfig, run_study, study_dir
+from ndcore.study.frozen import FrozenDetector, RepairVerdict, load_frozen
+from ndcore.study.ship import ship_study
 from ndcore.training import train as train_model
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "train",
 ]
 
+REPAIR = "repair"  # the detector that the bundle's study froze
 Answer = tuple[dict[str, Any], str, int]
 
 
@@ -240,9 +243,13 @@ def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str
 
 def detect(options: Namespace) -> Answer:
     bundle = load_bundle(options.bundle)
-    detector = load_detector(bundle, options.detector)
+    detector: DivergenceDetector | FrozenDetector
+    if options.detector == REPAIR:
+        detector = load_frozen(bundle)
+    else:
+        detector = load_detector(bundle, options.detector)
     chosen = choose_images(bundle, options, default=None)
-    verdicts = []
+    verdicts: list[Verdict | RepairVerdict] = []
     for start in range(0, len(chosen.ids), 64):
         verdicts += detector.detect(chosen.pixels[start : start + 64], options.alpha)
     rows = [
@@ -272,6 +279,8 @@ def study(options: Namespace) -> Answer:
     folder = Path(options.out) if options.out else None
     with Progress() as progress:
         found = run_study(bundle, source, config, folder, on_step=progress.step)
+    if options.ship:
+        ship_study(bundle, folder or study_dir(bundle.name))
     return found.document, study_text(found.document), 0
 
 

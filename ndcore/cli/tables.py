@@ -58,20 +58,23 @@ def attack_text(document: dict[str, Any]) -> str:
 
 
 def detect_text(document: dict[str, Any]) -> str:
-    """One line per image and the three strongest units."""
+    """One line per image and the evidence: the three strongest units, or the pixel."""
     lines = []
     for row in document["results"]:
         verdict = "FLAGGED" if row["flagged"] else "not flagged"
         if not row["guaranteed"]:
             verdict = f"undecided: {row['calibration_images']} calibration images are too few"
-        units = ", ".join(
+        why = ", ".join(
             f"{u['layer']}[{u['unit']}] = {u['activation']:.3g} (class median "
             f"{u['class_median']:.3g}, p {u['p_value']:.2g})"
-            for u in row["units"][:3]
+            for u in row.get("units", [])[:3]
         )
+        if "suspect" in row:
+            at = row["suspect"]
+            why = f"pixel ({at['row']}, {at['col']}), without it {row['repaired']}"
         lines.append(
             f"{row['file']}: {row['predicted']} {100 * row['confidence']:.1f}%, {verdict}, "
-            f"p = {row['p_value']:.4f}, score {row['score']:.3f}; {units}"
+            f"p = {row['p_value']:.4f}, score {row['score']:.3f}; {why}"
         )
     return "\n".join(lines)
 

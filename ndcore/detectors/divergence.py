@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.detectors.conformal import check_alpha, conformal_p, fpr_band, threshold
+from ndcore.detectors.regime import typicality
 from ndcore.detectors.verdict import LayerScore, UnitEvidence, Verdict
 from ndcore.divergence import excess_w1, surprisal, tail_p, top_mean
 from ndcore.errors import BadRequestError, BundleError
@@ -171,7 +172,9 @@ class DivergenceDetector:
         scores = _combine(raw, self.calibration.dev)
         p_values = self._p_values(scores, reading.predicted)
         layer_p = self._layer_p_values(raw, reading.predicted)
-        evidence = self._evidence(reading, measured)
+        parts = _layer_parts(raw, self.calibration.dev) / raw.shape[1]
+        evidence = self._evidence(reading, measured, parts)
+        typical = self._typicality(reading)
         verdicts = []
         for i, label in enumerate(reading.predicted.tolist()):
             benign = self.calibration_scores(label)
@@ -189,10 +192,13 @@ class DivergenceDetector:
                     guaranteed=bool(np.isfinite(cut)),
                     fpr_band=fpr_band(len(benign), alpha),
                     layers=tuple(
-                        LayerScore(layer, float(raw[i, j]), float(layer_p[i, j]))
+                        LayerScore(
+                            layer, float(raw[i, j]), float(layer_p[i, j]), float(parts[i, j])
+                        )
                         for j, layer in enumerate(self.bundle.layers)
                     ),
                     units=tuple(evidence[i]),
+                    typicality=None if typical is None else float(typical[i]),
                 )
             )
         return verdicts
@@ -223,10 +229,19 @@ class DivergenceDetector:
                 found[i, j] = conformal_p(layers[i : i + 1, j], benign[:, j])[0]
         return found
 
-    def _evidence(self, reading: Reading, measured: _Measured) -> list[list[UnitEvidence]]:
-        raw = measured.layers
-        weights = _layer_parts(raw, self.calibration.dev) / raw.shape[1]
-        rows: list[list[UnitEvidence]] = [[] for _ in range(len(raw))]
+    def _typicality(self, reading: Reading) -> NDArray[np.float64] | None:
+        """See `Verdict.typicality`, (N,)."""
+        last = self.bundle.layers[-1]
+        if self.bundle.reductions(last) != ("value",):
+            return None
+        if not np.array_equal(reading.values(last, "value"), reading.logits):
+            return None
+        return typicality(reading.logits, self.bundle.distributions(last, "value"))
+
+    def _evidence(
+        self, reading: Reading, measured: _Measured, parts: NDArray[np.float64]
+    ) -> list[list[UnitEvidence]]:
+        rows: list[list[UnitEvidence]] = [[] for _ in range(len(parts))]
         for j, layer in enumerate(self.bundle.layers):
             reduction = self.reduction(layer)
             values = reading.values(layer, reduction)
@@ -245,7 +260,7 @@ class DivergenceDetector:
                         activation=float(values[i, unit]),
                         class_median=float(histograms.medians()[label, unit]),
                         p_value=float(tails[unit]),
-                        contribution=float(weights[i, j] * scores[i, unit] / total)
+                        contribution=float(parts[i, j] * scores[i, unit] / total)
                         if total > 0
                         else 0.0,
                     )

@@ -15,19 +15,24 @@ from numpy.typing import NDArray
 
 from ndcore.detectors.detector import Detector, Layered, Measured, Union
 from ndcore.detectors.features import AGGREGATES, Features
+from ndcore.detectors.repair import Repairs
 from ndcore.detectors.spatial import SPATIAL
 
 __all__ = [
+    "LATE",
     "LayerScores",
     "LikelihoodRatio",
     "OneLayer",
     "RepairScore",
     "best_detector",
     "divergence_detectors",
+    "late_layers",
     "layer_measures",
     "our_detectors",
 ]
 
+# The paper's guess: an attack shows where late layers leave the predicted class's distributions.
+HYPOTHESIS, LATE = "w1-top", "w1-top-late"
 EARLY = 2  # first conv layers, where one pixel is still a spot
 REPAIR_SCORES = {
     "drop": "largest fall of the predicted class's log-odds when one pixel is repaired",
@@ -210,7 +215,10 @@ class RepairScore(Detector):
 
     def score(self, measured: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
-        repairs = measured.known_repairs
+        return self.of_repairs(measured.known_repairs)
+
+    def of_repairs(self, repairs: Repairs) -> NDArray[np.float64]:
+        """The same from the repairs alone, (N,)."""
         found = repairs.lost if self._how == "lost" else repairs.drop
         largest = found.reshape(len(found), -1).max(1).astype(np.float64)
         if self._how == "turn":
@@ -266,7 +274,13 @@ def divergence_detectors(
         if conv or not spatial
     ]
     found.append(LikelihoodRatio(layers, units))
+    found.append(LayerScores(HYPOTHESIS, layers, late_layers(layers), LATE))
     return found
+
+
+def late_layers(layers: Sequence[str]) -> list[str]:
+    """The last third of the layers, at least one."""
+    return list(layers[-max(1, round(len(layers) / 3)) :])
 
 
 def _over(chosen: Sequence[str], layers: Sequence[str]) -> str:

@@ -6,16 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ndcore.detectors.regime import regime_of
+
 __all__ = ["LayerScore", "UnitEvidence", "Verdict"]
 
 
 @dataclass(frozen=True)
 class LayerScore:
-    """A layer's score and its conformal p-value among benign images of the predicted class."""
+    """One layer of a verdict.
+
+    Attributes:
+        layer: name.
+        score: of this layer alone; p_value: its conformal p-value among benign images of the
+            predicted class.
+        contribution: its part in the image's score; all layers' contributions sum to it.
+    """
 
     layer: str
     score: float
     p_value: float
+    contribution: float
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ class Verdict:
         fpr_band: 95% band of the realised false-positive rate.
         layers: in the order of the model.
         units: the strongest evidence first.
+        typicality: share of the class's images with a smaller logit of the class; None where the
+            last observed layer is not the logits. See `ndcore.detectors.regime`.
     """
 
     predicted: int
@@ -66,6 +78,12 @@ class Verdict:
     fpr_band: tuple[float, float]
     layers: tuple[LayerScore, ...]
     units: tuple[UnitEvidence, ...]
+    typicality: float | None = None
+
+    @property
+    def regime(self) -> str | None:
+        """One of `ndcore.detectors.regime.REGIMES`, or None where it cannot be told."""
+        return None if self.typicality is None else regime_of(self.typicality)
 
     def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """As in the command line's JSON."""
@@ -82,4 +100,6 @@ class Verdict:
             "fpr_band": list(self.fpr_band),
             "layers": [vars(layer) for layer in self.layers],
             "units": [vars(unit) for unit in self.units],
+            "typicality": self.typicality,
+            "regime": self.regime,
         }

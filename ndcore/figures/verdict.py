@@ -1,4 +1,4 @@
-"""Figures of a verdict: layers, benign scores beside the image's, and the neurons behind it."""
+"""Figures of a verdict: layers, and benign scores beside the image's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ndcore.figures.palette import ATTACKED, MUTED, rgba
 from ndcore.figures.theme import styled
 
-__all__ = ["ACCENT", "layer_profile", "null_distribution", "unit_evidence"]
+__all__ = ["ACCENT", "layer_profile", "null_distribution"]
 
 ACCENT = "#5b78e5"
 
@@ -104,24 +104,3 @@ def null_distribution(
     title = f"{len(benign):,} benign images taken for {label}"
     styled(figure, height=340, title=title, legend=True)
     return figure.update_layout(bargap=0.06)
-
-
-def unit_evidence(names: Sequence[str], contributions: Sequence[float]) -> go.Figure:
-    """Share that each neuron has in the score, the strongest on top.
-
-    Args:
-        names: such as `dense_1 · 417`.
-        contributions: in the score's own unit.
-    """
-    figure = go.Figure(
-        go.Bar(
-            y=list(names),
-            x=list(contributions),
-            orientation="h",
-            marker={"color": ACCENT},
-            hovertemplate="%{y}<br>adds %{x:.3f} to the score<extra></extra>",
-        )
-    )
-    figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_xaxes(title="part of the score")
-    return styled(figure, height=70 + 23 * len(names), title="Neurons behind it")

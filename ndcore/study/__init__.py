@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ndcore.study.run import StudyConfig, run_study
-from ndcore.study.saved import SavedStudy, load_study
+from ndcore.study.saved import SavedStudy, find_study, load_study, study_dir
 
-__all__ = ["SavedStudy", "StudyConfig", "load_study", "run_study"]
+__all__ = ["SavedStudy", "StudyConfig", "find_study", "load_study", "run_study", "study_dir"]

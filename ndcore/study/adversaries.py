@@ -60,9 +60,9 @@ ADVERSARIES = (
         "least-divergent",
         "one pixel, the least suspicious of all flips of two searches (any corner, and within the "
         "neighbours' range)",
-        500,
+        450,
     ),
-    Adversary("stealthy-de", "one pixel, differential evolution: flip first, then hide", 150),
+    Adversary("stealthy-de", "one pixel, differential evolution: flip first, then hide", 80),
     Adversary("decoy", "two pixels, each of which flips alone", 250),
 )
 
@@ -102,7 +102,7 @@ def adversarial_set(
         """By how much the images lie above what passes."""
         repairs = repair(evaluator, images) if detector.needs_repair else None
         measured = Measured(passes.read(images), repairs)
-        return detector.score(measured) - cuts[measured.features.predicted]
+        return np.asarray(detector.score(measured) - cuts[measured.features.predicted])
 
     wanted = min(adversary.images, n or adversary.images)
     won: list[tuple[int, Hidden]] = []
@@ -155,7 +155,8 @@ def _attack(
     if name == "stealthy-de":
 
         def suspicion(question: Candidates, logits: NDArray[np.float32]) -> NDArray[np.floating]:
-            return table.own_turn(question.positions, logits) - cuts[logits.argmax(1)] + 1
+            turn = table.own_turn(question.positions, logits)
+            return np.asarray(turn - cuts[logits.argmax(1)] + 1)
 
         searches = [stealthy_de(suspicion)]
     else:

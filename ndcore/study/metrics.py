@@ -66,6 +66,7 @@ def bootstrap_auroc(
     benign_keys: Sequence[str],
     attacked_keys: Sequence[str],
     *,
+    benign_weights: NDArray[np.floating] | None = None,
     seed: int = 0,
     rounds: int = BOOTSTRAPS,
 ) -> tuple[float, float]:
@@ -76,6 +77,7 @@ def bootstrap_auroc(
     Args:
         benign, attacked: scores (n,) and (m,).
         benign_keys, attacked_keys: source image of each.
+        benign_weights: (n,), not negative; None for ones.
         seed: of the draws.
         rounds: how many.
     """
@@ -88,10 +90,11 @@ def bootstrap_auroc(
     left = np.searchsorted(ordered, attacked, side="left")
     right = np.searchsorted(ordered, attacked, side="right")
     rng = np.random.default_rng(seed)
+    weights = np.ones(n) if benign_weights is None else benign_weights
     found = []
     for _ in range(rounds):
         times = np.bincount(rng.integers(0, sources, sources), minlength=sources)
-        w, v = times[which[:n]][order], times[which[n:]]
+        w, v = (times[which[:n]] * weights)[order], times[which[n:]]
         if w.any() and v.any():
             below = np.concatenate([[0], np.cumsum(w)])
             found.append((v * (below[left] + below[right])).sum() / (2 * v.sum() * w.sum()))

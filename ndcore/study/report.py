@@ -98,8 +98,19 @@ def attack_figures(
             ),
             "n": int(rows.sum()),
         }
+    matched = [key for key, kept in zip(attacked.images.keys, comparable, strict=True) if kept]
     against["confidence-matched"] = {
         "auroc": auroc(benign.scores, attacked.scores[comparable], weights),
+        "ci95": list(
+            bootstrap_auroc(
+                benign.scores,
+                attacked.scores[comparable],
+                keys,
+                matched,
+                benign_weights=weights,
+                seed=seed,
+            )
+        ),
         "n": int(np.count_nonzero(weights)),
         "attacked": int(comparable.sum()),
     }

@@ -8,7 +8,7 @@ were fixed before. A killed study goes on where it stopped.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.atomic import cache_dir
 from ndcore.bundle import Bundle
 from ndcore.data import ImageSource
 from ndcore.detectors.baselines import baseline_detectors
 from ndcore.detectors.detector import Detector, Measured
 from ndcore.detectors.reference import PER_CLASS
+from ndcore.detectors.regime import REGIMES, regime_of, typicality
 from ndcore.detectors.scores import (
     OneLayer,
     best_detector,
@@ -41,7 +41,7 @@ from ndcore.study.report import (
     evasion_figures,
     localisation,
 )
-from ndcore.study.saved import SavedStudy, save_study
+from ndcore.study.saved import SavedStudy, save_study, study_dir
 from ndcore.study.sets import (
     CONTROLS,
     FAMILIES,
@@ -53,11 +53,12 @@ from ndcore.study.sets import (
     gallery_set,
 )
 
-__all__ = ["StudyConfig", "run_study", "study_dir"]
+__all__ = ["StudyConfig", "run_study"]
 
 KINDS_OF_ATTACK = {kind.name: kind for kind in (*FAMILIES, *ADVERSARIES)}
 DEV_SHARE, CALIBRATION_SHARE = 2, 4  # images of these splits per evaluation image, with a limit
-CONTROL_IMAGES = 100
+BENIGN_IMAGES = 1500  # evaluation images that are judged, at most; attacks are made from all
+CONTROL_IMAGES = 60
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,6 @@ class StudyConfig:
             raise BadRequestError(f"n must be at least 1, got {self.n}")
         if self.per_class < 1:
             raise BadRequestError(f"per-class must be at least 1, got {self.per_class}")
-
-
-def study_dir(bundle: str) -> Path:
-    """Where the pieces of a bundle's study are kept."""
-    return cache_dir() / "studies" / bundle
 
 
 @dataclass(frozen=True)
@@ -136,6 +132,8 @@ def run_study(
     benign = {}
     for split, share in limits.items():
         n = None if config.n is None else share * config.n
+        if split == "evaluation":
+            n = min(n or BENIGN_IMAGES, BENIGN_IMAGES)
         images = benign_set(bundle, source, split, n, config.seed)
         benign[split] = _Set(images, measure(images))
     everyone = benign_set(bundle, source, "evaluation", None, config.seed)
@@ -162,6 +160,11 @@ def run_study(
     document = _document(bundle, source, config, detectors, benign, attacks, controls)
     document["attacks"] += none
     document["layers"] = _by_layer(measurer, benign["evaluation"], attacks)
+    document["regimes"] = {
+        name: found
+        for name, each in ({"benign": benign["evaluation"]} | attacks).items()
+        if (found := _regimes(bundle, each)) is not None
+    }
     sets = {"calibration": benign["calibration"], "evaluation": benign["evaluation"]}
     study = SavedStudy(
         document=document,
@@ -177,10 +180,14 @@ def run_study(
 
 
 def _detectors(measurer: Measurer, repairs: bool) -> list[Detector]:
+    # Imported here, where it is used: it takes seconds and pages show finished studies only.
+    from ndcore.detectors.ood_library import library_detectors
+
     passes = measurer.passes
     found = [
         *our_detectors(passes.conv),
         *baseline_detectors(),
+        *library_detectors(),
         *divergence_detectors(passes.layers, passes.conv, passes.units),
     ]
     return [detector for detector in found if repairs or not detector.needs_repair]
@@ -206,7 +213,11 @@ def _attacked(
     shipped = bundle.manifest.get("gallery", {}).get("evaluation", {}).get("attacked", 0)
     if kind.name == "one-pixel" and shipped >= kind.images:
         images = gallery_set(bundle, benign)
-        return images.take(np.random.default_rng(config.seed).permutation(len(images))[: config.n])
+        if config.n is None or config.n >= len(images):
+            return images
+        drawn = np.random.default_rng(config.seed).permutation(len(images))[: config.n]
+        # Of how many attacked images a part of the successes comes from is not known.
+        return replace(images.take(drawn), attacked=0)
 
     def count(done: int, total: int) -> None:
         step(f"attack {kind.name}", done, total)
@@ -237,6 +248,16 @@ def _identity(each: _Set) -> dict[str, NDArray[Any]]:
         found["suspect"] = each.measured.repairs.suspect.astype(np.int16)
         found["repaired"] = each.measured.repairs.repaired.astype(np.int16)
     return found
+
+
+def _regimes(bundle: Bundle, each: _Set) -> dict[str, Any] | None:
+    """Share of images in each regime; None where the last layer is not the logits."""
+    last = bundle.layers[-1]
+    if bundle.reductions(last) != ("value",) or bundle.units(last) != len(bundle.classes):
+        return None
+    shares = typicality(each.measured.features.logits, bundle.distributions(last, "value"))
+    names = np.array([regime_of(share) for share in shares])
+    return {name: rate(names == name) for name in REGIMES}
 
 
 def _about(kind: Family | Adversary, images: ImageSet) -> dict[str, Any]:

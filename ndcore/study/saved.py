@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.atomic import write_json
+from ndcore.atomic import cache_dir, write_json
+from ndcore.bundle import Bundle
 from ndcore.detectors.stamped import load_stamped, save_stamped
 from ndcore.errors import BundleError
 
-__all__ = ["SavedStudy", "load_study", "save_study"]
+__all__ = ["SavedStudy", "find_study", "load_study", "save_study", "study_dir"]
 
 DOCUMENT, SCORES = "study.json", "study.npz"
 
@@ -37,6 +38,23 @@ class SavedStudy:
     scores: dict[str, NDArray[np.float32]]
     about: dict[str, dict[str, NDArray[Any]]]
     names: tuple[str, ...]
+
+
+def study_dir(bundle: str) -> Path:
+    """Where the pieces of a bundle's study are kept."""
+    return cache_dir() / "studies" / bundle
+
+
+def find_study(bundle: Bundle) -> SavedStudy | None:
+    """The study made on this machine, or the one that ships with the bundle; None without.
+
+    Raises:
+        BundleError: there is one, but it is damaged or of other weights.
+    """
+    for folder in (study_dir(bundle.name), bundle.folder / "study"):
+        if (folder / DOCUMENT).is_file():
+            return load_study(folder, bundle.weight_hash)
+    return None
 
 
 def save_study(folder: Path, study: SavedStudy) -> None:

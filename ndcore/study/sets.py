@@ -58,11 +58,11 @@ FAMILIES = (
         "one-pixel-de",
         "one pixel, differential evolution, 4,000 queries",
         AttackConfig("de", max_queries=4000),
-        250,
+        120,
     ),
     Family("three-pixels", "three pixels, best-first", AttackConfig("fast", pixels=3), 150),
     Family("five-pixels", "five pixels, best-first", AttackConfig("fast", pixels=5), 120),
-    Family("fgsm", "fast gradient sign, 8/255", AttackConfig("fgsm"), 250),
+    Family("fgsm", "fast gradient sign, 8/255", AttackConfig("fgsm"), 120),
     Family("pgd", "projected gradient descent, 8/255", AttackConfig("pgd"), 120),
     Family("deepfool", "DeepFool L2", AttackConfig("deepfool"), 120),
     Family("cw", "Carlini & Wagner L2", AttackConfig("cw"), 60),
@@ -70,7 +70,7 @@ FAMILIES = (
         "inconspicuous",
         "one pixel within the range of its neighbours, best-first",
         AttackConfig("inconspicuous"),
-        1300,
+        700,
     ),
 )
 

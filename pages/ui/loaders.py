@@ -10,19 +10,24 @@ import streamlit as st
 from ndcore.bundle import Bundle, bundles_dir, load_bundle
 from ndcore.data import ImageSource, open_source
 from ndcore.detectors import DivergenceDetector, load_detector
+from ndcore.errors import BundleError
 from ndcore.figures.activation_panels import ClassPanel
 from ndcore.figures.activation_panels import class_panel as make_class_panel
 from ndcore.images import encode_png
 from ndcore.jobs import JobManager
+from ndcore.study.frozen import FrozenDetector
+from ndcore.study.saved import SavedStudy, find_study, study_dir
 
 __all__ = [
     "bundle",
     "class_panel",
     "detector",
+    "frozen",
     "jobs",
     "positions",
     "predictions",
     "source",
+    "study",
     "thumbnail",
 ]
 
@@ -68,6 +73,35 @@ def detector(of: Bundle, name: str) -> DivergenceDetector:
         BundleError, BadRequestError: there is none of that name.
     """
     return load_detector(of, name)
+
+
+def study(of: Bundle) -> SavedStudy | None:
+    """The finished study of a bundle's detectors, read once per server; None without.
+
+    Raises:
+        BundleError: there is one, but it is damaged or of other weights.
+    """
+    places = (study_dir(of.name), of.folder / "study")
+    stamps = tuple(
+        (str(path), path.stat().st_mtime_ns)
+        for folder in places
+        for path in sorted(folder.glob("study.*"))
+    )
+    return _study(of.weight_hash, stamps, of)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Opening the study …")
+def _study(weight_hash: str, stamps: tuple[tuple[str, int], ...], _of: Bundle) -> SavedStudy | None:
+    return find_study(_of)
+
+
+def frozen(of: Bundle) -> FrozenDetector | None:
+    """The detector that the study froze; None where there is no study with repairs."""
+    try:
+        found = study(of)
+        return None if found is None else FrozenDetector(of, found)
+    except BundleError:
+        return None
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the images …")

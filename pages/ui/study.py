@@ -9,13 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.bundle import Bundle
+from ndcore.detectors.scores import LATE
 from ndcore.errors import BundleError
 from ndcore.figures.layer_auroc import layer_auroc
 from ndcore.figures.roc import operating_point, roc_figure
-from ndcore.study import SavedStudy, load_study
-from ndcore.study.run import study_dir
+from ndcore.study import SavedStudy
+from pages.ui import loaders
+from pages.ui.adversaries import adversaries_panel, price
+from pages.ui.words import percent
 
-__all__ = ["detector_rows", "find_study", "headline", "study_panel"]
+__all__ = ["detector_rows", "headline", "hypothesis", "study_panel"]
 
 CURVES = 5
 BENIGN = "evaluation"
@@ -25,25 +28,15 @@ AGAINST = {
     "misclassified": "misclassified ones",
 }
 MAIN_ALPHA = "0.05"
-
-
-def find_study(bundle: Bundle) -> SavedStudy | None:
-    """The study that ships with the bundle, or the one made on this machine; None without.
-
-    Raises:
-        BundleError: there is one, but it is damaged or of other weights.
-    """
-    for folder in (bundle.folder / "study", study_dir(bundle.name)):
-        if (folder / "study.json").is_file():
-            return load_study(folder, bundle.weight_hash)
-    return None
+GOALS = {"auroc": 0.99, "caught": 0.97, "matched": 0.98}
+CHANCE = 0.6  # an AUROC whose interval reaches below this tells nothing worth having
 
 
 def study_panel(bundle: Bundle) -> None:
     """Table, curves, layers, places and false alarms of the finished study."""
     st.subheader("Does it work? The study")
     try:
-        study = find_study(bundle)
+        study = loaders.study(bundle)
     except BundleError as error:
         st.error(f"{error}.")
         return
@@ -87,9 +80,13 @@ def study_panel(bundle: Bundle) -> None:
         key="study_csv",
     )
     _curves(study, str(name), list(frame["detector"]))
+    adversaries_panel(document)
     _layers(document, str(name))
     _places(document, str(name))
     _alarms(document)
+    _classes(document, str(name))
+    _controls(document)
+    _regimes(document)
 
 
 def headline(document: dict[str, Any]) -> str:
@@ -115,7 +112,29 @@ def headline(document: dict[str, Any]) -> str:
         word = "is beaten by" if ahead else "is ahead of"
         words = f"the best baseline, {best['name']} (AUROC {_interval(found)})"
         told.append(f"it {word} {words}" if ours is not None else words)
-    return f"{'; '.join(told)}." if told else "The study compares no detector."
+    if not told:
+        return "The study compares no detector."
+    return " ".join([f"{'; '.join(told)}.", *missed_goals(document), price(document)]).strip()
+
+
+def missed_goals(document: dict[str, Any]) -> list[str]:
+    """What the frozen detector was to reach on the first attack and did not, in sentences."""
+    attack = next(row for row in document["attacks"] if row["n"])["name"]
+    ours = next((row for row in document["detectors"] if row["frozen"]), None)
+    if ours is None:
+        return []
+    found = ours["attacks"][attack]
+    reached = {
+        f"AUROC {GOALS['auroc']:g}": found["auroc"] >= GOALS["auroc"],
+        f"{100 * GOALS['caught']:g}% caught at 5% false alarms": found["tpr_at_fpr"][MAIN_ALPHA]
+        >= GOALS["caught"],
+        f"confidence-matched AUROC {GOALS['matched']:g}": found["against"]["confidence-matched"][
+            "auroc"
+        ]
+        >= GOALS["matched"],
+    }
+    missed = [goal for goal, yes in reached.items() if not yes]
+    return [f"It misses the goal of {' and of '.join(missed)}."] if missed else []
 
 
 def _interval(found: dict[str, Any]) -> str:
@@ -190,7 +209,10 @@ def _layers(document: dict[str, Any], attack: str) -> None:
     layers = document.get("layers", {})
     if not layers:
         return
-    st.markdown("**Where in depth it shows**, and the paper's hypothesis")
+    st.subheader("Where in depth it shows, and the paper's hypothesis")
+    words = hypothesis(document, attack)
+    if words:
+        st.markdown(words)
     against = st.segmented_control(
         "Against",
         list(AGAINST),
@@ -206,6 +228,96 @@ def _layers(document: dict[str, Any], attack: str) -> None:
         for measure, row in layers.items()
     }
     st.plotly_chart(layer_auroc(curves), key="study_layers")
+
+
+def hypothesis(document: dict[str, Any], attack: str) -> str:
+    """What the data says about late-layer divergence, the guess that the paper ends on."""
+    row = next((row for row in document["detectors"] if row["name"] == LATE), None)
+    if row is None:
+        return ""
+    found = row["attacks"][attack]
+    right, wrong = (found["against"][f"benign-{word}"] for word in ("correct", "misclassified"))
+    matched = found["against"]["confidence-matched"]
+    told = (
+        f"The guess: an attacked image lies far from its predicted class in the late layers. "
+        f"Late-layer divergence (`{LATE}`: {row['about']}) tells {found['n']:,} {attack} attacks "
+        f"from correctly classified images with AUROC {_interval(right)}"
+    )
+    if not wrong["n"]:
+        return f"{told}."
+    told += (
+        f", from natural mistakes of the network with {_interval(wrong)}, and from benign images "
+        f"of the same confidence with {_interval(matched)}. At 5% false alarms it catches "
+        f"{100 * found['tpr_at_fpr'][MAIN_ALPHA]:.1f}%. "
+    )
+    if right["ci95"][0] > CHANCE and wrong["ci95"][0] <= CHANCE:
+        return told + "**It notices that the network errs, not that it was attacked.**"
+    if right["ci95"][0] <= CHANCE:
+        return told + "**The data does not bear the guess out.**"
+    return told + "**The data bears the guess out, as far as these figures go.**"
+
+
+def _classes(document: dict[str, Any], attack: str) -> None:
+    """How much the frozen detector catches per predicted class."""
+    ours = next((row for row in document["detectors"] if row["frozen"]), None)
+    if ours is None:
+        return
+    rows = [
+        {"taken for": name, "caught": row["rate"], "from": row["ci95"][0], "to": row["ci95"][1]}
+        | {"n": row["n"]}
+        for name, row in ours["attacks"][attack]["per_class"].items()
+        if row["n"]
+    ]
+    with st.expander(f"Per class: {attack} attacks caught by {ours['name']} at 5%"):
+        formats = {
+            c: st.column_config.NumberColumn(format="percent") for c in ("caught", "from", "to")
+        }
+        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=formats)
+
+
+def _controls(document: dict[str, Any]) -> None:
+    """Harmless noise that does not change the label: how often it is flagged."""
+    rows = [
+        {"detector": row["name"]} | {name: found["rate"] for name, found in row["controls"].items()}
+        for row in document["detectors"]
+        if row["controls"]
+    ]
+    if not rows:
+        return
+    n = max(found["n"] for row in document["detectors"] for found in row["controls"].values())
+    with st.expander("Noise controls: harmless changes flagged at 5%"):
+        st.caption(
+            f"Up to {n} correctly classified images each, with noise that leaves the label as it "
+            "is. About 5% flagged is what a detector of attacks should show; more says that it "
+            "detects noise."
+        )
+        frame = pd.DataFrame(rows)
+        formats = {
+            c: st.column_config.NumberColumn(format="percent")
+            for c in frame.columns
+            if c != "detector"
+        }
+        st.dataframe(frame, hide_index=True, column_config=formats, key="study_controls")
+
+
+def _regimes(document: dict[str, Any]) -> None:
+    """Which way each kind of image is unusual."""
+    found = document.get("regimes", {})
+    if not found:
+        return
+    rows = [
+        {"images": name}
+        | {regime: percent(row) for regime, row in shares.items()}
+        | {"n": next(iter(shares.values()))["n"]}
+        for name, shares in found.items()
+        if next(iter(shares.values()))["n"]
+    ]
+    with st.expander("Regimes: between classes or over-typical"):
+        st.caption(
+            "Where the logit of the predicted class lies among that class's images: in the lowest "
+            "tenth (between classes), the highest tenth (over-typical) or neither."
+        )
+        st.dataframe(pd.DataFrame(rows), hide_index=True, key="study_regimes")
 
 
 def _places(document: dict[str, Any], attack: str) -> None:
@@ -231,9 +343,9 @@ def _places(document: dict[str, Any], attack: str) -> None:
         for key, text in words.items()
         if key in found and found[key]["n"]
     ]
-    st.markdown("**Where in the image it shows**")
-    percent = {c: st.column_config.NumberColumn(format="percent") for c in ("share", "from", "to")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=percent, key="study_places")
+    st.subheader("Where in the image it shows")
+    formats = {c: st.column_config.NumberColumn(format="percent") for c in ("share", "from", "to")}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=formats, key="study_places")
 
 
 def _alarms(document: dict[str, Any]) -> None:
@@ -263,5 +375,5 @@ def _alarms(document: dict[str, Any]) -> None:
         f"False alarms of {ours['name']}: {inside} of {len(frame)} rates lie inside their 95% band"
     ):
         shares = ("allowed", "realised", "band from", "band to")
-        percent = {c: st.column_config.NumberColumn(format="percent") for c in shares}
-        st.dataframe(frame, hide_index=True, column_config=percent, key="study_alarms")
+        formats = {c: st.column_config.NumberColumn(format="percent") for c in shares}
+        st.dataframe(frame, hide_index=True, column_config=formats, key="study_alarms")

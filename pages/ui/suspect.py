@@ -14,8 +14,9 @@ from ndcore.attacks.evaluator import evaluator_for
 from ndcore.bundle import Bundle
 from ndcore.detectors.repair import Repairs, repair
 from ndcore.figures.suspect_map import suspect_colours, suspect_legend
+from pages.ui import loaders
 from pages.ui.pictures import show_image
-from pages.ui.words import with_article
+from pages.ui.words import percent, verdict_sentence, with_article
 
 __all__ = ["suspect_panel", "suspect_table"]
 
@@ -25,12 +26,13 @@ ASKED = "suspect_asked"
 Subject = tuple[str, NDArray[np.uint8], list[PixelChange]]
 
 
-def suspect_panel(bundle: Bundle, found: list[Subject]) -> None:
+def suspect_panel(bundle: Bundle, found: list[Subject], alpha: float) -> None:
     """Repair every pixel of every image in turn, on request, and show what it does.
 
     Args:
         bundle: in use.
         found: name, pixels uint8 (H, W, C) and known changes of each image.
+        alpha: false-positive rate of the verdict, where the bundle has a study.
     """
     st.subheader("Which pixel carries the prediction?")
     st.caption(
@@ -55,7 +57,9 @@ def suspect_panel(bundle: Bundle, found: list[Subject]) -> None:
     for at, (subject, one) in enumerate(zip(found, repairs, strict=True)):
         with row.container(width=2 * WIDTH + 24):
             _show(bundle, subject, one, top, at)
+            _judged(bundle, subject[0], one, alpha)
     st.html(suspect_legend(top, words="probability of the predicted class lost"))
+    _tested(bundle)
 
 
 def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: int) -> None:
@@ -89,6 +93,49 @@ def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: in
             on_click="ignore",
             key=f"suspect_csv_{at}",
         )
+
+
+def _judged(bundle: Bundle, name: str, repairs: Repairs, alpha: float) -> None:
+    """The verdict of the detector that the study froze."""
+    frozen = loaders.frozen(bundle)
+    if frozen is None:
+        return
+    verdict = frozen.judge(repairs, alpha)[0]
+    label = bundle.classes[verdict.predicted]
+    st.markdown(verdict_sentence(label, name, verdict))
+    threshold = f"{verdict.threshold:.2f}" if verdict.guaranteed else "none"
+    low, high = verdict.fpr_band
+    st.caption(
+        f"Score {verdict.score:.2f} · threshold {threshold} · p = {verdict.p_value:.4f} · realised "
+        f"false alarms {100 * low:.1f}-{100 * high:.1f}% in 95 of 100 calibrations with "
+        f"{verdict.calibration_images} images"
+    )
+
+
+def _tested(bundle: Bundle) -> None:
+    """How often this suspect was right in the study."""
+    frozen = loaders.frozen(bundle)
+    if frozen is None:
+        st.caption(
+            "No p-value: it takes the calibration images of a study. "
+            f"`python -m ndcore study detectors --bundle {bundle.name}` makes one."
+        )
+        return
+    study = loaders.study(bundle)
+    places = {} if study is None else study.document.get("localisation", {})
+    told = []
+    for name in ("one-pixel", "inconspicuous"):
+        if name in places:
+            where = places[name]["suspect_is_the_pixel_when_detected"]
+            label = places[name]["repaired_label_is_true_when_detected"]
+            if where["n"]:
+                told.append(
+                    f"of {where['n']} detected {name} attacks the first suspect was the changed "
+                    f"pixel in {percent(where)} and the repaired label the true one in "
+                    f"{percent(label)}"
+                )
+    if told:
+        st.caption(f"In the study, {'; '.join(told)}.")
 
 
 def _words(bundle: Bundle, repairs: Repairs, changes: list[PixelChange], name: str) -> str:

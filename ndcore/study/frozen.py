@@ -1,0 +1,136 @@
+"""The detector that a study froze, on one image: verdict, suspect pixel and repaired label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.attacks.evaluator import evaluator_for
+from ndcore.bundle import Bundle
+from ndcore.detectors.conformal import check_alpha, fpr_band
+from ndcore.detectors.repair import Repairs, repair
+from ndcore.detectors.scores import RepairScore, best_detector
+from ndcore.errors import BadRequestError, BundleError
+from ndcore.study.saved import SavedStudy, find_study
+
+__all__ = ["FrozenDetector", "RepairVerdict", "load_frozen"]
+
+
+@dataclass(frozen=True)
+class RepairVerdict:
+    """Whether one pixel carries the prediction more than it does in benign images.
+
+    Attributes:
+        predicted: class position; confidence: its probability.
+        score: larger = more suspicious; threshold: alarms lie above it.
+        p_value: conformal, among benign images of the predicted class.
+        flagged: p_value <= alpha.
+        calibration_images: how many benign images of that class the p-value rests on.
+        guaranteed: there are enough of them for this alpha; without, nothing is ever flagged.
+        fpr_band: 95% band of the realised false-positive rate.
+        suspect: row and column of the pixel whose repair costs the prediction most.
+        repaired: class position after that repair.
+    """
+
+    predicted: int
+    confidence: float
+    score: float
+    p_value: float
+    flagged: bool
+    alpha: float
+    threshold: float
+    calibration_images: int
+    guaranteed: bool
+    fpr_band: tuple[float, float]
+    suspect: tuple[int, int]
+    repaired: int
+
+    def to_dict(self, classes: tuple[str, ...]) -> dict[str, Any]:
+        """As in the command line's JSON."""
+        return vars(self) | {
+            "predicted": classes[self.predicted],
+            "threshold": self.threshold if self.guaranteed else None,
+            "fpr_band": list(self.fpr_band),
+            "suspect": {"row": self.suspect[0], "col": self.suspect[1]},
+            "repaired": classes[self.repaired],
+        }
+
+
+class FrozenDetector:
+    """`best_detector()` with the thresholds of a finished study.
+
+    Args:
+        bundle: whose images are judged.
+        study: of the same weights, with repairs.
+
+    Raises:
+        BundleError: the study has no scores of this detector.
+    """
+
+    def __init__(self, bundle: Bundle, study: SavedStudy) -> None:
+        self.bundle = bundle
+        detector = best_detector()
+        if not isinstance(detector, RepairScore) or detector.name not in study.names:
+            raise BundleError(f"the study of '{bundle.name}' was made without the repair")
+        self.detector = detector
+        column = study.names.index(detector.name)
+        detector.calibrate(
+            study.scores["calibration"][:, column], study.about["calibration"]["predicted"]
+        )
+
+    def detect(self, pixels: NDArray[np.uint8], alpha: float = 0.05) -> list[RepairVerdict]:
+        """Repair images uint8 (N, H, W, C) pixel by pixel, and judge them.
+
+        Raises:
+            BadRequestError: alpha is outside (0, 1), or the images have another shape.
+        """
+        check_alpha(alpha)
+        if pixels.ndim != 4 or pixels.shape[1:] != self.bundle.shape:
+            raise BadRequestError(f"images must be (N, {self.bundle.shape}) but are {pixels.shape}")
+        evaluator = evaluator_for(self.bundle.model, self.bundle.shape)
+        return self.judge(repair(evaluator, pixels), alpha)
+
+    def judge(self, repairs: Repairs, alpha: float = 0.05) -> list[RepairVerdict]:
+        """The same on images that were repaired already."""
+        check_alpha(alpha)
+        scores = self.detector.of_repairs(repairs)
+        p_values = self.detector.p_of(scores, repairs.predicted)
+        found = []
+        for i, label in enumerate(repairs.predicted.tolist()):
+            cut = self.detector.threshold(label, alpha)
+            n = len(self.detector.benign(label))
+            found.append(
+                RepairVerdict(
+                    predicted=label,
+                    confidence=float(1 / (1 + np.exp(-float(repairs.log_odds[i])))),
+                    score=float(scores[i]),
+                    p_value=float(p_values[i]),
+                    flagged=bool(p_values[i] <= alpha),
+                    alpha=alpha,
+                    threshold=cut,
+                    calibration_images=n,
+                    guaranteed=bool(np.isfinite(cut)),
+                    fpr_band=fpr_band(n, alpha),
+                    suspect=(int(repairs.suspect[i, 0]), int(repairs.suspect[i, 1])),
+                    repaired=int(repairs.repaired[i]),
+                )
+            )
+        return found
+
+
+def load_frozen(bundle: Bundle) -> FrozenDetector:
+    """The frozen detector with the bundle's own study.
+
+    Raises:
+        BundleError: there is no study, it is damaged or of other weights, or it lacks repairs.
+    """
+    study = find_study(bundle)
+    if study is None:
+        raise BundleError(
+            f"bundle '{bundle.name}' has no study, which the repair takes its thresholds from; "
+            f"make one: python -m ndcore study detectors --bundle {bundle.name}"
+        )
+    return FrozenDetector(bundle, study)
