@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.bundle import Bundle
 from ndcore.detectors import DETECTORS, Verdict
 from ndcore.errors import NeuralDivergenceError
-from ndcore.figures.verdict import layer_profile, null_distribution
-from ndcore.figures.waterfall import waterfall
 from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources, upload
+from pages.ui.evidence import evidence
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
 from pages.ui.study import study_panel
 from pages.ui.suspect import suspect_panel
 from pages.ui.words import verdict_sentence, with_article
 
-NEURONS = 12  # shown one by one
-SMALL = 0.02  # share of the score below which a layer's rest is told with the others
 WAYS = {
     "between classes": "lower than in nine of ten of its images, as between two classes: where one "
     "changed pixel leaves an image",
@@ -95,100 +90,6 @@ def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
             )
 
 
-def guarantee(bundle: Bundle, verdict: Verdict) -> str:
-    """What the threshold promises, and how sharply."""
-    if not verdict.guaranteed:
-        needed = math.ceil(1 / verdict.alpha - 1e-9) - 1
-        return (
-            "No guarantee and no threshold, so nothing is ever flagged here: a false-positive rate "
-            f"of {100 * verdict.alpha:g}% takes at least {needed:,} calibration images per class. "
-            "Allow more false alarms, or build the bundle with more images."
-        )
-    low, high = verdict.fpr_band
-    return (
-        f"Guarantee: of benign images taken for {bundle.classes[verdict.predicted]}, on average at "
-        f"most {100 * verdict.alpha:g}% are flagged. With {verdict.calibration_images} calibration "
-        f"images the realised rate lies between {100 * low:.1f}% and {100 * high:.1f}% in 95 of "
-        "100 calibrations. Nothing is guaranteed about attacks: a score may miss them."
-    )
-
-
-def evidence(bundle: Bundle, found: list[Subject], verdicts: list[Verdict], alpha: float) -> None:
-    """Layer profile, null distribution and units of the images."""
-    named = [(subject[0], verdict) for subject, verdict in zip(found, verdicts, strict=True)]
-    profile = {name: [layer.p_value for layer in verdict.layers] for name, verdict in named}
-    st.plotly_chart(layer_profile(bundle.layers, profile, alpha), key="profile")
-    st.caption(
-        "Per layer: the share of benign images of the same predicted class that score as high."
-    )
-    tabs = st.tabs([f"{name.capitalize()} image" for name, _ in named])
-    detector = loaders.detector(bundle, str(st.session_state["detector"]))
-    for tab, (name, verdict) in zip(tabs, named, strict=True):
-        label = bundle.classes[verdict.predicted]
-        with tab:
-            charts = st.container(horizontal=True, gap="large")
-            left, right = charts.container(width=450), charts.container(width=450)
-            left.plotly_chart(
-                null_distribution(
-                    detector.calibration_scores(verdict.predicted),
-                    {name: verdict.score},
-                    verdict.threshold,
-                    label=label,
-                ),
-                key=f"null_{name}",
-            )
-            right.plotly_chart(
-                waterfall(*shares(verdict), total="score", title="What the score is made of"),
-                key=f"units_{name}",
-            )
-            st.caption(guarantee(bundle, verdict))
-            units = pd.DataFrame([vars(unit) for unit in verdict.units])
-            with st.expander("Numbers"):
-                st.dataframe(units, hide_index=True)
-                st.dataframe(
-                    pd.DataFrame([vars(layer) for layer in verdict.layers]), hide_index=True
-                )
-            mark_units(bundle, verdict, name)
-
-
-def shares(verdict: Verdict) -> tuple[list[str], list[float]]:
-    """The strongest neurons one by one, then the rest of each layer: names and parts."""
-    top = verdict.units[:NEURONS]
-    names = [f"{unit.layer} · {unit.unit}" for unit in top]
-    parts = [unit.contribution for unit in top]
-    others = 0.0
-    for layer in sorted(verdict.layers, key=lambda layer: -layer.contribution):
-        rest = layer.contribution - sum(u.contribution for u in top if u.layer == layer.layer)
-        if rest >= SMALL * verdict.score:
-            names.append(f"rest of {layer.layer}")
-            parts.append(rest)
-        else:
-            others += rest
-    return ([*names, "other layers"], [*parts, others]) if others > 0 else (names, parts)
-
-
-def mark_units(bundle: Bundle, verdict: Verdict, name: str) -> None:
-    """Open the Explorer with these very neurons marked."""
-    marks: dict[str, list[str]] = {}
-    for unit in verdict.units[:NEURONS]:
-        marks.setdefault(unit.layer, []).append(str(unit.unit))
-    if st.button(
-        "Mark these neurons in the Explorer", icon=":material/neurology:", key=f"mark_{name}"
-    ):
-        link = {
-            "bundle": bundle.name,
-            "layers": ",".join(layer for layer in bundle.layers if layer in marks),
-            "marks": ";".join(f"{layer}:{','.join(units)}" for layer, units in marks.items()),
-        }
-        token = recall("pair")
-        for stale in ("pills_layers", "explorer_view"):
-            st.session_state.pop(stale, None)
-        st.switch_page(
-            "pages/2_Activation_Explorer.py",
-            query_params=link | ({"pair": token} if token else {}),
-        )
-
-
 def judge(bundle: Bundle) -> None:
     """Verdicts on the chosen images, with their evidence."""
     found = subjects(bundle)
@@ -224,7 +125,7 @@ def judge(bundle: Bundle) -> None:
         with column:
             show_verdict(bundle, subject, verdict)
     suspect_panel(bundle, found, alpha)
-    evidence(bundle, found, verdicts, alpha)
+    evidence(bundle, [(s[0], v) for s, v in zip(found, verdicts, strict=True)], alpha)
     document = {
         "bundle": bundle.name,
         "weight_hash": bundle.weight_hash,

@@ -177,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     distributions.add_argument("--csv", metavar="FILE")
 
     bench = command("bench", "bench", "ratios measured within one run")
-    bench.add_argument("name", choices=("attack", "distributions", "explorer"))
+    bench.add_argument("name", choices=("attack", "detector", "distributions", "explorer"))
     bundle_option(bench)
     bench.add_argument(
         "--n", type=int, help="images; explorer: repetitions (default: the benchmark's own)"

@@ -1,0 +1,123 @@
+"""What a verdict costs beside the bare forward passes it rests on, in one run.
+
+One image is judged with and without the repair of every pixel; 10,000 images are scored against
+all classes from activations that were read before.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ndcore.attacks.evaluator import evaluator_for
+from ndcore.bundle import Bundle
+from ndcore.detectors import load_detector
+from ndcore.detectors.repair import repair
+from ndcore.detectors.tables import ClassTables
+from ndcore.divergence import top_mean
+from ndcore.predict import to_images
+
+__all__ = ["run"]
+
+IMAGES = 10_000
+BATCH = 64
+ROUNDS = 5
+
+
+@torch.inference_mode()
+def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
+    """Time the parts on seeded noise images; `n` images are scored from cached activations."""
+    n = n or IMAGES
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (ROUNDS, *bundle.shape), dtype=np.uint8)
+    detector = load_detector(bundle)
+    evaluator = evaluator_for(bundle.model, bundle.shape)
+
+    def forward(index: int) -> None:
+        bundle.model(to_images(pixels[index : index + 1]))
+
+    def everywhere(index: int) -> None:
+        height, width = bundle.shape[:2]
+        batch = to_images(np.repeat(pixels[index : index + 1], BATCH, 0))
+        for _ in range(-(-height * width // BATCH)):
+            bundle.model(batch.contiguous(memory_format=torch.channels_last))
+
+    parts: dict[str, Callable[[int], object]] = {
+        "forward": forward,
+        "verdict": lambda index: detector.detect(pixels[index : index + 1]),
+        "everywhere": everywhere,
+        "repair": lambda index: repair(evaluator, pixels[index : index + 1]),
+    }
+    spent = {name: _median(work) for name, work in parts.items()}
+    scoring = _scoring(bundle, n, rng)
+    rows = [
+        _row("bare forward of one image", 1000 * spent["forward"], "ms"),
+        _row(
+            "verdict on one image, without repair",
+            1000 * spent["verdict"],
+            "ms",
+            "bare forward of one image",
+            spent["verdict"] / spent["forward"],
+        ),
+        _row("bare float32 forward of every repaired image", spent["everywhere"], "s"),
+        _row(
+            "repair of every pixel of one image",
+            spent["repair"],
+            "s",
+            "bare float32 forward of every repaired image",
+            spent["repair"] / spent["everywhere"],
+        ),
+        *(
+            _row(f"{name} of {n:,} images against all {len(bundle.classes)} classes", seconds, "s")
+            for name, seconds in scoring.items()
+        ),
+    ]
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return {"name": "detector", "machine": machine, "rows": rows}
+
+
+def _scoring(bundle: Bundle, n: int, rng: np.random.Generator) -> dict[str, float]:
+    """Seconds for the layer scores of n images against every class, tables included."""
+    spent = {"Wasserstein-1": 0.0, "surprisal": 0.0}
+    for layer in bundle.layers:
+        histograms = bundle.distributions(layer, bundle.reductions(layer)[-1])
+        lo, hi = histograms.lo.astype(np.float64), histograms.hi.astype(np.float64)
+        values = rng.uniform(lo, np.maximum(hi, lo + 1e-6), (n, histograms.units))
+        activations = np.asarray(values, np.float32)
+        started = time.perf_counter()
+        tables = ClassTables(histograms)
+        made = time.perf_counter() - started
+        scores: dict[str, Callable[[NDArray[np.floating]], NDArray[np.floating]]] = {
+            "Wasserstein-1": tables.excess_w1,
+            "surprisal": tables.surprisal,
+        }
+        for name, score in scores.items():
+            started = time.perf_counter()
+            for start in range(0, n, BATCH):
+                found = score(activations[start : start + BATCH])
+                for label in range(len(bundle.classes)):
+                    top_mean(found[..., label])
+            spent[name] += made + time.perf_counter() - started
+    return spent
+
+
+def _median(work: Callable[[int], object]) -> float:
+    work(0)  # warms up
+    times = []
+    for index in range(ROUNDS):
+        started = time.perf_counter()
+        work(index)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+def _row(
+    what: str, value: float, unit: str, against: str = "", ratio: float | None = None
+) -> dict[str, Any]:
+    return {"what": what, "value": value, "unit": unit, "against": against, "ratio": ratio}
