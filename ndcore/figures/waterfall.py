@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from ndcore.figures.palette import MUTED
@@ -41,5 +42,9 @@ def waterfall(names: Sequence[str], parts: Sequence[float], *, total: str, title
         )
     )
     figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_xaxes(title="score")
+    reached = np.concatenate([[0.0], np.cumsum(np.asarray(parts, float))])
+    room = 0.2 * max(float(np.ptp(reached)), 1e-9)  # for the numbers beside the bars
+    low = float(reached.min())
+    span = [low - room if low < 0 else 0.0, float(reached.max()) + room]
+    figure.update_xaxes(title="score", range=span)
     return styled(figure, height=90 + 24 * (len(names) + 1), title=title)

@@ -17,7 +17,7 @@ from pages.ui.page import recall
 __all__ = ["evidence", "shares"]
 
 NEURONS = 12  # shown one by one
-SMALL = 0.02  # share of the score below which a layer's rest is told with the others
+SMALL = 0.03  # share of the score below which a layer's rest is told with the others
 
 
 def guarantee(bundle: Bundle, verdict: Verdict) -> str:
