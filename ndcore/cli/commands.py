@@ -21,12 +21,15 @@ from ndcore.builder import BuildConfig, run_dir
 from ndcore.builder import build as build_bundle
 from ndcore.bundle import list_bundles, load_bundle
 from ndcore.checkpoints import read_run
+from ndcore.cli.evolution import evolution_document, evolution_text
 from ndcore.cli.progress import Progress
 from ndcore.cli.selection import choose_images, choose_members
 from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share
 from ndcore.data import fetch_cifar10, open_data, source_status
 from ndcore.detectors import load_detector
 from ndcore.errors import BadRequestError
+from ndcore.evolution import load_run
+from ndcore.evolution.recorder import Recorder
 from ndcore.images import encode_png
 from ndcore.models import ModelSpec, load_weights, model_spec
 from ndcore.predict import evaluate as evaluate_model
@@ -43,6 +46,7 @@ __all__ = [
     "detect",
     "distributions",
     "evaluate",
+    "evolve",
     "status",
     "train",
 ]
@@ -107,7 +111,20 @@ def train(options: Namespace) -> Answer:
             file=sys.stderr,
         )
 
-    run = train_model(spec, source, config, folder, device=options.device, on_epoch=show)
+    recorder = Recorder(folder) if options.record else None
+    run = train_model(
+        spec,
+        source,
+        config,
+        folder,
+        device=options.device,
+        on_epoch=show,
+        recorder=recorder,
+    )
+    if recorder and not recorder.holds(run):
+        raise BadRequestError(
+            f"the run in {folder} was finished without --record: remove it to train it anew"
+        )
     model = model_spec(options.model).build()
     load_weights(model, folder / "weights.safetensors")
     held = evaluate_model(model, source, positions(source, run["splits"]["evaluation"]))
@@ -123,6 +140,10 @@ def train(options: Namespace) -> Answer:
         "test_accuracy": tested["accuracy"],
         "weight_hash": run["weight_hash"],
     }
+    if recorder:
+        known = ("evaluation", "test", "test_accuracy", "weight_hash")
+        recorder.finish({key: document[key] for key in known})
+        document["recording"] = str(recorder.folder)
     text = f"{spec.name}: held-out accuracy {share(held)}"
     return document, text + (f", test part {share(tested)}" if tests else ""), 0
 
@@ -293,6 +314,12 @@ def distributions(options: Namespace) -> Answer:
         f"written to {options.csv}" if options.csv else "counts with --json or --csv"
     )
     return document, text, 0
+
+
+def evolve(options: Namespace) -> Answer:
+    found = load_run(options.run)
+    document = evolution_document(found, options.variant, options.layer)
+    return document, evolution_text(document), 0
 
 
 def bench(options: Namespace) -> Answer:

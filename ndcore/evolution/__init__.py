@@ -1,0 +1,38 @@
+"""Deep View: how a network evolves while it is trained.
+
+Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural networks".
+"""
+
+from __future__ import annotations
+
+from ndcore.evolution.clusters import UnitClusters, cluster_units
+from ndcore.evolution.facets import Facets, facets_of
+from ndcore.evolution.layers import WatchedLayer
+from ndcore.evolution.patches import (
+    Patches,
+    class_share,
+    clearness,
+    cut_patches,
+    weighted_average,
+)
+from ndcore.evolution.rules import RULES, Rule, Warned
+from ndcore.evolution.run import EvolutionRun, list_runs, load_run
+
+__all__ = [
+    "RULES",
+    "EvolutionRun",
+    "Facets",
+    "Patches",
+    "Rule",
+    "UnitClusters",
+    "Warned",
+    "WatchedLayer",
+    "class_share",
+    "clearness",
+    "cluster_units",
+    "cut_patches",
+    "facets_of",
+    "list_runs",
+    "load_run",
+    "weighted_average",
+]
