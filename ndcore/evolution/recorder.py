@@ -65,7 +65,7 @@ class RecordConfig:
         seed: of both choices of images.
     """
 
-    per_class: int = 32
+    per_class: int = 64
     pool: int = 10_000
     top: int = 20
     top_last: int = 1000

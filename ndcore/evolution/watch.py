@@ -25,6 +25,7 @@ __all__ = ["Seen", "TopPatches", "top_patches", "values_of_layers", "watched_lay
 BATCH = 128
 # A map of more cells is thinned to every second, third, ... row and column.
 LARGEST_SIDE = 16
+HELD_BYTES = 512 << 20
 
 SILENT = (Normalize, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)
 KINDS: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
@@ -112,10 +113,11 @@ def values_of_layers(
     model: nn.Module, layers: Sequence[WatchedLayer], pixels: NDArray[np.uint8]
 ) -> Iterator[tuple[WatchedLayer, Seen]]:
     """What the layers put out for images uint8 (n, H, W, C), layer by layer."""
-    found = _passes(model, [layer.name for layer in layers], pixels, _thinned)
-    for layer in layers:
-        values, means = zip(*found.pop(layer.name), strict=True)
-        yield layer, Seen(np.concatenate(values), np.concatenate(means))
+    for group in _groups(layers, len(pixels)):
+        found = _passes(model, [layer.name for layer in group], pixels, _thinned)
+        for layer in group:
+            values, means = zip(*found.pop(layer.name), strict=True)
+            yield layer, Seen(np.concatenate(values), np.concatenate(means))
 
 
 def top_patches(
@@ -133,6 +135,27 @@ def top_patches(
             values=best.values.cpu().numpy(),
         )
     return tops
+
+
+def _groups(layers: Sequence[WatchedLayer], images: int) -> list[list[WatchedLayer]]:
+    """Layers in order, so many at a time as may be held at once."""
+    groups: list[list[WatchedLayer]] = [[]]
+    held = 0
+    for layer in layers:
+        cells = int(np.prod([len(range(*_thinning(side, layer.size))) for side in layer.size]))
+        size = 4 * images * layer.units * cells
+        if groups[-1] and held + size > HELD_BYTES:
+            groups.append([])
+            held = 0
+        groups[-1].append(layer)
+        held += size
+    return groups
+
+
+def _thinning(side: int, size: Sequence[int]) -> tuple[int, int, int]:
+    """Start, stop and step along a side of a map of a size (h, w)."""
+    step = math.ceil(max(size) / LARGEST_SIDE)
+    return min(step // 2, side - 1), side, step
 
 
 def _passes(
@@ -168,8 +191,9 @@ def _thinned(output: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if output.ndim == 2:
         values = output.float().cpu().numpy().copy()
         return values[:, :, None], values
-    step = math.ceil(max(output.shape[2:]) / LARGEST_SIDE)
-    chosen = output[:, :, step // 2 :: step, step // 2 :: step] if step > 1 else output
+    size = output.shape[2:]
+    rows, cols = (slice(*_thinning(side, size)) for side in size)
+    chosen = output[:, :, rows, cols]
     values = chosen.flatten(2).float().contiguous().cpu().numpy()
     return values.copy(), output.mean((2, 3)).float().cpu().numpy()
 
