@@ -89,20 +89,25 @@ def chromium() -> Iterator[Browser]:
             "this benchmark drives a browser with playwright, which is not installed: "
             "pip install -r requirements-dev.txt"
         ) from None
-    named = os.environ.get("ND_CHROMIUM")
-    known = [named] if named else [path for name in NAMES if (path := shutil.which(name))]
-    with sync_playwright() as playwright:
-        place = (known or [playwright.chromium.executable_path])[0]
-        if not os.access(place, os.X_OK):
-            raise BadRequestError(
-                f"there is no Chromium at {place}: install it (apt-get install chromium, or "
-                "playwright install chromium) or name it with ND_CHROMIUM"
-            )
-        try:
+    place = os.environ.get("ND_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    _require(place)
+    try:
+        with sync_playwright() as playwright:
+            place = place or playwright.chromium.executable_path
+            _require(place)
             with playwright.chromium.launch(executable_path=place, args=list(FLAGS)) as browser:
                 yield browser
-        except Error as error:
-            raise BadRequestError(f"Chromium says: {str(error).splitlines()[0]}") from error
+    except Error as error:
+        raise BadRequestError(f"Chromium says: {str(error).splitlines()[0]}") from error
+
+
+def _require(place: str | None) -> None:
+    """Refuse a place at which there is no Chromium; None is still to be found out."""
+    if place and not os.access(place, os.X_OK):
+        raise BadRequestError(
+            f"there is no Chromium at {place}: install it (apt-get install chromium, or "
+            "playwright install chromium) or name it with ND_CHROMIUM"
+        )
 
 
 class Traffic:

@@ -7,6 +7,7 @@ bin alone, here the surprisal -ln q.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -157,9 +158,8 @@ class Scales:
 
 def class_scales(histograms: ClassHistograms) -> Scales:
     """The scales of every class, to compare single images with all classes at once."""
-    centres = histograms.centres()
-    order = np.argsort(centres, axis=1, kind="stable")
-    atoms = np.take_along_axis(centres, order, 1)
+    order = histograms.order
+    atoms = np.take_along_axis(histograms.centres(), order, 1)
     least = np.empty(histograms.counts.shape[:2])
     spread = np.empty_like(least)
     for label, counts in enumerate(histograms.counts):
@@ -173,22 +173,26 @@ def class_scales(histograms: ClassHistograms) -> Scales:
 
 
 def excess_of_each(
-    values: NDArray[np.floating], histograms: ClassHistograms, scales: Scales
+    values: NDArray[np.floating],
+    histograms: ClassHistograms,
+    scales: Scales,
+    labels: Sequence[int],
 ) -> NDArray[np.float64]:
-    """`excess_w1` against every class, (N, classes, units); for a few images of many classes.
+    """`excess_w1` against several classes, (N, labels, units); for a few images.
 
     Args:
         values: (N, units).
         histograms: of the layer and reduction the values were taken at.
         scales: of these histograms.
+        labels: classes to compare with.
     """
     gaps = np.abs(np.asarray(values, np.float64)[..., None] - histograms.centres())
-    total = np.maximum(histograms.n, 1)[:, None]
-    found = np.empty((len(values), *histograms.counts.shape[:2]))
-    for label, counts in enumerate(histograms.counts):
-        found[:, label] = np.einsum("nua,ua->nu", gaps, counts.astype(np.float64))
-    found /= total
-    return np.asarray(np.maximum(found - scales.least, 0) / scales.spread, np.float64)
+    found = np.empty((len(values), len(labels), histograms.units))
+    for at, label in enumerate(labels):
+        counts = histograms.counts[label].astype(np.float64)
+        distance = np.einsum("nua,ua->nu", gaps, counts) / max(1, int(histograms.n[label]))
+        found[:, at] = np.maximum(distance - scales.least[label], 0) / scales.spread[label]
+    return found
 
 
 def class_separation(histograms: ClassHistograms) -> NDArray[np.float32]:
@@ -196,9 +200,8 @@ def class_separation(histograms: ClassHistograms) -> NDArray[np.float32]:
 
     In units of the activation; pairs in the order of `itertools.combinations`.
     """
-    centres = histograms.centres()
-    order = np.argsort(centres, axis=1, kind="stable")
-    steps = np.diff(np.take_along_axis(centres, order, 1), axis=1)
+    order = histograms.order
+    steps = np.diff(np.take_along_axis(histograms.centres(), order, 1), axis=1)
     shares = np.take_along_axis(histograms.counts, order[None], -1).cumsum(-1)[..., :-1]
     below = (shares / np.maximum(histograms.n, 1)[:, None, None]).astype(np.float32)
     rows = [
@@ -231,8 +234,7 @@ def rank_share(
     part as one image.
     """
     counts = histograms.counts[label]
-    centres = histograms.centres()
-    order = np.argsort(centres, axis=1, kind="stable")
+    order = histograms.order
     ordered = np.take_along_axis(counts, order, 1)
     before = np.cumsum(ordered, 1) - 0.5 * ordered
     middle = np.empty_like(before)

@@ -100,6 +100,12 @@ class ClassHistograms:
         bins = self.lo[:, None] + width[:, None] * (np.arange(BINS) + 0.5)
         return np.concatenate([np.zeros((self.units, 1)), bins], axis=1)
 
+    @cached_property
+    def order(self) -> NDArray[np.int16]:
+        """Bins by ascending value, (units, 1 + BINS): the zero bin finds its place among them."""
+        found = np.argsort(self.centres(), axis=1, kind="stable")
+        return found.astype(np.int16)
+
     def edges(self) -> NDArray[np.float64]:
         """Bin edges (units, BINS + 1)."""
         steps = np.arange(BINS + 1) / BINS
@@ -156,7 +162,7 @@ class ClassHistograms:
         zeros = np.zeros((self.units, 1))
         below = np.concatenate([zeros, edges[:, :-1]], 1)
         above = np.concatenate([zeros, edges[:, 1:]], 1)
-        order = np.argsort((below + above) / 2, axis=1, kind="stable")
+        order = self.order
         return (
             np.take_along_axis(self.counts, order[None], -1),
             np.take_along_axis(below, order, 1),

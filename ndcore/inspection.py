@@ -132,7 +132,8 @@ def read_pixels(
         for layer in layers
         for reduction, values in found[layer].items()
     }
-    return Reading(logits.float().cpu().numpy(), activations)
+    # A copy: logits that are a view of a larger output would keep all of it.
+    return Reading(logits.float().cpu().numpy().copy(), activations)
 
 
 def read_source(

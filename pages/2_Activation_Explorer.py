@@ -26,6 +26,7 @@ from pages.ui.exploring import (
 )
 from pages.ui.instances import Shown, instances_view
 from pages.ui.page import current_pair, recall, remember, setup
+from pages.ui.pair_key import pair_key
 from pages.ui.positions import positions_panel
 from pages.ui.propagation import propagation_panel
 from pages.ui.tray import read, show_only
@@ -48,10 +49,16 @@ def show_view(bundle: Bundle, number: int, own: str, taken_for: str) -> None:
     set_view(bundle, sort=sort, minus="", descending=True, show="all", hidden=())
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def claims_of(key: str, _bundle: Bundle, _pair: Pair) -> tuple[Claim, ...]:
+    """The story of a pair, measured once."""
+    return tell(_bundle, _pair, _bundle.layers[-2])
+
+
 def story(bundle: Bundle, pair: Pair) -> None:
     """Rachael's three views, one click each, each with its measured claim."""
     try:
-        claims = tell(bundle, pair, bundle.layers[-2])
+        claims = claims_of(pair_key(bundle, pair), bundle, pair)
     except NeuralDivergenceError as error:
         st.info(f"{error}.")
         return
@@ -86,7 +93,7 @@ def choose_layers(bundle: Bundle) -> list[str]:
             label,
             on_click=set_picks,
             args=("layers", list(chosen)),
-            key=f"layers_{len(chosen)}",
+            key=label.lower().replace(" ", "_"),
             type="tertiary",
             disabled=layers == list(chosen),
         )
@@ -117,8 +124,13 @@ def numbers(
     state: ViewState,
 ) -> None:
     """The table behind the picture, with a download."""
-    frame = table_of(drawn, classes, [item.label for item in shown], state.marks)
-    with st.expander(f"Numbers: {len(frame):,} neurons of {len(drawn)} layers"):
+    units = sum(panel.density.shape[1] for panel in drawn)
+    label = f"Numbers: {units:,} neurons of {len(drawn)} layers"
+    # Made when it is opened: for all layers the table outweighs the picture.
+    with st.expander(label, key="numbers_open", on_change="rerun") as box:
+        if not box.open:
+            return
+        frame = table_of(drawn, classes, [item.label for item in shown], state.marks)
         only = st.checkbox("Marked only", key="table_marked")
         chosen = frame[frame["marked"]] if only else frame
         st.dataframe(chosen, hide_index=True, key="numbers")

@@ -18,6 +18,8 @@ from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources, upload
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
+from pages.ui.study import study_panel
+from pages.ui.suspect import suspect_panel
 from pages.ui.words import with_article
 
 Subject = tuple[str, NDArray[np.uint8], list]
@@ -176,16 +178,8 @@ def mark_units(bundle: Bundle, verdict: Verdict, name: str) -> None:
         )
 
 
-def main() -> None:
-    """Lay out the page."""
-    bundle = setup("Divergence Detector")
-    if bundle is None:
-        return
-    st.title("Divergence Detector")
-    st.caption(
-        "Compares an image's neurons with their distributions over the class it is taken for. The "
-        "threshold was fixed on benign images before any attack was seen."
-    )
+def judge(bundle: Bundle) -> None:
+    """Verdicts on the chosen images, with their evidence."""
     found = subjects(bundle)
     left, right = st.columns(2, gap="large")
     kept = recall("detector", "wasserstein")
@@ -218,6 +212,7 @@ def main() -> None:
     ):
         with column:
             show_verdict(bundle, subject, verdict)
+    suspect_panel(bundle, found)
     evidence(bundle, found, verdicts, alpha)
     document = {
         "bundle": bundle.name,
@@ -234,6 +229,23 @@ def main() -> None:
         icon=":material/download:",
         on_click="ignore",
     )
+
+
+def main() -> None:
+    """Lay out the page."""
+    bundle = setup("Divergence Detector")
+    if bundle is None:
+        return
+    st.title("Divergence Detector")
+    st.caption(
+        "Compares an image's neurons with their distributions over the class it is taken for. The "
+        "threshold was fixed on benign images before any attack was seen."
+    )
+    tabs = st.tabs(["One image", "The study"], key="detector_tab", on_change="rerun")
+    for tab, panel in zip(tabs, (judge, study_panel), strict=True):
+        if tab.open:
+            with tab:
+                panel(bundle)
 
 
 main()

@@ -25,7 +25,16 @@ GROUPS = [
     {"inspection", "divergence", "resident"},
     {"counting", "detectors", "attacks", "training"},
     {"pairs", "bundle", "jobs"},
-    {"builder", "story", "depth", "positions", "propagation", "receptive", "natural_errors"},
+    {
+        "builder",
+        "story",
+        "depth",
+        "positions",
+        "propagation",
+        "receptive",
+        "natural_errors",
+        "study",
+    },
     {"evolution"},
     {"cli"},
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from ndcore.figures.palette import ATTACKED, BENIGN
 from ndcore.histograms import ClassHistograms
 from ndcore.inspection import Reading
 from ndcore.pairs import Pair
+from pages.ui.pair_key import pair_key
 
 CLASSES = ("cat", "dog", "frog")
 LAYERS = ("first", "second", "third")
@@ -195,6 +197,7 @@ def test_the_figure_of_one_image_has_no_marks() -> None:
     json.loads(figure.to_json())
     assert len(figure.data) == 2
     assert not figure.layout.annotations
+    assert figure.layout.yaxis.domain == (0, 1), "no room is kept for names of marks"
     assert "none to compare with" in figure.data[0].customdata[0]
 
 
@@ -207,6 +210,15 @@ def pair(digits_bundle: Bundle) -> Pair:
     config = AttackConfig(max_queries=4000)
     result = attack_images(digits_bundle.model, pixels, source.labels[[i]], [row["id"]], config)[0]
     return Pair(result.id, result.benign, result.attacked, result.true)
+
+
+def test_the_cache_key_knows_every_pixel(digits_bundle: Bundle, pair: Pair) -> None:
+    assert pair.attacked is not None
+    other = pair.attacked.copy()
+    other[0, 0] = 255 - other[0, 0]
+    pairs = [pair, replace(pair, attacked=other), replace(pair, attacked=None)]
+    assert len({pair_key(digits_bundle, one) for one in pairs}) == 3
+    assert pair_key(digits_bundle, pair) == pair_key(digits_bundle, replace(pair, image_id="x"))
 
 
 def panel(bundle, pair):
@@ -230,7 +242,7 @@ def test_the_panel_draws_a_pair(digits_bundle: Bundle, pair: Pair) -> None:
     at = shown(digits_bundle, pair)
     figure = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert len(figure["data"]) >= 4
-    assert figure["layout"]["yaxis"]["title"]["text"] == MEASURES["score"]
+    assert figure["layout"]["yaxis"]["title"]["text"] == f"{MEASURES['score']} (log)"
     assert at.get("download_button")
     frame = at.dataframe[0].value
     assert set(frame["layer"]) == set(digits_bundle.layers)

@@ -49,7 +49,7 @@ def explorer(digits_bundle: Bundle) -> AppTest:
 
 def test_any_number_of_layers(explorer: AppTest, digits_bundle: Bundle) -> None:
     assert names(sent(explorer)["layers"]) == list(digits_bundle.layers[-2:])
-    explorer.button(key=f"layers_{len(digits_bundle.layers)}").click().run()
+    explorer.button(key="all_layers").click().run()
     assert names(sent(explorer)["layers"]) == list(digits_bundle.layers)
     at = toggle(explorer, "pills_layers", digits_bundle.layers[0])
     assert names(sent(at)["layers"]) == list(digits_bundle.layers[1:])
@@ -127,6 +127,9 @@ def test_rachaels_views_are_one_click_each(
 
 
 def test_the_table_is_the_pictures_twin(explorer: AppTest, digits_bundle: Bundle) -> None:
+    assert "numbers" not in [frame.key for frame in explorer.dataframe]
+    explorer.session_state["numbers_open"] = True
+    explorer.run()
     frame = explorer.dataframe[0].value
     layers = digits_bundle.layers[-2:]
     assert len(frame) == sum(digits_bundle.units(layer) for layer in layers)

@@ -194,6 +194,22 @@ def test_detector_judges_the_pair(digits_bundle: Bundle, pair: Pair, name: str) 
     assert "too few" in texts(at)
 
 
+def test_detector_finds_the_pixel_that_carries_the_prediction(
+    digits_bundle: Bundle, pair: Pair
+) -> None:
+    at = opened("pages/3_Divergence_Detector.py", pair=pair.token())
+    assert "without the pixel at" not in texts(at)
+    at.button(key="suspect").click().run()
+    assert not at.exception
+    told = texts(at)
+    assert told.count("without the pixel at row") == 2
+    assert re.search("It is (the pixel that was|not the) changed", told)
+    frame = next(f.value for f in at.dataframe if "probability lost" in f.value.columns)
+    assert frame["log-odds lost"].is_monotonic_decreasing
+    label = digits_bundle.classes[int(digits_bundle.read(pair.benign[None]).predicted[0])]
+    assert f"the probability of {label} falls by" in told
+
+
 @pytest.mark.parametrize("page", PAGES[1:])
 @pytest.mark.parametrize(
     "token", ["digits:99999", "nothing:1", "digits:1~99.99.ff", "digits:1~x", "../etc", "%00"]

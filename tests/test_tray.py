@@ -310,7 +310,7 @@ def test_an_image_is_added_by_id(
     at = adding(tray(app), "Image")
     at.text_input(key="add_image_digits-cnn").set_value(image_id).run()
     assert len(at.error) == 1
-    assert told in at.error[0].value
+    assert told in at.error[0].value.lower()
     right = digits_bundle.gallery[0]["id"]
     at.text_input(key="add_image_digits-cnn").set_value(f" {right} ").run()
     at.button(key="add_it").click().run()
@@ -384,6 +384,12 @@ def test_a_full_tray_takes_no_more(app: Path, digits_bundle: Bundle) -> None:
     at.session_state["add_instance"] = True
     at.run()
     assert not [box for box in at.selectbox if box.key.startswith("add_")]
+    at.session_state["add_instance"] = False
+    at.button(key="remove_4").click().run()
+    adding(at, "Image").text_input(key="add_image_digits-cnn").set_value("digits:50").run()
+    at.button(key="add_it").click().run()
+    assert "4.image" in keys(at), "the free slot is taken"
+    assert not at.session_state["add_instance"], "full again, so the box closes"
 
 
 def test_the_lab_adds_to_the_tray_and_keeps_the_first(digits_bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ndcore.errors import BadRequestError
 
-__all__ = ["COMPARISONS", "ENGINES", "FALLBACKS", "AttackConfig"]
+__all__ = ["ADAPTIVE", "COMPARISONS", "ENGINES", "FALLBACKS", "AttackConfig"]
 
 ENGINES = {
     "fast": "Best-first search over corner colours: few queries, finds nearly all that "
@@ -23,6 +23,11 @@ COMPARISONS = {
     "deepfool": "DeepFool L2 (Moosavi-Dezfooli et al. 2016), smallest change it finds",
     "cw": "Carlini & Wagner L2 (2017), smallest change it finds",
 }
+# Searches that try to escape a detector.
+ADAPTIVE = {
+    "inconspicuous": "Best-first search like `fast`, each colour within the range of the pixel's "
+    "eight neighbours",
+}
 FALLBACKS = ("", "exhaustive", "de")
 PRECISIONS = ("auto", "float32")
 MOST_PIXELS = 5
@@ -35,7 +40,7 @@ class AttackConfig:
     """Threat model: black box (probabilities), at most `pixels` pixels of any 8-bit colour.
 
     Attributes:
-        engine: a key of `ENGINES` or of `COMPARISONS`; the latter see gradients and ignore
+        engine: a key of `ENGINES`, `ADAPTIVE` or `COMPARISONS`; the last see gradients and ignore
             `pixels` and `max_queries`.
         pixels: L0 budget, 1 to 5.
         target: class to reach, or None to leave the true class.
@@ -61,7 +66,7 @@ class AttackConfig:
     epsilon: int = 8
 
     def __post_init__(self) -> None:
-        known = (*ENGINES, *COMPARISONS)
+        known = (*ENGINES, *ADAPTIVE, *COMPARISONS)
         if self.engine not in known:
             raise BadRequestError(f"unknown engine '{self.engine}': choose {', '.join(known)}")
         if not 1 <= self.pixels <= MOST_PIXELS:
@@ -82,7 +87,7 @@ class AttackConfig:
     @property
     def searches(self) -> bool:
         """Whether the engine searches for pixels (else it follows gradients)."""
-        return self.engine in ENGINES
+        return self.engine in ENGINES or self.engine in ADAPTIVE
 
     def budget(self, shape: Sequence[int]) -> int:
         """Queries allowed per image of shape (H, W, C)."""
@@ -91,6 +96,7 @@ class AttackConfig:
         height, width, channels = shape
         needs: dict[str, int] = {
             "fast": STAGE_QUERIES * self.pixels,
+            "inconspicuous": STAGE_QUERIES * self.pixels,
             "exhaustive": height * width * int(2**channels) * self.pixels,
             "de": DE_QUERIES,
         }

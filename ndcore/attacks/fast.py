@@ -14,7 +14,7 @@ found; a search with fewer pixels is the beginning of one with more, so more nev
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from ndcore.attacks.config import STAGE_QUERIES
 from ndcore.attacks.evaluator import paint
 from ndcore.attacks.problem import Candidates, Problem, Search, corner_colours
 
-__all__ = ["best_first"]
+__all__ = ["Palette", "Point", "best_first"]
 
 LATTICE = 8  # lattice points along each side
 CHUNK = 32
@@ -31,23 +31,29 @@ LATTICE_SHARE = 0.25  # of each chunk after the first, while the lattice lasts
 JITTER = 0.3  # of the image's side: how far the order of the lattice is shuffled
 
 Point = tuple[int, int, int]  # row, col, colour index
+# Image to change and points -> colours uint8 (P, 1, C); bit c of an index picks the higher value.
+Palette = Callable[[NDArray[np.uint8], list[Point]], NDArray[np.uint8]]
 
 
-def best_first(problem: Problem, rng: np.random.Generator) -> Search:
+def _corners(base: NDArray[np.uint8], points: list[Point]) -> NDArray[np.uint8]:
+    return corner_colours(base.shape[2])[[colour for _, _, colour in points]][:, None]
+
+
+def best_first(problem: Problem, rng: np.random.Generator, palette: Palette = _corners) -> Search:
     """Propose the neighbours of the best points, at most `STAGE_QUERIES` candidates per pixel."""
     base = problem.image
     for depth in range(1, problem.pixels + 1):
         of = f", pixel {depth} of {problem.pixels}" if problem.pixels > 1 else ""
-        best = yield from _one_pixel(problem, base, rng, of)
-        base = paint(base, np.array([[best[:2]]]), _colours(base, [best]))[0]
-
-
-def _colours(base: NDArray[np.uint8], points: list[Point]) -> NDArray[np.uint8]:
-    return corner_colours(base.shape[2])[[colour for _, _, colour in points]][:, None]
+        best = yield from _one_pixel(problem, base, rng, of, palette)
+        base = paint(base, np.array([[best[:2]]]), palette(base, [best]))[0]
 
 
 def _one_pixel(
-    problem: Problem, base: NDArray[np.uint8], rng: np.random.Generator, of: str
+    problem: Problem,
+    base: NDArray[np.uint8],
+    rng: np.random.Generator,
+    of: str,
+    palette: Palette,
 ) -> Generator[Candidates, NDArray[np.float32], Point]:
     height, width, channels = base.shape
     lattice = _lattice(height, width, channels, rng)
@@ -72,7 +78,7 @@ def _one_pixel(
             break
         positions = np.array([point[:2] for point in points])[:, None]
         stage = f"best-first, {asked} points seen{of}"
-        logits = yield Candidates(positions, _colours(base, points), stage, base, "fast")
+        logits = yield Candidates(positions, palette(base, points), stage, base, "fast")
         for point, margin in zip(points, problem.margins(logits).tolist(), strict=True):
             heapq.heappush(frontier, (margin, asked, point))
             asked += 1

@@ -15,6 +15,7 @@ from ndcore.attacks.de import differential_evolution
 from ndcore.attacks.evaluator import Evaluator, Query, paint
 from ndcore.attacks.exhaustive import exhaustive
 from ndcore.attacks.fast import best_first
+from ndcore.attacks.inconspicuous import inconspicuous
 from ndcore.attacks.problem import Candidates, Problem, Search, corner_colours
 from ndcore.attacks.result import AttackResult, changes_between
 from ndcore.attacks.vulnerability import VulnerabilityMap
@@ -29,6 +30,7 @@ SEARCHES: dict[str, Callable[[Problem, np.random.Generator], Search]] = {
     "de": differential_evolution,
     "exhaustive": exhaustive,
     "fast": best_first,
+    "inconspicuous": inconspicuous,
 }
 
 

@@ -151,6 +151,22 @@ def _parser() -> argparse.ArgumentParser:
     detect.add_argument("--detector", default="wasserstein")
     detect.add_argument("--fail-on-flag", action="store_true", help="exit 1 if any is flagged")
 
+    study = command("study", "study", "which scores tell attacked images from benign ones")
+    study.add_argument("name", choices=("detectors",))
+    bundle_option(study)
+    study.add_argument("--data", help="the data the bundle was built from")
+    study.add_argument(
+        "--attacks", nargs="+", metavar="ATTACK", help="kinds of attack (default: all)"
+    )
+    study.add_argument("--n", type=int, help="benign images and attacked images, each (all)")
+    study.add_argument(
+        "--no-repair",
+        action="store_true",
+        help="leave out the pixel-by-pixel repair, the slow part",
+    )
+    study.add_argument("--seed", type=int, default=0)
+    study.add_argument("--out", metavar="DIR", help="folder of the study's files")
+
     distributions = command("distributions", "distributions", "export the histograms of a layer")
     bundle_option(distributions)
     distributions.add_argument("--layer", required=True)

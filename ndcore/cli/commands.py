@@ -24,7 +24,7 @@ from ndcore.checkpoints import read_run
 from ndcore.cli.evolution import evolution_document, evolution_text
 from ndcore.cli.progress import Progress
 from ndcore.cli.selection import choose_images, choose_members
-from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share
+from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share, study_text
 from ndcore.data import fetch_cifar10, open_data, source_status
 from ndcore.detectors import load_detector
 from ndcore.errors import BadRequestError
@@ -36,6 +36,7 @@ from ndcore.predict import evaluate as evaluate_model
 from ndcore.predict import pick_device
 from ndcore.recipes import recipe
 from ndcore.splits import positions
+from ndcore.study import StudyConfig, run_study
 from ndcore.training import train as train_model
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "evaluate",
     "evolve",
     "status",
+    "study",
     "train",
 ]
 
@@ -277,6 +279,21 @@ def detect(options: Namespace) -> Answer:
     }
     flagged = any(row["flagged"] for row in rows)
     return document, detect_text(document), int(flagged and options.fail_on_flag)
+
+
+def study(options: Namespace) -> Answer:
+    config = StudyConfig(
+        attacks=tuple(options.attacks) if options.attacks else None,
+        n=options.n,
+        repairs=not options.no_repair,
+        seed=options.seed,
+    )
+    bundle = load_bundle(options.bundle)
+    source = open_data(options.data or _default_data(options.bundle), bundle.shape)
+    folder = Path(options.out) if options.out else None
+    with Progress() as progress:
+        found = run_study(bundle, source, config, folder, on_step=progress.step)
+    return found.document, study_text(found.document), 0
 
 
 def distributions(options: Namespace) -> Answer:

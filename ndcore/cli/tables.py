@@ -11,7 +11,7 @@ import numpy as np
 
 from ndcore.histograms import ClassHistograms
 
-__all__ = ["attack_text", "detect_text", "histogram_csv", "share"]
+__all__ = ["attack_text", "detect_text", "histogram_csv", "share", "study_text"]
 
 
 def share(found: dict[str, Any] | None) -> str:
@@ -73,6 +73,55 @@ def detect_text(document: dict[str, Any]) -> str:
             f"{row['file']}: {row['predicted']} {100 * row['confidence']:.1f}%, {verdict}, "
             f"p = {row['p_value']:.4f}, score {row['score']:.3f}; {units}"
         )
+    return "\n".join(lines)
+
+
+def study_text(document: dict[str, Any]) -> str:
+    """A table per kind of attack, the best score first."""
+    images = document["images"]
+    lines = [
+        f"{images['evaluation']} benign images, {images['evaluation_misclassified']} of them "
+        f"misclassified; thresholds from {images['calibration']} others"
+    ]
+    for attack in document["attacks"]:
+        name = attack["name"]
+        tried = f" on {attack['attacked']} images" if attack["attacked"] else ""
+        lines.append(f"\n{name}: {attack['about']}, {attack['n']} successes{tried}")
+        if not attack["n"]:
+            continue
+        lines.append(f"  {'score':22} AUROC (95% interval)   wrong  matched  caught at 5%  alarms")
+        rows = sorted(document["detectors"], key=lambda row: -row["attacks"][name]["auroc"])
+        for row in rows:
+            found = row["attacks"][name]
+            low, high = found["ci95"]
+            wrong, matched = (
+                found["against"][which]["auroc"]
+                for which in ("benign-misclassified", "confidence-matched")
+            )
+            mark = "*" if row["frozen"] else " "
+            lines.append(
+                f"{mark} {row['name']:22} {found['auroc']:.3f} ({low:.3f}-{high:.3f})    "
+                f"{wrong:.3f}   {matched:.3f}    {100 * found['tpr_at_fpr']['0.05']:5.1f}%      "
+                f"{100 * row['realised_fpr']['0.05']:5.1f}%"
+            )
+    for name, found in document["localisation"].items():
+        where, label = (found[key] for key in ("suspect_is_the_pixel", "repaired_label_is_true"))
+        lines.append(
+            f"{name}: the changed pixel is the first suspect in {100 * where['rate']:.1f}% and the "
+            f"repaired label the true one in {100 * label['rate']:.1f}% of {where['n']}"
+        )
+    for name, found in document["evasion"].items():
+        won = f"{100 * found['success']['rate']:.1f}% flipped, " if found["success"] else ""
+        slipped = (
+            f", {100 * found['evasion']['rate']:.1f}% of {found['attacked']} flipped unnoticed"
+            if found["evasion"]
+            else ""
+        )
+        caught = found["detected"]
+        lines.append(
+            f"{name}: {won}{100 * caught['rate']:.1f}% of {caught['n']} caught at 5%{slipped}"
+        )
+    lines.append("* chosen on other images before these were looked at")
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ from scipy.stats import beta
 
 from ndcore.errors import BadRequestError
 
-__all__ = ["check_alpha", "conformal_p", "fpr_band", "threshold"]
+__all__ = ["check_alpha", "conformal_p", "fpr_band", "rank", "threshold"]
 
 
 def check_alpha(alpha: float) -> float:
@@ -40,15 +40,16 @@ def conformal_p(
     return np.asarray((1 + at_least) / (len(ordered) + 1), np.float64)
 
 
-def _rank(n: int, alpha: float) -> int:
+def rank(n: int, alpha: float) -> int:
+    """How many of n calibration images may score at least as high: floor((n + 1) alpha)."""
     # The small addend keeps 0.05 * 20 = 1.0000000000000000x from losing a rank.
     return math.floor((n + 1) * alpha + 1e-9)
 
 
 def threshold(calibration: NDArray[np.floating], alpha: float) -> float:
     """Scores above this have p <= alpha; infinity when n is too small for any to reach it."""
-    rank = _rank(len(calibration), check_alpha(alpha))
-    return float(np.sort(calibration)[-rank]) if rank >= 1 else math.inf
+    allowed = rank(len(calibration), check_alpha(alpha))
+    return float(np.sort(calibration)[-allowed]) if allowed >= 1 else math.inf
 
 
 def fpr_band(n: int, alpha: float) -> tuple[float, float]:
@@ -56,8 +57,8 @@ def fpr_band(n: int, alpha: float) -> tuple[float, float]:
 
     Given the calibration set, that rate follows Beta(l, n + 1 - l) with l = floor((n + 1) alpha).
     """
-    rank = _rank(n, check_alpha(alpha))
-    if rank < 1:
+    allowed = rank(n, check_alpha(alpha))
+    if allowed < 1:
         return 0.0, 0.0
-    null = beta(rank, n + 1 - rank)
+    null = beta(allowed, n + 1 - allowed)
     return float(null.ppf(0.025)), float(null.ppf(0.975))

@@ -78,7 +78,7 @@ class ClassPanel:
         shape = (len(values), len(picked), self.histograms.units)
         divergence, rank = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         if len(values) and picked:
-            divergence[:] = excess_of_each(values, self.histograms, self.scales)[:, picked]
+            divergence[:] = excess_of_each(values, self.histograms, self.scales, picked)
             for at, label in enumerate(picked):
                 rank[:, at] = rank_share(values, self.histograms, label)
         return LayerPanel(

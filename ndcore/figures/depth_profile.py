@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 
 from ndcore.figures.palette import ATTACKED, MUTED
@@ -21,6 +22,7 @@ MEASURES = {
 }
 DASHES = {"predicted": "solid", "true": "dash", "runner-up": "dot"}
 ENDINGS = {"predicted": "", "true": "-open", "runner-up": "-x-open"}
+LEAST = 0.01  # a log axis has no 0
 STRIP = 0.15  # of the height, above the lines, for the names of the two layers
 
 
@@ -44,7 +46,7 @@ def depth_figure(
             scores, percentiles = profile.score(image, label), profile.percentile(image, label)
             figure.add_scatter(
                 x=places,
-                y=scores if measure == "score" else percentiles,
+                y=np.maximum(scores, LEAST) if measure == "score" else percentiles,
                 customdata=[
                     [
                         layer,
@@ -64,11 +66,11 @@ def depth_figure(
                 hovertemplate=f"%{{customdata[0]}}, {name} from {classes[label]}<br>"
                 "%{customdata[1]} class spreads<br>percentile %{customdata[2]}<extra></extra>",
             )
-    marked = (
+    marks = (
         ("parting", profile.parting, "dot", 0.0),
         ("turning point", profile.turning_point, "dash", 0.5),
     )
-    for words, layer, dash, height in marked:
+    for words, layer, dash, height in marks:
         if layer is not None:
             _mark(figure, words, profile.layers.index(layer), len(places), dash, height)
     figure.update_xaxes(
@@ -77,9 +79,21 @@ def depth_figure(
         tickangle=-45,
         range=[-0.5, len(places) - 0.5],
     )
-    figure.update_yaxes(title=MEASURES[measure], domain=[0, 1 - STRIP], rangemode="tozero")
+    figure.update_yaxes(
+        title=MEASURES[measure], domain=[0, 1 - STRIP if figure.layout.shapes else 1]
+    )
+    if measure == "score":
+        # Late layers lie a hundred times farther from a foreign class than early ones.
+        figure.update_yaxes(type="log", dtick=1, exponentformat="none")
+        figure.update_yaxes(title=f"{MEASURES[measure]} (log)")
+    else:
+        figure.update_yaxes(range=[-3, 103], tickvals=[0, 25, 50, 75, 100])
     title = "How far each image lies from its classes, layer by layer"
-    return styled(figure, height=470, title=title, legend=True)
+    styled(figure, height=520, title=title, legend=True)
+    # Below the chart there is room for a column of entries on a narrow page.
+    return figure.update_layout(
+        margin_t=44, legend={"yref": "container", "y": 0, "yanchor": "bottom"}
+    )
 
 
 def _mark(figure: go.Figure, words: str, place: int, count: int, dash: str, height: float) -> None:
@@ -104,4 +118,5 @@ def _mark(figure: go.Figure, words: str, place: int, count: int, dash: str, heig
         xanchor="right" if right else "left",
         yanchor="middle",
         xshift=-5 if right else 5,
+        font_size=13,
     )

@@ -10,6 +10,8 @@ from ndcore.figures.palette import ATTACKED, MUTED
 
 __all__ = ["pixel_image"]
 
+RADIUS = 1.75
+
 
 def pixel_image(
     png: bytes,
@@ -20,6 +22,7 @@ def pixel_image(
     candidates: Iterable[tuple[float, float]] = (),
     width: int | None = None,
     hatched: bool = False,
+    radius: float = RADIUS,
 ) -> str:
     """Markup of an enlarged image.
 
@@ -32,6 +35,7 @@ def pixel_image(
         candidates: (row, col) of places under trial, as small dots.
         width: largest width on the page in CSS pixels; None fills the column.
         hatched: show what is transparent in the image as a hatch.
+        radius: of the rings, in 32nds of the image's width.
     """
     height, across = size
     unit = across / 32
@@ -43,7 +47,7 @@ def pixel_image(
         )
     for row, col in ringed:
         place = f'cx="{col + 0.5}" cy="{row + 0.5}" fill="none"'
-        for radius, colour, stroke in ((1.75, "#000", 0.62), (1.75, "#fff", 0.3)):
+        for colour, stroke in (("#000", 0.62), ("#fff", 0.3)):
             shapes.append(
                 f'<circle {place} r="{radius * unit:g}" stroke="{colour}" '
                 f'stroke-width="{stroke * unit:g}"/>'

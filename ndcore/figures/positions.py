@@ -77,7 +77,8 @@ def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _map(values: NDArray[np.floating], grid: Grid, scale: tuple[float, float]) -> str:
     low, high = scale
     shares = np.clip((np.asarray(values, float) - low) / ((high - low) or 1.0), 0, 1)
-    alpha = np.rint(255 * (FAINT + (STRONG - FAINT) * shares)).astype(np.uint8)
+    # The root keeps weak positions in sight beside a strong one.
+    alpha = np.rint(255 * (FAINT + (STRONG - FAINT) * np.sqrt(shares))).astype(np.uint8)
     colours = np.concatenate([ramp(shares), alpha[..., None]], axis=2)
     rows, cols = grid.size
     return _picture(
@@ -101,14 +102,14 @@ def _frame(seen: tuple[tuple[int, int], tuple[int, int]] | None, unit: float) ->
         return ""
     (top, bottom), (left, right) = seen
     # Half of a stroke on the image's edge is cut off; inside it is whole.
-    inset = 0.3 * unit
+    inset = 0.21 * unit
     place = (
         f'x="{left + inset:g}" y="{top + inset:g}" width="{right - left + 1 - 2 * inset:g}" '
         f'height="{bottom - top + 1 - 2 * inset:g}" fill="none"'
     )
     return (
-        f'<rect {place} stroke="#000" stroke-width="{0.6 * unit:g}"/>'
-        f'<rect {place} stroke="#fff" stroke-width="{0.3 * unit:g}" '
+        f'<rect {place} stroke="#000" stroke-width="{0.42 * unit:g}"/>'
+        f'<rect {place} stroke="#fff" stroke-width="{0.22 * unit:g}" '
         f'stroke-dasharray="{unit:g} {0.7 * unit:g}"/>'
     )
 
@@ -117,7 +118,7 @@ def _ring(grid: Grid, strongest: Peak, unit: float) -> str:
     """A ring around the cell, never so small that it could not be seen."""
     row = grid.top + (strongest.row + 0.5) * grid.height
     col = grid.left + (strongest.col + 0.5) * grid.width
-    radius = max(1.6 * unit, 0.62 * max(grid.height, grid.width))
+    radius = max(2.5 * unit, 0.62 * max(grid.height, grid.width))
     place = f'cx="{col:g}" cy="{row:g}" r="{radius:g}" fill="none"'
     return "".join(
         f'<circle {place} stroke="{colour}" stroke-width="{stroke * unit:g}"/>'
@@ -126,7 +127,7 @@ def _ring(grid: Grid, strongest: Peak, unit: float) -> str:
 
 
 def _diamond(row: int, col: int, unit: float) -> str:
-    y, x, reach = row + 0.5, col + 0.5, 0.95 * unit
+    y, x, reach = row + 0.5, col + 0.5, 0.75 * unit
     points = f"{x:g},{y - reach:g} {x + reach:g},{y:g} {x:g},{y + reach:g} {x - reach:g},{y:g}"
     return (
         f'<polygon points="{points}" fill="{ATTACKED}" stroke="#fff" '

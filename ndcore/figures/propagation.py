@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["propagation_maps", "propagation_rows"]
 
 WIDTH = 150
+RADIUS = 3.2  # leaves the 3 x 3 window of the first layer in sight
 
 
 def propagation_maps(
@@ -50,6 +51,7 @@ def _tile(change: LayerChange, ringed: Sequence[tuple[float, float]]) -> str:
         label=f"{change.layer}: {', '.join(lines)}",
         ringed=ringed,
         width=WIDTH,
+        radius=RADIUS,
     )
     name = escape(change.layer, quote=True)
     clip = "font-weight:600;overflow:hidden;text-overflow:ellipsis;white-space:nowrap"

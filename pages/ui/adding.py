@@ -23,6 +23,7 @@ WIDTH = 400
 PREVIEW = 96
 FILTER_WIDTH = 190
 ANY = "any class"
+MORE_IMAGES = "Get more with `python -m ndcore data fetch cifar10`."
 SOURCES = NAMES | {"folder": "CIFAR-10 (folder)"}
 
 
@@ -77,7 +78,7 @@ def _from_gallery(bundle: Bundle) -> None:
     try:
         pair = gallery_pair(rows[picked])
     except NeuralDivergenceError as error:
-        st.error(f"{error}.")
+        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
         return
     _offer(bundle, pair, pair.image_id, names[picked])
 
@@ -98,7 +99,8 @@ def _natural_error(bundle: Bundle) -> None:
     if errors is None:
         return
     if not errors:
-        st.info("The model makes no mistake on these images.")
+        more = "Choose other images above." if len(sources) > 1 else MORE_IMAGES
+        st.info(f"The model makes no mistake on these {len(source):,} images. {more}")
         return
     bar = st.container(horizontal=True, gap="small")
     true = _filter(bar, bundle, "True class", f"error_true_{bundle.name}")
@@ -148,7 +150,7 @@ def _image(bundle: Bundle) -> None:
     try:
         pixels, label = find_image(image_id)
     except NeuralDivergenceError as error:
-        st.error(f"{error}.")
+        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
         return
     if pixels.shape != bundle.shape:
         st.error(f"Image '{image_id}' is {pixels.shape}, the model takes {bundle.shape}.")
@@ -187,4 +189,6 @@ def _add(bundle: Bundle, pair: Pair, name: str) -> None:
     try:
         st.toast(add(bundle, pair, name))
     except NeuralDivergenceError as error:
-        st.toast(f"{error}.")
+        st.toast(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+    if is_full(bundle):
+        st.session_state["add_instance"] = False

@@ -16,6 +16,13 @@ from pages.ui.pair_key import pair_key
 
 __all__ = ["depth_panel", "depth_rows"]
 
+RULES = (
+    "Parting: from there to the last layer the two images differ by more than two images of the "
+    "benign one's class do on average. Turning point: from there to the last layer the attacked "
+    "image lies nearer to the class it is taken for than to its true class and the benign image "
+    "does not."
+)
+
 
 def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
     """Divergence of the pair's images from their classes over all layers.
@@ -49,12 +56,8 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
     st.plotly_chart(
         depth_figure(profile, bundle.classes, BENIGN[theme], str(measure)), key="depth_profile"
     )
-    st.caption(
-        "Parting: from there to the last layer the two images differ by more than two images of "
-        "the benign one's class do on average. Turning point: from there to the last layer the "
-        "attacked image lies nearer to the class it is taken for than to its true class and the "
-        "benign image does not."
-    )
+    if profile.change:
+        st.caption(RULES)
     frame = depth_rows(profile, bundle.classes)
     with st.expander(f"Numbers: {len(profile.layers)} layers"):
         st.dataframe(frame, hide_index=True, key="depth_numbers")

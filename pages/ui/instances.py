@@ -32,7 +32,7 @@ from pages.ui.words import with_article
 __all__ = ["Shown", "instances_view"]
 
 CARD = 264  # CSS pixels; two beside each other in a wide column, one in a narrow one
-THUMBNAIL = 72
+THUMBNAIL = 88
 CELL = 106
 SCROLLS_FROM = 3  # instances; more than two scroll, so that they do not push the page down
 HEIGHT = 440
@@ -109,7 +109,7 @@ def instances_view(bundle: Bundle) -> list[Shown]:
         with tray.container(border=True, width=CARD, gap="xsmall", key=f"instance_{slot}"):
             _heading(bundle, slot, entry)
             cells = st.container(horizontal=True, gap="small")
-        for image in shown_of(bundle, slot, entry.pair, reading.predicted[row:]):
+        for image in _shown_of(bundle, slot, entry.pair, reading.predicted[row:]):
             with cells.container(width=CELL, gap="xsmall"):
                 on = _switched(bundle, image, entry.pair, float(sure[row]))
             row += 1
@@ -126,7 +126,7 @@ def instances_view(bundle: Bundle) -> list[Shown]:
     return found
 
 
-def shown_of(bundle: Bundle, slot: int, pair: Pair, predicted: NDArray[np.int64]) -> list[Shown]:
+def _shown_of(bundle: Bundle, slot: int, pair: Pair, predicted: NDArray[np.int64]) -> list[Shown]:
     """The one or two images of an instance, with the marks that tell them apart.
 
     Args:
@@ -198,8 +198,8 @@ def _switched(bundle: Bundle, image: Shown, pair: Pair, sure: float) -> bool:
 
 
 def _known(bundle: Bundle, pair: Pair) -> int | None:
-    """True class, where it is known and one of the bundle's."""
-    if pair.label is None or not 0 <= pair.label < len(bundle.classes):
+    """True class, where it is one of the bundle's; that of an upload was only guessed."""
+    if not pair.image_id or pair.label is None or not 0 <= pair.label < len(bundle.classes):
         return None
     return pair.label
 

@@ -36,10 +36,11 @@ def positions_panel(
         marks: layer -> marked units; they are shown first.
         layers: that the user looks at; the first convolution layer among them is offered first.
     """
+    diamond = " A red diamond is a changed pixel." if rings(pair.changes) else ""
     st.caption(
         "A convolution neuron has a value at every position: brighter cells fired more strongly, "
-        "the ring is the strongest one, the dashed frame is what it sees of the image and the red "
-        "diamond is the changed pixel."
+        "the ring is the strongest one and the dashed frame, where it is known, is what that one "
+        f"sees of the image.{diamond}"
     )
     conv = [layer for layer in bundle.layers if "max" in bundle.reductions(layer)]
     if not conv:
@@ -63,7 +64,7 @@ def positions_panel(
         st.info("Choose a neuron to see where it fired.")
         return
     grid = grid_of(maps.shape[2:], bundle.shape, known_fields(bundle).get(layer))
-    blocks = st.container(horizontal=True, gap="large")
+    blocks = st.container(horizontal=True, gap="medium")
     for unit in units:
         with blocks.container(width=(WIDTH + 16) * len(maps)):
             _show_unit(bundle, pair, maps[:, unit], grid, f"{layer} · {unit}")
@@ -113,8 +114,9 @@ def _show_unit(bundle: Bundle, pair: Pair, values: np.ndarray, grid: Grid, name:
     low, high = float(min(values.min(), 0)), float(values.max())
     st.html(
         '<div style="display:flex;flex-wrap:wrap;gap:4px 8px;align-items:center;font-size:13px">'
-        f'<b style="margin-right:8px">{escape(name)}</b><span>{low:.2f}</span>{ramp_bar()}'
-        f"<span>{high:.2f}</span></div>"
+        f'<b style="margin-right:8px">{escape(name)}</b>'
+        '<span style="display:inline-flex;gap:8px;align-items:center;white-space:nowrap">'
+        f"<span>{low:.2f}</span>{ramp_bar()}<span>{high:.2f}</span></span></div>"
     )
     columns = st.columns(len(values))
     images = (pair.benign, pair.attacked)

@@ -24,9 +24,10 @@ def propagation_panel(bundle: Bundle, pair: Pair) -> None:
         bundle: in use.
         pair: the current pair.
     """
+    ringed = "; the ring is where a changed pixel lies" if rings(pair.changes) else ""
     st.caption(
         "Per convolution layer, how much the neurons at each position differ between the attacked "
-        "and the benign image, on average over the layer; the ring is the changed pixel's place."
+        f"and the benign image, on average over the layer{ringed}."
     )
     if pair.attacked is None:
         st.info("There is no attacked image to compare with: make one in the Attack Lab.")

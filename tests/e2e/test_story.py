@@ -112,7 +112,8 @@ def test_a_link_restores_the_view(page: Page, server: str) -> None:
     expect(page.locator(f"{CANVAS} .rows canvas").first).to_be_visible()
     settle(page)
     assert page.locator(f"{CANVAS} select.sort").input_value() == "benign"
-    expect(page.locator('img[src^="data:image/svg"]')).to_have_count(2)
+    tray = page.locator('.st-key-instance_1 img[alt^="taken for"]')
+    expect(tray).to_have_count(2)
 
 
 def test_stop_ends_a_search_quickly(page: Page, server: str) -> None:

@@ -42,7 +42,11 @@ function prepare(app, panel) {
   panel.zeros = zeroBitmap(layer, shown.classes, panel.order);
 }
 
-function drawPanel(app, panel) {
+// Where a panel stands. Read for all panels before any is drawn: reading after a change would
+// make the browser lay out the whole page each time.
+const placeOf = ({ rows }) => ({ width: rows.clientWidth, scroll: rows.scrollTop });
+
+function drawPanel(app, panel, place = placeOf(panel)) {
   if (!panel.bitmap) prepare(app, panel);
   const { layer, order, rowHeight, rows } = panel;
   const total = order.length * rowHeight;
@@ -50,10 +54,10 @@ function drawPanel(app, panel) {
   const height = panel.viewHeight + AXIS_HEIGHT;
   rows.style.height = `${height}px`;
   panel.spacer.style.height = `${Math.max(0, total - panel.viewHeight)}px`;
-  panel.width = rows.clientWidth;
+  panel.width = place.width;
   if (!panel.width) return;
   panel.title.replaceChildren(layer.name, html("small", { textContent: `  ${subtitle(panel)}` }));
-  panel.scroll = rows.scrollTop;
+  panel.scroll = Math.max(0, Math.min(place.scroll, total - panel.viewHeight));
   paintRows(sized(panel.canvas, panel.width, height), app, panel);
   panel.canvas.setAttribute("aria-label", spokenTitle(app, panel));
   drawFocus(app, panel);

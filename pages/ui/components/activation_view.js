@@ -18,8 +18,11 @@ export default function (component) {
   inflate(component.data).then((buffer) => {
     if (turn === app.turn) app.receive(decode(buffer));
   });
-  const observer = new ResizeObserver(() => app.draw());
-  observer.observe(app.find(".panels"));
+  const panels = app.find(".panels");
+  const observer = new ResizeObserver(() => {
+    if (panels.clientWidth !== app.width) app.draw();
+  });
+  observer.observe(panels);
   return () => observer.disconnect();
 }
 
@@ -47,7 +50,9 @@ function createApp(root) {
   app.draw = () => {
     if (!app.header) return;
     const started = performance.now();
-    for (const panel of app.panels) drawPanel(app, panel);
+    const places = app.panels.map(placeOf);
+    app.panels.forEach((panel, at) => drawPanel(app, panel, places[at]));
+    app.width = find(".panels").clientWidth;
     performance.measure("activation-view", { start: started, end: performance.now() });
   };
 

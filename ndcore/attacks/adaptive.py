@@ -1,0 +1,325 @@
+"""Attackers who know the detector: the same one-pixel search, made to go unnoticed.
+
+`least_divergent` keeps many flips and submits the one that the detector
+minds least. `stealthy_de` is differential evolution whose fitness also counts divergence.
+`decoy` changes two pixels, each of which flips the label alone, so that repairing either leaves
+the other at work.
+
+What a one-pixel attacker can know of the repair score without running it: repairing the changed
+pixel gives the same image whatever colour was put there, so one table of repaired logits
+(`RepairTable`) tells for every candidate how far its own repair would drop.
+
+Reference:
+    Tramer et al. 2020, "On adaptive attacks to adversarial example defenses": a defence is to be
+    judged by attacks made against it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from ndcore.attacks.de import differential_evolution
+from ndcore.attacks.evaluator import Evaluator, paint
+from ndcore.attacks.fast import best_first
+from ndcore.attacks.problem import Candidates, Problem, Search
+from ndcore.detectors.pixels import median_of_neighbours
+
+__all__ = [
+    "Flips",
+    "Hidden",
+    "Judge",
+    "RepairTable",
+    "Suspicion",
+    "all_flips",
+    "decoy",
+    "least_divergent",
+    "stealthy_de",
+]
+
+CHUNK = 64
+SHORTLIST = 64  # flips with the smallest margins that a decoy is made of
+
+# Images uint8 (P, H, W, C) -> (P,), larger = more suspicious.
+Judge = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
+# Candidates and their logits (P, classes) -> (P,), larger = more suspicious, 0 = not at all.
+Suspicion = Callable[[Candidates, NDArray[np.float32]], NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Changes of one image that give it another label, in float32.
+
+    Attributes:
+        positions: int64 (F, 1, 2); colours: uint8 (F, 1, C).
+        logits: float32 (F, classes).
+        queries: candidates sent through the model; first_hit: how many until the first flip.
+    """
+
+    positions: NDArray[np.int64]
+    colours: NDArray[np.uint8]
+    logits: NDArray[np.float32]
+    queries: int
+    first_hit: int | None
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The attack that an attacker who knows the detector submits.
+
+    Attributes:
+        attacked: uint8 (H, W, C), or None where nothing flips.
+        queries: images sent through the model in search of flips.
+        judged: images shown to the detector.
+        score: what the detector said of the submitted image; NaN where nothing flips.
+        positions: int64 (k, 2), row and col of the changed pixels.
+    """
+
+    attacked: NDArray[np.uint8] | None
+    queries: int
+    judged: int
+    score: float
+    positions: NDArray[np.int64] | None = None
+
+    @property
+    def success(self) -> bool:
+        """Something flips."""
+        return self.attacked is not None
+
+
+def all_flips(
+    evaluator: Evaluator,
+    image: NDArray[np.uint8],
+    label: int,
+    image_id: str,
+    search: Callable[[Problem, np.random.Generator], Search] = best_first,
+    *,
+    max_queries: int = 800,
+    enough: int | None = None,
+    seed: int = 0,
+) -> Flips:
+    """Run a search and keep every change that flips the label, not the first alone.
+
+    Candidates are screened in the evaluator's precision; what may flip is computed in float32.
+
+    Args:
+        evaluator: of the model.
+        image: uint8 (H, W, C), classified as `label`.
+        label: true class.
+        image_id: the search's stream of random numbers is made of it and the seed.
+        search: as in `ndcore.attacks.hunt.SEARCHES`.
+        max_queries: candidates, at most.
+        enough: stop at so many flips; None for as many as there are.
+        seed: of the search.
+    """
+    problem = Problem(image, label, None, 1, evaluator.order)
+    rng = np.random.default_rng([seed, zlib.crc32(image_id.encode())])
+    asked, queries, first = 0, 0, None
+    positions: list[NDArray[np.int64]] = []
+    colours: list[NDArray[np.uint8]] = []
+    found: list[NDArray[np.float32]] = []
+    steps = search(problem, rng)
+    question: Candidates | None = next(steps, None)
+    while question is not None and queries < max_queries:
+        count = min(len(question.positions), max_queries - queries)
+        at, new = question.positions[:count], question.colours[:count]
+        logits = np.concatenate(
+            [
+                evaluator.evaluate(question.base, at[k : k + CHUNK], new[k : k + CHUNK])
+                for k in range(0, count, CHUNK)
+            ]
+        )
+        near = np.flatnonzero(problem.margins(logits) < evaluator.band)
+        if len(near):
+            logits[near] = evaluator.confirm(question.base, at[near], new[near])
+            flips = near[problem.margins(logits[near]) < 0]
+            if len(flips):
+                first = queries + int(flips[0]) + 1 if first is None else first
+                positions.append(at[flips])
+                colours.append(new[flips])
+                found.append(logits[flips])
+                asked += len(flips)
+        queries += count
+        if (enough is not None and asked >= enough) or count < len(question.positions):
+            break
+        try:
+            question = steps.send(logits)
+        except StopIteration:
+            question = None
+    channels = image.shape[2]
+    if not found:
+        nothing = np.zeros((0, 1, 2), np.int64), np.zeros((0, 1, channels), np.uint8)
+        return Flips(*nothing, np.zeros((0, 0), np.float32), queries, None)
+    return Flips(
+        np.concatenate(positions), np.concatenate(colours), np.concatenate(found), queries, first
+    )
+
+
+class RepairTable:
+    """What repairing the changed pixel gives back, for any one-pixel change of one image.
+
+    The repaired colour depends on the neighbours alone, so one pass over all positions knows it.
+
+    Args:
+        evaluator: of the model.
+        image: uint8 (H, W, C).
+    """
+
+    def __init__(self, evaluator: Evaluator, image: NDArray[np.uint8]) -> None:
+        height, width = image.shape[:2]
+        everywhere = np.stack(np.meshgrid(range(height), range(width), indexing="ij"), -1)
+        places = everywhere.reshape(-1, 2)
+        places = places[evaluator.order(places)]
+        rows, cols = places.T
+        colours = median_of_neighbours(image[None])[0][rows, cols]
+        logits = evaluator.evaluate(image, places[:, None], colours[:, None])
+        self._logits = np.empty((height, width, logits.shape[1]), np.float32)
+        self._logits[rows, cols] = logits
+        self.queries = len(places)
+
+    def own_drop(
+        self, positions: NDArray[np.int64], logits: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """How far repairing the changed pixel lowers the log-odds of the class predicted, (P,).
+
+        Args:
+            positions: (P, 1, 2).
+            logits: (P, classes) of the changed images.
+        """
+        repaired = self._logits[positions[:, 0, 0], positions[:, 0, 1]]
+        labels = logits.argmax(1)
+        return log_odds(logits, labels) - log_odds(repaired, labels)
+
+    def own_turn(
+        self, positions: NDArray[np.int64], logits: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """The same less half of the log-odds: never above the score `repair-turn`, (P,)."""
+        return self.own_drop(positions, logits) - log_odds(logits, logits.argmax(1)) / 2
+
+
+def log_odds(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """ln p / (1 - p) of class labels[i] under logits (P, classes), (P,)."""
+    values = np.asarray(logits, np.float64)
+    which = np.arange(len(values)), labels
+    others = values.copy()
+    others[which] = -np.inf
+    return np.asarray(values[which] - logsumexp(others, axis=1), np.float64)
+
+
+def least_divergent(
+    evaluator: Evaluator,
+    image: NDArray[np.uint8],
+    label: int,
+    flips: Flips,
+    judge: Judge,
+    table: RepairTable,
+    tries: int = 8,
+) -> Hidden:
+    """Show the detector `tries` of N flips and submit the least suspicious.
+
+    Shown are those whose own repair would turn the prediction least.
+    """
+    if not len(flips):
+        return Hidden(None, flips.queries, 0, float("nan"))
+    order = np.argsort(table.own_turn(flips.positions, flips.logits), kind="stable")[:tries]
+    return _submit(
+        evaluator, image, flips.positions[order], flips.colours[order], label, judge, flips
+    )
+
+
+def decoy(
+    evaluator: Evaluator,
+    image: NDArray[np.uint8],
+    label: int,
+    flips: Flips,
+    judge: Judge,
+    tries: int = 8,
+) -> Hidden:
+    """Two pixels, each flipping alone: repairing the one leaves the other at work.
+
+    Pairs are made of flips to the same class, as far apart in the image as they come.
+    """
+    if not len(flips):
+        return Hidden(None, flips.queries, 0, float("nan"))
+    problem = Problem(image, label, None, 2, evaluator.order)
+    order = np.argsort(-problem.margins(flips.logits), kind="stable")[:SHORTLIST]
+    at, new = flips.positions[order, 0], flips.colours[order, 0]
+    classes = flips.logits[order].argmax(1)
+    first, second = np.triu_indices(len(order), 1)
+    gap = np.abs(at[first] - at[second]).max(1)
+    same = (classes[first] == classes[second]) & (gap > 0)
+    pairs = np.flatnonzero(same)
+    pairs = pairs[np.argsort(-gap[pairs], kind="stable")][:tries]
+    if not len(pairs):
+        return Hidden(None, flips.queries, 0, float("nan"))
+    positions = np.stack([at[first[pairs]], at[second[pairs]]], 1)
+    colours = np.stack([new[first[pairs]], new[second[pairs]]], 1)
+    return _submit(evaluator, image, positions, colours, label, judge, flips)
+
+
+def stealthy_de(suspicion: Suspicion) -> Callable[..., Search]:
+    """Differential evolution with a divergence term: first flip, then hide.
+
+    A candidate that does not flip is worse than any that does; among those that do not, the
+    probability of the true class decides, among those that do, the suspicion.
+
+    Args:
+        suspicion: made for one image; asked for every candidate, so it should be cheap.
+
+    Returns:
+        A search for `all_flips`.
+    """
+
+    def search(problem: Problem, rng: np.random.Generator) -> Search:
+        steps = differential_evolution(problem, rng)
+        question = next(steps)
+        while True:
+            logits = yield question
+            minded = np.maximum(np.asarray(suspicion(question, logits), np.float64), 0)
+            minded = minded / (1 + minded)
+            flips = problem.margins(logits) < 0
+            cost = np.where(flips, minded, 1 + problem.confidence(logits)) / 2
+            try:
+                question = steps.send(_as_logits(cost, problem.true, logits.shape[1]))
+            except StopIteration:
+                return
+
+    return search
+
+
+def _as_logits(cost: NDArray[np.float64], true: int, classes: int) -> NDArray[np.float32]:
+    """Logits under which the true class has probability `cost`, all that the search looks at."""
+    cost = np.clip(cost, 1e-6, 1 - 1e-6)
+    found = np.full((len(cost), classes), -1e9)
+    found[:, true] = np.log(cost)
+    found[:, (true + 1) % classes] = np.log1p(-cost)
+    return found.astype(np.float32)
+
+
+def _submit(
+    evaluator: Evaluator,
+    image: NDArray[np.uint8],
+    positions: NDArray[np.int64],
+    colours: NDArray[np.uint8],
+    label: int,
+    judge: Judge,
+    flips: Flips,
+) -> Hidden:
+    """The least suspicious of these changes that a plain float32 pass takes for another class."""
+    images = paint(image, positions, colours)
+    wins = np.array([evaluator.plain(one[None])[0].argmax() != label for one in images])
+    images, positions = images[wins], positions[wins]
+    queries = flips.queries + len(wins)
+    if not len(images):
+        return Hidden(None, queries, 0, float("nan"))
+    scores = np.asarray(judge(images), np.float64)
+    best = int(scores.argmin())
+    return Hidden(images[best], queries, len(images), float(scores[best]), positions[best])

@@ -1,0 +1,183 @@
+"""Attackers who know the detector, run against it in the study.
+
+They know the score, its thresholds and its repair, and may show it a few images before they
+submit one. Their price is told beside what they gain: images flipped, queries, images shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.attacks.adaptive import (
+    Flips,
+    Hidden,
+    Judge,
+    RepairTable,
+    all_flips,
+    decoy,
+    least_divergent,
+    stealthy_de,
+)
+from ndcore.attacks.evaluator import Evaluator, evaluator_for
+from ndcore.attacks.fast import best_first
+from ndcore.attacks.inconspicuous import inconspicuous
+from ndcore.attacks.problem import Candidates, Search
+from ndcore.bundle import Bundle
+from ndcore.detectors.detector import Detector, Measured
+from ndcore.detectors.features import FeaturePass
+from ndcore.detectors.repair import repair
+from ndcore.errors import StoppedError
+from ndcore.study.sets import ImageSet
+
+__all__ = ["ADVERSARIES", "ALPHA", "Adversary", "adversarial_set"]
+
+ALPHA = 0.05  # the alarm rate that they try to slip under
+TRIES = 4  # images shown to the detector
+QUERIES = {"least-divergent": 800, "stealthy-de": 4000, "decoy": 800}
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """A kind of attacker.
+
+    Attributes:
+        name: of the set.
+        about: one line for people.
+        images: how many correctly classified images are attacked, at most.
+    """
+
+    name: str
+    about: str
+    images: int
+
+
+ADVERSARIES = (
+    Adversary(
+        "least-divergent",
+        "one pixel, the least suspicious of all flips of two searches (any corner, and within the "
+        "neighbours' range)",
+        500,
+    ),
+    Adversary("stealthy-de", "one pixel, differential evolution: flip first, then hide", 150),
+    Adversary("decoy", "two pixels, each of which flips alone", 250),
+)
+
+
+def adversarial_set(
+    bundle: Bundle,
+    benign: ImageSet,
+    adversary: Adversary,
+    detector: Detector,
+    passes: FeaturePass,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    on_image: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> ImageSet:
+    """Attack images of `benign` that the model gets right; what the attacker submits.
+
+    Args:
+        bundle: whose model is attacked.
+        benign: images to start from, in this order.
+        adversary: how.
+        detector: fitted; known to the attacker.
+        passes: to measure what the attacker shows it.
+        n: attack no more than this many images.
+        seed: of the searches.
+        on_image: called with (images done, images in all).
+        should_stop: asked before every image.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    evaluator = evaluator_for(bundle.model, bundle.shape)
+    cuts = np.array([detector.threshold(c, ALPHA) for c in range(len(bundle.classes))])
+
+    def judge(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """By how much the images lie above what passes."""
+        repairs = repair(evaluator, images) if detector.needs_repair else None
+        measured = Measured(passes.read(images), repairs)
+        return detector.score(measured) - cuts[measured.features.predicted]
+
+    wanted = min(adversary.images, n or adversary.images)
+    won: list[tuple[int, Hidden]] = []
+    done = 0
+    for index in range(len(benign)):
+        if done == wanted:
+            break
+        if should_stop and should_stop():
+            raise StoppedError("stopped")
+        image, label = benign.pixels[index], int(benign.labels[index])
+        if evaluator.plain(image[None])[0].argmax() != label:
+            continue
+        known_as = benign.keys[index]
+        found = _attack(adversary.name, evaluator, image, label, known_as, judge, cuts, seed)
+        done += 1
+        if found.success:
+            won.append((index, found))
+        if on_image:
+            on_image(done, wanted)
+    rows = np.array([index for index, _ in won], np.int64)
+    places = [hidden.positions for _, hidden in won]
+    one = [at[0] if at is not None and len(at) == 1 else np.array([-1, -1]) for at in places]
+    submitted = [hidden.attacked for _, hidden in won if hidden.attacked is not None]
+    return replace(
+        benign.take(rows),
+        name=adversary.name,
+        pixels=np.stack(submitted) if submitted else benign.pixels[:0],
+        where=np.array(one, np.int64).reshape(-1, 2),
+        queries=np.array([hidden.queries for _, hidden in won], np.int64),
+        attacked=done,
+    )
+
+
+def _attack(
+    name: str,
+    evaluator: Evaluator,
+    image: NDArray[np.uint8],
+    label: int,
+    image_id: str,
+    judge: Judge,
+    cuts: NDArray[np.float64],
+    seed: int,
+) -> Hidden:
+    budget = QUERIES[name]
+    if name == "decoy":
+        flips = all_flips(evaluator, image, label, image_id, max_queries=budget, seed=seed)
+        return decoy(evaluator, image, label, flips, judge, TRIES)
+    table = RepairTable(evaluator, image)
+    searches: list[Callable[..., Search]]
+    if name == "stealthy-de":
+
+        def suspicion(question: Candidates, logits: NDArray[np.float32]) -> NDArray[np.floating]:
+            return table.own_turn(question.positions, logits) - cuts[logits.argmax(1)] + 1
+
+        searches = [stealthy_de(suspicion)]
+    else:
+        searches = [best_first, inconspicuous]
+    found = [
+        all_flips(evaluator, image, label, image_id, search, max_queries=budget, seed=seed)
+        for search in searches
+    ]
+    flips = _joined(found, table.queries)
+    return least_divergent(evaluator, image, label, flips, judge, table, TRIES)
+
+
+def _joined(found: list[Flips], extra: int) -> Flips:
+    """The flips of several searches; queries are added up, those of the repair table too."""
+    some = [flips for flips in found if len(flips)]
+    queries = extra + sum(flips.queries for flips in found)
+    if not some:
+        return replace(found[0], queries=queries)
+    return Flips(
+        positions=np.concatenate([flips.positions for flips in some]),
+        colours=np.concatenate([flips.colours for flips in some]),
+        logits=np.concatenate([flips.logits for flips in some]),
+        queries=queries,
+        first_hit=some[0].first_hit,
+    )

@@ -1,0 +1,145 @@
+"""Measurements of image sets, kept on disk piece by piece so that a killed study goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.attacks.evaluator import evaluator_for
+from ndcore.bundle import Bundle
+from ndcore.data import ImageSource
+from ndcore.detectors.detector import Measured
+from ndcore.detectors.features import FeaturePass, Features, load_features, save_features
+from ndcore.detectors.reference import Reference, collect_reference, load_reference, save_reference
+from ndcore.detectors.repair import Repairs, load_repairs, repair, save_repairs
+from ndcore.detectors.stamped import load_stamped, save_stamped
+from ndcore.errors import BundleError
+from ndcore.splits import positions
+from ndcore.study.sets import ImageSet
+
+__all__ = ["Measurer", "Step"]
+
+FEATURE_PIECE = 512
+REPAIR_PIECE = 64
+
+# (what is being done, done, total)
+Step = Callable[[str, int, int], None]
+
+
+class Measurer:
+    """Reads image sets, or what an earlier run has read of them.
+
+    Args:
+        bundle: model and distributions.
+        source: where the reference images are.
+        folder: for the pieces.
+        per_class: reference images of each class.
+        seed: of their draw.
+        on_step: told what is being done.
+        should_stop: asked between batches.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        source: ImageSource,
+        folder: Path,
+        per_class: int,
+        seed: int,
+        on_step: Step,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self.folder = folder
+        self._step, self._should_stop = on_step, should_stop
+        self._evaluator = evaluator_for(bundle.model, bundle.shape)
+        path = folder / f"reference-{per_class}-{seed}.npz"
+        try:
+            self.reference: Reference = load_reference(path, bundle.weight_hash)
+        except BundleError:
+            self.reference = self._collect(bundle, source, per_class, seed)
+            save_reference(path, self.reference)
+        self.passes = FeaturePass(bundle, self.reference)
+        self._known_as = f"{bundle.weight_hash} {per_class} {seed}"
+
+    def _collect(self, bundle: Bundle, source: ImageSource, per_class: int, seed: int) -> Reference:
+        seen = 0
+
+        def count(images: int) -> None:
+            nonlocal seen
+            seen += images
+            self._step("reference images", seen, per_class * len(bundle.classes))
+
+        return collect_reference(
+            bundle.model,
+            bundle.layers,
+            source,
+            positions(source, bundle.splits["reference"]),
+            per_class=per_class,
+            seed=seed,
+            on_batch=count,
+            should_stop=self._should_stop,
+        )
+
+    def measure(self, images: ImageSet, repairs: bool = True) -> Measured:
+        """Features of a set of at least one image and, if wanted, its repairs."""
+        return Measured(self._features(images), self._repairs(images) if repairs else None)
+
+    def images(self, name: str, question: str, make: Callable[[], ImageSet]) -> ImageSet:
+        """A set that takes long to make: `make()`, or what it made for the same question."""
+        path = self.folder / f"{name}-images.npz"
+        stamp = f"{self._known_as} {question}"
+        known = load_stamped(path, stamp)
+        if known is not None:
+            keys = tuple(str(key) for key in known.pop("keys"))
+            return ImageSet(name=name, keys=keys, attacked=int(known.pop("attacked")), **known)
+        found = make()
+        arrays = {key: np.asarray(value) for key, value in vars(found).items() if key != "name"}
+        save_stamped(path, arrays | {"keys": np.array(found.keys, np.str_)}, stamp)
+        return found
+
+    def _stamp(self, pixels: NDArray[np.uint8]) -> str:
+        return hashlib.sha256(self._known_as.encode() + pixels.tobytes()).hexdigest()
+
+    def _features(self, images: ImageSet) -> Features:
+        parts = []
+        for start in range(0, len(images), FEATURE_PIECE):
+            pixels = images.pixels[start : start + FEATURE_PIECE]
+            path = self.folder / f"{images.name}-features-{start:06d}.npz"
+            part = load_features(path, self._stamp(pixels))
+            if part is None:
+                done = start
+
+                def count(n: int) -> None:
+                    nonlocal done
+                    done += n
+                    self._step(f"features of {images.name}", done, len(images))
+
+                part = self.passes.read(pixels, on_batch=count, should_stop=self._should_stop)
+                save_features(path, part, self._stamp(pixels))
+            parts.append(part)
+        return Features.joined(parts)
+
+    def _repairs(self, images: ImageSet) -> Repairs:
+        parts = []
+        for start in range(0, len(images), REPAIR_PIECE):
+            pixels = images.pixels[start : start + REPAIR_PIECE]
+            path = self.folder / f"{images.name}-repairs-{start:06d}.npz"
+            part = load_repairs(path, self._stamp(pixels))
+            if part is None:
+                done = start
+
+                def count(n: int) -> None:
+                    nonlocal done
+                    done += n
+                    self._step(f"repairs of {images.name}", done, len(images))
+
+                part = repair(
+                    self._evaluator, pixels, on_image=count, should_stop=self._should_stop
+                )
+                save_repairs(path, part, self._stamp(pixels))
+            parts.append(part)
+        return Repairs.joined(parts)

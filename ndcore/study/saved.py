@@ -1,0 +1,89 @@
+"""A finished study on disk: a document of figures and the scores they come from, no images."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.atomic import write_json
+from ndcore.detectors.stamped import load_stamped, save_stamped
+from ndcore.errors import BundleError
+
+__all__ = ["SavedStudy", "load_study", "save_study"]
+
+DOCUMENT, SCORES = "study.json", "study.npz"
+
+
+@dataclass(frozen=True)
+class SavedStudy:
+    """Figures and scores.
+
+    Attributes:
+        document: as `python -m ndcore study detectors --json -` prints it.
+        scores: set name -> float32 (n, detectors), columns in the order of `names`.
+        about: set name -> `keys`, `labels`, `predicted`, `confidence` of its images; where
+            repairs were made also `suspect` (n, 2), `repaired` (n,) and `where` (n, 2).
+        names: of the detectors.
+    """
+
+    document: dict[str, Any]
+    scores: dict[str, NDArray[np.float32]]
+    about: dict[str, dict[str, NDArray[Any]]]
+    names: tuple[str, ...]
+
+
+def save_study(folder: Path, study: SavedStudy) -> None:
+    """Write `study.json` and `study.npz`, each atomically."""
+    arrays: dict[str, NDArray[Any]] = {"names": np.array(study.names, np.str_)}
+    for name, scores in study.scores.items():
+        arrays[f"{name}/scores"] = scores
+        arrays |= {f"{name}/{key}": value for key, value in study.about[name].items()}
+    save_stamped(folder / SCORES, arrays, str(study.document["weight_hash"]))
+    write_json(folder / DOCUMENT, without_nan(study.document))
+
+
+def load_study(folder: Path, known_as: str) -> SavedStudy:
+    """Read what `save_study` wrote.
+
+    Args:
+        folder: where it lies.
+        known_as: weight hash of the model.
+
+    Raises:
+        BundleError: missing, damaged, or of other weights.
+    """
+    try:
+        document = json.loads((folder / DOCUMENT).read_text())
+    except (OSError, ValueError) as error:
+        raise BundleError(f"there is no readable study in {folder}") from error
+    arrays = load_stamped(folder / SCORES, known_as)
+    if arrays is None or document.get("weight_hash") != known_as:
+        raise BundleError(f"the study in {folder} is damaged or of other weights")
+    names = tuple(str(name) for name in arrays.pop("names"))
+    scores: dict[str, NDArray[np.float32]] = {}
+    about: dict[str, dict[str, NDArray[Any]]] = {}
+    for key, values in arrays.items():
+        name, _, what = key.rpartition("/")
+        if what == "scores":
+            scores[name] = values
+        else:
+            about.setdefault(name, {})[what] = values
+    return SavedStudy(document, scores, about, names)
+
+
+def without_nan(document: Any) -> Any:
+    """JSON has no NaN: null instead."""
+    if isinstance(document, Mapping):
+        return {key: without_nan(value) for key, value in document.items()}
+    if isinstance(document, (list, tuple)):
+        return [without_nan(value) for value in document]
+    if isinstance(document, float) and not math.isfinite(document):
+        return None
+    return document

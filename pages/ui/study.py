@@ -1,0 +1,267 @@
+"""The study panel: how well every detector tells attacked images from benign ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ndcore.bundle import Bundle
+from ndcore.errors import BundleError
+from ndcore.figures.layer_auroc import layer_auroc
+from ndcore.figures.roc import operating_point, roc_figure
+from ndcore.study import SavedStudy, load_study
+from ndcore.study.run import study_dir
+
+__all__ = ["detector_rows", "find_study", "headline", "study_panel"]
+
+CURVES = 5
+BENIGN = "evaluation"
+AGAINST = {
+    "all": "all benign images",
+    "correct": "correctly classified ones",
+    "misclassified": "misclassified ones",
+}
+MAIN_ALPHA = "0.05"
+
+
+def find_study(bundle: Bundle) -> SavedStudy | None:
+    """The study that ships with the bundle, or the one made on this machine; None without.
+
+    Raises:
+        BundleError: there is one, but it is damaged or of other weights.
+    """
+    for folder in (bundle.folder / "study", study_dir(bundle.name)):
+        if (folder / "study.json").is_file():
+            return load_study(folder, bundle.weight_hash)
+    return None
+
+
+def study_panel(bundle: Bundle) -> None:
+    """Table, curves, layers, places and false alarms of the finished study."""
+    st.subheader("Does it work? The study")
+    try:
+        study = find_study(bundle)
+    except BundleError as error:
+        st.error(f"{error}.")
+        return
+    if study is None:
+        st.info(
+            "This bundle has no study yet. With its data on disk, "
+            f"`python -m ndcore study detectors --bundle {bundle.name} --data .data` makes one; "
+            "then reload this page."
+        )
+        return
+    document = study.document
+    attacks = {row["name"]: row for row in document["attacks"] if row["n"]}
+    if not attacks:
+        st.info("The study holds no successful attack, so there is nothing to compare.")
+        return
+    st.markdown(headline(document))
+    name = st.segmented_control(
+        "Attack",
+        list(attacks),
+        default=next(iter(attacks)),
+        required=True,
+        key="study_attack",
+        help="Successes on correctly classified images of the evaluation split, as 8-bit images.",
+    )
+    chosen = attacks[str(name)]
+    tried = f" among {chosen['attacked']:,} attacked" if chosen["attacked"] else ""
+    images = document["images"]
+    st.caption(
+        f"{chosen['about']}: {chosen['n']:,} successes{tried}, against {images['evaluation']:,} "
+        f"benign images of which {images['evaluation_misclassified']:,} are misclassified. "
+        f"Thresholds come from {images['calibration']:,} others."
+    )
+    frame = detector_rows(document, str(name))
+    st.dataframe(frame, hide_index=True, key="study_table", column_config=_formats(frame))
+    st.download_button(
+        "CSV",
+        frame.to_csv(index=False),
+        f"{bundle.name}-study-{name}.csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key="study_csv",
+    )
+    _curves(study, str(name), list(frame["detector"]))
+    _layers(document, str(name))
+    _places(document, str(name))
+    _alarms(document)
+
+
+def headline(document: dict[str, Any]) -> str:
+    """The first sentence: what was frozen, what it reached, and what beats it."""
+    attack = next(row for row in document["attacks"] if row["n"])
+    rows = {row["name"]: row for row in document["detectors"]}
+    ours = next((row for row in rows.values() if row["frozen"]), None)
+    baselines = [row for row in rows.values() if row["kind"] == "baseline"]
+    best = max(baselines, key=lambda row: row["attacks"][attack["name"]]["auroc"], default=None)
+    told = []
+    if ours is not None:
+        found = ours["attacks"][attack["name"]]
+        told.append(
+            f"**{ours['name']}**, fixed before these images were looked at, catches "
+            f"**{100 * found['tpr_at_fpr'][MAIN_ALPHA]:.1f}%** of {attack['n']:,} "
+            f"{attack['name']} attacks while it flags "
+            f"{100 * ours['realised_fpr'][MAIN_ALPHA]:.1f}% of benign images "
+            f"(AUROC {_interval(found)})"
+        )
+    if best is not None:
+        found = best["attacks"][attack["name"]]
+        ahead = ours is not None and found["auroc"] >= ours["attacks"][attack["name"]]["auroc"]
+        word = "is beaten by" if ahead else "is ahead of"
+        words = f"the best baseline, {best['name']} (AUROC {_interval(found)})"
+        told.append(f"it {word} {words}" if ours is not None else words)
+    return f"{'; '.join(told)}." if told else "The study compares no detector."
+
+
+def _interval(found: dict[str, Any]) -> str:
+    low, high = found["ci95"]
+    return f"{found['auroc']:.3f}, interval {low:.3f}-{high:.3f}"
+
+
+def detector_rows(document: dict[str, Any], attack: str) -> pd.DataFrame:
+    """One row per detector, the best first; on a tie a baseline before what it ties with."""
+    rows = []
+    for row in document["detectors"]:
+        found = row["attacks"][attack]
+        against = found["against"]
+        rows.append(
+            {
+                "detector": row["name"],
+                "kind": row["kind"],
+                "AUROC": found["auroc"],
+                "from": found["ci95"][0],
+                "to": found["ci95"][1],
+                "against correct": against["benign-correct"]["auroc"],
+                "against misclassified": against["benign-misclassified"]["auroc"],
+                "confidence-matched": against["confidence-matched"]["auroc"],
+                "average precision": found["aupr"],
+                "false alarms at 95% caught": found["fpr_at_95_tpr"],
+                **{f"caught at {100 * float(a):g}%": v for a, v in found["tpr_at_fpr"].items()},
+                "real false alarms at 5%": row["realised_fpr"][MAIN_ALPHA],
+                "what it is": row["about"],
+            }
+        )
+    frame = pd.DataFrame(rows)
+    first = frame["kind"] == "baseline"
+    order = np.lexsort((~first, -frame["AUROC"].fillna(0)))
+    return frame.iloc[order].reset_index(drop=True)
+
+
+def _formats(frame: pd.DataFrame) -> dict[str, Any]:
+    shares = [c for c in frame.columns if "caught" in c or "alarms" in c]
+    numbers = [c for c in frame.columns if frame[c].dtype.kind == "f" and c not in shares]
+    return {c: st.column_config.NumberColumn(format="percent") for c in shares} | {
+        c: st.column_config.NumberColumn(format="%.3f") for c in numbers
+    }
+
+
+def _curves(study: SavedStudy, attack: str, ranked: list[str]) -> None:
+    """ROC of the chosen detectors; the first one's threshold can be moved."""
+    names = st.multiselect(
+        "Curves", ranked, default=ranked[:CURVES], max_selections=10, key="study_curves"
+    )
+    if not names:
+        return
+    columns = [study.names.index(name) for name in names]
+    benign, attacked = study.scores[BENIGN], study.scores[attack]
+    percent = st.slider(
+        f"Threshold of {names[0]}: benign images above it", 0.1, 30.0, 5.0, 0.1, format="%.1f%%"
+    )
+    threshold = float(np.quantile(benign[:, columns[0]], 1 - percent / 100))
+    point = operating_point(benign[:, columns[0]], attacked[:, columns[0]], threshold)
+    scores = {
+        name: (benign[:, at], attacked[:, at]) for name, at in zip(names, columns, strict=True)
+    }
+    st.plotly_chart(roc_figure(scores, point=point), key="study_roc")
+    st.caption(
+        f"At a threshold of {threshold:.3g}, {names[0]} flags {100 * point[0]:.1f}% of the benign "
+        f"images and {100 * point[1]:.1f}% of the attacked ones. Moving it here looks at the "
+        "evaluation images; the table's rates rest on thresholds from other images."
+    )
+
+
+def _layers(document: dict[str, Any], attack: str) -> None:
+    """Where in depth an attack shows: each measure at each layer alone."""
+    layers = document.get("layers", {})
+    if not layers:
+        return
+    st.markdown("**Where in depth it shows**, and the paper's hypothesis")
+    against = st.segmented_control(
+        "Against",
+        list(AGAINST),
+        default="all",
+        required=True,
+        key="study_against",
+        format_func=lambda word: AGAINST[word],
+        help="A score that finds errors and not attacks falls to chance against misclassified "
+        "benign images.",
+    )
+    curves = {
+        measure: (row["layers"], row["attacks"][attack][str(against)])
+        for measure, row in layers.items()
+    }
+    st.plotly_chart(layer_auroc(curves), key="study_layers")
+
+
+def _places(document: dict[str, Any], attack: str) -> None:
+    """Where in the image it shows: how often the suspect is the changed pixel."""
+    found = document.get("localisation", {}).get(attack)
+    if not found:
+        return
+    words = {
+        "suspect_is_the_pixel": "the changed pixel is the first suspect",
+        "suspect_is_the_pixel_when_detected": "the same among detected attacks",
+        "repaired_label_is_true": "the repaired label is the true one",
+        "repaired_label_is_true_when_detected": "the same among detected attacks",
+        "first_layer_spot_is_at_the_pixel": "the oddest spot of the first layer is at the pixel",
+    }
+    rows = [
+        {
+            "": text,
+            "share": found[key]["rate"],
+            "from": found[key]["ci95"][0],
+            "to": found[key]["ci95"][1],
+            "n": found[key]["n"],
+        }
+        for key, text in words.items()
+        if key in found and found[key]["n"]
+    ]
+    st.markdown("**Where in the image it shows**")
+    percent = {c: st.column_config.NumberColumn(format="percent") for c in ("share", "from", "to")}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=percent, key="study_places")
+
+
+def _alarms(document: dict[str, Any]) -> None:
+    """Realised false-positive rates of the frozen detector beside their bands."""
+    ours = next((row for row in document["detectors"] if row["frozen"]), None)
+    if ours is None:
+        return
+    rows = []
+    alarms = ours["false_alarms"]
+    for name, found in {"all classes": alarms["pooled"], **alarms["per_class"]}.items():
+        for alpha, row in found.items():
+            if isinstance(row, dict):
+                rows.append(
+                    {
+                        "predicted class": name,
+                        "allowed": float(alpha),
+                        "realised": row["rate"],
+                        "band from": row["band"][0],
+                        "band to": row["band"][1],
+                        "n": row["n"],
+                        "inside": row["inside"],
+                    }
+                )
+    frame = pd.DataFrame(rows)
+    inside = int(frame["inside"].sum())
+    with st.expander(
+        f"False alarms of {ours['name']}: {inside} of {len(frame)} rates lie inside their 95% band"
+    ):
+        shares = ("allowed", "realised", "band from", "band to")
+        percent = {c: st.column_config.NumberColumn(format="percent") for c in shares}
+        st.dataframe(frame, hide_index=True, column_config=percent, key="study_alarms")

@@ -1,0 +1,137 @@
+"""Which single pixel carries the prediction: leave-one-pixel-out repair of one image."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from ndcore.attacks import PixelChange
+from ndcore.attacks.evaluator import evaluator_for
+from ndcore.bundle import Bundle
+from ndcore.detectors.repair import Repairs, repair
+from ndcore.figures.suspect_map import suspect_colours, suspect_legend
+from pages.ui.pictures import show_image
+from pages.ui.words import with_article
+
+__all__ = ["suspect_panel", "suspect_table"]
+
+WIDTH = 200
+LISTED = 20
+ASKED = "suspect_asked"
+Subject = tuple[str, NDArray[np.uint8], list[PixelChange]]
+
+
+def suspect_panel(bundle: Bundle, found: list[Subject]) -> None:
+    """Repair every pixel of every image in turn, on request, and show what it does.
+
+    Args:
+        bundle: in use.
+        found: name, pixels uint8 (H, W, C) and known changes of each image.
+    """
+    st.subheader("Which pixel carries the prediction?")
+    st.caption(
+        "Every pixel in turn takes the median of its neighbours. Where one repair takes the "
+        "prediction away, that pixel carried it: the suspect of a one-pixel attack."
+    )
+    height, width = bundle.shape[:2]
+    key = hashlib.sha256(b"".join(pixels.tobytes() for _, pixels, _ in found)).hexdigest()
+    wanted = (bundle.weight_hash, key)
+    if st.session_state.get(ASKED) != wanted:
+        st.button(
+            f"Look at all {height * width:,} pixels",
+            on_click=st.session_state.update,
+            args=({ASKED: wanted},),
+            icon=":material/search:",
+            key="suspect",
+        )
+        return
+    repairs = [_repaired(bundle, pixels) for _, pixels, _ in found]
+    top = max(float(one.lost.max()) for one in repairs)
+    row = st.container(horizontal=True, gap="large")
+    for at, (subject, one) in enumerate(zip(found, repairs, strict=True)):
+        with row.container(width=2 * WIDTH + 24):
+            _show(bundle, subject, one, top, at)
+    st.html(suspect_legend(top, words="probability of the predicted class lost"))
+
+
+def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: int) -> None:
+    name, pixels, changes = subject
+    row, col = (int(place) for place in repairs.suspect[0])
+    st.markdown(f"**{name.capitalize()} image**: {_words(bundle, repairs, changes, name)}")
+    images = st.container(horizontal=True, gap="small")
+    ring = [PixelChange(row, col, (), tuple(int(value) for value in pixels[row, col]))]
+    show_image(
+        pixels,
+        f"suspect at row {row}, column {col}",
+        changes=ring,
+        width=WIDTH,
+        place=images.container(width=WIDTH),
+    )
+    show_image(
+        suspect_colours(repairs.lost[0], top),
+        "probability lost without each pixel",
+        changes=ring,
+        width=WIDTH,
+        place=images.container(width=WIDTH),
+    )
+    frame = suspect_table(bundle, repairs)
+    with st.expander(f"Numbers: the {len(frame)} most suspicious pixels"):
+        st.dataframe(frame, hide_index=True, key=f"suspect_numbers_{at}")
+        st.download_button(
+            "CSV",
+            frame.to_csv(index=False),
+            f"{bundle.name}-{name}-suspects.csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"suspect_csv_{at}",
+        )
+
+
+def _words(bundle: Bundle, repairs: Repairs, changes: list[PixelChange], name: str) -> str:
+    """The finding in words, with what is known about the truth."""
+    lost, (row, col) = float(repairs.lost[0].max()), repairs.suspect[0]
+    label = bundle.classes[int(repairs.predicted[0])]
+    repaired = bundle.classes[int(repairs.repaired[0])]
+    flips = int((repairs.label[0] != repairs.predicted[0]).sum())
+    told = f"without the pixel at row {row}, column {col} the probability of {label} falls by "
+    told += f"{100 * lost:.1f} points"
+    if repaired == label:
+        told += " and it stays the prediction; no other repair costs more."
+    else:
+        others = "" if flips == 1 else f" ({flips} pixels do so)"
+        told += f" and the image is taken for {with_article(repaired)}{others}."
+    if name != "benign" and changes:
+        hit = any((change.row, change.col) == (row, col) for change in changes)
+        told += " It is the pixel that was changed." if hit else " It is not the changed pixel."
+    return told
+
+
+def _repaired(bundle: Bundle, pixels: NDArray[np.uint8]) -> Repairs:
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    return _repair(bundle.weight_hash, digest, bundle, pixels)
+
+
+@st.cache_data(max_entries=256, show_spinner="Repairing every pixel in turn …")
+def _repair(weight_hash: str, digest: str, _bundle: Bundle, _pixels: NDArray[np.uint8]) -> Repairs:
+    return repair(evaluator_for(_bundle.model, _bundle.shape), _pixels[None])
+
+
+def suspect_table(bundle: Bundle, repairs: Repairs) -> pd.DataFrame:
+    """The most suspicious pixels of one image, the first the suspect."""
+    drop, lost, label = repairs.drop[0], repairs.lost[0], repairs.label[0]
+    order = np.argsort(-drop, axis=None, kind="stable")[:LISTED]
+    rows, cols = np.unravel_index(order, drop.shape)
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "column": cols,
+            "probability lost": lost[rows, cols],
+            "log-odds lost": drop[rows, cols],
+            "taken for": [bundle.classes[int(i)] for i in label[rows, cols]],
+            "in float32": repairs.exact[0][rows, cols],
+        }
+    )
