@@ -106,8 +106,11 @@ def train(
     optimisers = _optimisers(model, config)
     average = AveragedModel(model) if config.average_from < 1 else None
     state = folder / "state.safetensors"
-    if run["epochs"] and not load_checkpoint(state, model, optimisers, average, len(run["epochs"])):
-        run["epochs"] = []
+    # A row without a checkpoint is one that a kill cut short.
+    held = load_checkpoint(state, model, optimisers, average, len(run["epochs"]))
+    run["epochs"] = run["epochs"][:held]
+    if not held:
+        state.unlink(missing_ok=True)
     reference = Resident(source, positions(source, splits["reference"]))
     dev = positions(source, splits["dev"])
     if not run["dtype"]:
@@ -134,8 +137,9 @@ def train(
             recorder.epoch(epoch + 1, model, curves)
             row["record_seconds"] = round(time.monotonic() - began, 2)
         run["epochs"].append(row)
-        save_checkpoint(state, model, optimisers, average, epoch + 1)
+        # In this order: a kill between the two costs this epoch and not the run.
         write_json(folder / "run.json", run)
+        save_checkpoint(state, model, optimisers, average, epoch + 1)
         if on_epoch:
             on_epoch(run["epochs"][-1])
     if average is not None and int(average.n_averaged):

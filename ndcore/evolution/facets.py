@@ -71,17 +71,25 @@ def facets_of(
     if len(patches) < 3:
         raise BadRequestError(f"facets need at least 3 patches, got {len(patches)}")
     flat = patches.reshape(len(patches), -1).astype(np.float32) / 255
-    components = min(COMPONENTS, *flat.shape)
-    short = PCA(components, random_state=seed).fit_transform(flat)
-    wanted = min(facets, len(np.unique(short, axis=0)))
+    kinds = len(np.unique(flat, axis=0))
+    if kinds > 1:
+        components = min(COMPONENTS, *flat.shape)
+        short = PCA(components, random_state=seed).fit_transform(flat)
+    else:  # nothing to tell apart
+        short = np.zeros((len(flat), 1), np.float32)
+    wanted = min(facets, kinds)
     means = KMeans(wanted, n_init=4, random_state=seed).fit(short)
     sizes = np.bincount(means.labels_, minlength=wanted)
     order = np.argsort(-sizes, kind="stable")
     labels = np.argsort(order)[means.labels_]
     centres = means.cluster_centers_[order]
     together = np.concatenate([short, centres]).astype(np.float32)
-    perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
-    plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(together)
+    plane = np.zeros((len(together), 2), np.float32)
+    if kinds > 1:
+        perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
+        start = "pca" if short.shape[1] > 1 else "random"
+        embedding = TSNE(2, perplexity=perplexity, init=start, random_state=seed)
+        plane = embedding.fit_transform(together)
     nearest, averages = [], []
     for facet, centre in enumerate(centres):
         members = np.flatnonzero(labels == facet)

@@ -175,8 +175,10 @@ class Recorder:
         write_json(self.folder / RESULT, result)
 
     def holds(self, run: dict[str, Any]) -> bool:
-        """Whether the recording on disk is that of `run`."""
-        return self._recorded() == _identity(run, self.config)
+        """Whether the recording on disk is that of `run`, up to its last epoch."""
+        if self._recorded() != _identity(run, self.config):
+            return False
+        return epochs_in(self.folder, "epoch")[-1:] == [len(run["epochs"])]
 
     def _recorded(self) -> str:
         try:

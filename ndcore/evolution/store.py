@@ -68,7 +68,8 @@ def read_arrays(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> Arrays
         RunError: the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, as numpy leaves what is no archive open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in shapes}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RunError(f"the recording is damaged: {path} cannot be read") from error
