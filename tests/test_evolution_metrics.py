@@ -48,7 +48,7 @@ def by_class(activations: np.ndarray) -> np.ndarray:
     return activations.transpose(0, 2, 1, 3, 4).reshape(classes, units, -1)
 
 
-def test_dv1_discriminability_is_the_mean_over_pairs_of_classes(activations: np.ndarray) -> None:
+def test_dv_1_discriminability_is_the_mean_over_pairs_of_classes(activations: np.ndarray) -> None:
     for unit in range(3):
         of_unit = [activations[c, :, unit].ravel() for c in range(4)]
         for variant, mean in (("paper", False), ("normalised", True)):
@@ -56,7 +56,7 @@ def test_dv1_discriminability_is_the_mean_over_pairs_of_classes(activations: np.
             assert found == pytest.approx(slow_discriminability(of_unit, mean), rel=1e-12)
 
 
-def test_dv2_distance_is_the_root_of_summed_squares_of_sorted_samples(
+def test_dv_2_distance_is_the_root_of_summed_squares_of_sorted_samples(
     rng: np.random.Generator,
 ) -> None:
     a, b = rng.normal(0, 1, (2, 7, 11))
@@ -71,7 +71,7 @@ def test_dv2_distance_is_the_root_of_summed_squares_of_sorted_samples(
         w2(a, b, "half")
 
 
-def test_dv3_samples_are_all_positions_of_all_images(activations: np.ndarray) -> None:
+def test_dv_3_samples_are_all_positions_of_all_images(activations: np.ndarray) -> None:
     samples = by_class(activations)
     assert samples.shape == (4, 3, 2 * 3 * 5)
     factor = paper_factor(samples.shape[2], 4)
@@ -81,7 +81,7 @@ def test_dv3_samples_are_all_positions_of_all_images(activations: np.ndarray) ->
     assert (discriminability(ordered, in_order=True) == paper).all()
 
 
-def test_dv4_density_clamps_the_spatial_mean_of_each_image(activations: np.ndarray) -> None:
+def test_dv_4_density_clamps_the_spatial_mean_of_each_image(activations: np.ndarray) -> None:
     images = activations.reshape(20, 3, 6)
     for unit in range(3):
         total = 0.0
@@ -92,12 +92,12 @@ def test_dv4_density_clamps_the_spatial_mean_of_each_image(activations: np.ndarr
         assert density(images.mean(-1))[unit] == pytest.approx(total / 20, rel=1e-12)
 
 
-def test_dv5_a_layer_is_the_mean_of_its_units(rng: np.random.Generator) -> None:
+def test_dv_5_a_layer_is_the_mean_of_its_units(rng: np.random.Generator) -> None:
     units = rng.random((6, 4))
     assert layer_value(units) == pytest.approx([sum(units[:, e]) / 6 for e in range(4)])
 
 
-def test_dv13_unit_distance_sums_classes(activations: np.ndarray) -> None:
+def test_dv_13_unit_distance_sums_classes(activations: np.ndarray) -> None:
     ordered = np.sort(by_class(activations), axis=-1)
     found, paper = unit_distances(ordered), unit_distances(ordered, ordered.shape[2])
     for p in range(3):

@@ -68,7 +68,7 @@ def test_recording_leaves_the_training_as_it_was(folder: Path, tmp_path: Path) -
     assert not (tmp_path / "evolution").exists()
 
 
-def test_dv0_network_layer_and_unit_over_all_epochs(folder: Path) -> None:
+def test_dv_0_network_layer_and_unit_over_all_epochs(folder: Path) -> None:
     run = load_run(folder)
     assert run.epochs.tolist() == [1, 2, 3, 4, 5, 6]
     assert run.detailed == (1, 2, 5, 6)
@@ -82,7 +82,7 @@ def test_dv0_network_layer_and_unit_over_all_epochs(folder: Path) -> None:
         assert (run.units(layer.name, "density") <= 1).all()
 
 
-def test_dv6_metrics_are_those_of_the_weights_at_that_epoch(folder: Path) -> None:
+def test_dv_6_metrics_are_those_of_the_weights_at_that_epoch(folder: Path) -> None:
     run = load_run(folder)
     recorder = Recorder(folder, SMALL)
     whole = json.loads((folder / "run.json").read_text())
@@ -110,7 +110,7 @@ def test_dv6_metrics_are_those_of_the_weights_at_that_epoch(folder: Path) -> Non
         )
 
 
-def test_dv7_curves(folder: Path) -> None:
+def test_dv_7_curves(folder: Path) -> None:
     run, whole = load_run(folder), json.loads((folder / "run.json").read_text())
     assert run.curves["train_loss"] == pytest.approx([r["loss"] for r in whole["epochs"]], abs=1e-4)
     right = [1 - row["dev_accuracy"] for row in whole["epochs"]]
@@ -122,7 +122,7 @@ def test_dv7_curves(folder: Path) -> None:
         assert (top1 <= 1).all()
 
 
-def test_dv12_top_patches_are_the_highest_of_the_pool(folder: Path) -> None:
+def test_dv_12_top_patches_are_the_highest_of_the_pool(folder: Path) -> None:
     run, source = load_run(folder), open_source("digits")
     model = load_weights(build_model(MODEL), folder / "snapshots" / "epoch-006.safetensors")
     keys, _ = run._pool
@@ -140,7 +140,7 @@ def test_dv12_top_patches_are_the_highest_of_the_pool(folder: Path) -> None:
     assert predict(model, source, [0]).shape == (1, 10)
 
 
-def test_dv13_distances_come_from_the_class_samples(folder: Path) -> None:
+def test_dv_13_distances_come_from_the_class_samples(folder: Path) -> None:
     run = load_run(folder)
     for name in ("conv2", "conv5"):
         sketch = run.sketch(name, 6)
@@ -152,7 +152,7 @@ def test_dv13_distances_come_from_the_class_samples(folder: Path) -> None:
         assert run.distances(name, 6) == pytest.approx(found * factor)
 
 
-def test_dv14_dv15_dv16_clusters_of_a_layer(folder: Path) -> None:
+def test_dv_14_dv_15_dv_16_clusters_of_a_layer(folder: Path) -> None:
     run = load_run(folder)
     found, again = (run.clusters("conv3", 6) for _ in range(2))
     assert found.sizes.tolist() == sorted(found.sizes.tolist(), reverse=True)
@@ -173,6 +173,30 @@ def test_a_killed_run_goes_on_without_doubling_an_epoch(folder: Path, tmp_path: 
     (place / ".epoch-005.npz.abc").write_bytes(b"half")
     record(tmp_path)
     assert files(tmp_path) == files(folder)
+
+
+def test_a_kill_before_the_checkpoint_costs_that_epoch_alone(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        record(tmp_path, stop_after=2)
+    before = (tmp_path / "state.safetensors").read_bytes()
+    with pytest.raises(StoppedError):
+        record(tmp_path, stop_after=1)
+    (tmp_path / "state.safetensors").write_bytes(before)
+    rows: list[dict] = []
+    config = replace(recipe(MODEL), epochs=EPOCHS)
+    source, recorder = open_source("digits"), Recorder(tmp_path, SMALL)
+    train(model_spec(MODEL), source, config, tmp_path, on_epoch=rows.append, recorder=recorder)
+    assert [row["epoch"] for row in rows] == [3, 4, 5, 6]
+    assert files(tmp_path) == files(folder)
+
+
+def test_a_recording_that_ends_early_is_not_held(tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        record(tmp_path, stop_after=1)
+    config = replace(recipe(MODEL), epochs=EPOCHS)
+    run = train(model_spec(MODEL), open_source("digits"), config, tmp_path)
+    assert load_run(tmp_path).epochs.tolist() == [1]
+    assert not Recorder(tmp_path, SMALL).holds(run)
 
 
 def test_a_damaged_checkpoint_starts_the_recording_again(folder: Path, tmp_path: Path) -> None:

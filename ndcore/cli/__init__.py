@@ -180,6 +180,18 @@ def _parser() -> argparse.ArgumentParser:
         "--variant", default="paper", help="of discriminability: paper or normalised"
     )
     evolve.add_argument("--layer", help="also the metrics of this layer's units")
+    evolve.add_argument(
+        "--vulnerability",
+        action="store_true",
+        help="first measure how many images one pixel flips at each epoch whose weights were "
+        "kept, and how well the divergence detector sees it",
+    )
+    evolve.add_argument("--data", help="the data the run was trained on, for --vulnerability")
+    evolve.add_argument(
+        "--images", type=int, default=100, metavar="N", help="images to attack at each epoch"
+    )
+    evolve.add_argument("--seed", type=int, default=0, help="of these images and the searches")
+    evolve.add_argument("--device", default="auto")
 
     bench = command("bench", "bench", "ratios measured within one run")
     bench.add_argument("name", choices=("attack", "distributions", "explorer"))

@@ -28,7 +28,8 @@ from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share, st
 from ndcore.data import fetch_cifar10, open_data, source_status
 from ndcore.detectors import load_detector
 from ndcore.errors import BadRequestError
-from ndcore.evolution import load_run
+from ndcore.evolution import VulnerabilityConfig, load_run
+from ndcore.evolution.measure import measure_vulnerability
 from ndcore.evolution.recorder import Recorder
 from ndcore.images import encode_png
 from ndcore.models import ModelSpec, load_weights, model_spec
@@ -335,6 +336,14 @@ def distributions(options: Namespace) -> Answer:
 
 def evolve(options: Namespace) -> Answer:
     found = load_run(options.run)
+    if options.vulnerability:
+        spec = model_spec(found.model)
+        source = open_data(_data_of(options.data, spec), spec.shape)
+        config = VulnerabilityConfig(images=options.images, seed=options.seed)
+        with Progress() as progress:
+            measure_vulnerability(
+                found, source, config, device=options.device, on_step=progress.step
+            )
     document = evolution_document(found, options.variant, options.layer)
     return document, evolution_text(document), 0
 

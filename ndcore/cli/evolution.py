@@ -12,6 +12,7 @@ __all__ = ["evolution_document", "evolution_text"]
 def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None) -> dict[str, Any]:
     """What the macro view shows; with `layer` also the metrics of its units."""
     spread, dense = run.macro("discriminability", variant), run.macro("density")
+    vulnerability = run.vulnerability
     document: dict[str, Any] = {
         "run": str(run.folder),
         "model": run.model,
@@ -38,6 +39,7 @@ def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None
         "validation": _curves(run, "validation"),
         "detailed_epochs": list(run.detailed),
         "warnings": [vars(warned) | {"epochs": list(warned.epochs)} for warned in run.warnings()],
+        "vulnerability": vulnerability.to_dict() if vulnerability else None,
         "result": run.result,
     }
     if layer is not None:
@@ -73,7 +75,20 @@ def evolution_text(document: dict[str, Any]) -> str:
         f"warning: {row['layer']} is {row['rule']} from epoch {row['epochs'][0]}: {row['sentence']}"
         for row in document["warnings"]
     ]
+    measured = document["vulnerability"]
+    lines += [_flips(row) for row in measured["epochs"]] if measured else []
     return "\n".join(lines)
+
+
+def _flips(row: dict[str, Any]) -> str:
+    line = f"epoch {row['epoch']}: one pixel flips {row['flipped']} of {row['attacked']} images"
+    if row["flip_rate"] is not None:
+        low, high = row["flip_ci95"]
+        line += f", {100 * row['flip_rate']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
+    if row["auroc"] is not None:
+        low, high = row["auroc_ci95"]
+        line += f"; detector AUROC {row['auroc']:.3f} ({low:.3f}-{high:.3f})"
+    return line
 
 
 def _curves(run: EvolutionRun, part: str) -> dict[str, Any]:

@@ -17,14 +17,22 @@ from ndcore.evolution.patches import (
 )
 from ndcore.evolution.rules import RULES, Rule, Warned
 from ndcore.evolution.run import EvolutionRun, list_runs, load_run
+from ndcore.evolution.vulnerability import (
+    EpochVulnerability,
+    Vulnerability,
+    VulnerabilityConfig,
+)
 
 __all__ = [
     "RULES",
+    "EpochVulnerability",
     "EvolutionRun",
     "Facets",
     "Patches",
     "Rule",
     "UnitClusters",
+    "Vulnerability",
+    "VulnerabilityConfig",
     "Warned",
     "WatchedLayer",
     "class_share",

@@ -34,6 +34,7 @@ from ndcore.evolution.store import (
     Arrays,
     epoch_file,
     epochs_in,
+    snapshot_file,
     write_arrays,
 )
 from ndcore.evolution.watch import top_patches, values_of_layers, watched_layers
@@ -87,7 +88,6 @@ class Recorder:
 
     def __init__(self, run: Path, config: RecordConfig | None = None) -> None:
         self.folder = run / FOLDER
-        self.snapshots = run / "snapshots"
         self.config = config or RecordConfig()
 
     def start(
@@ -164,7 +164,7 @@ class Recorder:
             arrays["scale"] = np.array(scales, np.float32)
             arrays |= self._patches(model, number)
             write_arrays(epoch_file(self.folder, "detail", number), arrays)
-            weights = self.snapshots / f"epoch-{number:03d}.safetensors"
+            weights = snapshot_file(self.folder, number)
             save_weights(weights, dict(model.state_dict()), half=True)
         metrics = {name: np.concatenate(part).astype(METRICS[name]) for name, part in parts.items()}
         line = np.array([curves[name] for name in CURVES])
@@ -208,7 +208,7 @@ class Recorder:
         """Remove what does not belong to the first `done` epochs of this very run."""
         if self._recorded() != identity:
             shutil.rmtree(self.folder, ignore_errors=True)
-            shutil.rmtree(self.snapshots, ignore_errors=True)
+            shutil.rmtree(snapshot_file(self.folder, 1).parent, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in self.folder.glob(".*"):
             left.unlink()

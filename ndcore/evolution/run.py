@@ -6,7 +6,7 @@ It needs neither the model nor its images.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from ndcore.evolution.store import (
     read_arrays,
     read_document,
 )
+from ndcore.evolution.vulnerability import Vulnerability, read_vulnerability
 
 __all__ = ["METRICS", "EvolutionRun", "list_runs", "load_run"]
 
@@ -76,6 +77,19 @@ class EvolutionRun:
         """Epochs at which class samples and patches were kept."""
         kept = set(self.epochs.tolist())
         return tuple(epoch for epoch in epochs_in(self.folder, "detail") if epoch in kept)
+
+    @property
+    def vulnerability(self) -> Vulnerability | None:
+        """One-pixel flips and the detector per epoch, or None where they were not measured.
+
+        Raises:
+            RunError: the figures are damaged.
+        """
+        found = read_vulnerability(self.folder)
+        if found is None:
+            return None
+        known = set(self.epochs.tolist())
+        return replace(found, epochs=tuple(row for row in found.epochs if row.epoch in known))
 
     def layer(self, name: str) -> WatchedLayer:
         """A layer by name.

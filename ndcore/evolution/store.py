@@ -5,6 +5,8 @@ the images that top patches were looked for in), `epoch-001.npz`, ... (metrics a
 `detail-001.npz`, ... (class samples and top patches of the chosen epochs) and, in the end,
 `result.json`. There are no pixels in it. Every file is written whole or not at all, and an epoch
 has one name, so that an epoch that is repeated after a kill takes its own place.
+`<run>/snapshots/` beside it holds the weights of the chosen epochs, for further measurements; it
+may be deleted.
 """
 
 from __future__ import annotations
@@ -32,11 +34,13 @@ __all__ = [
     "epochs_in",
     "read_arrays",
     "read_document",
+    "snapshot_file",
     "write_arrays",
 ]
 
 SCHEMA = 1
 FOLDER = "evolution"
+SNAPSHOTS = "snapshots"
 RECORD = "record.json"
 RESULT = "result.json"
 
@@ -46,6 +50,11 @@ Arrays = dict[str, NDArray[Any]]
 def epoch_file(folder: Path, what: str, epoch: int) -> Path:
     """The file of an epoch; `what` is `epoch` or `detail`."""
     return folder / f"{what}-{epoch:03d}.npz"
+
+
+def snapshot_file(folder: Path, epoch: int) -> Path:
+    """The weights of an epoch, beside the recording in `folder`; float16 safetensors."""
+    return folder.parent / SNAPSHOTS / f"epoch-{epoch:03d}.safetensors"
 
 
 def epochs_in(folder: Path, what: str) -> list[int]:
