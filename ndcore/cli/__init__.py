@@ -194,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     evolve.add_argument("--device", default="auto")
 
     bench = command("bench", "bench", "ratios measured within one run")
-    bench.add_argument("name", choices=("attack", "distributions", "explorer"))
+    bench.add_argument("name", choices=("attack", "distributions", "evolution", "explorer"))
     bundle_option(bench)
     bench.add_argument(
         "--n", type=int, help="images; explorer: repetitions (default: the benchmark's own)"

@@ -353,8 +353,10 @@ def bench(options: Namespace) -> Answer:
     if root not in sys.path:
         sys.path.insert(0, root)
     run = importlib.import_module(f"benchmarks.{options.name}").run
-    bundle = load_bundle(options.bundle)
     with Progress() as progress:
+        if options.name == "evolution":
+            return _benched(run(options.n, on_step=progress.step))
+        bundle = load_bundle(options.bundle)
         if options.name == "attack":
             document = run(
                 bundle,
@@ -369,6 +371,10 @@ def bench(options: Namespace) -> Answer:
             document = run(bundle, options.n, on_step=progress.step)
         else:
             document = run(bundle, options.n)
+    return _benched(document)
+
+
+def _benched(document: dict[str, Any]) -> Answer:
     lines = [f"{document['name']} on {document['machine']}"]
     lines += [
         f"{row['what']}: {row['value']:.4g} {row['unit']}"
