@@ -19,6 +19,8 @@ from ndcore.evolution.metrics import (
     w2,
 )
 from ndcore.evolution.rules import RULES, warnings_of
+from ndcore.evolution.trends import change_after, correlations, lowered_after
+from ndcore.recipes import recipe
 
 
 def slow_w2(a: np.ndarray, b: np.ndarray, mean: bool = False) -> float:
@@ -131,30 +133,67 @@ def measures(epochs: int = 12, **changed: np.ndarray) -> dict[str, np.ndarray]:
     return calm | changed
 
 
-def test_warnings_say_when_their_rule_holds() -> None:
-    epochs = np.arange(1, 13)
-    assert warnings_of(layer("relu"), epochs, measures()) == []
+EPOCHS = np.arange(1, 13)
+
+
+def test_a_calm_layer_is_not_warned_of() -> None:
+    for kind in ("relu", "conv", "sigmoid", "pool"):
+        assert warnings_of(layer(kind), EPOCHS, measures()) == []
+
+
+def test_dv_23_dead_units() -> None:
     active = np.full((4, 12), 0.3)
     active[:2, 8:] = 0
-    (dead,) = warnings_of(layer("relu"), epochs, measures(active=active))
+    (dead,) = warnings_of(layer("relu"), EPOCHS, measures(active=active))
     assert (dead.rule, dead.epochs, dead.value) == ("dead", (9, 10, 11, 12), 0.5)
-    assert warnings_of(layer("conv"), epochs, measures(active=active)) == []
+    assert warnings_of(layer("conv"), EPOCHS, measures(active=active)) == []
+
+
+def test_dv_24_too_sparse_and_too_dense_are_warned_of_at_the_first_epoch() -> None:
     density = np.full((4, 12), 0.2)
     density[:, 0], density[:, 1] = 0.01, 0.9
-    sparse, dense = warnings_of(layer("relu"), epochs, measures(density=density))
-    assert (sparse.rule, sparse.epochs, dense.rule, dense.epochs) == (
-        "too sparse",
-        (1,),
-        "too dense",
-        (2,),
-    )
-    full = np.full((4, 12), 0.8)
-    (saturated,) = warnings_of(layer("sigmoid"), epochs, measures(saturation=full))
-    assert (saturated.rule, len(saturated.epochs)) == ("saturated", 12)
+    sparse, dense = warnings_of(layer("relu"), EPOCHS, measures(density=density))
+    assert (sparse.rule, sparse.epochs) == ("too sparse", (1,))
+    assert (dense.rule, dense.epochs) == ("too dense", (2,))
+    (early,) = warnings_of(layer("relu"), EPOCHS[:1], measures(1, density=density[:, :1]))
+    assert early.rule == "too sparse"
+
+
+def test_dv_25_stagnant_windows() -> None:
     spread = np.tile(np.concatenate([np.linspace(1, 2, 5), np.full(7, 2.0)]), (4, 1))
-    (stagnant,) = warnings_of(layer("pool"), epochs, measures(discriminability=spread))
+    (stagnant,) = warnings_of(layer("pool"), EPOCHS, measures(discriminability=spread))
     assert (stagnant.rule, stagnant.epochs) == ("stagnant", tuple(range(5, 13)))
-    assert warnings_of(layer("pool"), epochs[:4], measures(4)) == []
+    assert warnings_of(layer("pool"), EPOCHS[:4], measures(4)) == []
+
+
+def test_dv_26_density_tied_to_discriminability_is_a_correlation(rng: np.random.Generator) -> None:
+    a = rng.random((3, 9))
+    b = np.stack([2 * a[0] + 1, -a[1], rng.random(9)])
+    found = correlations(a, b)
+    assert found[:2] == pytest.approx([1, -1])
+    assert found[2] == pytest.approx(np.corrcoef(a[2], b[2])[0, 1])
+    assert np.isnan(correlations(np.ones((1, 9)), b[:1])).all()
+    assert np.isnan(correlations(a[:, :1], b[:, :1])).all()
+
+
+def test_dv_27_saturated_sigmoids() -> None:
+    full = np.full((4, 12), 0.8)
+    (saturated,) = warnings_of(layer("sigmoid"), EPOCHS, measures(saturation=full))
+    assert (saturated.rule, len(saturated.epochs)) == ("saturated", 12)
+    assert warnings_of(layer("relu"), EPOCHS, measures(saturation=full)) == []
+
+
+def test_dv_22_what_changes_when_the_learning_rate_is_lowered() -> None:
+    config = recipe("lenet")
+    assert lowered_after(config.rates, config.epochs) == (30, 40)
+    assert lowered_after(config.rates, 9) == (6, 8)
+    assert lowered_after(recipe("digits-cnn").rates, 20) == ()
+    epochs = np.arange(1, 46)
+    values = np.stack([np.where(epochs <= 30, 2.0, 1.5), np.full(45, 3.0), np.zeros(45)])
+    change = change_after(values, epochs, 30)
+    assert change[:2] == pytest.approx([-0.25, 0])
+    assert np.isnan(change[2])
+    assert np.isnan(change_after(values[:, :20], epochs[:20], 30)).all()
 
 
 def test_rules_are_told_in_words() -> None:

@@ -13,7 +13,14 @@ import torch
 from ndcore.cli import main
 from ndcore.data import open_source
 from ndcore.errors import BadRequestError, RunError, StoppedError
-from ndcore.evolution import list_runs, load_run
+from ndcore.evolution import (
+    clearness,
+    cut_patches,
+    facets_of,
+    list_runs,
+    load_run,
+    weighted_average,
+)
 from ndcore.evolution.metrics import density, discriminability, unit_distances
 from ndcore.evolution.recorder import RecordConfig, Recorder, chosen_epochs
 from ndcore.evolution.watch import values_of_layers
@@ -162,6 +169,23 @@ def test_dv_14_dv_15_dv_16_clusters_of_a_layer(folder: Path) -> None:
     assert len(run.clusters("conv3", 6, clusters=9).sizes) == 9
 
 
+def test_dv_28_units_of_the_final_layer_stand_for_their_classes(folder: Path) -> None:
+    run, source = load_run(folder), open_source("digits")
+    name = run.layers[-1].name
+    shares = []
+    for unit in range(run.layer(name).units):
+        found = run.patches(name, unit, EPOCHS, k=1000)
+        pixels = source.pixels(positions(source, list(found.keys)))
+        patches = cut_patches(pixels, found.boxes)
+        shares.append(np.mean(found.labels[:5] == unit))
+        average = weighted_average(patches[:20], found.activations[:20])
+        assert average is not None
+        assert 0 < clearness(patches[:20], average) < 1
+        facets = facets_of(patches, found.activations, 3)
+        assert facets.sizes.sum() == len(found) == 40
+    assert np.mean(shares) > 0.5  # 0.1 by chance
+
+
 def test_a_killed_run_goes_on_without_doubling_an_epoch(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         record(tmp_path, stop_after=3)
@@ -294,6 +318,9 @@ def test_evolve_prints_what_was_recorded(capsys: pytest.CaptureFixture[str]) -> 
     assert found["loss"] == found["train"]["loss"] == run.curves["train_loss"].tolist()
     assert found["top1_error"] == found["validation"]["top1_error"]
     assert len(found["units"]) == 20
+    assert found["rate_lowered"][0]["after_epoch"] == 1
+    assert len(found["rate_lowered"][0]["change"]) == len(found["layers"])
+    assert all(-1 <= row["correlation"] <= 1 for row in found["layers"])
     assert found["result"]["test_accuracy"] == trained["test_accuracy"]
     assert main(["evolve", "shallow-digits", "--variant", "normalised", "--json", "-"]) == 0
     other = json.loads(capsys.readouterr().out)

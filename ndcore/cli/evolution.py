@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from ndcore.evolution import EvolutionRun
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.evolution import EvolutionRun, change_after, correlations, lowered_after
 
 __all__ = ["evolution_document", "evolution_text"]
 
 
 def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None) -> dict[str, Any]:
-    """What the macro view shows; with `layer` also the metrics of its units."""
+    """What the macro view shows; with `layer` also the metrics of its units.
+
+    `correlation` is that of a layer's discriminability with its density, `change` by how much
+    each layer's discriminability moved when the learning rate was lowered (see
+    `ndcore.evolution.trends`).
+    """
     spread, dense = run.macro("discriminability", variant), run.macro("density")
     vulnerability = run.vulnerability
+    tied = _numbers(correlations(spread, dense))
+    config = run.about["config"]
     document: dict[str, Any] = {
         "run": str(run.folder),
         "model": run.model,
@@ -29,6 +39,7 @@ def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None
                 "samples_per_class": run.samples(each.name),
                 "discriminability": spread[row].tolist(),
                 "density": dense[row].tolist(),
+                "correlation": tied[row],
             }
             for row, each in enumerate(run.layers)
         ],
@@ -37,6 +48,10 @@ def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None
         "top5_error": run.curves["validation_top5_error"].tolist(),
         "train": _curves(run, "train"),
         "validation": _curves(run, "validation"),
+        "rate_lowered": [
+            {"after_epoch": epoch, "change": _numbers(change_after(spread, run.epochs, epoch))}
+            for epoch in lowered_after(config["rates"], config["epochs"])
+        ],
         "detailed_epochs": list(run.detailed),
         "warnings": [vars(warned) | {"epochs": list(warned.epochs)} for warned in run.warnings()],
         "vulnerability": vulnerability.to_dict() if vulnerability else None,
@@ -89,6 +104,10 @@ def _flips(row: dict[str, Any]) -> str:
         low, high = row["auroc_ci95"]
         line += f"; detector AUROC {row['auroc']:.3f} ({low:.3f}-{high:.3f})"
     return line
+
+
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _curves(run: EvolutionRun, part: str) -> dict[str, Any]:

