@@ -11,13 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_dir", "replace_folder", "write_bytes", "write_json"]
+__all__ = ["cache_dir", "replace_folder", "run_dir", "write_bytes", "write_json"]
 
 
 def cache_dir() -> Path:
     """The folder of bundles and training runs: `$ND_CACHE`, else `cache/` beside the package."""
     named = os.environ.get("ND_CACHE")
     return Path(named) if named else Path(__file__).resolve().parent.parent / "cache"
+
+
+def run_dir(model: str) -> Path:
+    """Where the training run of a model is kept."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in model).strip(".")
+    return cache_dir() / "runs" / safe
 
 
 def write_bytes(path: Path, data: bytes) -> None:

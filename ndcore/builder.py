@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ndcore.atomic import cache_dir, replace_folder, write_bytes, write_json
+from ndcore.atomic import replace_folder, run_dir, write_bytes, write_json
 from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.bundle import FILES, SCHEMA, Bundle, bundles_dir
 from ndcore.checkpoints import read_run
@@ -61,12 +61,6 @@ class BuildConfig:
     gallery: int = 12
     gallery_images: int = 60
     seed: int = 0
-
-
-def run_dir(model: str) -> Path:
-    """Where the training run of a model is kept."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in model).strip(".")
-    return cache_dir() / "runs" / safe
 
 
 def build(

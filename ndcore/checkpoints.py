@@ -52,14 +52,19 @@ def load_checkpoint(
     optimisers: list[torch.optim.Optimizer],
     average: AveragedModel | None,
     epochs: int,
-) -> bool:
-    """Load a checkpoint in place; False when it is missing, damaged or of another epoch."""
+) -> int:
+    """Load a checkpoint in place, of at most `epochs` epochs.
+
+    Returns:
+        The epochs it holds; 0, and nothing loaded, when it is missing, damaged or of more epochs.
+    """
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError):
-        return False
-    if int(tensors.pop("epochs", torch.tensor(-1))) != epochs:
-        return False
+        return 0
+    held = int(tensors.pop("epochs", torch.tensor(-1)))
+    if not 0 < held <= epochs:
+        return 0
     model.load_state_dict(_part(tensors, "model."))
     if average is not None:
         average.load_state_dict(_part(tensors, "average."))
@@ -67,7 +72,7 @@ def load_checkpoint(
         buffer = tensors.get(f"momentum.{number}")
         if buffer is not None:
             optimiser.state[weight]["momentum_buffer"] = buffer.to(weight.device)
-    return True
+    return held
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

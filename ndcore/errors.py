@@ -8,6 +8,7 @@ __all__ = [
     "BundleError",
     "DataError",
     "NeuralDivergenceError",
+    "RunError",
     "StoppedError",
 ]
 
@@ -30,6 +31,10 @@ class BundleError(NeuralDivergenceError):
 
 class DataError(NeuralDivergenceError):
     """An image source is missing or unreadable; the sentence says how to get it."""
+
+
+class RunError(NeuralDivergenceError):
+    """The recording of a training run is missing, damaged or of another version."""
 
 
 class StoppedError(NeuralDivergenceError):

@@ -14,19 +14,21 @@ import importlib
 import importlib.util
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ndcore.atomic import write_bytes
 from ndcore.data import CIFAR10_CLASSES
+from ndcore.deep_view_networks import NETWORKS, build_network
 from ndcore.errors import BadRequestError, BundleError
+from ndcore.normalize import CIFAR10_MEAN, CIFAR10_STD, Normalize
 
 __all__ = [
     "MODELS",
@@ -40,6 +42,7 @@ __all__ = [
     "weight_hash",
 ]
 
+DIGITS = tuple(str(digit) for digit in range(10))
 VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
@@ -62,22 +65,6 @@ class ModelSpec:
     data: str = ""
 
 
-class Normalize(nn.Module):
-    """Subtract a mean and divide by a spread per channel; buffers of shape (1, C, 1, 1)."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape."""
-        return (images - self.mean) / self.std
-
-
 def _conv_units(channels: int, units: int) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(
@@ -95,7 +82,7 @@ def _dense_units(features: int, units: int) -> nn.Sequential:
 def vgg16_cifar10() -> nn.Sequential:
     """VGG16 for 32x32 images: 13 conv layers with batch norm, dense_1 (512), dense_2 (10)."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["normalize"] = Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+    layers["normalize"] = Normalize(CIFAR10_MEAN, CIFAR10_STD)
     channels = 3
     for block, (depth, units) in enumerate(VGG16_BLOCKS, start=1):
         for index in range(1, depth + 1):
@@ -130,9 +117,17 @@ def digits_cnn() -> nn.Sequential:
 
 MODELS: dict[str, ModelSpec] = {
     "cifar10-vgg16": ModelSpec("cifar10-vgg16", vgg16_cifar10, (32, 32, 3), CIFAR10_CLASSES),
-    "digits-cnn": ModelSpec(
-        "digits-cnn", digits_cnn, (8, 8, 1), tuple(str(digit) for digit in range(10)), "digits"
-    ),
+    "digits-cnn": ModelSpec("digits-cnn", digits_cnn, (8, 8, 1), DIGITS, "digits"),
+}
+MODELS |= {
+    name: ModelSpec(
+        name,
+        partial(build_network, name),
+        network.shape,
+        CIFAR10_CLASSES if network.shape[2] == 3 else DIGITS,
+        "" if network.shape[2] == 3 else "digits",
+    )
+    for name, network in NETWORKS.items()
 }
 
 

@@ -124,8 +124,9 @@ def receptive_fields(model: nn.Module, layers: Sequence[str]) -> dict[str, Recep
     found: dict[str, ReceptiveField] = {}
     field = ReceptiveField()
     for node, step in zip(nodes, steps, strict=True):
-        if step.window is not None:
-            field = field.after(step.window)
+        window = step.window or _window_of(step.run)
+        if window is not None:
+            field = field.after(window)
         elif not step.pointwise:
             break
         # The last step inside a layer stands for its output.
@@ -136,6 +137,18 @@ def receptive_fields(model: nn.Module, layers: Sequence[str]) -> dict[str, Recep
         return found
     # A layer that the chain leaves in the middle has an output beyond what was followed.
     return {layer: seen for layer, seen in found.items() if not _inside(node, layer)}
+
+
+def _window_of(run: object) -> Window | None:
+    """Geometry of steps that a chain cannot slide over padded maps, but whose reach is plain."""
+    if isinstance(run, nn.ZeroPad2d):
+        left, _, top, _ = run.padding
+        return Window(1, 1, left, 1) if left == top else None
+    if isinstance(run, (nn.MaxPool2d, nn.AvgPool2d)):
+        wanted = (run.kernel_size, run.stride, run.padding, getattr(run, "dilation", 1))
+        sizes = [size for size in wanted if isinstance(size, int)]
+        return Window(*sizes) if len(sizes) == len(wanted) else None
+    return None
 
 
 def _inside(node: fx.Node, layer: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ndcore.deep_view_networks import NETWORKS
 
 __all__ = ["RECIPES", "TrainConfig", "recipe"]
 
@@ -14,7 +16,8 @@ class TrainConfig:
     Attributes:
         epochs: passes over the reference split.
         batch_size: images per step.
-        conv_lr: peak Muon step of convolutions, relative to their norm.
+        conv_lr: peak Muon step of convolutions that a batch norm follows, relative to their
+            norm; 0 = SGD for these too.
         lr: peak SGD step of everything else.
         weight_decay: for everything but convolutions.
         momentum: for both.
@@ -28,6 +31,8 @@ class TrainConfig:
         shift_px: largest shift, in pixels at full size.
         cut_out_px: side of the square that is cut out, at full size.
         mirror: whether images may be mirrored.
+        identity_start: whether deep convolutions start as the identity on their first channels,
+            where they can; otherwise as the model was built.
         seed: of initialisation, order and augmentation.
     """
 
@@ -44,8 +49,22 @@ class TrainConfig:
     shift_px: int = 0
     cut_out_px: int = 0
     mirror: bool = False
+    identity_start: bool = True
     seed: int = 0
 
+
+# Zhong et al. 2017, section 4.1.1: 45 epochs, the learning rate lowered after the 30th. The second
+# step and the batch are those of the MatConvNet example that the networks come from.
+DEEP_VIEW = TrainConfig(
+    epochs=45,
+    batch_size=100,
+    conv_lr=0.0,
+    lr=0.01,
+    weight_decay=1e-4,
+    label_smoothing=0.0,
+    rates=((30 / 45, 1.0, 1.0), (40 / 45, 0.1, 0.1), (1.0, 0.01, 0.01)),
+    identity_start=False,
+)
 
 RECIPES: dict[str, TrainConfig] = {
     "cifar10-vgg16": TrainConfig(
@@ -59,10 +78,14 @@ RECIPES: dict[str, TrainConfig] = {
         mirror=True,
     ),
     "digits-cnn": TrainConfig(epochs=20, batch_size=64, shift_px=1),
+    "nin": replace(DEEP_VIEW, weight_decay=5e-4),
+    "nin-bn": replace(DEEP_VIEW, weight_decay=5e-4),
 }
 
 
 def recipe(model: str) -> TrainConfig:
     """The recipe of a registered model; for others a general one with mirror and shift."""
+    if model in NETWORKS:
+        return RECIPES.get(model, DEEP_VIEW)
     general = TrainConfig(epochs=20, batch_size=64, shift_px=1, mirror=True)
     return RECIPES.get(model, general)

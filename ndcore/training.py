@@ -13,12 +13,12 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from ndcore.atomic import write_json
@@ -26,17 +26,31 @@ from ndcore.augment import cut_out, resize, shift
 from ndcore.checkpoints import load_checkpoint, read_run, save_checkpoint
 from ndcore.data import ImageSource
 from ndcore.errors import DataError, StoppedError
+from ndcore.learning_curves import Judged, count_hits, judged
 from ndcore.models import ModelSpec, load_weights, save_weights, weight_hash
 from ndcore.muon import ConvMuon
-from ndcore.predict import pick_device, predict, to_images
+from ndcore.predict import pick_device, predict
 from ndcore.recipes import TrainConfig
+from ndcore.resident import Resident
 from ndcore.splits import make_splits, positions
 
 NORM_IMAGES = 10_240
 NORM_BATCH = 512
 SMALL_MODEL = 1_000_000
 
-__all__ = ["train"]
+__all__ = ["EpochRecorder", "train"]
+
+
+class EpochRecorder(Protocol):
+    """What watches a run: it is told of the start and of each epoch, before the checkpoint."""
+
+    def start(
+        self, run: dict[str, Any], model: nn.Module, source: ImageSource, members: list[int]
+    ) -> None:
+        """Prepare for the epochs after those in `run["epochs"]`; `members` are trained on."""
+
+    def epoch(self, number: int, model: nn.Module, curves: dict[str, float]) -> None:
+        """Keep what epoch `number` (from 1) made of the model."""
 
 
 def train(
@@ -48,6 +62,7 @@ def train(
     device: str = "auto",
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    recorder: EpochRecorder | None = None,
 ) -> dict[str, Any]:
     """Train `spec` on the reference split of `source` and write the run to `folder`.
 
@@ -60,19 +75,21 @@ def train(
         device: `auto`, `cpu`, `cuda`, ...
         on_epoch: called with each epoch's row.
         should_stop: asked after every step.
+        recorder: watches the run; it changes neither the model nor the order of random numbers.
 
     Returns:
         The content of `run.json`.
 
     Raises:
         StoppedError: `should_stop` said so; whole epochs are kept.
-        DataError: a class is too small to split.
+        DataError: a class is too small to split, or a registered model does not take the images.
     """
     place = pick_device(device)
+    _require_fit(spec, source)
     splits = make_splits(source, config.seed)
     recorded = json.loads(json.dumps(asdict(config)))
     run = read_run(folder)
-    same = run is not None and (run["config"], run["splits"]) == (recorded, splits)
+    same = run is not None and (_complete(run["config"]), run["splits"]) == (recorded, splits)
     if run is None or not same:
         run = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
         run |= {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}
@@ -81,31 +98,48 @@ def train(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = _initialised(spec.build())
+        model = spec.build()
+        if config.identity_start:
+            model = _initialised(model)
     model.to(place)
     model.to(memory_format=torch.channels_last)
     optimisers = _optimisers(model, config)
     average = AveragedModel(model) if config.average_from < 1 else None
     state = folder / "state.safetensors"
-    if run["epochs"] and not load_checkpoint(state, model, optimisers, average, len(run["epochs"])):
-        run["epochs"] = []
-    reference = _Resident(source, positions(source, splits["reference"]))
+    # A row without a checkpoint is one that a kill cut short.
+    held = load_checkpoint(state, model, optimisers, average, len(run["epochs"]))
+    run["epochs"] = run["epochs"][:held]
+    if not held:
+        state.unlink(missing_ok=True)
+    reference = Resident(source, positions(source, splits["reference"]))
     dev = positions(source, splits["dev"])
     if not run["dtype"]:
         run["dtype"] = _faster_dtype(model, reference, place, config)
     dtype = getattr(torch, run["dtype"])
+    if recorder:
+        recorder.start(run, model, source, positions(source, splits["reference"]))
 
     for epoch in range(len(run["epochs"]), config.epochs):
         started = time.monotonic()
         averaging = average if epoch >= config.average_from * config.epochs else None
-        loss = _epoch(
+        trained = _epoch(
             model, optimisers, averaging, reference, config, epoch, place, dtype, should_stop
         )
-        accuracy = float((predict(model, source, dev).argmax(1) == source.labels[dev]).mean())
-        row = {"epoch": epoch + 1, "loss": round(loss, 4), "dev_accuracy": round(accuracy, 4)}
-        run["epochs"].append(row | {"seconds": round(time.monotonic() - started, 1)})
-        save_checkpoint(state, model, optimisers, average, epoch + 1)
+        logits = predict(model, source, dev)
+        accuracy = float((logits.argmax(1) == source.labels[dev]).mean())
+        row = {"epoch": epoch + 1, "loss": round(trained.loss, 4)}
+        row |= {"dev_accuracy": round(accuracy, 4), "seconds": round(time.monotonic() - started, 1)}
+        if recorder:
+            seen = judged(torch.from_numpy(logits), torch.from_numpy(source.labels[dev]))
+            curves = {f"train_{name}": value for name, value in trained._asdict().items()}
+            curves |= {f"validation_{name}": value for name, value in seen._asdict().items()}
+            began = time.monotonic()
+            recorder.epoch(epoch + 1, model, curves)
+            row["record_seconds"] = round(time.monotonic() - began, 2)
+        run["epochs"].append(row)
+        # In this order: a kill between the two costs this epoch and not the run.
         write_json(folder / "run.json", run)
+        save_checkpoint(state, model, optimisers, average, epoch + 1)
         if on_epoch:
             on_epoch(run["epochs"][-1])
     if average is not None and int(average.n_averaged):
@@ -121,25 +155,20 @@ def train(
     return run
 
 
-class _Resident:
-    """Training images, held in memory as 8-bit values when they fit, else read batch by batch."""
+def _complete(config: dict[str, Any]) -> dict[str, Any]:
+    """A stored configuration, with the defaults of options that are newer than it."""
+    defaults: dict[str, Any] = json.loads(json.dumps(asdict(TrainConfig(epochs=0))))
+    return defaults | config
 
-    LIMIT_BYTES = 2 << 30
 
-    def __init__(self, source: ImageSource, members: list[int]) -> None:
-        self.source, self.members = source, np.array(members)
-        self.labels = torch.from_numpy(source.labels[self.members])
-        fits = len(members) * int(np.prod(source.shape)) <= self.LIMIT_BYTES
-        self.held = source.pixels(members) if fits else None
-
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = rows.numpy()
-        if self.held is not None:
-            return to_images(self.held[chosen]), self.labels[rows]
-        return to_images(self.source.pixels(self.members[chosen])), self.labels[rows]
+def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
+    if spec.classes and source.shape != spec.shape:
+        raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
+    if spec.classes and len(source.classes) != len(spec.classes):
+        raise DataError(
+            f"the data has {len(source.classes)} classes but {spec.name} tells "
+            f"{len(spec.classes)} apart"
+        )
 
 
 def _initialised(model: nn.Module) -> nn.Module:
@@ -158,8 +187,9 @@ def _optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optim
         for first, second in pairwise(block)
         if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d)
     }
-    conv = [weight for weight in model.parameters() if id(weight) in normed]
-    rest = [weight for weight in model.parameters() if id(weight) not in normed]
+    muon = normed if config.conv_lr else set()
+    conv = [weight for weight in model.parameters() if id(weight) in muon]
+    rest = [weight for weight in model.parameters() if id(weight) not in muon]
     sgd = torch.optim.SGD(
         rest,
         lr=config.lr,
@@ -171,7 +201,7 @@ def _optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optim
 
 
 @torch.no_grad()
-def _settle_norms(model: nn.Module, reference: _Resident, place: torch.device) -> None:
+def _settle_norms(model: nn.Module, reference: Resident, place: torch.device) -> None:
     """Take batch-norm statistics anew from unaltered images: training saw altered ones only."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
@@ -190,7 +220,7 @@ def _autocast(place: torch.device, dtype: torch.dtype) -> Any:
 
 
 def _faster_dtype(
-    model: nn.Module, reference: _Resident, place: torch.device, config: TrainConfig
+    model: nn.Module, reference: Resident, place: torch.device, config: TrainConfig
 ) -> str:
     """bfloat16 or float32, whichever runs this model forward and back sooner on this machine.
 
@@ -219,14 +249,14 @@ def _epoch(
     model: nn.Module,
     optimisers: list[torch.optim.Optimizer],
     averaging: AveragedModel | None,
-    reference: _Resident,
+    reference: Resident,
     config: TrainConfig,
     epoch: int,
     place: torch.device,
     dtype: torch.dtype,
     should_stop: Callable[[], bool] | None,
-) -> float:
-    """One pass in a seeded order; returns the mean loss."""
+) -> Judged:
+    """One pass in a seeded order; its mean loss and errors, on the images as they were altered."""
     # A generator per epoch, so that a resumed run sees what an unbroken one would have seen.
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
     mirrored_first = torch.rand(
@@ -237,6 +267,7 @@ def _epoch(
     steps = len(reference) // size
     side = next(side for share, side in config.sides if epoch < share * config.epochs + 1e-9)
     total = 0.0
+    hits = torch.zeros(2, dtype=torch.int64, device=place)
     model.train()
     for step in range(steps):
         if should_stop and should_stop():
@@ -263,9 +294,11 @@ def _epoch(
         if averaging is not None:
             averaging.update_parameters(model)
         total += float(loss.detach())
+        hits += count_hits(logits.detach(), labels.to(place))
     if not np.isfinite(total):
         raise DataError("training diverged: the loss is no longer a number; lower the rates")
-    return total / steps
+    first, fifth = (1 - hits / (steps * size)).tolist()
+    return Judged(total / steps, first, fifth)
 
 
 def _set_rates(

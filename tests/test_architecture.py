@@ -14,14 +14,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = [
-    {"errors", "statistics", "atomic"},
+    {"errors", "statistics", "atomic", "normalize"},
+    {"deep_view_networks"},
     {"images"},
     {"sources"},
     {"cifar10", "folders"},
     {"data", "recipes"},
     {"models", "splits"},
-    {"predict", "activations", "histograms", "muon", "augment", "checkpoints"},
-    {"inspection", "divergence"},
+    {"predict", "activations", "histograms", "muon", "augment", "checkpoints", "learning_curves"},
+    {"inspection", "divergence", "resident"},
     {"counting", "detectors", "attacks", "training"},
     {"pairs", "bundle", "jobs"},
     {
@@ -34,6 +35,7 @@ GROUPS = [
         "natural_errors",
         "study",
     },
+    {"evolution"},
     {"cli"},
 ]
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}

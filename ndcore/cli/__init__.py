@@ -96,11 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--root", help="folder for the files")
 
     train = command("train", "train", "train a model; a killed run is resumed")
-    train.add_argument("model", help="cifar10-vgg16, digits-cnn or file.py:factory")
+    train.add_argument("model", help="registered name, such as lenet, or file.py:factory")
     train.add_argument("--data", help="ImageFolder, CIFAR-10 root or source name")
     train.add_argument("--epochs", type=int)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="auto")
+    train.add_argument(
+        "--record", action="store_true", help="keep what `evolve` shows of every epoch"
+    )
 
     build = command("build", "build", "distributions, calibration and gallery of a trained model")
     build.add_argument("bundle", metavar="BUNDLE")
@@ -176,8 +179,29 @@ def _parser() -> argparse.ArgumentParser:
     distributions.add_argument("--classes", nargs="+", metavar="CLASS")
     distributions.add_argument("--csv", metavar="FILE")
 
+    evolve = command("evolve", "evolve", "how a recorded training run evolved")
+    evolve.add_argument("run", metavar="RUN", help="name of a trained model, or a run's folder")
+    evolve.add_argument(
+        "--variant", default="paper", help="of discriminability: paper or normalised"
+    )
+    evolve.add_argument("--layer", help="also the metrics of this layer's units")
+    evolve.add_argument(
+        "--vulnerability",
+        action="store_true",
+        help="first measure how many images one pixel flips at each epoch whose weights were "
+        "kept, and how well the divergence detector sees it",
+    )
+    evolve.add_argument("--data", help="the data the run was trained on, for --vulnerability")
+    evolve.add_argument(
+        "--images", type=int, default=100, metavar="N", help="images to attack at each epoch"
+    )
+    evolve.add_argument("--seed", type=int, default=0, help="of these images and the searches")
+    evolve.add_argument("--device", default="auto")
+
     bench = command("bench", "bench", "ratios measured within one run")
-    bench.add_argument("name", choices=("attack", "detector", "distributions", "explorer"))
+    bench.add_argument(
+        "name", choices=("attack", "detector", "distributions", "evolution", "explorer")
+    )
     bundle_option(bench)
     bench.add_argument(
         "--n", type=int, help="images; explorer: repetitions (default: the benchmark's own)"

@@ -21,12 +21,16 @@ from ndcore.builder import BuildConfig, run_dir
 from ndcore.builder import build as build_bundle
 from ndcore.bundle import list_bundles, load_bundle
 from ndcore.checkpoints import read_run
+from ndcore.cli.evolution import evolution_document, evolution_text
 from ndcore.cli.progress import Progress
 from ndcore.cli.selection import choose_images, choose_members
 from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share, study_text
 from ndcore.data import fetch_cifar10, open_data, source_status
 from ndcore.detectors import DivergenceDetector, Verdict, load_detector
 from ndcore.errors import BadRequestError
+from ndcore.evolution import VulnerabilityConfig, load_run
+from ndcore.evolution.measure import measure_vulnerability
+from ndcore.evolution.recorder import Recorder
 from ndcore.images import encode_png
 from ndcore.models import ModelSpec, load_weights, model_spec
 from ndcore.predict import evaluate as evaluate_model
@@ -46,6 +50,7 @@ __all__ = [
     "detect",
     "distributions",
     "evaluate",
+    "evolve",
     "status",
     "study",
     "train",
@@ -112,7 +117,20 @@ def train(options: Namespace) -> Answer:
             file=sys.stderr,
         )
 
-    run = train_model(spec, source, config, folder, device=options.device, on_epoch=show)
+    recorder = Recorder(folder) if options.record else None
+    run = train_model(
+        spec,
+        source,
+        config,
+        folder,
+        device=options.device,
+        on_epoch=show,
+        recorder=recorder,
+    )
+    if recorder and not recorder.holds(run):
+        raise BadRequestError(
+            f"the run in {folder} was finished without --record: remove it to train it anew"
+        )
     model = model_spec(options.model).build()
     load_weights(model, folder / "weights.safetensors")
     held = evaluate_model(model, source, positions(source, run["splits"]["evaluation"]))
@@ -128,6 +146,10 @@ def train(options: Namespace) -> Answer:
         "test_accuracy": tested["accuracy"],
         "weight_hash": run["weight_hash"],
     }
+    if recorder:
+        known = ("evaluation", "test", "test_accuracy", "weight_hash")
+        recorder.finish({key: document[key] for key in known})
+        document["recording"] = str(recorder.folder)
     text = f"{spec.name}: held-out accuracy {share(held)}"
     return document, text + (f", test part {share(tested)}" if tests else ""), 0
 
@@ -321,13 +343,29 @@ def distributions(options: Namespace) -> Answer:
     return document, text, 0
 
 
+def evolve(options: Namespace) -> Answer:
+    found = load_run(options.run)
+    if options.vulnerability:
+        spec = model_spec(found.model)
+        source = open_data(_data_of(options.data, spec), spec.shape)
+        config = VulnerabilityConfig(images=options.images, seed=options.seed)
+        with Progress() as progress:
+            measure_vulnerability(
+                found, source, config, device=options.device, on_step=progress.step
+            )
+    document = evolution_document(found, options.variant, options.layer)
+    return document, evolution_text(document), 0
+
+
 def bench(options: Namespace) -> Answer:
     root = str(Path(ndcore.__file__).resolve().parent.parent)
     if root not in sys.path:
         sys.path.insert(0, root)
     run = importlib.import_module(f"benchmarks.{options.name}").run
-    bundle = load_bundle(options.bundle)
     with Progress() as progress:
+        if options.name == "evolution":
+            return _benched(run(options.n, on_step=progress.step))
+        bundle = load_bundle(options.bundle)
         if options.name == "attack":
             document = run(
                 bundle,
@@ -342,6 +380,10 @@ def bench(options: Namespace) -> Answer:
             document = run(bundle, options.n, on_step=progress.step)
         else:
             document = run(bundle, options.n)
+    return _benched(document)
+
+
+def _benched(document: dict[str, Any]) -> Answer:
     lines = [f"{document['name']} on {document['machine']}"]
     lines += [
         f"{row['what']}: {row['value']:.4g} {row['unit']}"

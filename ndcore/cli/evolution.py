@@ -1,0 +1,116 @@
+"""The document and the text of `evolve`, made from a recorded run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.evolution import EvolutionRun, change_after, correlations, lowered_after
+
+__all__ = ["evolution_document", "evolution_text"]
+
+
+def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None) -> dict[str, Any]:
+    """What the macro view shows; with `layer` also the metrics of its units.
+
+    `correlation` is that of a layer's discriminability with its density, `change` by how much
+    each layer's discriminability moved when the learning rate was lowered (see
+    `ndcore.evolution.trends`).
+    """
+    spread, dense = run.macro("discriminability", variant), run.macro("density")
+    vulnerability = run.vulnerability
+    tied = _numbers(correlations(spread, dense))
+    config = run.about["config"]
+    document: dict[str, Any] = {
+        "run": str(run.folder),
+        "model": run.model,
+        "data": run.about["data"],
+        "variant": variant,
+        "epochs": run.epochs.tolist(),
+        "layers": [
+            {
+                "layer": each.name,
+                "number": each.number,
+                "kind": each.kind,
+                "units": each.units,
+                "size": list(each.size),
+                "samples_per_class": run.samples(each.name),
+                "discriminability": spread[row].tolist(),
+                "density": dense[row].tolist(),
+                "correlation": tied[row],
+            }
+            for row, each in enumerate(run.layers)
+        ],
+        "loss": run.curves["train_loss"].tolist(),
+        "top1_error": run.curves["validation_top1_error"].tolist(),
+        "top5_error": run.curves["validation_top5_error"].tolist(),
+        "train": _curves(run, "train"),
+        "validation": _curves(run, "validation"),
+        "rate_lowered": [
+            {"after_epoch": epoch, "change": _numbers(change_after(spread, run.epochs, epoch))}
+            for epoch in lowered_after(config["rates"], config["epochs"])
+        ],
+        "detailed_epochs": list(run.detailed),
+        "warnings": [vars(warned) | {"epochs": list(warned.epochs)} for warned in run.warnings()],
+        "vulnerability": vulnerability.to_dict() if vulnerability else None,
+        "result": run.result,
+    }
+    if layer is not None:
+        unit_spread, unit_dense = run.units(layer, variant=variant), run.units(layer, "density")
+        document["layer"] = layer
+        document["units"] = [
+            {"unit": unit, "discriminability": a.tolist(), "density": b.tolist()}
+            for unit, (a, b) in enumerate(zip(unit_spread, unit_dense, strict=True))
+        ]
+    return document
+
+
+def evolution_text(document: dict[str, Any]) -> str:
+    """A line per layer with the first and the last epoch, the errors, and the warnings."""
+    epochs = document["epochs"]
+    lines = [
+        f"{document['model']} on {document['data']}, epochs {epochs[0]}-{epochs[-1]}, "
+        f"{document['variant']} discriminability"
+    ]
+    lines += [
+        f"{row['number']:>3} {row['layer']}: discriminability "
+        f"{row['discriminability'][0]:.4g} -> {row['discriminability'][-1]:.4g}, "
+        f"density {row['density'][0]:.3f} -> {row['density'][-1]:.3f}"
+        for row in document["layers"]
+    ]
+    lines.append(
+        f"loss {document['loss'][0]:.3f} -> {document['loss'][-1]:.3f}, "
+        f"top-1 error {100 * document['top1_error'][-1]:.1f}%, "
+        f"top-5 error {100 * document['top5_error'][-1]:.1f}% "
+        f"(validation, n = {document['validation']['n']:,})"
+    )
+    lines += [
+        f"warning: {row['layer']} is {row['rule']} from epoch {row['epochs'][0]}: {row['sentence']}"
+        for row in document["warnings"]
+    ]
+    measured = document["vulnerability"]
+    lines += [_flips(row) for row in measured["epochs"]] if measured else []
+    return "\n".join(lines)
+
+
+def _flips(row: dict[str, Any]) -> str:
+    line = f"epoch {row['epoch']}: one pixel flips {row['flipped']} of {row['attacked']} images"
+    if row["flip_rate"] is not None:
+        low, high = row["flip_ci95"]
+        line += f", {100 * row['flip_rate']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
+    if row["auroc"] is not None:
+        low, high = row["auroc_ci95"]
+        line += f"; detector AUROC {row['auroc']:.3f} ({low:.3f}-{high:.3f})"
+    return line
+
+
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _curves(run: EvolutionRun, part: str) -> dict[str, Any]:
+    names = ("loss", "top1_error", "top5_error")
+    images = run.about["reference" if part == "train" else "validation"]
+    return {"n": images} | {name: run.curves[f"{part}_{name}"].tolist() for name in names}

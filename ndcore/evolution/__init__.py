@@ -1,0 +1,50 @@
+"""Deep View: how a network evolves while it is trained.
+
+Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural networks".
+"""
+
+from __future__ import annotations
+
+from ndcore.evolution.clusters import UnitClusters, cluster_units
+from ndcore.evolution.facets import Facets, facets_of
+from ndcore.evolution.layers import WatchedLayer
+from ndcore.evolution.patches import (
+    Patches,
+    class_share,
+    clearness,
+    cut_patches,
+    weighted_average,
+)
+from ndcore.evolution.rules import RULES, Rule, Warned
+from ndcore.evolution.run import EvolutionRun, list_runs, load_run
+from ndcore.evolution.trends import change_after, correlations, lowered_after
+from ndcore.evolution.vulnerability import (
+    EpochVulnerability,
+    Vulnerability,
+    VulnerabilityConfig,
+)
+
+__all__ = [
+    "RULES",
+    "EpochVulnerability",
+    "EvolutionRun",
+    "Facets",
+    "Patches",
+    "Rule",
+    "UnitClusters",
+    "Vulnerability",
+    "VulnerabilityConfig",
+    "Warned",
+    "WatchedLayer",
+    "change_after",
+    "class_share",
+    "clearness",
+    "cluster_units",
+    "correlations",
+    "cut_patches",
+    "facets_of",
+    "list_runs",
+    "load_run",
+    "lowered_after",
+    "weighted_average",
+]

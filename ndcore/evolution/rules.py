@@ -1,0 +1,152 @@
+"""Warnings of a recorded run, each by a rule that can be read and changed.
+
+Zhong et al. 2017 name the signs (sections 4.1.2 and 4.2): dead units, representations that are
+too sparse or too dense, windows in which a layer stands still, saturated sigmoids. They give no
+figures; the thresholds here are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.evolution.layers import BOUNDS, WatchedLayer
+
+__all__ = ["RULES", "Rule", "Warned", "warnings_of"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a layer is warned of.
+
+    Attributes:
+        name: of the warning.
+        kinds: of the layers that it judges; empty = all.
+        measure: `dead` (share of units with no positive value on the sample), `density`,
+            `saturation` (share of values within 5% of an end of the function's range) or
+            `change` (of discriminability: largest minus smallest over `window` epochs, relative
+            to the largest).
+        above: warn when the measure reaches `threshold`; else when it does not exceed it.
+        threshold: of the measure.
+        sentence: the rule in words.
+        window: epochs that `change` looks at.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    measure: str
+    above: bool
+    threshold: float
+    sentence: str
+    window: int = 1
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A rule that holds for a layer.
+
+    Attributes:
+        rule: its name.
+        layer: name.
+        epochs: at which it holds, in order.
+        value: the measure where it is furthest beyond the threshold.
+        sentence: the rule in words.
+    """
+
+    rule: str
+    layer: str
+    epochs: tuple[int, ...]
+    value: float
+    sentence: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="dead",
+        kinds=("relu",),
+        measure="dead",
+        above=True,
+        threshold=0.5,
+        sentence="at least half of the units are 0 on every image of the sample",
+    ),
+    Rule(
+        name="too sparse",
+        kinds=("relu",),
+        measure="density",
+        above=False,
+        threshold=0.02,
+        sentence="the mean density of the units is at most 0.02",
+    ),
+    Rule(
+        name="too dense",
+        kinds=("relu",),
+        measure="density",
+        above=True,
+        threshold=0.5,
+        sentence="the mean density of the units is at least 0.5",
+    ),
+    Rule(
+        name="saturated",
+        kinds=tuple(BOUNDS),
+        measure="saturation",
+        above=True,
+        threshold=0.5,
+        sentence="at least half of the values lie within 5% of an end of the function's range",
+    ),
+    Rule(
+        name="stagnant",
+        kinds=(),
+        measure="change",
+        above=False,
+        threshold=0.01,
+        sentence="discriminability changed by at most 1% over 7 epochs",
+        window=7,
+    ),
+)
+
+
+def warnings_of(
+    layer: WatchedLayer,
+    epochs: NDArray[np.integer],
+    units: Mapping[str, NDArray[np.floating]],
+    rules: tuple[Rule, ...] = RULES,
+) -> list[Warned]:
+    """Rules that hold for a layer at some epoch.
+
+    Args:
+        layer: what is judged.
+        epochs: numbers of the recorded epochs, (E,).
+        units: `discriminability`, `density`, `active` and `saturation`, each (units, E).
+        rules: to apply.
+    """
+    found = []
+    for rule in rules:
+        if rule.kinds and layer.kind not in rule.kinds:
+            continue
+        measured = _measure(rule, units)
+        beyond = measured >= rule.threshold if rule.above else measured <= rule.threshold
+        if not beyond.any():
+            continue
+        extreme = measured[beyond].max() if rule.above else measured[beyond].min()
+        # A window that holds means all of its epochs.
+        held = np.flatnonzero(beyond)[:, None] + np.arange(rule.window)
+        when = tuple(int(epoch) for epoch in epochs[np.unique(held)])
+        found.append(Warned(rule.name, layer.name, when, float(extreme), rule.sentence))
+    return found
+
+
+def _measure(rule: Rule, units: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
+    """The measure per epoch, or per first epoch of a window."""
+    if rule.measure == "dead":
+        return np.asarray((units["active"] == 0).mean(0))
+    if rule.measure != "change":
+        return np.asarray(units[rule.measure].astype(np.float64).mean(0))
+    means = units["discriminability"].astype(np.float64).mean(0)
+    if len(means) < rule.window:
+        return np.full(0, np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(means, rule.window)
+    most = windows.max(1)
+    return np.asarray((most - windows.min(1)) / np.maximum(most, 1e-30))
