@@ -150,15 +150,23 @@ def rate(flagged: NDArray[np.bool_]) -> dict[str, Any]:
     }
 
 
-def realised_band(calibration: int, images: int, alpha: float) -> tuple[float, float]:
-    """95% band of the false-positive rate seen on `images` new benign ones of a class.
+def realised_band(
+    calibration: int, images: int, alpha: float, level: float = 0.95
+) -> tuple[float, float]:
+    """Band of the false-positive rate seen on `images` new benign ones of a class.
 
     The threshold's true rate follows Beta(l, n + 1 - l), the count on new images a binomial.
+
+    Args:
+        calibration: benign images that the threshold rests on.
+        images: new ones.
+        alpha: allowed rate.
+        level: share of such rates that lie in the band.
     """
     position = rank(calibration, alpha)
     if position < 1 or not images:
         return 0.0, 0.0
-    counts = betabinom(images, position, calibration + 1 - position).ppf([0.025, 0.975])
+    counts = betabinom(images, position, calibration + 1 - position).ppf([(1 - level) / 2, (1 + level) / 2])
     return float(counts[0] / images), float(counts[1] / images)
 
 

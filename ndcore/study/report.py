@@ -146,8 +146,10 @@ def benign_figures(
     """Realised false-positive rates beside the bands they should lie in.
 
     `band` is where 95 of 100 such rates lie, given the numbers of calibration and of evaluation
-    images; `true_rate_band` that of the rate on endlessly many images.
+    images; per class it is wide enough for all classes to lie inside together 95 times of 100
+    (Bonferroni). `true_rate_band` is that of the rate on endlessly many images.
     """
+    level = 1 - 0.05 / len(classes)
     numbers = [len(detector.benign(c)) for c in range(len(classes))]
     seen = [int((benign.predicted == c).sum()) for c in range(len(classes))]
     pooled: dict[str, Any] = {}
@@ -160,7 +162,7 @@ def benign_figures(
         rows = benign.predicted == c
         per_class[name] = {"calibration": numbers[c]}
         for alpha in ALPHAS:
-            low, high = realised_band(numbers[c], seen[c], alpha)
+            low, high = realised_band(numbers[c], seen[c], alpha, level)
             found = rate(benign.p[rows] <= alpha)
             per_class[name][str(alpha)] = found | {
                 "band": [low, high],

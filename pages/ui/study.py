@@ -374,6 +374,10 @@ def _alarms(document: dict[str, Any]) -> None:
     with st.expander(
         f"False alarms of {ours['name']}: {inside} of {len(frame)} rates lie inside their 95% band"
     ):
+        st.caption(
+            "The band knows how many calibration and evaluation images there are. The classes' "
+            "bands hold for all classes at once."
+        )
         shares = ("allowed", "realised", "band from", "band to")
         formats = {c: st.column_config.NumberColumn(format="percent") for c in shares}
         st.dataframe(frame, hide_index=True, column_config=formats, key="study_alarms")
