@@ -166,7 +166,9 @@ def realised_band(
     position = rank(calibration, alpha)
     if position < 1 or not images:
         return 0.0, 0.0
-    counts = betabinom(images, position, calibration + 1 - position).ppf([(1 - level) / 2, (1 + level) / 2])
+    counts = betabinom(images, position, calibration + 1 - position).ppf(
+        [(1 - level) / 2, (1 + level) / 2]
+    )
     return float(counts[0] / images), float(counts[1] / images)
 
 
