@@ -38,7 +38,7 @@ from ndcore.predict import pick_device
 from ndcore.recipes import recipe
 from ndcore.splits import positions
 from ndcore.study import StudyConfig, run_study, study_dir
-from ndcore.study.frozen import FrozenDetector, RepairVerdict, load_frozen
+from ndcore.study.calibrated import FrozenDetector, RepairVerdict, load_frozen
 from ndcore.study.ship import ship_study
 from ndcore.training import train as train_model
 

@@ -215,9 +215,9 @@ class RepairScore(Detector):
 
     def score(self, measured: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
-        return self.of_repairs(measured.known_repairs)
+        return self.of(measured.known_repairs)
 
-    def of_repairs(self, repairs: Repairs) -> NDArray[np.float64]:
+    def of(self, repairs: Repairs) -> NDArray[np.float64]:
         """The same from the repairs alone, (N,)."""
         found = repairs.lost if self._how == "lost" else repairs.drop
         largest = found.reshape(len(found), -1).max(1).astype(np.float64)

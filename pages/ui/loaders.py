@@ -15,7 +15,7 @@ from ndcore.figures.activation_panels import ClassPanel
 from ndcore.figures.activation_panels import class_panel as make_class_panel
 from ndcore.images import encode_png
 from ndcore.jobs import JobManager
-from ndcore.study.frozen import FrozenDetector
+from ndcore.study.calibrated import FrozenDetector
 from ndcore.study.saved import SavedStudy, find_study, study_dir
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ndcore.detectors import Verdict
-from ndcore.study.frozen import RepairVerdict
+from ndcore.study.calibrated import RepairVerdict
 
 __all__ = ["colour_words", "percent", "verdict_sentence", "with_article"]
 

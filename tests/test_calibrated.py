@@ -21,7 +21,7 @@ from ndcore.detectors.reference import Reference
 from ndcore.detectors.regime import regime_of, typicality
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.study import StudyConfig, find_study, run_study
-from ndcore.study.frozen import FrozenDetector, load_frozen
+from ndcore.study.calibrated import FrozenDetector, load_frozen
 from ndcore.study.ship import ship_study
 from pages.ui.evidence import shares
 

@@ -96,7 +96,7 @@ class FrozenDetector:
     def judge(self, repairs: Repairs, alpha: float = 0.05) -> list[RepairVerdict]:
         """The same on images that were repaired already."""
         check_alpha(alpha)
-        scores = self.detector.of_repairs(repairs)
+        scores = self.detector.of(repairs)
         p_values = self.detector.p_of(scores, repairs.predicted)
         found = []
         for i, label in enumerate(repairs.predicted.tolist()):
