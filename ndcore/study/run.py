@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.atomic import cache_dir
 from ndcore.bundle import Bundle
 from ndcore.data import ImageSource
 from ndcore.detectors.baselines import baseline_detectors
@@ -32,6 +31,7 @@ from ndcore.detectors.scores import (
 from ndcore.errors import BadRequestError
 from ndcore.study.adversaries import ADVERSARIES, Adversary, adversarial_set
 from ndcore.study.adversaries import ALPHA as ADVERSARY_ALPHA
+from ndcore.study.desk import BENIGN, DESK, PAIRED, dev_attack, make_desk
 from ndcore.study.measure import Measurer, Step
 from ndcore.study.metrics import auroc, rate
 from ndcore.study.report import (
@@ -41,7 +41,7 @@ from ndcore.study.report import (
     evasion_figures,
     localisation,
 )
-from ndcore.study.saved import SavedStudy, save_study
+from ndcore.study.saved import SavedStudy, save_study, study_dir
 from ndcore.study.sets import (
     CONTROLS,
     FAMILIES,
@@ -92,11 +92,6 @@ class StudyConfig:
             raise BadRequestError(f"n must be at least 1, got {self.n}")
         if self.per_class < 1:
             raise BadRequestError(f"per-class must be at least 1, got {self.per_class}")
-
-
-def study_dir(bundle: str) -> Path:
-    """Where the pieces of a bundle's study are kept."""
-    return cache_dir() / "studies" / bundle
 
 
 @dataclass(frozen=True)
@@ -173,6 +168,16 @@ def run_study(
         names=tuple(detector.name for detector in detectors),
     )
     save_study(folder, study)
+    # Scores of every layer, and attacks on dev images, to choose hypotheses with.
+    kept = {name: each for name, each in (benign | attacks).items() if name in (*BENIGN, *PAIRED)}
+    pairs = {name: (each.images, each.measured) for name, each in kept.items()}
+    for family in FAMILIES:
+        if family.name in PAIRED and family.name in attacks:
+            dev = benign["dev"].images
+            images = dev_attack(bundle, measurer, dev, family, config.seed, step, should_stop)
+            if len(images):
+                pairs[images.name] = (images, measurer.measure(images, repairs=False))
+    make_desk(bundle, measurer.passes, pairs).save(folder / DESK)
     return study
 
 

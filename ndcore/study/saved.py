@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.atomic import write_json
+from ndcore.atomic import cache_dir, write_json
 from ndcore.detectors.stamped import load_stamped, save_stamped
 from ndcore.errors import BundleError
 
-__all__ = ["SavedStudy", "load_study", "save_study"]
+__all__ = ["SavedStudy", "load_study", "save_study", "study_dir", "without_nan"]
 
 DOCUMENT, SCORES = "study.json", "study.npz"
+
+
+def study_dir(bundle: str) -> Path:
+    """Where the pieces of a bundle's study are kept."""
+    return cache_dir() / "studies" / bundle
 
 
 @dataclass(frozen=True)
