@@ -13,7 +13,7 @@ from ndcore.cli import main
 from ndcore.data import open_source
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.study import StudyConfig, run_study
-from ndcore.study.desk import DESK, Desk, DeskSet, find_desk, load_desk
+from ndcore.study.desk import DESK, Desk, DeskSet, desk_file, load_desk
 from ndcore.study.frozen import Frozen
 from ndcore.study.hypothesis import dev_figures, evaluation_figures, hypothesis
 from ndcore.study.run import study_dir
@@ -184,7 +184,7 @@ def test_a_study_leaves_a_desk(digits_bundle: Bundle, studied: Path) -> None:
     assert evaluation_figures(desk, about)["auroc"] == pytest.approx(wanted, abs=2e-3)
     with pytest.raises(BundleError, match="other weights"):
         load_desk(studied / DESK, "another")
-    assert find_desk(digits_bundle) is None
+    assert desk_file(digits_bundle) is None
 
 
 def test_on_the_command_line(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ndcore.bundle import load_bundle
 from ndcore.errors import BadRequestError
-from ndcore.study.desk import DESK, find_desk, load_desk
+from ndcore.study.desk import DESK, desk_file, load_desk
 from ndcore.study.frozen import frozen_of
 from ndcore.study.hypothesis import dev_figures, hypothesis
 from ndcore.study.saved import without_nan
@@ -19,16 +19,13 @@ __all__ = ["study_hypothesis"]
 def study_hypothesis(options: Namespace) -> tuple[dict[str, Any], str, int]:
     """Figures of a hypothesis as a document and as text, and exit status 0."""
     bundle = load_bundle(options.bundle)
-    if options.out:
-        desk = load_desk(Path(options.out) / DESK, bundle.weight_hash)
-    else:
-        found = find_desk(bundle)
-        if found is None:
-            raise BadRequestError(
-                f"bundle '{bundle.name}' has no study to choose from; make it with: python -m "
-                f"ndcore study detectors --bundle {bundle.name}"
-            )
-        desk = found
+    file = Path(options.out) / DESK if options.out else desk_file(bundle)
+    if file is None:
+        raise BadRequestError(
+            f"bundle '{bundle.name}' has no study to choose from; make it with: python -m ndcore "
+            f"study detectors --bundle {bundle.name}"
+        )
+    desk = load_desk(file, bundle.weight_hash)
     layers = None if options.layers in (None, "all") else options.layers.split(",")
     about = hypothesis(desk, options.measure or [], layers, options.attack, options.over)
     frozen = frozen_of(bundle.name, bundle.weight_hash)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ndcore.detectors.detector import Detector, Layered, Measured, Union
 from ndcore.detectors.features import AGGREGATES, Features
+from ndcore.detectors.repair import Repairs
 from ndcore.detectors.spatial import SPATIAL
 
 __all__ = [
@@ -210,7 +211,10 @@ class RepairScore(Detector):
 
     def score(self, measured: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
-        repairs = measured.known_repairs
+        return self.of(measured.known_repairs)
+
+    def of(self, repairs: Repairs) -> NDArray[np.float64]:
+        """Scores (N,) from repairs alone."""
         found = repairs.lost if self._how == "lost" else repairs.drop
         largest = found.reshape(len(found), -1).max(1).astype(np.float64)
         if self._how == "turn":
@@ -218,7 +222,7 @@ class RepairScore(Detector):
         return np.asarray(largest, np.float64)
 
 
-def best_detector() -> Detector:
+def best_detector() -> RepairScore:
     """The detector of one-pixel attacks chosen on the dev split, before any other was opened.
 
     There (516 benign images, 103 attacks with corner colours and 38 with inconspicuous ones, all

@@ -33,8 +33,8 @@ __all__ = [
     "PAIRED",
     "Desk",
     "DeskSet",
+    "desk_file",
     "dev_attack",
-    "find_desk",
     "load_desk",
     "make_desk",
 ]
@@ -166,15 +166,11 @@ def load_desk(path: Path, known_as: str) -> Desk:
     return Desk(known_as, classes, measures, sets)
 
 
-def find_desk(bundle: Bundle) -> Desk | None:
-    """The desk of the study that ships with the bundle or was made here; None without.
-
-    Raises:
-        BundleError: there is one, but it is damaged or of other weights.
-    """
+def desk_file(bundle: Bundle) -> Path | None:
+    """The desk of the study that ships with the bundle or was made here; None without."""
     for folder in (bundle.folder / "study", study_dir(bundle.name)):
         if (folder / DESK).is_file():
-            return load_desk(folder / DESK, bundle.weight_hash)
+            return folder / DESK
     return None
 
 
