@@ -223,3 +223,16 @@ def test_uploads_are_judged_and_a_bad_file_is_said(digits_bundle: Bundle) -> Non
     assert set(frame["kind"]) == {"upload"}
     assert set(frame["true"]) == set(digits_bundle.classes[:2])
     assert "**False alarms**" not in texts(at)
+
+
+def test_a_choice_outlives_a_look_at_another_tab(studied: Bundle) -> None:
+    at = tab("Hypothesis desk")
+    at.button(key="desk_preset_Last 2").click().run()
+    chosen = at.code[0].value
+    assert ",".join(studied.layers[-2:]) in chosen
+    at.session_state["detector_tab"] = "One image"
+    at.run()
+    assert not at.code
+    at.session_state["detector_tab"] = "Hypothesis desk"
+    at.run()
+    assert at.code[0].value == chosen

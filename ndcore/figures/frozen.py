@@ -51,7 +51,12 @@ def frozen_figure(looks: Sequence[Look]) -> go.Figure:
             },
             mode="markers",
             name=name,
-            marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2.5}},
+            marker={
+                "color": colour,
+                "symbol": symbol,
+                "size": 11,
+                "line": {"width": 2.5, "color": colour},
+            },
             customdata=[(look.name, *ends) for look, ends in zip(looks, found, strict=True)],
             hovertemplate="%{customdata[0]}<br>" + name + ": AUROC %{x:.3f} "
             "(%{customdata[2]:.3f}-%{customdata[3]:.3f})<extra></extra>",
@@ -63,6 +68,7 @@ def frozen_figure(looks: Sequence[Look]) -> go.Figure:
         ticktext=[_short(look.name) for look in looks],
         range=[len(looks) - 0.5, -0.5],
         showgrid=False,
+        zeroline=False,
     )
     height = 150 + 44 * len(looks)
     return styled(figure, height=height, title="Chosen on, and looked at once", legend=True)

@@ -40,7 +40,10 @@ def p_histogram(groups: Mapping[str, NDArray[np.floating]], alpha: float) -> go.
             y=counts / len(values),
             customdata=np.stack([counts, edges[:-1], edges[1:]], 1),
             name=f"{name} ({len(values):,})",
-            marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": "#fff"}},
+            marker={
+                "color": colour,
+                "pattern": {"shape": pattern, "bgcolor": colour, "fgcolor": "#fff", "size": 6},
+            },
             hovertemplate=f"{name}: %{{customdata[0]:.0f}} images, %{{y:.1%}}<br>"
             "p %{customdata[1]:.2f}-%{customdata[2]:.2f}<extra></extra>",
         )
@@ -50,6 +53,7 @@ def p_histogram(groups: Mapping[str, NDArray[np.floating]], alpha: float) -> go.
         line={"color": MUTED, "dash": "dash"},
         annotation={"text": f"p = {alpha:g}", "font": {"color": MUTED}},
         annotation_position="top right",
+        annotation_xshift=4,
     )
     figure.update_xaxes(title="p-value (left = more suspicious)", range=[0, 1])
     figure.update_yaxes(title="share of the images", tickformat=".0%", rangemode="tozero")

@@ -99,7 +99,8 @@ def _choose(bundle: Bundle, desk: Desk) -> Hypothesis | None:
         "Layers",
         list(desk.layers),
         selection_mode="multi",
-        default=list(desk.layers),
+        # The buttons below set it, which a default would be at odds with.
+        default=None if key in st.session_state else list(desk.layers),
         key=key,
         persist_state="session",
     )
@@ -194,7 +195,7 @@ def _number(title: str, found: dict[str, Any] | None) -> None:
     st.caption(
         f"95% interval {low:.3f}-{high:.3f}, {found['n']:,} attacked against {found['benign']:,} "
         f"benign images. Confidence alone: {found['confidence_alone']:.3f}."
-        + (" Too good: chosen on these images." if title == "Dev" else "")
+        + (" Expect less elsewhere: this was chosen here." if title == "Dev" else "")
     )
 
 
@@ -278,8 +279,8 @@ def _list(bundle: Bundle, frozen: Frozen) -> None:
     if count > 1:
         sure = max(0, 100 - 5 * count)
         text += (
-            "The best of several looks better than it is: each interval holds with 95%, all "
-            f"{count} of them together only with at least {sure}%. "
+            "The best of several looks better than it is: each interval holds with 95%, all of "
+            f"them together only with at least {sure}%."
         )
     st.markdown(text)
     if not frozen.kept:
@@ -316,34 +317,38 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     about, dev, held = record["hypothesis"], record["dev"], record["evaluation"]
     return {
         "look": record["look"],
-        "frozen": _when(record),
         "scores": ", ".join(about["measures"]),
+        "dev": dev["auroc"],
+        "evaluation": held["auroc"],
         "layers": ", ".join(about["layers"]),
         "joined by": about["over"],
         "attack": about["attack"],
-        "dev": dev["auroc"],
         "dev from": dev["ci95"][0],
         "dev to": dev["ci95"][1],
         "dev n": dev["n"],
-        "evaluation": held["auroc"],
         "evaluation from": held["ci95"][0],
         "evaluation to": held["ci95"][1],
         "evaluation n": held["n"],
         "against misclassified": held["against"]["benign-misclassified"]["auroc"],
         "caught at 5%": held["tpr_at_fpr"][MAIN_ALPHA],
         "false alarms at 5%": held["false_alarms"][MAIN_ALPHA]["rate"],
+        "frozen": _when(record),
     }
 
 
 def _list_formats() -> dict[str, Any]:
     numbers = ("dev", "dev from", "dev to", "evaluation", "evaluation from", "evaluation to")
-    return {
-        name: st.column_config.NumberColumn(format="%.3f")
-        for name in (*numbers, "against misclassified")
-    } | {
-        name: st.column_config.NumberColumn(format="percent")
-        for name in ("caught at 5%", "false alarms at 5%")
-    }
+    return (
+        {
+            name: st.column_config.NumberColumn(format="%.3f")
+            for name in (*numbers, "against misclassified")
+        }
+        | {
+            name: st.column_config.NumberColumn(format="percent")
+            for name in ("caught at 5%", "false alarms at 5%")
+        }
+        | {"layers": st.column_config.TextColumn(width="medium")}
+    )
 
 
 def _ends(found: dict[str, Any]) -> tuple[float, float, float]:

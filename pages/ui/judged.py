@@ -81,6 +81,8 @@ def show_judged(
         "flagged": frame["flagged"].to_numpy(bool),
     }.get(str(show), (outcomes == show).to_numpy(bool))
     picked = _table(frame[kept], str(show))
+    if picked is not None:
+        _preview(bundle, judged, int(judged.order[picked]), alpha, detector, lookup)
     st.download_button(
         "CSV",
         frame.to_csv(index=False),
@@ -89,8 +91,6 @@ def show_judged(
         on_click="ignore",
         key="triage_csv",
     )
-    if picked is not None:
-        _preview(bundle, judged, int(judged.order[picked]), alpha, detector, lookup)
     known = judged.attacked != UNKNOWN
     if known.any():
         _gallery(

@@ -101,8 +101,8 @@ def triage_panel(bundle: Bundle) -> None:
         list(known),
         key=f"triage_detector_{bundle.name}",
         persist_state="session",
-        format_func=lambda name: f"{name}: {known[name]}",
     )
+    st.caption(f"{known[detector][:1].upper()}{known[detector][1:]}.")
     job = _current(bundle)
     busy = job is not None and job.active
     images = found[0] if found else None
@@ -339,7 +339,8 @@ def _show_job(bundle: Bundle, job: Job) -> None:
             st.info("Stopped before an image was judged.")
         return
     st.divider()
-    part = f"{len(judged):,} of {len(work.images):,}" if len(judged) < len(work.images) else "All"
+    total = len(work.images)
+    part = f"{len(judged):,} of {total:,}" if len(judged) < total else f"all {total:,}"
     note = "; stopped before the end" if job.state == "cancelled" else ""
     st.caption(f"{work.source}: {part} judged by {work.detector} in {job.seconds:.1f} s{note}.")
     show_judged(bundle, judged, _alpha(), work.detector, work.pair, "images")
