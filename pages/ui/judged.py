@@ -170,7 +170,7 @@ def _preview(
             f"**{judged.ids[at]}** ({judged.sets[at]}), taken for "
             f"**{bundle.classes[judged.predicted[at]]}** "
             f"({100 * judged.confidence[at]:.1f}%): {judged.outcomes(alpha)[at]}, "
-            f"p = {judged.p[at]:.4f}, score {judged.scores[at]:.3f}."
+            f"p\u00a0=\u00a0{judged.p[at]:.4f}, score {judged.scores[at]:.3f}."
         )
         if pair is None:
             st.markdown(words)
@@ -195,10 +195,10 @@ def _preview(
 def _open(bundle: Bundle, pair: Pair, detector: str) -> None:
     """Callback: make this the current pair and open the tab that judges one."""
     keep_pair(bundle, pair)
-    st.session_state["judge"] = "pair"
     st.session_state["detector_tab"] = "One image"
+    st.session_state.pop("judge", None)  # so that it falls back to the pair
     if detector in DETECTORS:
-        st.session_state["detector"] = detector
+        st.session_state.pop("detector", None)
         remember("detector", detector)
 
 

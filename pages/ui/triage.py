@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 
 import numpy as np
 import streamlit as st
@@ -17,58 +16,19 @@ from ndcore.jobs import Job
 from ndcore.pairs import Pair
 from ndcore.study import SavedStudy
 from ndcore.study.many import MOST, UNKNOWN, Images, draw, unpack
-from ndcore.study.triage import Judged, detectors_here, judge_images, judge_study
+from ndcore.study.triage import Judged, detectors_here, judge_study
 from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources
 from pages.ui.gallery import gallery_pair, rows_here
 from pages.ui.judged import Lookup, show_judged
-from pages.ui.page import recall, remember
 from pages.ui.study import BENIGN, find_study
+from pages.ui.triaging import TriageJob, current, start, watch
 
 __all__ = ["triage_panel"]
 
-DEADLINE_S = 3600
-POLL_S = 0.4
 USUAL = 100
 FOR_PIXELS = "one-pixel"  # the set whose pixels and colours a bundle's gallery tells
 MB = 50
-
-
-@dataclass
-class TriageJob:
-    """What a job judges, kept with it so that a link to the job shows everything.
-
-    Attributes:
-        bundle: name of the bundle.
-        source: where the images come from, in words.
-        detector: name.
-        images: to judge.
-        pairs: position -> the pair it is the attacked image of.
-        parts: what was judged so far.
-    """
-
-    bundle: str
-    source: str
-    detector: str
-    images: Images
-    pairs: dict[int, Pair]
-    parts: list[Judged] = field(default_factory=list)
-
-    @property
-    def judged(self) -> Judged | None:
-        """What was judged so far, in the order of the images."""
-        parts = list(self.parts)  # a copy, because the job may be adding to it
-        return Judged.joined(parts) if parts else None
-
-    def pair(self, at: int) -> Pair:
-        """The image at a position."""
-        found = self.pairs.get(at)
-        if found is not None:
-            return found
-        label = int(self.images.labels[at])
-        image_id = self.images.ids[at] if self.images.sets[at] == "benign" else ""
-        known = None if label == UNKNOWN else label
-        return Pair(image_id, self.images.pixels[at], label=known)
 
 
 def triage_panel(bundle: Bundle) -> None:
@@ -103,7 +63,7 @@ def triage_panel(bundle: Bundle) -> None:
         persist_state="session",
     )
     st.caption(f"{known[detector][:1].upper()}{known[detector][1:]}.")
-    job = _current(bundle)
+    job = current(bundle)
     busy = job is not None and job.active
     images = found[0] if found else None
     count = len(images) if images else 0
@@ -117,7 +77,7 @@ def triage_panel(bundle: Bundle) -> None:
         )
         and found is not None
     ):
-        _start(bundle, TriageJob(bundle.name, source, str(detector), *found), study)
+        start(bundle, TriageJob(bundle.name, source, str(detector), *found), study)
     if job is not None:
         _show_job(bundle, job)
 
@@ -199,7 +159,7 @@ def _finder(bundle: Bundle, judged: Judged, where: NDArray[np.int16]) -> Lookup:
     return lookup
 
 
-@st.cache_data(ttl=600, max_entries=4096, show_spinner=False)
+@st.cache_data(ttl=600, max_entries=4096, show_spinner="Looking for the images …")
 def _pixels(key: str) -> NDArray[np.uint8] | None:
     """An image by its key, or None where its data set is not here."""
     try:
@@ -229,24 +189,33 @@ def _drawn(bundle: Bundle, name: str) -> tuple[Images, dict[int, Pair]] | None:
         help="Verified one-pixel attacks whose images are on this machine.",
     )
     try:
-        benign = draw(bundle, source, int(n), int(seed))
-        pairs = [gallery_pair(row) for row in rows[: int(wanted)]]
+        images, pairs = _gathered(
+            bundle.name, bundle.weight_hash, name, int(n), int(seed), int(wanted), bundle
+        )
     except NeuralDivergenceError as error:
         st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
         return None
-    attacked = [pair.attacked for pair in pairs if pair.attacked is not None]
     st.caption(
-        f"{len(benign):,} benign images that neither trained nor calibrated anything, and "
-        f"{len(attacked):,} attacked ones."
+        f"{len(images) - len(pairs):,} benign images that neither trained nor calibrated anything, "
+        f"and {len(pairs):,} attacked ones."
     )
-    if not attacked:
+    return images, pairs
+
+
+@st.cache_data(max_entries=8, show_spinner="Looking for the images …")
+def _gathered(
+    name: str, weight_hash: str, source: str, n: int, seed: int, attacks: int, _bundle: Bundle
+) -> tuple[Images, dict[int, Pair]]:
+    benign = draw(_bundle, loaders.source(source), n, seed)
+    pairs = [gallery_pair(row) for row in rows_here(_bundle)[:attacks]]
+    if not pairs:
         return benign, {}
     more = Images(
         ids=tuple(pair.image_id for pair in pairs),
         sets=("attacked",) * len(pairs),
         attacked=np.ones(len(pairs), np.int8),
         labels=np.array([UNKNOWN if pair.label is None else pair.label for pair in pairs]),
-        pixels=np.stack(attacked),
+        pixels=np.stack([pair.images[-1] for pair in pairs]),
     )
     return benign.plus(more), {len(benign) + at: pair for at, pair in enumerate(pairs)}
 
@@ -282,53 +251,10 @@ def _unpacked(
     return unpack(_files, _bundle)
 
 
-def _start(bundle: Bundle, work: TriageJob, study: SavedStudy | None) -> None:
-    """Queue the work and put its id into the link."""
-
-    def run(job: Job) -> TriageJob:
-        job.result = work  # so that what was judged stays after a stop
-
-        def keep(part: Judged) -> None:
-            work.parts.append(part)
-            job.report(sum(len(one) for one in work.parts))
-
-        judge_images(
-            bundle,
-            work.detector,
-            work.images,
-            study,
-            on_part=keep,
-            should_stop=lambda: job.stopping,
-        )
-        return work
-
-    try:
-        job = loaders.jobs().submit(
-            run, label=f"triage of {len(work.images)} images", deadline_s=DEADLINE_S
-        )
-    except NeuralDivergenceError as error:
-        st.error(f"{error}.")
-        return
-    remember("triage", job.id)
-    st.rerun()
-
-
-def _current(bundle: Bundle) -> Job | None:
-    """The job of the link or of this session, if it is one on this bundle."""
-    job_id = recall("triage")
-    job = loaders.jobs().get(job_id)
-    if job is None:
-        remember("triage", "")
-        return None
-    remember("triage", job_id)
-    work = job.result
-    return None if work is not None and work.bundle != bundle.name else job
-
-
 def _show_job(bundle: Bundle, job: Job) -> None:
     """Progress while it runs, the images once it ended."""
     if job.active:
-        _watch(job)
+        watch(job)
         return
     if job.state == "failed":
         st.error(f"{job.error}.")
@@ -344,31 +270,3 @@ def _show_job(bundle: Bundle, job: Job) -> None:
     note = "; stopped before the end" if job.state == "cancelled" else ""
     st.caption(f"{work.source}: {part} judged by {work.detector} in {job.seconds:.1f} s{note}.")
     show_judged(bundle, judged, _alpha(), work.detector, work.pair, "images")
-
-
-def _watch(job: Job) -> None:
-    """Progress with Stop."""
-
-    @st.fragment(run_every=POLL_S)
-    def live() -> None:
-        if not job.active:
-            st.rerun()
-        work: TriageJob | None = job.result
-        done, total = job.progress or 0, len(work.images) if work else 1
-        with st.container(border=True, key="triage_live"):
-            if job.state == "queued":
-                ahead = loaders.jobs().waiting_before(job)
-                st.progress(0.0, f"Waiting: {ahead} other job(s) on this server come first.")
-            else:
-                words = f"{done:,} of {total:,} images judged · {job.seconds:.0f} s"
-                words = "Stopping; what was judged is kept." if job.stopping else words
-                st.progress(min(1.0, done / max(1, total)), words)
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                on_click=job.cancel,
-                disabled=job.stopping,
-                key="triage_stop",
-            )
-
-    live()
