@@ -13,11 +13,13 @@ from ndcore.detectors import DETECTORS, Verdict
 from ndcore.errors import NeuralDivergenceError
 from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources, upload
+from pages.ui.desk import desk_panel
 from pages.ui.evidence import evidence
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
 from pages.ui.study import study_panel
 from pages.ui.suspect import suspect_panel
+from pages.ui.triage import triage_panel
 from pages.ui.words import verdict_sentence, with_article
 
 WAYS = {
@@ -53,7 +55,9 @@ def subjects(bundle: Bundle) -> list[Subject]:
         return [("upload", choice.pixels[0], [])] if choice else []
     if chosen != "pair" or pair is None:
         return [natural(bundle, str(chosen))]
-    found: list[Subject] = [("benign", pair.benign, list(pair.changes))]
+    # An upload that came alone is nobody's known benign image.
+    first = "benign" if pair.image_id or pair.attacked is not None else "upload"
+    found: list[Subject] = [(first, pair.benign, list(pair.changes))]
     if pair.attacked is not None:
         found.append(("attacked", pair.attacked, list(pair.changes)))
     return found
@@ -153,8 +157,14 @@ def main() -> None:
         "Compares an image's neurons with their distributions over the class it is taken for. The "
         "threshold was fixed on benign images before any attack was seen."
     )
-    tabs = st.tabs(["One image", "The study"], key="detector_tab", on_change="rerun")
-    for tab, panel in zip(tabs, (judge, study_panel), strict=True):
+    panels = {
+        "One image": judge,
+        "Many images": triage_panel,
+        "The study": study_panel,
+        "Hypothesis desk": desk_panel,
+    }
+    tabs = st.tabs(list(panels), key="detector_tab", on_change="rerun")
+    for tab, panel in zip(tabs, panels.values(), strict=True):
         if tab.open:
             with tab:
                 panel(bundle)

@@ -53,6 +53,7 @@ def shipped(copied: Bundle, finished: Path) -> Bundle:
 
 def test_a_shipped_study_is_part_of_the_bundle(shipped: Bundle) -> None:
     assert {name for name in shipped.manifest["files"] if name.startswith("study/")} == {
+        "study/desk.npz",
         "study/study.json",
         "study/study.npz",
     }

@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     detect.add_argument("--fail-on-flag", action="store_true", help="exit 1 if any is flagged")
 
     study = command("study", "study", "which scores tell attacked images from benign ones")
-    study.add_argument("name", choices=("detectors",))
+    study.add_argument("name", choices=("detectors", "hypothesis"))
     bundle_option(study)
     study.add_argument("--data", help="the data the bundle was built from")
     study.add_argument(
@@ -171,6 +171,19 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--seed", type=int, default=0)
     study.add_argument("--out", metavar="DIR", help="folder of the study's files")
     study.add_argument("--ship", action="store_true", help="put the finished study into the bundle")
+    study.add_argument(
+        "--measure", action="append", help="hypothesis: such as w1-top; may be given again"
+    )
+    study.add_argument("--layers", help="hypothesis: names with commas between (default: all)")
+    study.add_argument("--attack", default="one-pixel", help="hypothesis: kind of attack")
+    study.add_argument(
+        "--over", default="mean", help="hypothesis: mean or largest of measures and layers"
+    )
+    study.add_argument(
+        "--freeze",
+        action="store_true",
+        help="hypothesis: test it, once, on the evaluation images",
+    )
 
     distributions = command("distributions", "distributions", "export the histograms of a layer")
     bundle_option(distributions)

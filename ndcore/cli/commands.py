@@ -22,6 +22,7 @@ from ndcore.builder import build as build_bundle
 from ndcore.bundle import list_bundles, load_bundle
 from ndcore.checkpoints import read_run
 from ndcore.cli.evolution import evolution_document, evolution_text
+from ndcore.cli.hypothesis import study_hypothesis
 from ndcore.cli.progress import Progress
 from ndcore.cli.selection import choose_images, choose_members
 from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share, study_text
@@ -290,6 +291,8 @@ def detect(options: Namespace) -> Answer:
 
 
 def study(options: Namespace) -> Answer:
+    if options.name == "hypothesis":
+        return study_hypothesis(options)
     config = StudyConfig(
         attacks=tuple(options.attacks) if options.attacks else None,
         n=options.n,

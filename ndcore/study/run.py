@@ -32,6 +32,7 @@ from ndcore.detectors.scores import (
 from ndcore.errors import BadRequestError
 from ndcore.study.adversaries import ADVERSARIES, Adversary, adversarial_set
 from ndcore.study.adversaries import ALPHA as ADVERSARY_ALPHA
+from ndcore.study.desk import BENIGN, DESK, PAIRED, dev_attack, make_desk
 from ndcore.study.measure import Measurer, Step
 from ndcore.study.metrics import auroc, rate
 from ndcore.study.report import (
@@ -176,6 +177,16 @@ def run_study(
         names=tuple(detector.name for detector in detectors),
     )
     save_study(folder, study)
+    # Scores of every layer, and attacks on dev images, to choose hypotheses with.
+    kept = {name: each for name, each in (benign | attacks).items() if name in (*BENIGN, *PAIRED)}
+    pairs = {name: (each.images, each.measured) for name, each in kept.items()}
+    for family in FAMILIES:
+        if family.name in PAIRED and family.name in attacks:
+            dev = benign["dev"].images
+            images = dev_attack(bundle, measurer, dev, family, config.seed, step, should_stop)
+            if len(images):
+                pairs[images.name] = (images, measurer.measure(images, repairs=False))
+    make_desk(bundle, measurer.passes, pairs).save(folder / DESK)
     return study
 
 

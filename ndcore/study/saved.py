@@ -17,9 +17,22 @@ from ndcore.bundle import Bundle
 from ndcore.detectors.stamped import load_stamped, save_stamped
 from ndcore.errors import BundleError
 
-__all__ = ["SavedStudy", "find_study", "load_study", "save_study", "study_dir"]
+__all__ = [
+    "SavedStudy",
+    "find_study",
+    "load_study",
+    "save_study",
+    "study_dir",
+    "study_folder",
+    "without_nan",
+]
 
 DOCUMENT, SCORES = "study.json", "study.npz"
+
+
+def study_dir(bundle: str) -> Path:
+    """Where the pieces of a bundle's study are kept."""
+    return cache_dir() / "studies" / bundle
 
 
 @dataclass(frozen=True)
@@ -40,21 +53,22 @@ class SavedStudy:
     names: tuple[str, ...]
 
 
-def study_dir(bundle: str) -> Path:
-    """Where the pieces of a bundle's study are kept."""
-    return cache_dir() / "studies" / bundle
+def study_folder(bundle: Bundle) -> Path | None:
+    """Where the bundle's finished study is: made on this machine, else shipped; None without."""
+    for folder in (study_dir(bundle.name), bundle.folder / "study"):
+        if (folder / DOCUMENT).is_file():
+            return folder
+    return None
 
 
 def find_study(bundle: Bundle) -> SavedStudy | None:
-    """The study made on this machine, or the one that ships with the bundle; None without.
+    """The study in `study_folder`, or None.
 
     Raises:
         BundleError: there is one, but it is damaged or of other weights.
     """
-    for folder in (study_dir(bundle.name), bundle.folder / "study"):
-        if (folder / DOCUMENT).is_file():
-            return load_study(folder, bundle.weight_hash)
-    return None
+    folder = study_folder(bundle)
+    return None if folder is None else load_study(folder, bundle.weight_hash)
 
 
 def save_study(folder: Path, study: SavedStudy) -> None:
