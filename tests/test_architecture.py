@@ -34,6 +34,8 @@ GROUPS = [
         "natural_errors",
         "study",
     },
+    {"figures"},
+    {"casefile"},
     {"cli"},
 ]
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}

@@ -14,7 +14,8 @@ from ndcore.activations import capture, reduce_units
 from ndcore.bundle import Bundle
 from ndcore.data import open_source
 from ndcore.detectors import UnitEvidence, Verdict, load_detector
-from ndcore.detectors.causal import CausalTest, causal_sentence, causal_test, clean_members
+from ndcore.detectors.causal import causal_test, clean_members
+from ndcore.detectors.causal_finding import CausalTest, causal_sentence
 from ndcore.detectors.clamp import Clamp, clamp_units, clamped
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.histograms import ClassHistograms
@@ -144,7 +145,7 @@ def test_the_outputs_take_no_part(attacked: np.ndarray, dark: np.ndarray) -> Non
     assert [(step.layer, step.units) for step in found.steps] == [("", 1), ("spots", 6)]
     nothing = run(attacked, dark, [("logits", 0)])
     assert not nothing.tops
-    assert "does not come back" in causal_sentence(nothing, CLASSES)
+    assert "nothing to clamp" in causal_sentence(nothing, CLASSES)
 
 
 def test_maps_become_the_nearest_ones_with_the_wanted_value() -> None:

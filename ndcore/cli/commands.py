@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import platform
 import resource
+import shlex
 import sys
 from argparse import Namespace
 from dataclasses import replace
@@ -17,15 +18,18 @@ import torch
 import ndcore
 from ndcore.atomic import cache_dir, write_bytes, write_json
 from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
+from ndcore.attacks.evaluator import evaluator_for
 from ndcore.builder import BuildConfig, run_dir
 from ndcore.builder import build as build_bundle
-from ndcore.bundle import list_bundles, load_bundle
+from ndcore.bundle import Bundle, list_bundles, load_bundle
+from ndcore.casefile import Case, case_document, case_kind, write_case
 from ndcore.checkpoints import read_run
 from ndcore.cli.progress import Progress
-from ndcore.cli.selection import choose_images, choose_members
+from ndcore.cli.selection import Chosen, choose_images, choose_members
 from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share, study_text
 from ndcore.data import fetch_cifar10, open_data, source_status
-from ndcore.detectors import load_detector
+from ndcore.detectors import Verdict, load_detector
+from ndcore.detectors.repair import repair
 from ndcore.errors import BadRequestError
 from ndcore.images import encode_png
 from ndcore.models import ModelSpec, load_weights, model_spec
@@ -239,6 +243,8 @@ def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str
 
 
 def detect(options: Namespace) -> Answer:
+    if options.case_file:
+        case_kind(options.case_file)
     bundle = load_bundle(options.bundle)
     detector = load_detector(bundle, options.detector)
     chosen = choose_images(bundle, options, default=None)
@@ -257,7 +263,24 @@ def detect(options: Namespace) -> Answer:
         "results": rows,
     }
     flagged = any(row["flagged"] for row in rows)
+    if options.case_file:
+        write_case(options.case_file, _case(options, bundle, chosen, verdicts))
     return document, detect_text(document), int(flagged and options.fail_on_flag)
+
+
+def _case(
+    options: Namespace, bundle: Bundle, chosen: Chosen, verdicts: list[Verdict]
+) -> dict[str, Any]:
+    """The case file's document; each image is repaired pixel by pixel unless that was declined."""
+    evaluator = evaluator_for(bundle.model, bundle.shape)
+    cases: list[Case] = []
+    with Progress() as progress:
+        for name, pixels, verdict in zip(chosen.ids, chosen.pixels, verdicts, strict=True):
+            progress.step("repairing every pixel in turn", len(cases), len(verdicts))
+            repairs = None if options.no_repair else repair(evaluator, pixels[None])
+            cases.append(Case(name, pixels, verdict, repairs=repairs))
+    command = f"python -m ndcore {shlex.join(options.typed)}"
+    return case_document(bundle, options.detector, cases, command=command)
 
 
 def study(options: Namespace) -> Answer:
