@@ -15,7 +15,9 @@ from ndcore.detectors import DETECTORS, Verdict
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.verdict import layer_profile, null_distribution, unit_evidence
 from pages.ui import loaders
+from pages.ui.case_file import case_file_buttons
 from pages.ui.choosing import NAMES, ready_sources, upload
+from pages.ui.clamp import clamp_panel
 from pages.ui.page import current_pair, recall, remember, setup
 from pages.ui.pictures import show_image
 from pages.ui.study import study_panel
@@ -214,6 +216,9 @@ def judge(bundle: Bundle) -> None:
             show_verdict(bundle, subject, verdict)
     suspect_panel(bundle, found)
     evidence(bundle, found, verdicts, alpha)
+    clamp_panel(bundle, name, found, verdicts)
+    st.subheader("Keep the verdicts")
+    case_file_buttons(bundle, name, found, verdicts)
     document = {
         "bundle": bundle.name,
         "weight_hash": bundle.weight_hash,

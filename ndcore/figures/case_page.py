@@ -46,12 +46,14 @@ def case_page(document: Found) -> str:
         f"{provenance['created']}. p-values count benign images of the same predicted class that "
         "score as high; the threshold was fixed on them, never on attacks."
     )
+    # One scale for all heat maps: beside an attacked image a benign one is to look harmless.
+    top = max([1e-9, *(image["repair"]["probability_lost"] for image in images if image["repair"])])
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="faint">{escape(about)}</p>',
         _overview(images) if len(images) > 1 else "",
         _difference(document) if document["difference"] else "",
-        *(_image(image) for image in images),
+        *(_image(image, top) for image in images),
         _provenance(document),
     ]
     return (
@@ -142,7 +144,7 @@ def _colour(values: Sequence[int]) -> str:
     return f"RGB ({', '.join(str(value) for value in values)})"
 
 
-def _image(image: Found) -> str:
+def _image(image: Found, top: float) -> str:
     verdict = image["verdict"]
     pixels = _pixels(image["png"])
     repair = image["repair"]
@@ -154,7 +156,7 @@ def _image(image: Found) -> str:
         pixels, caption + (", changed pixels ringed" if few else ""), changed if few else ()
     )
     if repair:
-        pictures += _suspect(pixels, repair)
+        pictures += _suspect(pixels, repair, top)
     save = (
         f'<p class="faint">Save it without loss: <a download="{escape(image["file"], quote=True)}" '
         f'href="data:image/png;base64,{escape(image["png"], quote=True)}">'
@@ -172,12 +174,11 @@ def _image(image: Found) -> str:
     )
 
 
-def _suspect(pixels: NDArray[np.uint8], repair: Found) -> str:
+def _suspect(pixels: NDArray[np.uint8], repair: Found, top: float) -> str:
     lost = np.asarray(repair["lost"], float)
-    top = max(float(lost.max()), 1e-9)
     ring = [(repair["row"], repair["col"])]
     where = f"row {repair['row']}, column {repair['col']}"
-    legend = suspect_legend(top, words="probability lost without the pixel")
+    legend = suspect_legend(top, words="lost")
     return _picture(pixels, f"Suspect pixel at {where}, ringed", ring) + _picture(
         suspect_colours(lost, top), "Probability lost when each pixel is repaired", ring, legend
     )
@@ -210,10 +211,11 @@ def _numbers(image: Found) -> str:
         ("p-value", f"{verdict['p_value']:.4f}"),
         ("alpha", f"{verdict['alpha']:g}"),
         ("calibration images", f"{verdict['calibration_images']:,} of this class"),
-        ("false positives", band if verdict["guaranteed"] else "no guarantee"),
-        ("changed pixels", f"{image['changed_pixels']:,} known"),
+        ("false-positive rate", band if verdict["guaranteed"] else "no guarantee"),
         ("pixels' SHA-256", image["sha256"]),
     ]
+    if image["changed_pixels"]:
+        rows.append(("changed pixels", f"{image['changed_pixels']:,}, known from elsewhere"))
     return f"<h3>Numbers</h3>{_pairs(rows)}"
 
 

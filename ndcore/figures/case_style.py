@@ -39,9 +39,10 @@ table.data {
   border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums;
 }
 table.data th, table.data td {
-  text-align: left; vertical-align: top; padding: 4px 10px 4px 0;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere;
+  text-align: left; vertical-align: top; padding: 4px 10px 4px 0; white-space: nowrap;
+  border-bottom: 1px solid var(--line);
 }
+table.data td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 96px; }
 table.data .n { text-align: right; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 16px; margin: 0; }
 dl { font-size: 13px; }
