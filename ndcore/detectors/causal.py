@@ -29,7 +29,7 @@ __all__ = ["COUNTS", "causal_test", "clean_members"]
 
 COUNTS = (1, 2, 5, 10, 20)
 DRAWS = 20
-CLEAN = 200
+CLEAN = 100
 BATCH = 64
 
 Masks = dict[str, NDArray[np.bool_]]  # layer -> (units,), the clamped ones
