@@ -12,7 +12,9 @@ from ndcore.bundle import Bundle
 from ndcore.detectors import DETECTORS, Verdict
 from ndcore.errors import NeuralDivergenceError
 from pages.ui import loaders
+from pages.ui.case_file import case_file_buttons
 from pages.ui.choosing import NAMES, ready_sources, upload
+from pages.ui.clamp import clamp_panel
 from pages.ui.desk import desk_panel
 from pages.ui.evidence import evidence
 from pages.ui.page import current_pair, recall, remember, setup
@@ -130,6 +132,9 @@ def judge(bundle: Bundle) -> None:
             show_verdict(bundle, subject, verdict)
     suspect_panel(bundle, found, alpha)
     evidence(bundle, [(s[0], v) for s, v in zip(found, verdicts, strict=True)], alpha)
+    clamp_panel(bundle, name, found, verdicts)
+    st.subheader("Keep the verdicts")
+    case_file_buttons(bundle, name, found, verdicts)
     document = {
         "bundle": bundle.name,
         "weight_hash": bundle.weight_hash,

@@ -36,6 +36,8 @@ GROUPS = [
         "study",
     },
     {"evolution"},
+    {"figures"},
+    {"casefile"},
     {"cli"},
 ]
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}

@@ -30,8 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     # Waiting threads must not burn the cores that others need; read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    status = 0
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(typed)
+        options.typed = typed
         from ndcore.cli import commands
 
         document, text, status = getattr(commands, options.handler)(options)
@@ -43,16 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("ndcore: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        # A reader that has seen enough does not turn a negative answer into a positive one.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return int(status)
 
 
 def _emit(document: dict[str, Any], text: str, target: str | None) -> None:
     if target is None:
-        print(text)
+        print(text, flush=True)
     elif target == "-":
-        print(json.dumps(document, indent=1))
+        print(json.dumps(document, indent=1), flush=True)
     else:
         from ndcore.atomic import write_json
 
@@ -154,6 +157,14 @@ def _parser() -> argparse.ArgumentParser:
         help="wasserstein, surprisal, or repair (needs a study; about a second per image)",
     )
     detect.add_argument("--fail-on-flag", action="store_true", help="exit 1 if any is flagged")
+    detect.add_argument(
+        "--case-file", metavar="FILE", help="write images, evidence and provenance: .html or .json"
+    )
+    detect.add_argument(
+        "--no-repair",
+        action="store_true",
+        help="case file without the pixel-by-pixel repair, the slow part",
+    )
 
     study = command("study", "study", "which scores tell attacked images from benign ones")
     study.add_argument("name", choices=("detectors", "hypothesis"))

@@ -22,12 +22,11 @@ from ndcore.builder import build as build_bundle
 from ndcore.bundle import list_bundles, load_bundle
 from ndcore.checkpoints import read_run
 from ndcore.cli.evolution import evolution_document, evolution_text
-from ndcore.cli.hypothesis import study_hypothesis
+from ndcore.cli.judging import detect, study
 from ndcore.cli.progress import Progress
-from ndcore.cli.selection import choose_images, choose_members
-from ndcore.cli.tables import attack_text, detect_text, histogram_csv, share, study_text
+from ndcore.cli.selection import choose_images, choose_members, default_data
+from ndcore.cli.tables import attack_text, histogram_csv, share
 from ndcore.data import fetch_cifar10, open_data, source_status
-from ndcore.detectors import DivergenceDetector, Verdict, load_detector
 from ndcore.errors import BadRequestError
 from ndcore.evolution import VulnerabilityConfig, load_run
 from ndcore.evolution.measure import measure_vulnerability
@@ -38,9 +37,6 @@ from ndcore.predict import evaluate as evaluate_model
 from ndcore.predict import pick_device
 from ndcore.recipes import recipe
 from ndcore.splits import positions
-from ndcore.study import StudyConfig, run_study, study_dir
-from ndcore.study.calibrated import FrozenDetector, RepairVerdict, load_frozen
-from ndcore.study.ship import ship_study
 from ndcore.training import train as train_model
 
 __all__ = [
@@ -57,7 +53,6 @@ __all__ = [
     "train",
 ]
 
-REPAIR = "repair"  # the detector that the bundle's study froze
 Answer = tuple[dict[str, Any], str, int]
 
 
@@ -190,7 +185,7 @@ def build(options: Namespace) -> Answer:
 
 def evaluate(options: Namespace) -> Answer:
     bundle = load_bundle(options.bundle)
-    source = open_data(options.data or _default_data(options.bundle), bundle.shape)
+    source = open_data(options.data or default_data(options.bundle), bundle.shape)
     split, members = choose_members(bundle, source, options.split)
     found = evaluate_model(bundle.model, source, members)
     document = {"bundle": bundle.name, "source": source.name, "split": split} | found
@@ -262,51 +257,6 @@ def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str
         write_json(folder / "results.json", document | {"results": rows, "summary": summary})
     except OSError as error:
         raise BadRequestError(f"cannot write to {folder}: {error.strerror}") from error
-
-
-def detect(options: Namespace) -> Answer:
-    bundle = load_bundle(options.bundle)
-    detector: DivergenceDetector | FrozenDetector
-    if options.detector == REPAIR:
-        detector = load_frozen(bundle)
-    else:
-        detector = load_detector(bundle, options.detector)
-    chosen = choose_images(bundle, options, default=None)
-    verdicts: list[Verdict | RepairVerdict] = []
-    for start in range(0, len(chosen.ids), 64):
-        verdicts += detector.detect(chosen.pixels[start : start + 64], options.alpha)
-    rows = [
-        {"file": name} | verdict.to_dict(bundle.classes)
-        for name, verdict in zip(chosen.ids, verdicts, strict=True)
-    ]
-    document = {
-        "bundle": bundle.name,
-        "weight_hash": bundle.weight_hash,
-        "detector": options.detector,
-        "alpha": options.alpha,
-        "results": rows,
-    }
-    flagged = any(row["flagged"] for row in rows)
-    return document, detect_text(document), int(flagged and options.fail_on_flag)
-
-
-def study(options: Namespace) -> Answer:
-    if options.name == "hypothesis":
-        return study_hypothesis(options)
-    config = StudyConfig(
-        attacks=tuple(options.attacks) if options.attacks else None,
-        n=options.n,
-        repairs=not options.no_repair,
-        seed=options.seed,
-    )
-    bundle = load_bundle(options.bundle)
-    source = open_data(options.data or _default_data(options.bundle), bundle.shape)
-    folder = Path(options.out) if options.out else None
-    with Progress() as progress:
-        found = run_study(bundle, source, config, folder, on_step=progress.step)
-    if options.ship:
-        ship_study(bundle, folder or study_dir(bundle.name))
-    return found.document, study_text(found.document), 0
 
 
 def distributions(options: Namespace) -> Answer:
@@ -402,7 +352,3 @@ def _data_of(data: str | None, spec: ModelSpec) -> str:
     if spec.data:
         return spec.data
     raise BadRequestError("give the images with --data: an ImageFolder or a CIFAR-10 root")
-
-
-def _default_data(bundle: str) -> str:
-    return "digits" if bundle == "digits-cnn" else "cifar10"

@@ -15,7 +15,7 @@ from ndcore.errors import BadImageError, BadRequestError
 from ndcore.images import decode
 from ndcore.splits import SPLITS, positions
 
-__all__ = ["Chosen", "choose_images", "choose_members"]
+__all__ = ["Chosen", "choose_images", "choose_members", "default_data"]
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,8 @@ def _one(name: str, shape: tuple[int, int, int], data: str | None) -> tuple[NDAr
     if pixels.shape != shape:
         raise BadRequestError(f"image '{name}' is {pixels.shape}, the model takes {shape}")
     return pixels, label
+
+
+def default_data(bundle: str) -> str:
+    """The data that a shipped bundle was built from."""
+    return "digits" if bundle == "digits-cnn" else "cifar10"

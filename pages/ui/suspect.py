@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from pages.ui import loaders
 from pages.ui.pictures import show_image
 from pages.ui.words import percent, verdict_sentence, with_article
 
-__all__ = ["suspect_panel", "suspect_table"]
+__all__ = ["Subject", "known_repairs", "suspect_panel", "suspect_table"]
 
 WIDTH = 200
 LISTED = 20
@@ -40,8 +41,7 @@ def suspect_panel(bundle: Bundle, found: list[Subject], alpha: float) -> None:
         "prediction away, that pixel carried it: the suspect of a one-pixel attack."
     )
     height, width = bundle.shape[:2]
-    key = hashlib.sha256(b"".join(pixels.tobytes() for _, pixels, _ in found)).hexdigest()
-    wanted = (bundle.weight_hash, key)
+    wanted = _key(bundle, found)
     if st.session_state.get(ASKED) != wanted:
         st.button(
             f"Look at all {height * width:,} pixels",
@@ -60,6 +60,18 @@ def suspect_panel(bundle: Bundle, found: list[Subject], alpha: float) -> None:
             _judged(bundle, subject[0], one, alpha)
     st.html(suspect_legend(top, words="probability of the predicted class lost"))
     _tested(bundle)
+
+
+def known_repairs(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
+    """The repairs of these images when the panel shows them, else none."""
+    if st.session_state.get(ASKED) != _key(bundle, found):
+        return []
+    return [_repaired(bundle, pixels) for _, pixels, _ in found]
+
+
+def _key(bundle: Bundle, found: Sequence[Subject]) -> tuple[str, str]:
+    pixels = b"".join(pixels.tobytes() for _, pixels, _ in found)
+    return bundle.weight_hash, hashlib.sha256(pixels).hexdigest()
 
 
 def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: int) -> None:

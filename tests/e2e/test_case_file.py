@@ -1,0 +1,84 @@
+"""A case file from the Detector page, opened alone in a browser without a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from ndcore.bundle import load_bundle
+
+pytestmark = pytest.mark.e2e
+
+
+def known_attack() -> str:
+    """A link to a sample image with a verified attack on it."""
+    row = next(
+        row for row in load_bundle("cifar10-vgg16").gallery if row["id"].startswith("samples:")
+    )
+    changes = [f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"]]
+    return "~".join([row["id"], *changes])
+
+
+def opens_alone(browser: Browser, file: Path, scheme: str) -> None:
+    """Without network and script: all pictures drawn, nothing asked for, nothing too wide."""
+    alone = browser.new_context(
+        viewport={"width": 800, "height": 900},
+        color_scheme=scheme,
+        offline=True,
+        java_script_enabled=False,
+    )
+    shown = alone.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    shown.on("request", lambda request: asked.append(request.url))
+    shown.on("console", lambda message: said.append(message.text))
+    shown.goto(file.as_uri())
+    expect(shown.get_by_role("heading", name="Provenance")).to_be_visible()
+    pictures = shown.locator("img")
+    expect(pictures).to_have_count(7)  # three of each image and the difference
+    for index in range(7):
+        box = pictures.nth(index).bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) > 150
+    assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
+    assert not said
+    widest = max(
+        box["x"] + box["width"]
+        for part in shown.locator("section > *, table, dl, pre").all()
+        if (box := part.bounding_box())
+    )
+    assert widest <= 800
+    with shown.expect_download() as waiting:
+        shown.get_by_role("link", name="attacked.png").click()
+    assert waiting.value.suggested_filename == "attacked.png"
+    alone.close()
+
+
+def test_a_case_file_opens_by_itself(
+    page: Page, browser: Browser, server: str, tmp_path: Path
+) -> None:
+    page.goto(f"{server}/Divergence_Detector?pair={known_attack()}")
+    page.locator(".st-key-suspect button").click()
+    expect(page.get_by_text("without the pixel at row")).to_have_count(2)
+    with page.expect_download() as waiting:
+        page.locator(".st-key-case_html button").click()
+    file = tmp_path / "case.html"
+    waiting.value.save_as(file)
+    with page.expect_download() as waiting:
+        page.locator(".st-key-case_json button").click()
+    document = json.loads(Path(waiting.value.path()).read_text())
+    assert [row["name"] for row in document["images"]] == ["benign", "attacked"]
+    assert all(row["repair"] for row in document["images"])
+    for scheme in ("light", "dark"):
+        opens_alone(browser, file, scheme)
+
+
+def test_the_causal_test_in_the_browser(page: Page, server: str) -> None:
+    page.goto(f"{server}/Divergence_Detector?pair={known_attack()}")
+    page.locator(".st-key-clamp button").click()
+    expect(page.get_by_text("The price on")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("A whole layer at a time")).to_be_visible()
+    expect(page.locator(".st-key-clamp_course .js-plotly-plot")).to_be_visible()
