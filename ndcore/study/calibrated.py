@@ -49,13 +49,15 @@ class RepairVerdict:
     repaired: int
 
     def to_dict(self, classes: tuple[str, ...]) -> dict[str, Any]:
-        """As in the command line's JSON."""
+        """As in the command line's JSON; a repair has no layers and units to tell of."""
         return vars(self) | {
             "predicted": classes[self.predicted],
             "threshold": self.threshold if self.guaranteed else None,
             "fpr_band": list(self.fpr_band),
             "suspect": {"row": self.suspect[0], "col": self.suspect[1]},
             "repaired": classes[self.repaired],
+            "layers": [],
+            "units": [],
         }
 
 

@@ -39,6 +39,7 @@ def suspect_panel(bundle: Bundle, found: list[Subject], alpha: float) -> None:
     st.caption(
         "Every pixel in turn takes the median of its neighbours. Where one repair takes the "
         "prediction away, that pixel carried it: the suspect of a one-pixel attack."
+        + (" This is the detector that the study froze." if loaders.frozen(bundle) else "")
     )
     height, width = bundle.shape[:2]
     wanted = _key(bundle, found)
@@ -49,6 +50,7 @@ def suspect_panel(bundle: Bundle, found: list[Subject], alpha: float) -> None:
             args=({ASKED: wanted},),
             icon=":material/search:",
             key="suspect",
+            type="primary" if loaders.frozen(bundle) else "secondary",
         )
         return
     repairs = [_repaired(bundle, pixels) for _, pixels, _ in found]
