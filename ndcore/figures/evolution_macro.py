@@ -1,0 +1,387 @@
+"""The network over its epochs: layers x epochs as a heat map, and what training says beneath.
+
+The slider above it moves a cursor through the epochs in the browser alone; the dots at the right
+are the values of the layers at that epoch.
+
+Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural networks", section 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from ndcore.figures.evolution_curves import add_curves, add_vulnerability, readout
+from ndcore.figures.palette import MUTED, class_colours
+from ndcore.figures.theme import styled
+
+__all__ = ["MacroRun", "macro_figure", "macro_width", "short"]
+
+Values = NDArray[np.floating]
+
+ROW_PX, LOSS_PX, ERROR_PX, VULNERABLE_PX = 25, 96, 130, 120
+TOP_PX, BOTTOM_PX, GAP_PX = 92, 120, 20
+PROFILE = 0.2
+DIGIT_PX = 20  # a cell with digits is at least so wide
+MARKS = (("circle", class_colours(10)[0]), ("diamond", class_colours(10)[3]))
+
+
+@dataclass(frozen=True)
+class MacroRun:
+    """A run as the overview draws it.
+
+    Attributes:
+        name: of the run.
+        epochs: numbers, (E,).
+        values: of the metric in colour, (rows, E); NaN where the run has no such layer.
+        digits: what to write into the cells, (rows, E), or None.
+        tips: per row what to say on pointing at it, per epoch; "" for no such layer.
+        curves: `train_loss` and the others of `EvolutionRun.curves`, each (E,).
+        lowered: the learning rate falls after these epochs.
+        vulnerability: rows with `epoch`, `flip_rate`, `flip_ci95`, `auroc`, `auroc_ci95`, `n`.
+    """
+
+    name: str
+    epochs: NDArray[np.int64]
+    values: Values
+    digits: Values | None
+    tips: Sequence[Sequence[str]]
+    curves: Mapping[str, Values]
+    lowered: Sequence[float] = ()
+    vulnerability: Sequence[Mapping[str, Any]] = ()
+
+
+def short(value: float) -> str:
+    """At most three characters: `.42`, `4.2`, `42`, `420`, `9k`; "" for nothing."""
+    if not np.isfinite(value):
+        return ""
+    for limit, digits in ((0.995, 2), (9.95, 1)):
+        if abs(value) < limit:
+            return f"{value:.{digits}f}".removeprefix("0") or "0"
+    return f"{value:.0f}" if abs(value) < 999.5 else f"{value / 1000:.0f}k"
+
+
+def macro_width(runs: Sequence[MacroRun]) -> int:
+    """CSS pixels that the figure takes for the digits to fit into its cells."""
+    epochs = max(len(run.epochs) for run in runs)
+    return round(DIGIT_PX * epochs * len(runs) / (1 - PROFILE)) + 90
+
+
+def macro_figure(
+    runs: Sequence[MacroRun],
+    rows: Sequence[str],
+    *,
+    metric: str,
+    local: bool,
+    epoch: int,
+    selected: str = "",
+    warned: Sequence[str] = (),
+) -> go.Figure:
+    """The overview of one run, or of two side by side.
+
+    A cell's `customdata` is [run, row, epoch].
+
+    Args:
+        runs: one or two, with values for the same rows.
+        rows: names of the layers, the first at the top.
+        metric: name of what the colours show.
+        local: each row has a colour scale of its own, from its smallest to its largest value.
+        epoch: where the cursor stands at first.
+        selected: row to point out.
+        warned: rows with a warning.
+    """
+    vulnerable = any(run.vulnerability for run in runs)
+    heights = [ROW_PX * len(rows), LOSS_PX, ERROR_PX, *([VULNERABLE_PX] if vulnerable else [])]
+    count, inner = len(runs), sum(heights) + GAP_PX * (len(heights) - 1)
+    figure = make_subplots(
+        rows=len(heights),
+        cols=count + 1,
+        shared_xaxes=True,
+        row_heights=heights,
+        column_widths=[(1 - PROFILE) / count] * count + [PROFILE],
+        vertical_spacing=GAP_PX / inner,
+        horizontal_spacing=0.02,
+        specs=[[{}] * (count + 1)] + [[{}] * count + [None]] * (len(heights) - 1),
+    )
+    losses = [run.curves[f"{part}_loss"] for run in runs for part in ("train", "validation")]
+    loss_top = 1.05 * float(np.nanmax(np.concatenate(losses)))
+    shades = _shades([run.values for run in runs], local)
+    for at, (run, shade) in enumerate(zip(runs, shades, strict=True)):
+        _add_cells(figure, at, run, shade)
+        add_curves(
+            figure,
+            run.epochs,
+            run.curves,
+            run.lowered,
+            col=at + 1,
+            legend=at == 0,
+            loss_top=loss_top,
+        )
+        if vulnerable:
+            add_vulnerability(figure, run.vulnerability, row=4, col=at + 1, legend=at == 0)
+    spans = [[-0.5, len(rows) - 0.5], [0, loss_top], [0, 1], [0, 1.04]][: len(heights)]
+    _add_cursor(figure, runs, spans, epoch)
+    styled(figure, height=inner + TOP_PX + BOTTOM_PX, title="", legend=True)
+    _axes(figure, runs, rows, len(heights), selected, warned)
+    _colours(figure, metric, local, shades, heights, inner)
+    for at, run in enumerate(runs if count > 1 else ()):
+        left, right = figure.layout[f"xaxis{at + 1 if at else ''}"].domain
+        figure.add_annotation(
+            text=f"<b>{run.name}</b>",
+            x=(left + right) / 2,
+            y=1,
+            xref="paper",
+            yref="paper",
+            yanchor="bottom",
+            showarrow=False,
+        )
+    return figure.update_layout(
+        margin={"t": TOP_PX, "b": BOTTOM_PX, "l": 8, "r": 8},
+        legend={"yref": "container", "y": 0, "yanchor": "bottom", "font_size": 12},
+        hovermode="closest",
+        clickmode="event+select",
+        dragmode=False,
+    )
+
+
+def _shades(values: Sequence[Values], local: bool) -> list[Values]:
+    """What is drawn in colour: the values, or their places in the range of their row."""
+    if not local:
+        return list(values)
+    together = np.concatenate(values, axis=1)
+    low, high = np.nanmin(together, axis=1), np.nanmax(together, axis=1)
+    span = np.where(high > low, high - low, 1)
+    return [(each - low[:, None]) / span[:, None] for each in values]
+
+
+def _add_cells(figure: go.Figure, at: int, run: MacroRun, shade: Values) -> None:
+    digits = None if run.digits is None else [[short(v) for v in row] for row in run.digits]
+    figure.add_heatmap(
+        z=shade,
+        x=run.epochs,
+        y=list(range(len(shade))),
+        text=digits,
+        texttemplate=None if digits is None else "%{text}",
+        textfont={"size": 10},
+        coloraxis="coloraxis",
+        hoverinfo="skip",
+        xgap=1,
+        ygap=1,
+        row=1,
+        col=at + 1,
+    )
+    cells = [
+        (row, int(epoch), tip)
+        for row, tips in enumerate(run.tips)
+        for epoch, tip in zip(run.epochs, tips, strict=False)
+        if tip
+    ]
+    # A heat map reports no clicks, so unseen marks lie on its cells.
+    figure.add_scatter(
+        x=[epoch for _, epoch, _ in cells],
+        y=[row for row, _, _ in cells],
+        customdata=[[at, row, epoch] for row, epoch, _ in cells],
+        text=[tip for _, _, tip in cells],
+        hovertemplate="%{text}<extra></extra>",
+        mode="markers",
+        marker={"symbol": "square", "size": 18, "opacity": 0, "color": MUTED},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        showlegend=False,
+        row=1,
+        col=at + 1,
+    )
+
+
+def _add_cursor(
+    figure: go.Figure, runs: Sequence[MacroRun], spans: Sequence[Sequence[float]], epoch: int
+) -> None:
+    """Lines through all panels and the dots at the right, one frame per epoch.
+
+    Args:
+        figure: with subplots.
+        runs: those drawn.
+        spans: what the y axis of each panel shows.
+        epoch: where the cursor stands at first.
+    """
+    rows = round(spans[0][1] + 0.5)
+    everything = sorted({int(number) for run in runs for number in run.epochs})
+    active = everything.index(epoch) if epoch in everything else len(everything) - 1
+    first = len(figure.data)
+    for at in range(len(runs)):
+        for colour, width in (("#ffffff", 4), ("#14181f", 1.5)):
+            line = {"color": colour, "width": width}
+            _add_line(figure, line, row=1, col=at + 1, x=at)
+        for panel in range(2, len(spans) + 1):
+            _add_line(figure, {"color": MUTED, "width": 1.5}, row=panel, col=at + 1, x=at)
+    for run, (symbol, colour) in zip(runs, MARKS, strict=False):
+        figure.add_scatter(
+            mode="markers" if len(runs) > 1 else "markers+text",
+            marker={"symbol": symbol, "size": 9, "color": colour},
+            textposition="middle right",
+            textfont={"size": 11},
+            name=run.name,
+            showlegend=len(runs) > 1,
+            hovertemplate=f"{run.name}: %{{x:.3g}}<extra></extra>",
+            row=1,
+            col=len(runs) + 1,
+        )
+    traces = list(range(first, len(figure.data)))
+    ends = [spans[0], *spans]  # the first panel has two lines
+    frames, steps = [], []
+    for number in everything:
+        data: list[dict[str, Any]] = []
+        for run in runs:
+            place = number if number in run.epochs else None
+            data += [{"x": [place, place], "y": span} for span in ends]
+        data += [_profile(run, rows, number) for run in runs]
+        frames.append({"name": str(number), "data": data, "traces": traces})
+        arguments = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}}
+        steps.append(
+            {
+                "label": readout(number, [(run.name, run.epochs, run.curves) for run in runs]),
+                "method": "animate",
+                "args": [[str(number)], arguments | {"transition": {"duration": 0}}],
+            }
+        )
+    for trace, start in zip(traces, frames[active]["data"], strict=True):
+        figure.data[trace].update(start)
+    figure.frames = frames
+    figure.update_layout(
+        sliders=[
+            {
+                "active": active,
+                "steps": steps,
+                "x": 0,
+                "len": 1,
+                "y": 1,
+                "yanchor": "bottom",
+                "pad": {"t": 0, "b": 22 if len(runs) > 1 else 6, "l": 0, "r": 0},
+                # The labels of the steps are read in the line above the slider alone.
+                "font": {"size": 1, "color": "rgba(0,0,0,0)"},
+                "ticklen": 0,
+                "minorticklen": 0,
+                "currentvalue": {
+                    "xanchor": "left",
+                    "font": {"size": 13, "color": MUTED},
+                    "offset": 8,
+                },
+            }
+        ]
+    )
+
+
+def _add_line(figure: go.Figure, line: dict[str, Any], *, row: int, col: int, x: int) -> None:
+    figure.add_scatter(
+        x=[x, x],
+        y=[0, 1],
+        mode="lines",
+        line=line,
+        hoverinfo="skip",
+        showlegend=False,
+        row=row,
+        col=col,
+    )
+
+
+def _profile(run: MacroRun, rows: int, epoch: int) -> dict[str, Any]:
+    if epoch not in run.epochs:
+        return {"x": [None] * rows, "y": list(range(rows)), "text": [""] * rows}
+    values = run.values[:, run.epochs.tolist().index(epoch)]
+    return {
+        "x": [float(v) if np.isfinite(v) else None for v in values],
+        "y": list(range(rows)),
+        "text": [f" {v:.3g}" if np.isfinite(v) else "" for v in values],
+    }
+
+
+def _axes(
+    figure: go.Figure,
+    runs: Sequence[MacroRun],
+    rows: Sequence[str],
+    panels: int,
+    selected: str,
+    warned: Sequence[str],
+) -> None:
+    count = len(runs)
+    last = max(int(run.epochs[-1]) for run in runs)
+    first = min(int(run.epochs[0]) for run in runs)
+    names = [f"{name} <b>!</b>" if name in warned else name for name in rows]
+    names = [f"<b>▸ {n}</b>" if row == selected else n for n, row in zip(names, rows, strict=True)]
+    for col in range(1, count + 2):
+        figure.update_yaxes(
+            range=[len(rows) - 0.5, -0.5],
+            tickvals=list(range(len(rows))),
+            ticktext=names,
+            showticklabels=col == 1,
+            showgrid=col > count,
+            zeroline=False,
+            row=1,
+            col=col,
+        )
+    for row in range(1, panels + 1):
+        for col in range(1, count + 1):
+            figure.update_xaxes(
+                range=[first - 0.5, last + 0.5],
+                showgrid=row > 1,
+                zeroline=False,
+                showticklabels=row == panels,
+                tickformat="d",
+                dtick=1 if last - first < 12 else None,
+                row=row,
+                col=col,
+            )
+            if row > 1:
+                figure.update_yaxes(showticklabels=col == 1, row=row, col=col)
+    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, row=panels)
+    top = float(np.nanmax(np.concatenate([run.values.ravel() for run in runs])))
+    figure.update_xaxes(
+        range=[-0.06 * top, (1.5 if count == 1 else 1.1) * (top or 1)],
+        nticks=3,
+        showticklabels=True,
+        title={"text": "at this epoch", "standoff": 4, "font": {"size": 12}},
+        row=1,
+        col=count + 1,
+    )
+
+
+def _colours(
+    figure: go.Figure,
+    metric: str,
+    local: bool,
+    shades: Sequence[Values],
+    heights: Sequence[int],
+    inner: int,
+) -> None:
+    """The colour bar, in the free corner under the dots."""
+    top = 1.0 if local else float(np.nanmax(np.concatenate([s.ravel() for s in shades])) or 1)
+    side = figure.layout[f"xaxis{len(shades) + 1}"].domain
+    figure.update_layout(
+        coloraxis={
+            "colorscale": "Cividis",
+            "cmin": 0,
+            "cmax": top,
+            "colorbar": {
+                "orientation": "h",
+                "x": side[0],
+                "xanchor": "left",
+                "y": 1 - (heights[0] + GAP_PX + 60) / inner,
+                "yanchor": "top",
+                "lenmode": "fraction",
+                "len": side[1] - side[0],
+                "thickness": 10,
+                "xpad": 0,
+                "tickvals": [0, top],
+                "ticktext": ["row's least", "most"] if local else ["0", f"{top:.3g}"],
+                "ticklabelposition": "outside",
+                "tickfont": {"size": 11},
+                "title": {"text": metric, "side": "top", "font": {"size": 12}},
+            },
+        }
+    )
