@@ -105,7 +105,9 @@ def add_vulnerability(
     """
     for key, name, colour, dash, symbol in RATES:
         known = [each for each in rows if each.get(key) is not None]
-        bounds = [each.get(f"{key.removesuffix('_rate')}_ci95") or [each[key]] * 2 for each in known]
+        bounds = [
+            each.get(f"{key.removesuffix('_rate')}_ci95") or [each[key]] * 2 for each in known
+        ]
         figure.add_scatter(
             x=[each["epoch"] for each in known],
             y=[each[key] for each in known],
@@ -138,9 +140,7 @@ def add_vulnerability(
         figure.update_yaxes(title="one pixel", row=row, col=col)
 
 
-def readout(
-    epoch: int, runs: Sequence[tuple[str, NDArray[np.integer], Curves]]
-) -> str:
+def readout(epoch: int, runs: Sequence[tuple[str, NDArray[np.integer], Curves]]) -> str:
     """The line above the slider: the epoch, and what training says of it.
 
     Args:

@@ -47,7 +47,7 @@ def _row(row: PictureRow, large: int, small: int) -> str:
         _image(row.average, f"{row.name}: average", large)
         if row.average is not None
         else f'<div style="width:{large}px;height:{large}px;display:flex;align-items:center;'
-        'justify-content:center;text-align:center;font-size:12px;opacity:0.75;border-radius:5px;'
+        "justify-content:center;text-align:center;font-size:12px;opacity:0.75;border-radius:5px;"
         'border:1px dashed currentColor">no average</div>'
     )
     patches = "".join(
