@@ -12,6 +12,8 @@ from pages.ui.evolution_state import View, view_controls
 from pages.ui.evolution_unit import unit_panel
 from pages.ui.page import setup
 
+WIDTH = 300
+
 
 def told(opened: list[OpenRun]) -> None:
     """One line per run: what it is and how well it does."""
@@ -33,19 +35,17 @@ def levels(opened: list[OpenRun], view: View) -> None:
     # Drawn above what decides it: the overview shows which layer and epoch are chosen below.
     overview = st.container()
     st.header("A layer", divider="grey")
-    layer = choose_layer(first)
-    epoch = choose_epoch(first) if detailed else None
-    unit_place = st.container()
+    row = st.container(horizontal=True, gap="medium", vertical_alignment="top")
+    places = [row.container(width=WIDTH) for _ in range(3)]
+    layer = choose_layer(places[0], first)
+    epoch = choose_epoch(places[2], first) if detailed else None
     with overview:
         macro_panel(opened, view, layer, epoch or int(first.run.epochs[-1]))
-    lower = st.container()
-    with unit_place:
-        unit = choose_unit(first, layer, view)
-    with lower:
-        layer_panel(opened, rows_of(opened), view, layer, epoch, unit)
-        if epoch is not None:
-            st.header("A neuron", divider="grey")
-            unit_panel(first, layer, unit, epoch)
+    unit = choose_unit(places[1], first, layer, view)
+    layer_panel(opened, rows_of(opened), view, layer, epoch, unit)
+    if epoch is not None:
+        st.header("A neuron", divider="grey")
+        unit_panel(first, layer, unit, epoch)
 
 
 def main() -> None:

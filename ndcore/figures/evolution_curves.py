@@ -17,12 +17,12 @@ Curves = Mapping[str, NDArray[np.floating]]
 
 TRAIN, VALIDATION = class_colours(10)[0], class_colours(10)[3]
 LINES = (
-    ("train_loss", 2, "loss, training", TRAIN, "solid"),
-    ("validation_loss", 2, "loss, validation", VALIDATION, "dash"),
-    ("train_top1_error", 3, "top-1 error, training", TRAIN, "solid"),
-    ("validation_top1_error", 3, "top-1 error, validation", VALIDATION, "dash"),
-    ("train_top5_error", 3, "top-5 error, training", TRAIN, "dot"),
-    ("validation_top5_error", 3, "top-5 error, validation", VALIDATION, "dashdot"),
+    ("train_loss", 2, "training: loss, top-1 error", TRAIN, "solid"),
+    ("validation_loss", 2, "validation: loss, top-1 error", VALIDATION, "dash"),
+    ("train_top1_error", 3, "training: loss, top-1 error", TRAIN, "solid"),
+    ("validation_top1_error", 3, "validation: loss, top-1 error", VALIDATION, "dash"),
+    ("train_top5_error", 3, "training: top-5 error", TRAIN, "dot"),
+    ("validation_top5_error", 3, "validation: top-5 error", VALIDATION, "dashdot"),
 )
 RATES = (
     ("flip_rate", "one-pixel flip rate", ATTACKED, "solid", "circle"),
@@ -54,17 +54,17 @@ def add_curves(
     for key, row, name, colour, dash in LINES:
         if key not in curves:
             continue
-        percent = row == 3
         figure.add_scatter(
             x=epochs,
             y=curves[key],
             mode="lines",
             name=name,
             legendgroup=name,
-            showlegend=legend,
+            # Row 3 has every kind of line.
+            showlegend=legend and row == 3,
             line={"color": colour, "dash": dash, "width": 2},
-            hovertemplate=f"epoch %{{x}}, {name} %{{y:{'.1%' if percent else '.3g'}}}"
-            "<extra></extra>",
+            hovertemplate=f"epoch %{{x}}, {key.replace('_', ' ')} "
+            f"%{{y:{'.1%' if row == 3 else '.3g'}}}<extra></extra>",
             row=row,
             col=col,
         )
@@ -78,10 +78,10 @@ def add_curves(
             figure.add_vline(
                 x=epoch + 0.5, line={"color": MUTED, "dash": "dot", "width": 1}, row=row, col=col
             )
+    for epoch in lowered[:1]:
         figure.add_annotation(
             x=epoch + 0.5,
-            y=1,
-            yref="y domain",
+            y=loss_top,
             text="rate lowered ",
             showarrow=False,
             xanchor="right",
@@ -145,7 +145,8 @@ def readout(epoch: int, runs: Sequence[tuple[str, NDArray[np.integer], Curves]])
 
     Args:
         epoch: number.
-        runs: name, epochs and curves of each; two runs are told by their validation error alone.
+        runs: name, epochs and curves of each. One run is told by loss and error, each in training
+            and validation; two are told by their validation error alone.
     """
     told = [f"epoch {epoch}"]
     for name, epochs, curves in runs:
@@ -159,6 +160,6 @@ def readout(epoch: int, runs: Sequence[tuple[str, NDArray[np.integer], Curves]])
             [curves[f"{part}_{what}"][at] for part in ("train", "validation")]
             for what in ("loss", "top1_error")
         )
-        told.append(f"loss {loss[0]:.3g} training / {loss[1]:.3g} validation")
+        told.append(f"loss {loss[0]:.3g} / {loss[1]:.3g}")
         told.append(f"top-1 error {100 * error[0]:.1f}% / {100 * error[1]:.1f}%")
     return " · ".join(told)

@@ -26,9 +26,10 @@ __all__ = ["MacroRun", "macro_figure", "macro_width", "short"]
 Values = NDArray[np.floating]
 
 ROW_PX, LOSS_PX, ERROR_PX, VULNERABLE_PX = 25, 96, 130, 120
-TOP_PX, BOTTOM_PX, GAP_PX = 92, 120, 20
+TOP_PX, BOTTOM_PX, LINE_PX, GAP_PX = 92, 104, 26, 20
 PROFILE = 0.2
-DIGIT_PX = 20  # a cell with digits is at least so wide
+MOST_GAPS = 60  # more columns stand side by side without a gap
+DIGIT_PX = 15  # a cell with digits is at least so wide
 MARKS = (("circle", class_colours(10)[0]), ("diamond", class_colours(10)[3]))
 
 
@@ -113,7 +114,7 @@ def macro_figure(
     loss_top = 1.05 * float(np.nanmax(np.concatenate(losses)))
     shades = _shades([run.values for run in runs], local)
     for at, (run, shade) in enumerate(zip(runs, shades, strict=True)):
-        _add_cells(figure, at, run, shade)
+        _add_cells(figure, at, run, shade, sum(len(each.epochs) for each in runs))
         add_curves(
             figure,
             run.epochs,
@@ -127,7 +128,9 @@ def macro_figure(
             add_vulnerability(figure, run.vulnerability, row=4, col=at + 1, legend=at == 0)
     spans = [[-0.5, len(rows) - 0.5], [0, loss_top], [0, 1], [0, 1.04]][: len(heights)]
     _add_cursor(figure, runs, spans, epoch)
-    styled(figure, height=inner + TOP_PX + BOTTOM_PX, title="", legend=True)
+    # The legend takes more lines where it says more.
+    bottom = BOTTOM_PX + LINE_PX * ((count > 1) + vulnerable)
+    styled(figure, height=inner + TOP_PX + bottom, title="", legend=True)
     _axes(figure, runs, rows, len(heights), selected, warned)
     _colours(figure, metric, local, shades, heights, inner)
     for at, run in enumerate(runs if count > 1 else ()):
@@ -138,11 +141,12 @@ def macro_figure(
             y=1,
             xref="paper",
             yref="paper",
+            xanchor="center",
             yanchor="bottom",
             showarrow=False,
         )
     return figure.update_layout(
-        margin={"t": TOP_PX, "b": BOTTOM_PX, "l": 8, "r": 8},
+        margin={"t": TOP_PX, "b": bottom, "l": 8, "r": 8},
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "font_size": 12},
         hovermode="closest",
         clickmode="event+select",
@@ -160,7 +164,7 @@ def _shades(values: Sequence[Values], local: bool) -> list[Values]:
     return [(each - low[:, None]) / span[:, None] for each in values]
 
 
-def _add_cells(figure: go.Figure, at: int, run: MacroRun, shade: Values) -> None:
+def _add_cells(figure: go.Figure, at: int, run: MacroRun, shade: Values, columns: int) -> None:
     digits = None if run.digits is None else [[short(v) for v in row] for row in run.digits]
     figure.add_heatmap(
         z=shade,
@@ -168,10 +172,10 @@ def _add_cells(figure: go.Figure, at: int, run: MacroRun, shade: Values) -> None
         y=list(range(len(shade))),
         text=digits,
         texttemplate=None if digits is None else "%{text}",
-        textfont={"size": 10},
+        textfont={"size": 9},
         coloraxis="coloraxis",
         hoverinfo="skip",
-        xgap=1,
+        xgap=1 if columns <= MOST_GAPS else 0,
         ygap=1,
         row=1,
         col=at + 1,
@@ -297,7 +301,7 @@ def _profile(run: MacroRun, rows: int, epoch: int) -> dict[str, Any]:
     return {
         "x": [float(v) if np.isfinite(v) else None for v in values],
         "y": list(range(rows)),
-        "text": [f" {v:.3g}" if np.isfinite(v) else "" for v in values],
+        "text": [f" {short(v)}" for v in values],
     }
 
 
@@ -369,17 +373,17 @@ def _colours(
             "cmax": top,
             "colorbar": {
                 "orientation": "h",
-                "x": side[0],
-                "xanchor": "left",
+                "x": (side[0] + side[1]) / 2,
+                "xanchor": "center",
                 "y": 1 - (heights[0] + GAP_PX + 60) / inner,
                 "yanchor": "top",
                 "lenmode": "fraction",
-                "len": side[1] - side[0],
+                "len": 0.75 * (side[1] - side[0]),
                 "thickness": 10,
                 "xpad": 0,
                 "tickvals": [0, top],
-                "ticktext": ["row's least", "most"] if local else ["0", f"{top:.3g}"],
-                "ticklabelposition": "outside",
+                "ticktext": ["min", "max"] if local else ["0", f"{top:.3g}"],
+                "ticklabeloverflow": "allow",
                 "tickfont": {"size": 11},
                 "title": {"text": metric, "side": "top", "font": {"size": 12}},
             },

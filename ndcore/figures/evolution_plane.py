@@ -21,7 +21,7 @@ from ndcore.figures.theme import styled
 __all__ = ["SYMBOLS", "plane_figure", "radii"]
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "pentagon")
-SMALLEST, LARGEST = 0.035, 0.12  # radius, in shares of the plane's width
+SMALLEST, LARGEST = 0.04, 0.14  # radius, in shares of the plane's width
 
 
 def radii(sizes: NDArray[np.integer], span: float) -> NDArray[np.float64]:
@@ -47,6 +47,7 @@ def plane_figure(
     pictures: Sequence[bytes | None],
     ink: str,
     chosen: int | None = None,
+    covered: bool = False,
     height: int = 440,
 ) -> go.Figure:
     """The plane; dots carry their index as `customdata`.
@@ -62,6 +63,7 @@ def plane_figure(
         pictures: PNG of each group's average, None for none.
         ink: #rrggbb of the chosen thing's ring in the page's theme.
         chosen: index of a thing to ring, or None.
+        covered: the pictures lie over the dots, which are many, instead of under them.
         height: in pixels.
     """
     figure = go.Figure()
@@ -96,7 +98,7 @@ def plane_figure(
                 sizex=side,
                 sizey=side,
                 sizing="contain",
-                layer="below",
+                layer="above" if covered else "below",
             )
     for number, size in enumerate(sizes):
         members = np.flatnonzero(labels == number)
@@ -110,8 +112,8 @@ def plane_figure(
             marker={
                 "color": colours[number],
                 "symbol": SYMBOLS[number % len(SYMBOLS)],
-                "size": 9 if len(places) < 200 else 5,
-                "line": {"width": 0.8, "color": "#ffffff"},
+                "size": 5 if covered else 8,
+                "line": {"width": 0 if covered else 0.8, "color": "#ffffff"},
             },
             unselected={"marker": {"opacity": 1}},
             hovertemplate=f"%{{text}}<br>{group} {number + 1}<extra></extra>",

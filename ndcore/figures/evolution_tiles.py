@@ -54,7 +54,7 @@ def _row(row: PictureRow, large: int, small: int) -> str:
         _image(png, f"{row.name}: {row.about} {number}", small)
         for number, png in enumerate(row.patches, start=1)
     )
-    width = large + len(row.patches) * (small + 4) + 4
+    width = max(large + len(row.patches) * (small + 4) + 4, 260)
     mark = (
         f'<span style="display:inline-block;width:11px;height:11px;border-radius:2px;'
         f'margin-right:6px;background:{row.colour}"></span>'

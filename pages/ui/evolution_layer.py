@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.errors import NeuralDivergenceError
 from ndcore.evolution import UnitClusters, WatchedLayer
@@ -27,14 +28,14 @@ __all__ = ["choose_epoch", "choose_layer", "choose_unit", "layer_panel", "unit_r
 MOST_CLUSTERS = 10
 CLUSTERS = 5
 LEVELS_CHART, MAP_CHART = "evolution_levels", "evolution_map"
-HALF = 470  # CSS pixels; two halves stand side by side where there is room
+HALF = 455  # CSS pixels; two halves stand side by side where there is room
 
 
-def choose_layer(each: OpenRun) -> str:
+def choose_layer(place: DeltaGenerator, each: OpenRun) -> str:
     """Pick a layer; a click into the heat map picks too."""
     layers = {layer.name: layer for layer in each.run.layers}
     found = choose(
-        st.container(width=420),
+        place,
         "Layer",
         list(layers),
         "layer",
@@ -50,14 +51,14 @@ def _told(layer: WatchedLayer) -> str:
     return f"{layer.number}. {layer.name} ({layer.kind}, {layer.units} neurons{size})"
 
 
-def choose_epoch(each: OpenRun) -> int:
+def choose_epoch(place: DeltaGenerator, each: OpenRun) -> int:
     """Pick one of the epochs at which details were kept."""
     detailed = each.run.detailed
     if len(detailed) == 1:
         return detailed[0]
     return int(
         choose(
-            st.container(width=420),
+            place,
             "Epoch of clusters, patches and facets",
             detailed,
             "epoch",
@@ -68,7 +69,7 @@ def choose_epoch(each: OpenRun) -> int:
     )
 
 
-def choose_unit(each: OpenRun, layer: str, view: View) -> int:
+def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) -> int:
     """Pick a unit; a click on a line or a dot picks too."""
     # Another layer begins with a neuron of its own.
     here = (each.name, layer)
@@ -82,7 +83,7 @@ def choose_unit(each: OpenRun, layer: str, view: View) -> int:
     first = red[0] if red else int(values[:, -1].argmax())
     return int(
         choose(
-            st.container(width=420),
+            place,
             "Neuron",
             units,
             "unit",
@@ -254,12 +255,18 @@ def _clusters(each: OpenRun, layer: str, epoch: int, unit: int, view: View) -> N
         if trouble:
             st.info(f"The pictures of patches need the images: {trouble}.")
         else:
-            unit_rows(each, layer, epoch, found)
+            unit_rows(each, layer, epoch, found, averages)
     _numbers(each, layer, epoch, found, values)
 
 
-def unit_rows(each: OpenRun, layer: str, epoch: int, found: UnitClusters) -> None:
-    """The units nearest to each cluster's centre: average, top patches, purity."""
+def unit_rows(
+    each: OpenRun,
+    layer: str,
+    epoch: int,
+    found: UnitClusters,
+    averages: Sequence[np.ndarray | None],
+) -> None:
+    """A cluster's average, then the units nearest to its centre: average, patches, purity."""
     cluster = 0
     if len(found.sizes) > 1:
         cluster = st.segmented_control(
@@ -273,20 +280,22 @@ def unit_rows(each: OpenRun, layer: str, epoch: int, found: UnitClusters) -> Non
     near = [int(unit) for unit in found.nearest[int(cluster)]]
     pictures = unit_pictures(each, layer, epoch, near)
     colour = class_colours(len(found.sizes))[int(cluster)]
-    st.html(
-        picture_rows(
-            [
-                PictureRow(
-                    f"neuron {unit}",
-                    picture.png,
-                    picture.patches,
-                    unit_words(picture),
-                    colour,
-                )
-                for unit, picture in pictures.items()
-            ]
-        )
+    average = averages[int(cluster)]
+    size = int(found.sizes[int(cluster)])
+    whole = PictureRow(
+        f"cluster {cluster + 1}: {size} neurons"
+        if size > 1
+        else f"cluster {cluster + 1}: 1 neuron",
+        None if average is None else encode_png(thumb(average)),
+        (),
+        f"average of neurons {', '.join(map(str, near))}, the nearer the heavier",
+        colour,
     )
+    rows = [
+        PictureRow(f"neuron {unit}", picture.png, picture.patches, unit_words(picture), colour)
+        for unit, picture in pictures.items()
+    ]
+    st.html(picture_rows([whole, *rows]))
     st.caption(
         "The average of the 20 patches that drive a neuron most, weighted by its activation, then "
         "the first 5. Clearness is the average's contrast relative to the patches': 1 = all alike."

@@ -60,13 +60,17 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str, epoch: int) -
         key=CHART,
         on_select=lambda: _take(opened[0].run, rows),
         selection_mode="points",
+        # Zooming would part the panels from the slider.
+        config={"displayModeBar": False},
     )
     scale = "each layer on a scale of its own" if view.local else "one scale"
     told = f"Colour: {view.name()}, {scale}"
     if view.digits != "none":
         told += f"; digits: {view.name(view.digits)}"
+    above = "validation errors" if len(opened) > 1 else "in training / validation"
     st.caption(
-        f"{told}. Click a cell to look into its layer; drag the slider through the epochs. A "
+        f"{told}. Click a cell to look into its layer; drag the slider through the epochs "
+        f"({above}). A "
         "layer with **!** has a warning below."
     )
     _vulnerability(opened)

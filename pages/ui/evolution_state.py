@@ -55,7 +55,7 @@ def view_controls() -> View:
     row = st.container(horizontal=True, gap="medium")
     metric = _segments(row, "Colour shows", METRICS, "metric", "discriminability", ABOUT_METRIC)
     variant = _segments(row, "Discriminability", VARIANTS, "variant", "normalised", ABOUT_VARIANT)
-    colours = _segments(row, "Colour scale", COLOURS, "colours", "global")
+    colours = _segments(row, "Colour scale", COLOURS, "colours", "local")
     digits = _segments(
         row,
         "Digits in the cells",

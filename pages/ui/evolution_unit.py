@@ -29,7 +29,7 @@ PATCHES = 1000
 SHOWN = 5
 AT_ONCE = 100
 POLL_S = 0.4
-HALF = 470
+HALF = 455
 EXPECTED_S = 5.0
 
 
@@ -62,7 +62,7 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
         f"{layer} · neuron {unit}, epoch {epoch}", picture.png, picture.patches, unit_words(picture)
     )
     st.html(picture_rows([row], large=112, small=80))
-    classes = ", ".join(f"{name} {count}" for name, count in picture.classes)
+    classes = ", ".join(f"{name} ({count})" for name, count in picture.classes)
     st.caption(f"Classes of the {len(picture.activations)} patches behind the average: {classes}.")
     found = each.run.patches(layer, unit, epoch, PATCHES)
     result = _facets(each, layer, unit, epoch, found, reader)
@@ -208,6 +208,7 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
             tips=tips,
             pictures=averages,
             ink=BENIGN["dark" if dark() else "light"],
+            covered=True,
             height=520,
         ),
         key="evolution_facets",
@@ -222,7 +223,7 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
     for number, (size, near) in enumerate(zip(facets.sizes, facets.nearest, strict=True)):
         members = found.labels[facets.labels == number]
         common = Counter(members.tolist()).most_common(2)
-        told = ", ".join(f"{names.get(label, label)} {count}" for label, count in common)
+        told = ", ".join(f"{names.get(label, label)} ({count})" for label, count in common)
         rows.append(
             PictureRow(
                 f"facet {number + 1}: {size} patches",
