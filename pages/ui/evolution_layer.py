@@ -283,9 +283,7 @@ def unit_rows(
     average = averages[int(cluster)]
     size = int(found.sizes[int(cluster)])
     whole = PictureRow(
-        f"cluster {cluster + 1}: {size} neurons"
-        if size > 1
-        else f"cluster {cluster + 1}: 1 neuron",
+        f"cluster {int(cluster) + 1}: {size} neuron{'s' if size > 1 else ''}",
         None if average is None else encode_png(thumb(average)),
         (),
         f"average of neurons {', '.join(map(str, near))}, the nearer the heavier",
