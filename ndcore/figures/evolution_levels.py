@@ -23,6 +23,8 @@ MOST = 8
 FENCE = 1.5
 SHARE_OF_EPOCHS = 1 / 3
 SHADE = class_colours(10)[0]
+# Steep at first, so that a few units are in sight beside a level that holds most of them.
+OPACITIES = ((0, 0), (0.01, 0.16), (0.2, 0.45), (0.5, 0.7), (1, 0.95))
 EXCEPTIONAL = (
     "outside the quartiles of the layer's neurons by more than 1.5 times their distance, in at "
     "least a third of the epochs"
@@ -104,7 +106,7 @@ def levels_figure(
         y=middles,
         zmin=0,
         zmax=float(shares.max()),
-        colorscale=[[0, rgba(SHADE, 0)], [1, rgba(SHADE, 0.95)]],
+        colorscale=[[share, rgba(SHADE, opacity)] for share, opacity in OPACITIES],
         hovertemplate="epoch %{x}, level around %{y:.3g}: %{z:.0%} of the neurons<extra></extra>",
         colorbar={
             "title": {"text": "share of neurons", "side": "right", "font": {"size": 12}},
@@ -124,7 +126,7 @@ def levels_figure(
     if epoch is not None:
         figure.add_vline(x=epoch, line={"color": MUTED, "dash": "dot", "width": 2})
     _name_ends(figure, epochs, values, [*red, *([] if unit in (None, *red) else [unit])], top)
-    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, showgrid=False, tickformat="d")
+    figure.update_xaxes(title={"text": "epoch", "standoff": 12}, showgrid=False, tickformat="d")
     if len(epochs) < 12:
         figure.update_xaxes(dtick=1)
     # Room at the right for the names of the lines.

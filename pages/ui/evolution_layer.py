@@ -89,7 +89,7 @@ def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) ->
             "unit",
             first,
             text=lambda unit: (
-                f"{unit}: {view.metric} {values[unit, -1]:.3g} at the last epoch"
+                f"{unit}: {values[unit, -1]:.3g} at the end"
                 + (", exceptional" if unit in red else "")
             ),
         )
@@ -142,7 +142,7 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
                 each.run.epochs,
                 each_values,
                 metric=view.metric,
-                title=f"{each.name} · {name}: {view.name()} of {len(each_values)} neurons",
+                title=f"{each.name} · {name}: {len(each_values)} neurons",
                 top=top,
                 red=red,
                 ink=ink,
@@ -168,8 +168,8 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
         )
         place.caption(f"{told}.{together}")
     st.caption(
-        "The more opaque a cell, the more of the layer's neurons are at that level. Red lines are "
-        f"exceptional: {EXCEPTIONAL}. The thick line is the chosen neuron; click a line to choose "
+        f"The more opaque a cell, the more of the layer's neurons have a {view.name()} of that level. "
+        f"Red lines are exceptional: {EXCEPTIONAL}. The thick line is the chosen neuron; click a line to choose "
         "another."
     )
 
@@ -296,7 +296,8 @@ def unit_rows(
     st.html(picture_rows([whole, *rows]))
     st.caption(
         "The average of the 20 patches that drive a neuron most, weighted by its activation, then "
-        "the first 5. Clearness is the average's contrast relative to the patches': 1 = all alike."
+        "the first 5; there is no average where no image drives it above 0. Clearness is the "
+        "average's contrast relative to the patches': 1 = all alike."
     )
 
 

@@ -61,7 +61,7 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
     row = PictureRow(
         f"{layer} · neuron {unit}, epoch {epoch}", picture.png, picture.patches, unit_words(picture)
     )
-    st.html(picture_rows([row], large=112, small=80))
+    st.html(picture_rows([row], large=104, small=64))
     classes = ", ".join(f"{name} ({count})" for name, count in picture.classes)
     st.caption(f"Classes of the {len(picture.activations)} patches behind the average: {classes}.")
     found = each.run.patches(layer, unit, epoch, PATCHES)
