@@ -64,7 +64,7 @@ def short(value: float) -> str:
         return ""
     for limit, digits in ((0.995, 2), (9.95, 1)):
         if abs(value) < limit:
-            return f"{value:.{digits}f}".removeprefix("0") or "0"
+            return f"{value:.{digits}f}".removeprefix("0")
     return f"{value:.0f}" if abs(value) < 999.5 else f"{value / 1000:.0f}k"
 
 

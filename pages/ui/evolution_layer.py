@@ -168,9 +168,9 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
         )
         place.caption(f"{told}.{together}")
     st.caption(
-        f"The more opaque a cell, the more of the layer's neurons have a {view.name()} of that level. "
-        f"Red lines are exceptional: {EXCEPTIONAL}. The thick line is the chosen neuron; click a line to choose "
-        "another."
+        f"The more opaque a cell, the more of the layer's neurons have a {view.name()} of that "
+        f"level. Red lines are exceptional: {EXCEPTIONAL}. The thick line is the chosen neuron; "
+        "click a line to choose another."
     )
 
 

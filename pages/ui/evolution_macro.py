@@ -174,7 +174,7 @@ def _warnings(each: OpenRun, *, named: bool) -> None:
         for rule in dict.fromkeys(warned.rule for warned in found):
             those = [warned for warned in found if warned.rule == rule]
             told = "; ".join(
-                f"**{warned.layer}** (epochs {spans(warned.epochs)}, {short(warned.value) or '0'})"
+                f"**{warned.layer}** (epochs {spans(warned.epochs)}, {short(warned.value)})"
                 for warned in those
             )
             st.markdown(f"**{rule[:1].upper()}{rule[1:]}** ({those[0].sentence}): {told}")
