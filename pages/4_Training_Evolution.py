@@ -40,7 +40,7 @@ def levels(opened: list[OpenRun], view: View) -> None:
     layer = choose_layer(places[0], first)
     epoch = choose_epoch(places[2], first) if detailed else None
     with overview:
-        macro_panel(opened, view, layer, epoch or int(first.run.epochs[-1]))
+        macro_panel(opened, view, layer)
     unit = choose_unit(places[1], first, layer, view)
     layer_panel(opened, rows_of(opened), view, layer, epoch, unit)
     if epoch is not None:

@@ -47,7 +47,7 @@ def plain(value: Any) -> Any:
 
 
 def drawn(*runs: MacroRun, local: bool = False, **more: object) -> dict:
-    given = {"metric": "density", "local": local, "epoch": 3} | more
+    given = {"metric": "density", "local": local} | more
     return plain(macro_figure(runs, ROWS, **given))  # type: ignore[arg-type]
 
 
@@ -85,16 +85,16 @@ def test_dv7_loss_and_errors_stand_beneath_the_heat_map() -> None:
 def test_dv7_the_slider_moves_the_cursor_without_the_server() -> None:
     figure = drawn(run())
     (slider,) = figure["layout"]["sliders"]
-    assert slider["active"] == 2
-    assert [frame["name"] for frame in figure["frames"]] == ["1", "2", "3", "4", "5"]
+    assert slider["active"] == 4
+    assert [each["name"] for each in figure["frames"]] == ["1", "2", "3", "4", "5"]
     assert [step["args"][0] for step in slider["steps"]] == [[str(e)] for e in EPOCHS]
     assert slider["steps"][0]["label"] == "epoch 1 · loss 2 / 2 · top-1 error 90.0% / 90.0%"
-    last = figure["frames"][-1]
-    assert len(last["data"]) == len(last["traces"]) == 5
-    assert list(last["data"][0]["x"]) == [5, 5]
-    assert list(last["data"][-1]["x"]) == [5, 0.1, 50]
-    shown = figure["data"][last["traces"][-1]]
-    assert list(shown["x"]) == [3, 0.1, 30], "at first the chosen epoch"
+    frame = figure["frames"][2]
+    assert len(frame["data"]) == len(frame["traces"]) == 5
+    assert list(frame["data"][0]["x"]) == [3, 3]
+    assert list(frame["data"][-1]["x"]) == [3, 0.1, 30]
+    shown = figure["data"][frame["traces"][-1]]
+    assert list(shown["x"]) == [5, 0.1, 50], "at first the last epoch"
 
 
 def test_dv8_digits_stand_in_the_cells() -> None:

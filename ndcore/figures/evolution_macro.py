@@ -80,8 +80,6 @@ def macro_figure(
     *,
     metric: str,
     local: bool,
-    epoch: int,
-    selected: str = "",
     warned: Sequence[str] = (),
 ) -> go.Figure:
     """The overview of one run, or of two side by side.
@@ -93,8 +91,6 @@ def macro_figure(
         rows: names of the layers, the first at the top.
         metric: name of what the colours show.
         local: each row has a colour scale of its own, from its smallest to its largest value.
-        epoch: where the cursor stands at first.
-        selected: row to point out.
         warned: rows with a warning.
     """
     vulnerable = any(run.vulnerability for run in runs)
@@ -127,11 +123,11 @@ def macro_figure(
         if vulnerable:
             add_vulnerability(figure, run.vulnerability, row=4, col=at + 1, legend=at == 0)
     spans = [[-0.5, len(rows) - 0.5], [0, loss_top], [0, 1], [0, 1.04]][: len(heights)]
-    _add_cursor(figure, runs, spans, epoch)
+    _add_cursor(figure, runs, spans)
     # The legend takes more lines where it says more.
     bottom = BOTTOM_PX + LINE_PX * ((count > 1) + vulnerable)
     styled(figure, height=inner + TOP_PX + bottom, title="", legend=True)
-    _axes(figure, runs, rows, len(heights), selected, warned)
+    _axes(figure, runs, rows, len(heights), warned)
     _colours(figure, metric, local, shades, heights, inner)
     for at, run in enumerate(runs if count > 1 else ()):
         left, right = figure.layout[f"xaxis{at + 1 if at else ''}"].domain
@@ -204,19 +200,18 @@ def _add_cells(figure: go.Figure, at: int, run: MacroRun, shade: Values, columns
 
 
 def _add_cursor(
-    figure: go.Figure, runs: Sequence[MacroRun], spans: Sequence[Sequence[float]], epoch: int
+    figure: go.Figure, runs: Sequence[MacroRun], spans: Sequence[Sequence[float]]
 ) -> None:
-    """Lines through all panels and the dots at the right, one frame per epoch.
+    """Lines through all panels and the dots at the right, one frame per epoch; the last at first.
 
     Args:
         figure: with subplots.
         runs: those drawn.
         spans: what the y axis of each panel shows.
-        epoch: where the cursor stands at first.
     """
     rows = round(spans[0][1] + 0.5)
     everything = sorted({int(number) for run in runs for number in run.epochs})
-    active = everything.index(epoch) if epoch in everything else len(everything) - 1
+    active = len(everything) - 1
     first = len(figure.data)
     for at in range(len(runs)):
         for colour, width in (("#ffffff", 4), ("#14181f", 1.5)):
@@ -246,7 +241,8 @@ def _add_cursor(
             data += [{"x": [place, place], "y": span} for span in ends]
         data += [_profile(run, rows, number) for run in runs]
         frames.append({"name": str(number), "data": data, "traces": traces})
-        arguments = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}}
+        # Without a redraw plotly drops the heat map.
+        arguments = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
         steps.append(
             {
                 "label": readout(number, [(run.name, run.epochs, run.curves) for run in runs]),
@@ -262,8 +258,10 @@ def _add_cursor(
             {
                 "active": active,
                 "steps": steps,
+                "transition": {"duration": 0},
                 "x": 0,
-                "len": 1,
+                # The thumb stands above the cursor where there is one heat map.
+                "len": 1 - PROFILE if len(runs) == 1 else 1,
                 "y": 1,
                 "yanchor": "bottom",
                 "pad": {"t": 0, "b": 22 if len(runs) > 1 else 6, "l": 0, "r": 0},
@@ -310,14 +308,12 @@ def _axes(
     runs: Sequence[MacroRun],
     rows: Sequence[str],
     panels: int,
-    selected: str,
     warned: Sequence[str],
 ) -> None:
     count = len(runs)
     last = max(int(run.epochs[-1]) for run in runs)
     first = min(int(run.epochs[0]) for run in runs)
     names = [f"{name} <b>!</b>" if name in warned else name for name in rows]
-    names = [f"<b>▸ {n}</b>" if row == selected else n for n, row in zip(names, rows, strict=True)]
     for col in range(1, count + 2):
         figure.update_yaxes(
             range=[len(rows) - 0.5, -0.5],

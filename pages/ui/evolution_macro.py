@@ -20,6 +20,7 @@ from pages.ui.evolution_state import View, clicked, held
 __all__ = ["lowered_after", "macro_panel", "rows_of", "spans"]
 
 CHART = "evolution_macro"
+CELL = "evolution_cell"  # that was clicked last
 
 
 def rows_of(opened: Sequence[OpenRun]) -> list[Row]:
@@ -27,25 +28,28 @@ def rows_of(opened: Sequence[OpenRun]) -> list[Row]:
     return aligned_rows(*([layer.name for layer in each.run.layers] for each in opened))
 
 
-def macro_panel(opened: Sequence[OpenRun], view: View, layer: str, epoch: int) -> None:
+def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
     """The heat map of one run, or of two side by side.
 
     Args:
         opened: runs.
         view: what the colours and digits show.
         layer: of the first run, pointed out.
-        epoch: where the cursor stands at first.
     """
     rows = rows_of(opened)
     runs = [_macro_run(each, rows, at, view) for at, each in enumerate(opened)]
     names = [row.name for row in rows]
-    chosen = next(row.name for row in rows if row.first == _place(opened[0].run, layer))
+    place = _place(opened[0].run, layer)
+    chosen = next(number for number, row in enumerate(rows, start=1) if row.first == place)
     warned = _warned_rows(opened, rows)
-    # Digits would run into each other where the cells are narrow.
+    # Digits would run into each other where the cells are narrow. The chosen layer is pointed out
+    # by a style, because another figure takes the browser a second to draw.
     st.html(
         f"<style>.st-key-{CHART}{{container-type:inline-size}}"
         f"@container (max-width:{macro_width(runs)}px)"
-        f"{{.st-key-{CHART} .heatmap-label{{display:none}}}}</style>"
+        f"{{.st-key-{CHART} .heatmap-label{{display:none}}}}"
+        f".st-key-{CHART} .xy .ytick:nth-of-type({chosen}) text"
+        "{font-weight:800!important;text-decoration:underline 2px}</style>"
     )
     st.plotly_chart(
         macro_figure(
@@ -53,8 +57,6 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str, epoch: int) -
             names,
             metric=view.metric,
             local=view.local,
-            epoch=epoch,
-            selected=chosen,
             warned=warned,
         ),
         key=CHART,
@@ -85,9 +87,11 @@ def _place(run: EvolutionRun, layer: str) -> int:
 
 def _take(run: EvolutionRun, rows: Sequence[Row]) -> None:
     """Callback: look into the layer, and at the epoch, of the clicked cell."""
-    found = clicked(CHART)
+    # A second click on a cell takes its selection back, and still means the cell.
+    found = clicked(CHART) or st.session_state.get(CELL)
     if found is None:
         return
+    st.session_state[CELL] = found
     row, epoch = rows[int(found[1])], int(found[2])
     if row.first is None:
         st.toast(f"{run.model} has no layer {row.name}; swap the runs to look into it.")

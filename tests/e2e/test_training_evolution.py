@@ -68,7 +68,8 @@ def test_a_click_on_a_cell_opens_its_layer_and_a_link_restores_it(
     expect(page).to_have_url(re.compile("epoch=2"))
     settle(page)
     expect(page.get_by_text("Kinds of neurons in conv3 at epoch 2")).to_be_visible()
-    expect(page.locator(f"{CHART} .ytick", has_text="conv3")).to_contain_text("▸")
+    name = page.locator(f"{CHART} .ytick text", has_text="conv3").first
+    assert name.evaluate("text => getComputedStyle(text).fontWeight") == "800"
     url = page.url
     page.goto("about:blank")
     page.goto(url)
@@ -79,15 +80,18 @@ def test_the_slider_scrubs_in_the_browser_alone(page: Page, evolution: str) -> N
     opened(page, evolution)
     told = page.locator(f"{CHART} .slider-label").first
     expect(told).to_contain_text("epoch 6 ·")
-    dots = page.locator(f"{CHART} .scatterlayer .trace").last.locator(".point")
-    before = dots.first.get_attribute("transform")
+    # The dots at the right, each with its value.
+    dots = page.locator(f"{CHART} .scatterlayer .textpoint")
+    expect(dots).to_have_count(12)
+    before = dots.all_text_contents()
     page.context.set_offline(True)
     rail = page.locator(f"{CHART} .slider-rail-touch-rect").bounding_box()
     assert rail is not None
     page.mouse.click(rail["x"] + 0.02 * rail["width"], rail["y"] + rail["height"] / 2)
     expect(told).to_contain_text("epoch 1 ·")
     page.wait_for_timeout(200)
-    assert dots.first.get_attribute("transform") != before
+    assert dots.all_text_contents() != before
+    expect(page.locator(f"{CHART} .heatmaplayer image").first).to_be_visible()
     page.context.set_offline(False)
 
 
