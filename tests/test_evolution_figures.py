@@ -91,7 +91,8 @@ def test_dv7_the_slider_moves_the_cursor_without_the_server() -> None:
     assert slider["steps"][0]["label"] == "epoch 1 · loss 2 / 2 · top-1 error 90.0% / 90.0%"
     frame = figure["frames"][2]
     assert len(frame["data"]) == len(frame["traces"]) == 5
-    assert list(frame["data"][0]["x"]) == [3, 3]
+    assert frame["data"][0]["x"] == [2.5, 3.5, 3.5, 2.5, 2.5]
+    assert frame["data"][2]["x"] == [3, 3]
     assert list(frame["data"][-1]["x"]) == [3, 0.1, 30]
     shown = figure["data"][frame["traces"][-1]]
     assert list(shown["x"]) == [5, 0.1, 50], "at first the last epoch"
@@ -157,16 +158,17 @@ def test_dv21_two_runs_stand_side_by_side_with_aligned_layers() -> None:
 
 
 def test_one_pixel_flips_and_auroc_stand_beneath_with_their_intervals() -> None:
+    counts = {"attacked": 50, "flipped": 20, "benign": 60}
     rows = [
-        {"epoch": 1, "flip_rate": 0.4, "flip_ci95": [0.3, 0.6], "n": 50, "auroc": None},
+        {"epoch": 1, "flip_rate": 0.4, "flip_ci95": [0.3, 0.6], "auroc": None} | counts,
         {
             "epoch": 5,
             "flip_rate": 0.2,
             "flip_ci95": [0.1, 0.3],
-            "n": 50,
             "auroc": 0.8,
             "auroc_ci95": [0.7, 0.95],
-        },
+        }
+        | counts,
     ]
     figure = drawn(run(vulnerability=rows))
     flips, auroc = (
@@ -177,6 +179,7 @@ def test_one_pixel_flips_and_auroc_stand_beneath_with_their_intervals() -> None:
     assert np.allclose(flips["error_y"]["array"], [0.2, 0.1])
     assert np.allclose(flips["error_y"]["arrayminus"], [0.1, 0.1])
     assert list(auroc["x"]) == [5]
+    assert auroc["customdata"][0][2] == "20 flipped against 60 benign"
     assert figure["layout"]["xaxis"]["matches"] == flips["xaxis"], "aligned with the heat map"
     assert figure["layout"]["height"] > drawn(run())["layout"]["height"]
 

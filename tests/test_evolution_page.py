@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ndcore.data import open_source
-from ndcore.evolution import load_run, weighted_average
+from ndcore.evolution import EvolutionRun, load_run, weighted_average
 from ndcore.evolution.recorder import RecordConfig, Recorder
 from ndcore.jobs import Job
 from ndcore.models import model_spec
@@ -22,8 +23,8 @@ from ndcore.recipes import recipe
 from ndcore.training import train
 from pages.ui import loaders
 from pages.ui.evolution_images import reader_of, trimmed
-from pages.ui.evolution_macro import lowered_after, macro_rows, spans
-from pages.ui.evolution_runs import OpenRun
+from pages.ui.evolution_macro import curve_rows, lowered_after, macro_rows, spans
+from pages.ui.evolution_runs import OpenRun, open_run
 from pages.ui.evolution_unit import find_facets
 from pages.ui.evolution_units import cluster_pictures, unit_pictures
 from tests.test_pages import opened, texts
@@ -153,6 +154,29 @@ def test_a_link_restores_the_view_and_a_bad_one_is_one_sentence() -> None:
     bad = fine(opened(PAGE, run="nothing", layer="conv99", unit="x", metric="charm", epoch="7"))
     assert len(bad.main.warning) == 2
     assert "the run 'nothing', which is not on this machine" in texts(bad)
+
+
+@pytest.mark.usefixtures("cache")
+def test_one_pixel_flips_per_epoch_are_drawn_or_their_command_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = f"python -m ndcore evolve {MODELS[0]} --vulnerability --data digits"
+    row = {"epoch": 2, "flip_rate": 0.3, "flip_ci95": (0.1, 0.5), "attacked": 9, "flipped": 3}
+    row |= {"benign": 20, "auroc": None, "auroc_ci95": None, "weights": "0", "seconds": 1.0}
+    found = SimpleNamespace(epochs=[SimpleNamespace(to_dict=lambda: row)])
+    values = [None, found]
+    monkeypatch.setattr(
+        EvolutionRun, "vulnerability", property(lambda run: values[0]), raising=False
+    )
+    at = fine(opened(PAGE, run=MODELS[0]))
+    assert command in texts(at)
+    values.pop(0)
+    fine(at.run())
+    assert command not in texts(at)
+    frame = curve_rows(open_run(MODELS[0]))
+    assert frame["flip rate"].dropna().tolist() == [0.3]
+    assert frame["flip 95% interval to"].dropna().tolist() == [0.5]
+    assert len(frame) == EPOCHS
 
 
 @pytest.mark.usefixtures("cache")

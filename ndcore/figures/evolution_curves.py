@@ -25,8 +25,15 @@ LINES = (
     ("validation_top5_error", 3, "validation: top-5 error", VALIDATION, "dashdot"),
 )
 RATES = (
-    ("flip_rate", "one-pixel flip rate", ATTACKED, "solid", "circle"),
-    ("auroc", "detector AUROC", class_colours(10)[4], "dash", "diamond"),
+    ("flip_rate", "one-pixel flip rate", "{attacked} attacked", ATTACKED, "solid", "circle"),
+    (
+        "auroc",
+        "detector AUROC",
+        "{flipped} flipped against {benign} benign",
+        class_colours(10)[4],
+        "dash",
+        "diamond",
+    ),
 )
 
 
@@ -99,11 +106,12 @@ def add_vulnerability(
 
     Args:
         figure: with subplots.
-        rows: `epoch`, `flip_rate`, `flip_ci95`, `auroc`, `auroc_ci95` and `n`; may be empty.
+        rows: `epoch`, `flip_rate` of `attacked` images, `flip_ci95`, `auroc` of `flipped` against
+            `benign` ones and `auroc_ci95`; rates may be None. May be empty.
         row, col: where.
         legend: whether the lines are named.
     """
-    for key, name, colour, dash, symbol in RATES:
+    for key, name, told, colour, dash, symbol in RATES:
         known = [each for each in rows if each.get(key) is not None]
         bounds = [
             each.get(f"{key.removesuffix('_rate')}_ci95") or [each[key]] * 2 for each in known
@@ -121,7 +129,7 @@ def add_vulnerability(
                 "width": 4,
             },
             customdata=[
-                [low, high, each.get("n", 0)]
+                [low, high, told.format(**each)]
                 for each, (low, high) in zip(known, bounds, strict=True)
             ],
             mode="lines+markers",
@@ -131,7 +139,7 @@ def add_vulnerability(
             line={"color": colour, "dash": dash, "width": 2},
             marker={"symbol": symbol, "size": 8},
             hovertemplate=f"epoch %{{x}}, {name} %{{y:.3f}}<br>95% interval "
-            "%{customdata[0]:.3f}-%{customdata[1]:.3f}, n = %{customdata[2]}<extra></extra>",
+            "%{customdata[0]:.3f}-%{customdata[1]:.3f}<br>%{customdata[2]} images<extra></extra>",
             row=row,
             col=col,
         )

@@ -49,7 +49,8 @@ def level_shares(
     height = (top or 1.0) / levels
     place = np.clip((values / height).astype(np.int64), 0, levels - 1)
     shares = np.stack([(place == level).mean(0) for level in range(levels)])
-    return (np.arange(levels) + 0.5) * height, shares
+    middles = (np.arange(levels, dtype=np.float64) + 0.5) * float(height)
+    return middles, shares.astype(np.float64)
 
 
 def exceptional(values: Values, most: int = MOST) -> list[int]:

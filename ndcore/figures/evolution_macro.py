@@ -45,7 +45,7 @@ class MacroRun:
         tips: per row what to say on pointing at it, per epoch; "" for no such layer.
         curves: `train_loss` and the others of `EvolutionRun.curves`, each (E,).
         lowered: the learning rate falls after these epochs.
-        vulnerability: rows with `epoch`, `flip_rate`, `flip_ci95`, `auroc`, `auroc_ci95`, `n`.
+        vulnerability: rows as `add_vulnerability` takes them.
     """
 
     name: str
@@ -122,7 +122,9 @@ def macro_figure(
         )
         if vulnerable:
             add_vulnerability(figure, run.vulnerability, row=4, col=at + 1, legend=at == 0)
-    spans = [[-0.5, len(rows) - 0.5], [0, loss_top], [0, 1], [0, 1.04]][: len(heights)]
+    spans: list[list[float]] = [[-0.5, len(rows) - 0.5], [0, loss_top], [0, 1], [0, 1.04]][
+        : len(heights)
+    ]
     _add_cursor(figure, runs, spans)
     # The legend takes more lines where it says more.
     bottom = BOTTOM_PX + LINE_PX * ((count > 1) + vulnerable)
@@ -145,6 +147,7 @@ def macro_figure(
         margin={"t": TOP_PX, "b": bottom, "l": 8, "r": 8},
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "font_size": 12},
         hovermode="closest",
+        hoverdistance=-1,  # a click anywhere in a cell is a click on it
         clickmode="event+select",
         dragmode=False,
     )
@@ -232,13 +235,13 @@ def _add_cursor(
             col=len(runs) + 1,
         )
     traces = list(range(first, len(figure.data)))
-    ends = [spans[0], *spans]  # the first panel has two lines
     frames, steps = [], []
     for number in everything:
         data: list[dict[str, Any]] = []
         for run in runs:
             place = number if number in run.epochs else None
-            data += [{"x": [place, place], "y": span} for span in ends]
+            data += [_column(place, rows)] * 2
+            data += [{"x": [place, place], "y": span} for span in spans[1:]]
         data += [_profile(run, rows, number) for run in runs]
         frames.append({"name": str(number), "data": data, "traces": traces})
         # Without a redraw plotly drops the heat map.
@@ -290,6 +293,14 @@ def _add_line(figure: go.Figure, line: dict[str, Any], *, row: int, col: int, x:
         row=row,
         col=col,
     )
+
+
+def _column(epoch: int | None, rows: int) -> dict[str, Any]:
+    """A frame around the cells of an epoch, which hides none of their digits."""
+    if epoch is None:
+        return {"x": [None], "y": [None]}
+    left, right, top, bottom = epoch - 0.5, epoch + 0.5, -0.5, rows - 0.5
+    return {"x": [left, right, right, left, left], "y": [top, top, bottom, bottom, top]}
 
 
 def _profile(run: MacroRun, rows: int, epoch: int) -> dict[str, Any]:

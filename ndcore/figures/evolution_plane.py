@@ -106,7 +106,7 @@ def plane_figure(
             x=places[members, 0],
             y=places[members, 1],
             customdata=[[int(member)] for member in members],
-            text=[tips[member] for member in members],
+            text=[tips[int(member)] for member in members],
             mode="markers",
             name=f"{group} {number + 1} ({size})",
             marker={

@@ -43,7 +43,8 @@ def aligned_rows(first: Sequence[str], second: Sequence[str] = ()) -> list[Row]:
         [*(RISING.sub("act", name) for name in names[:-1]), LAST] for names in (first, second)
     ]
     rows = []
-    for kind, start, end, begin, stop in SequenceMatcher(None, *tokens, False).get_opcodes():
+    matcher = SequenceMatcher(None, tokens[0], tokens[1], False)
+    for kind, start, end, begin, stop in matcher.get_opcodes():
         if kind == "equal":
             for i, j in zip(range(start, end), range(begin, stop), strict=True):
                 same = first[i] == second[j]

@@ -17,7 +17,7 @@ from ndcore.figures.evolution_rows import Row, aligned_rows
 from pages.ui.evolution_runs import OpenRun
 from pages.ui.evolution_state import View, clicked, held
 
-__all__ = ["lowered_after", "macro_panel", "rows_of", "spans"]
+__all__ = ["curve_rows", "lowered_after", "macro_panel", "macro_rows", "rows_of", "spans"]
 
 CHART = "evolution_macro"
 CELL = "evolution_cell"  # that was clicked last
@@ -69,11 +69,10 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
     told = f"Colour: {view.name()}, {scale}"
     if view.digits != "none":
         told += f"; digits: {view.name(view.digits)}"
-    above = "validation errors" if len(opened) > 1 else "in training / validation"
+    above = "validation error" if len(opened) > 1 else "loss and error in training / validation"
     st.caption(
-        f"{told}. Click a cell to look into its layer; drag the slider through the epochs "
-        f"({above}). A "
-        "layer with **!** has a warning below."
+        f"{told}. Click a cell to look into its layer; drag the slider through the epochs, above "
+        f"it stands the {above}. A layer with **!** has a warning below."
     )
     _vulnerability(opened)
     for each in opened:
@@ -126,7 +125,7 @@ def _macro_run(each: OpenRun, rows: Sequence[Row], at: int, view: View) -> Macro
         tips=tips,
         curves=run.curves,
         lowered=lowered_after(run.about.get("config", {})),
-        vulnerability=tuple(getattr(run, "vulnerability", None) or ()),
+        vulnerability=each.vulnerability,
     )
 
 
@@ -187,12 +186,15 @@ def _warnings(each: OpenRun, *, named: bool) -> None:
 
 def _vulnerability(opened: Sequence[OpenRun]) -> None:
     """Say how the last row is made where it is missing."""
-    without = [each.name for each in opened if not getattr(each.run, "vulnerability", None)]
-    if without:
-        st.caption(
-            f":material/info: No one-pixel flip rate and detector AUROC per epoch for "
-            f"{' and '.join(without)}: see `python -m ndcore evolve --help`."
-        )
+    for each in opened:
+        if not each.vulnerability:
+            data = each.run.about["data"]
+            place = ".data/cifar10" if data == "folder" else data
+            st.caption(
+                ":material/info: How easily one pixel flips the network, and how well the detector "
+                f"sees it, was not measured for {each.name}. To see it per epoch in a last row: "
+                f"`python -m ndcore evolve {each.name} --vulnerability --data {place}`"
+            )
 
 
 def _numbers(opened: Sequence[OpenRun], view: View) -> None:
@@ -248,9 +250,8 @@ def curve_rows(each: OpenRun) -> pd.DataFrame:
     """One row per epoch: losses, errors, and vulnerability where it is known."""
     columns: dict[str, Any] = {"run": each.name, "epoch": each.run.epochs}
     frame = pd.DataFrame(columns | {k.replace("_", " "): v for k, v in each.run.curves.items()})
-    rows = getattr(each.run, "vulnerability", None) or ()
-    if rows:
-        told = pd.DataFrame([_flat(row) for row in rows])
+    if each.vulnerability:
+        told = pd.DataFrame([_flat(row) for row in each.vulnerability])
         frame = frame.merge(told, on="epoch", how="left")
     return frame
 
@@ -261,7 +262,8 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     for key, value in row.items():
         if key.endswith("_ci95"):
             low, high = value if value is not None else (None, None)
-            flat |= {f"{key} from": low, f"{key} to": high}
-        else:
-            flat[key] = value
+            name = key.replace("_ci95", " 95% interval")
+            flat |= {f"{name} from": low, f"{name} to": high}
+        elif key not in ("weights", "seconds"):
+            flat[key.replace("_", " ")] = value
     return flat

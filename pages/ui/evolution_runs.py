@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -13,7 +14,7 @@ from ndcore.evolution import EvolutionRun, list_runs, load_run
 from pages.ui.evolution_state import choose, held
 from pages.ui.page import just_linked, recall
 
-__all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run"]
+__all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run", "open_run"]
 
 LOOK_S = 5.0
 NONE = "no other run"
@@ -29,11 +30,13 @@ class OpenRun:
         name: of its folder.
         stamp: changes with its files.
         run: what was recorded.
+        vulnerability: one-pixel flips and the detector at each epoch where they were measured.
     """
 
     name: str
     stamp: str
     run: EvolutionRun
+    vulnerability: tuple[dict[str, Any], ...] = ()
 
 
 def no_run() -> None:
@@ -95,7 +98,13 @@ def open_run(name: str) -> OpenRun:
         RunError: it cannot be opened.
     """
     stamp = _stamp(name)
-    return OpenRun(name, stamp, _load(str(run_dir(name)), name, stamp))
+    run = _load(str(run_dir(name)), name, stamp)
+    try:
+        found = getattr(run, "vulnerability", None)
+    except RunError as error:
+        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        found = None
+    return OpenRun(name, stamp, run, tuple(row.to_dict() for row in found.epochs) if found else ())
 
 
 def _stamp(name: str) -> str:

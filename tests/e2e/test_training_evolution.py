@@ -60,10 +60,10 @@ def test_a_click_on_a_cell_opens_its_layer_and_a_link_restores_it(
     page: Page, evolution: str
 ) -> None:
     opened(page, evolution)
-    # Rows are layers from the top, columns epochs: the middle of row 7 of 12, epoch 2 of 6.
+    # Rows are layers from the top, columns epochs: row 7 of 12, the left of epoch 2 of 6.
     box = page.locator(f"{CHART} .heatmaplayer image").first.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + box["width"] * 1.5 / 6, box["y"] + box["height"] * 6.5 / 12)
+    page.mouse.click(box["x"] + box["width"] * 1.2 / 6, box["y"] + box["height"] * 6.5 / 12)
     expect(page).to_have_url(re.compile("layer=conv3"))
     expect(page).to_have_url(re.compile("epoch=2"))
     settle(page)
