@@ -122,10 +122,8 @@ def macro_figure(
         )
         if vulnerable:
             add_vulnerability(figure, run.vulnerability, row=4, col=at + 1, legend=at == 0)
-    spans: list[list[float]] = [[-0.5, len(rows) - 0.5], [0, loss_top], [0, 1], [0, 1.04]][
-        : len(heights)
-    ]
-    _add_cursor(figure, runs, spans)
+    spans: list[list[float]] = [[-0.5, len(rows) - 0.5], [0, loss_top], [0, 1], [0, 1.04]]
+    _add_cursor(figure, runs, spans[: len(heights)])
     # The legend takes more lines where it says more.
     bottom = BOTTOM_PX + LINE_PX * ((count > 1) + vulnerable)
     styled(figure, height=inner + TOP_PX + bottom, title="", legend=True)
