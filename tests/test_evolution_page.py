@@ -142,7 +142,10 @@ def test_dv2_dv6_dv8_dv9_metric_variant_colours_and_digits_are_switched() -> Non
         fine(at.run())
         assert linked(at, key) == value
     told = texts(at)
-    assert "Colour: density, one scale; digits: discriminability (as in the paper)" in told
+    assert (
+        "Colour: density, one scale; digits, where they fit: discriminability (as in the paper)"
+        in told
+    )
 
 
 @pytest.mark.usefixtures("cache")

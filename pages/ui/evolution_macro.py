@@ -68,7 +68,7 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
     scale = "each layer on a scale of its own" if view.local else "one scale"
     told = f"Colour: {view.name()}, {scale}"
     if view.digits != "none":
-        told += f"; digits: {view.name(view.digits)}"
+        told += f"; digits, where they fit: {view.name(view.digits)}"
     above = "validation error" if len(opened) > 1 else "loss and error in training / validation"
     st.caption(
         f"{told}. Click a cell to look into its layer; drag the slider through the epochs, above "
