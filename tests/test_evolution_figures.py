@@ -9,8 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from ndcore.figures.evolution_cursor import MacroRun, short
 from ndcore.figures.evolution_levels import exceptional, level_shares, levels_figure
-from ndcore.figures.evolution_macro import MacroRun, macro_figure, macro_width, short
+from ndcore.figures.evolution_macro import macro_figure, macro_width
 from ndcore.figures.evolution_plane import plane_figure, radii
 from ndcore.figures.evolution_rows import aligned_rows
 from ndcore.figures.evolution_tiles import PictureRow, picture_rows

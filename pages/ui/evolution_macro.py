@@ -12,7 +12,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.evolution import EvolutionRun
-from ndcore.figures.evolution_macro import MacroRun, macro_figure, macro_width, short
+from ndcore.figures.evolution_cursor import MacroRun, short
+from ndcore.figures.evolution_macro import macro_figure, macro_width
 from ndcore.figures.evolution_rows import Row, aligned_rows
 from pages.ui.evolution_runs import OpenRun
 from pages.ui.evolution_state import View, clicked, held

@@ -17,6 +17,7 @@ from ndcore.figures.evolution_tiles import PictureRow, picture_rows
 from ndcore.figures.palette import BENIGN, class_colours
 from ndcore.images import encode_png
 from ndcore.jobs import Job, JobManager
+from pages.ui.evolution_clusters import HALF
 from pages.ui.evolution_images import Reader, reader_of, thumb, trimmed
 from pages.ui.evolution_runs import OpenRun
 from pages.ui.evolution_state import choose, dark
@@ -29,7 +30,6 @@ PATCHES = 1000
 SHOWN = 5
 AT_ONCE = 100
 POLL_S = 0.4
-HALF = 455
 EXPECTED_S = 5.0
 
 
