@@ -36,7 +36,16 @@ PAGES = (
         "Could it have been noticed?",
         "How far an image lies from the class it is taken for, with a threshold fixed beforehand.",
     ),
+    (
+        "pages/4_Training_Evolution.py",
+        "Evolution",
+        ":material/timeline:",
+        "How did it come to see so?",
+        "A network while it learns: how well its layers and neurons tell the classes apart, epoch "
+        "by epoch.",
+    ),
 )
+PER_ROW = 2
 
 
 def example(bundle: Bundle) -> dict | None:
@@ -107,11 +116,14 @@ def main() -> None:
         start_story(bundle)
     with pictures:
         show_example(bundle)
-    for column, (page, name, icon, question, about) in zip(st.columns(3), PAGES, strict=True):
-        with column.container(border=True, height="stretch"):
-            st.markdown(f"#### {question}")
-            st.write(about)
-            st.page_link(page, label=f"**{name}**", icon=icon)
+    for start in range(0, len(PAGES), PER_ROW):
+        cards = PAGES[start : start + PER_ROW]
+        for column, card in zip(st.columns(PER_ROW), cards, strict=False):
+            page, name, icon, question, about = card
+            with column.container(border=True, height="stretch"):
+                st.markdown(f"#### {question}")
+                st.write(about)
+                st.page_link(page, label=f"**{name}**", icon=icon)
     st.subheader(f"Ready: {bundle.name}")
     readiness(bundle)
     lines = []

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,28 +31,44 @@ START_S = 60
 expect.set_options(timeout=30_000)
 
 
+Serve = Callable[..., AbstractContextManager[str]]
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the app, served from the shipped bundles on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "Home.py", "--server.port", str(port)],
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _until_healthy(f"{address}/_stcore/health", process, log)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-    assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """Serves the app on a free port, with further environment variables, and gives its address."""
+
+    @contextmanager
+    def serving(**environment: str) -> Iterator[str]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = tmp_path_factory.mktemp("server") / "log.txt"
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "Home.py", "--server.port", str(port)],
+                cwd=ROOT,
+                env=os.environ | environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+            address = f"http://127.0.0.1:{port}"
+            try:
+                _until_healthy(f"{address}/_stcore/health", process, log)
+                yield address
+            finally:
+                process.terminate()
+                process.wait(timeout=20)
+        assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
+
+    return serving
+
+
+@pytest.fixture(scope="session")
+def server(serve: Serve) -> Iterator[str]:
+    """Address of the app, served from the shipped bundles."""
+    with serve() as address:
+        yield address
 
 
 def _until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,0 +1,126 @@
+"""Training Evolution with real clicks: a cell opens its layer, the slider needs no server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ndcore.data import open_source
+from ndcore.evolution.recorder import RecordConfig, Recorder
+from ndcore.models import model_spec
+from ndcore.recipes import recipe
+from ndcore.training import train
+
+pytestmark = pytest.mark.e2e
+
+MODEL = "lenet-digits"
+CHART = ".st-key-evolution_macro"
+
+
+@pytest.fixture(scope="module")
+def evolution(
+    serve: Callable[..., AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Address of the app with the shipped bundles and a short recorded run."""
+    cache = tmp_path_factory.mktemp("cache")
+    shipped = Path(__file__).resolve().parent.parent.parent / "cache" / "bundles"
+    (cache / "bundles").symlink_to(shipped, target_is_directory=True)
+    folder = cache / "runs" / MODEL
+    train(
+        model_spec(MODEL),
+        open_source("digits"),
+        replace(recipe(MODEL), epochs=6),
+        folder,
+        recorder=Recorder(folder, RecordConfig(per_class=16, pool=300, top=20, top_last=60)),
+    )
+    Recorder(folder).finish({"test_accuracy": 0.5})
+    with serve(ND_CACHE=str(cache)) as address:
+        yield address
+
+
+def settle(page: Page) -> None:
+    page.wait_for_timeout(500)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
+
+
+def opened(page: Page, address: str, link: str = "") -> None:
+    page.goto(f"{address}/Training_Evolution{link}")
+    expect(page.locator(f"{CHART} .heatmaplayer image").first).to_be_visible()
+    settle(page)
+
+
+def test_a_click_on_a_cell_opens_its_layer_and_a_link_restores_it(
+    page: Page, evolution: str
+) -> None:
+    opened(page, evolution)
+    # Rows are layers from the top, columns epochs: row 7 of 12, the left of epoch 2 of 6.
+    box = page.locator(f"{CHART} .heatmaplayer image").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 1.2 / 6, box["y"] + box["height"] * 6.5 / 12)
+    expect(page).to_have_url(re.compile("layer=conv3"))
+    expect(page).to_have_url(re.compile("epoch=2"))
+    settle(page)
+    expect(page.get_by_text("Kinds of neurons in conv3 at epoch 2")).to_be_visible()
+    name = page.locator(f"{CHART} .ytick text", has_text="conv3").first
+    assert name.evaluate("text => getComputedStyle(text).fontWeight") == "800"
+    url = page.url
+    page.goto("about:blank")
+    page.goto(url)
+    expect(page.get_by_text("Kinds of neurons in conv3 at epoch 2")).to_be_visible()
+
+
+def test_the_slider_scrubs_in_the_browser_alone(page: Page, evolution: str) -> None:
+    opened(page, evolution)
+    told = page.locator(f"{CHART} .slider-label").first
+    expect(told).to_contain_text("epoch 6 ·")
+    # The dots at the right, each with its value.
+    dots = page.locator(f"{CHART} .scatterlayer .textpoint")
+    expect(dots).to_have_count(12)
+    before = dots.all_text_contents()
+    page.context.set_offline(True)
+    rail = page.locator(f"{CHART} .slider-rail-touch-rect").bounding_box()
+    assert rail is not None
+    page.mouse.click(rail["x"] + 0.02 * rail["width"], rail["y"] + rail["height"] / 2)
+    expect(told).to_contain_text("epoch 1 ·")
+    page.wait_for_timeout(200)
+    assert dots.all_text_contents() != before
+    expect(page.locator(f"{CHART} .heatmaplayer image").first).to_be_visible()
+    page.context.set_offline(False)
+
+
+def test_a_dot_of_the_map_opens_its_neuron_and_its_facets(page: Page, evolution: str) -> None:
+    opened(page, evolution, "?layer=conv5&unit=3")
+    expect(page.get_by_text("conv5 · neuron 3, epoch 6")).to_be_visible()
+    dot = page.locator(".st-key-evolution_map .scatterlayer .trace .point").first
+    dot.scroll_into_view_if_needed()
+    box = dot.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_text(re.compile(r"^conv5 · neuron \d+, epoch 6$"))).to_be_visible()
+    settle(page)
+    page.locator(".st-key-evo_show_facets button").click()
+    expect(page.locator(".st-key-evolution_facets .scatterlayer .point").first).to_be_visible()
+    settle(page)
+    expect(page.get_by_text(re.compile("facet 10: "))).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1400, 800])
+def test_nothing_is_wider_than_its_container(page: Page, evolution: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
+    opened(page, evolution)
+    too_wide = page.evaluate(
+        """() => [...document.querySelectorAll(".main-svg, figure")].filter(element => {
+            const block = element.closest("[data-testid=stMainBlockContainer]");
+            if (!block) return false;
+            const edge = block.getBoundingClientRect().right;
+            return element.getBoundingClientRect().right > edge + 1;
+        }).length"""
+    )
+    assert too_wide == 0
