@@ -23,7 +23,7 @@ from ndcore.recipes import recipe
 from ndcore.training import train
 from pages.ui import loaders
 from pages.ui.evolution_images import reader_of, trimmed
-from pages.ui.evolution_macro import curve_rows, lowered_after, macro_rows, spans
+from pages.ui.evolution_macro import curve_rows, macro_rows, spans
 from pages.ui.evolution_runs import OpenRun, open_run
 from pages.ui.evolution_unit import find_facets
 from pages.ui.evolution_units import cluster_pictures, unit_pictures
@@ -214,12 +214,6 @@ def test_warnings_are_told_with_their_rule_and_epochs(cache: Path) -> None:
         assert f"**{warned.layer}** (epochs {spans(warned.epochs)}" in texts(at)
         assert warned.sentence in texts(at)
     assert spans((1, 2, 3, 7, 9, 10)) == "1-3, 7, 9-10"
-
-
-def test_the_fall_of_the_learning_rate_comes_from_the_recipe() -> None:
-    config = recipe("lenet")
-    assert lowered_after({"epochs": 45, "rates": config.rates}) == (30, 40)
-    assert lowered_after({}) == ()
 
 
 def test_dv12_dv17_dv18_dv19_a_unit_shows_its_average_patches_and_purity(first: OpenRun) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.evolution import WatchedLayer
+from ndcore.evolution.trends import correlations
 from ndcore.figures.evolution_levels import EXCEPTIONAL, exceptional, levels_figure
 from ndcore.figures.evolution_rows import Row
 from ndcore.figures.palette import BENIGN
@@ -20,6 +21,7 @@ from pages.ui.page import remember
 __all__ = ["choose_epoch", "choose_layer", "choose_unit", "layer_panel"]
 
 LEVELS_CHART = "evolution_levels"
+LEAST_EPOCHS = 3  # for a correlation
 
 
 def choose_layer(place: DeltaGenerator, each: OpenRun) -> str:
@@ -168,6 +170,7 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
 def _correlation(each: OpenRun, layer: str) -> float | None:
     """Pearson's r of the layer's two metrics over the epochs, None where one stands still."""
     two = [each.run.units(layer, name).mean(0) for name in ("discriminability", "density")]
-    if len(two[0]) < 3 or min(float(np.ptp(values)) for values in two) < 1e-9:
+    if len(two[0]) < LEAST_EPOCHS:
         return None
-    return float(np.corrcoef(two)[0, 1])
+    r = float(correlations(two[0][None], two[1][None])[0])
+    return None if np.isnan(r) else r

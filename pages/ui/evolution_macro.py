@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.evolution import EvolutionRun
+from ndcore.evolution.trends import lowered_after
 from ndcore.figures.evolution_cursor import MacroRun, short
 from ndcore.figures.evolution_macro import macro_figure, macro_width
 from ndcore.figures.evolution_rows import Row, aligned_rows
 from pages.ui.evolution_runs import OpenRun
 from pages.ui.evolution_state import View, clicked, held
 
-__all__ = ["curve_rows", "lowered_after", "macro_panel", "macro_rows", "rows_of", "spans"]
+__all__ = ["curve_rows", "macro_panel", "macro_rows", "rows_of", "spans"]
 
 CHART = "evolution_macro"
 CELL = "evolution_cell"  # that was clicked last
@@ -125,25 +125,20 @@ def _macro_run(each: OpenRun, rows: Sequence[Row], at: int, view: View) -> Macro
         digits=metrics.get(view.digits),
         tips=tips,
         curves=run.curves,
-        lowered=lowered_after(run.about.get("config", {})),
+        lowered=_lowered(run),
         vulnerability=each.vulnerability,
     )
+
+
+def _lowered(run: EvolutionRun) -> tuple[int, ...]:
+    """Epochs after which the recipe lets the learning rate step down."""
+    config = run.about.get("config", {})
+    return lowered_after(config.get("rates", ()), int(config.get("epochs", 0)))
 
 
 def _aligned(values: NDArray[np.floating], places: Sequence[int | None]) -> NDArray[np.floating]:
     nothing = np.full(values.shape[1], np.nan)
     return np.stack([nothing if place is None else values[place] for place in places])
-
-
-def lowered_after(config: dict[str, Any]) -> tuple[float, ...]:
-    """Epochs after which a recipe lets the learning rate drop at once."""
-    ramps = config.get("rates", ())
-    epochs = config.get("epochs", 0)
-    return tuple(
-        round(until * epochs, 3)
-        for (until, _, last), (_, first, _) in pairwise(ramps)
-        if first < 0.9 * last
-    )
 
 
 def _warned_rows(opened: Sequence[OpenRun], rows: Sequence[Row]) -> list[str]:

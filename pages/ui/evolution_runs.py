@@ -100,7 +100,7 @@ def open_run(name: str) -> OpenRun:
     stamp = _stamp(name)
     run = _load(str(run_dir(name)), name, stamp)
     try:
-        found = getattr(run, "vulnerability", None)
+        found = run.vulnerability
     except RunError as error:
         st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
         found = None
