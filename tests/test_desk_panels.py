@@ -48,7 +48,7 @@ def finished(digits_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture
 def studied(digits_bundle: Bundle, finished: Path) -> Iterator[Bundle]:
     folder = study_dir(digits_bundle.name)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         shutil.copy(finished / name, folder / name)
     yield digits_bundle

@@ -36,7 +36,7 @@ def finished(digits_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def page(digits_bundle: Bundle, finished: Path) -> Iterator[AppTest]:
     st.cache_data.clear()
     folder = study_dir(digits_bundle.name)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("study.json", "study.npz"):
         shutil.copy(finished / name, folder / name)
     at = opened(PAGE)
@@ -69,7 +69,7 @@ def test_the_study_is_shown_with_what_was_frozen_first(page: AppTest) -> None:
 def test_the_table_is_sorted_and_a_tie_goes_to_the_baseline(page: AppTest) -> None:
     frame = page.dataframe[0].value
     assert frame["AUROC"].is_monotonic_decreasing
-    assert {"against correct", "against misclassified", "confidence-matched"} <= set(frame.columns)
+    assert {"vs. correct", "vs. mistakes", "same confidence"} <= set(frame.columns)
     found = {"auroc": 0.9, "ci95": [0.8, 1.0], "aupr": 0.5, "fpr_at_95_tpr": 0.1}
     found["against"] = {
         name: {"auroc": 0.9}

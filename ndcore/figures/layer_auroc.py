@@ -14,6 +14,8 @@ __all__ = ["layer_auroc"]
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
 DASHES = ("solid", "dash", "dot", "dashdot")
 
+LEAST = 0.35  # lower end of the axis, unless a value lies below
+
 
 def layer_auroc(
     curves: Mapping[str, tuple[Sequence[str], Sequence[float | None]]],
@@ -53,7 +55,9 @@ def layer_auroc(
     figure.update_xaxes(
         type="category", categoryorder="array", categoryarray=list(order), tickangle=-45
     )
-    figure.update_yaxes(title="AUROC", range=[0.35, 1.02])
+    known = [value for _, values in curves.values() for value in values if value is not None]
+    low = min([LEAST, *(value - 0.03 for value in known)])
+    figure.update_yaxes(title="AUROC", range=[low, 1.02])
     styled(figure, height=480, title=title, legend=True)
     return figure.update_layout(
         margin_t=44, legend={"yref": "container", "y": 0, "yanchor": "bottom"}

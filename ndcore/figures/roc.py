@@ -97,7 +97,11 @@ def roc_figure(
         ticks = [0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1]
         figure.update_xaxes(tickvals=ticks, ticktext=[f"{100 * tick:g}%" for tick in ticks])
     figure.update_yaxes(title="detected attacks", range=[0, 1.02], tickformat=".0%")
-    return styled(figure, height=440, title=title, legend=True)
+    styled(figure, height=480, title=title, legend=True)
+    # Below the plot: on narrow pages many names take several rows.
+    return figure.update_layout(
+        margin_t=44, legend={"yref": "container", "y": 0, "yanchor": "bottom"}
+    )
 
 
 def _curve(

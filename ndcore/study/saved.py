@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.atomic import cache_dir, write_json
+from ndcore.atomic import cache_dir, write_bytes
 from ndcore.bundle import Bundle
 from ndcore.detectors.stamped import load_stamped, save_stamped
 from ndcore.errors import BundleError
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 DOCUMENT, SCORES = "study.json", "study.npz"
+DIGITS = 6
 
 
 def study_dir(bundle: str) -> Path:
@@ -78,7 +79,9 @@ def save_study(folder: Path, study: SavedStudy) -> None:
         arrays[f"{name}/scores"] = scores
         arrays |= {f"{name}/{key}": value for key, value in study.about[name].items()}
     save_stamped(folder / SCORES, arrays, str(study.document["weight_hash"]))
-    write_json(folder / DOCUMENT, without_nan(study.document))
+    # Rows by the thousand: without indents and needless digits it is a fifth as large.
+    text = json.dumps(_rounded(without_nan(study.document)), separators=(",", ":"))
+    write_bytes(folder / DOCUMENT, (text + "\n").encode())
 
 
 def load_study(folder: Path, known_as: str) -> SavedStudy:
@@ -119,3 +122,11 @@ def without_nan(document: Any) -> Any:
     if isinstance(document, float) and not math.isfinite(document):
         return None
     return document
+
+
+def _rounded(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {key: _rounded(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_rounded(value) for value in document]
+    return round(document, DIGITS) if isinstance(document, float) else document

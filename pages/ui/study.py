@@ -22,6 +22,8 @@ __all__ = ["detector_rows", "headline", "hypothesis", "study_panel"]
 
 CURVES = 5
 BENIGN = "evaluation"
+# Shown first: the distance of units, their rarity, another class's fit, and the image's places.
+MEASURES = ("w1-top", "surprisal-top", "margin-top", "spatial-w1-top", "position-spot")
 AGAINST = {
     "all": "all benign images",
     "correct": "correctly classified ones",
@@ -71,6 +73,11 @@ def study_panel(bundle: Bundle) -> None:
     )
     frame = detector_rows(document, str(name))
     st.dataframe(frame, hide_index=True, key="study_table", column_config=_formats(frame))
+    st.caption(
+        "AUROC against all benign images with its 95% interval; against the network's natural "
+        "mistakes alone, and against benign images weighted to the same confidence. Caught and "
+        "false alarms are rates at a threshold for 5% that was fixed on the calibration images."
+    )
     st.download_button(
         "CSV",
         frame.to_csv(index=False),
@@ -100,8 +107,8 @@ def headline(document: dict[str, Any]) -> str:
     if ours is not None:
         found = ours["attacks"][attack["name"]]
         told.append(
-            f"**{ours['name']}**, fixed before these images were looked at, catches "
-            f"**{100 * found['tpr_at_fpr'][MAIN_ALPHA]:.1f}%** of {attack['n']:,} "
+            f"**{ours['name']}** ({ours['about']}), fixed before these images were looked at, "
+            f"catches **{100 * found['tpr_at_fpr'][MAIN_ALPHA]:.1f}%** of {attack['n']:,} "
             f"{attack['name']} attacks while it flags "
             f"{100 * ours['realised_fpr'][MAIN_ALPHA]:.1f}% of benign images "
             f"(AUROC {_interval(found)})"
@@ -151,17 +158,22 @@ def detector_rows(document: dict[str, Any], attack: str) -> pd.DataFrame:
         rows.append(
             {
                 "detector": row["name"],
-                "kind": row["kind"],
                 "AUROC": found["auroc"],
                 "from": found["ci95"][0],
                 "to": found["ci95"][1],
-                "against correct": against["benign-correct"]["auroc"],
-                "against misclassified": against["benign-misclassified"]["auroc"],
-                "confidence-matched": against["confidence-matched"]["auroc"],
+                "caught at 5%": found["tpr_at_fpr"][MAIN_ALPHA],
+                "false alarms": row["realised_fpr"][MAIN_ALPHA],
+                "vs. mistakes": against["benign-misclassified"]["auroc"],
+                "same confidence": against["confidence-matched"]["auroc"],
+                "kind": row["kind"],
+                "vs. correct": against["benign-correct"]["auroc"],
                 "average precision": found["aupr"],
-                "false alarms at 95% caught": found["fpr_at_95_tpr"],
-                **{f"caught at {100 * float(a):g}%": v for a, v in found["tpr_at_fpr"].items()},
-                "real false alarms at 5%": row["realised_fpr"][MAIN_ALPHA],
+                "alarms at 95% caught": found["fpr_at_95_tpr"],
+                **{
+                    f"caught at {100 * float(a):g}%": v
+                    for a, v in found["tpr_at_fpr"].items()
+                    if a != MAIN_ALPHA
+                },
                 "what it is": row["about"],
             }
         )
@@ -223,9 +235,15 @@ def _layers(document: dict[str, Any], attack: str) -> None:
         help="A score that finds errors and not attacks falls to chance against misclassified "
         "benign images.",
     )
+    measures = st.multiselect(
+        "Scores",
+        list(layers),
+        default=[name for name in MEASURES if name in layers] or list(layers)[:CURVES],
+        key="study_measures",
+    )
     curves = {
-        measure: (row["layers"], row["attacks"][attack][str(against)])
-        for measure, row in layers.items()
+        measure: (layers[measure]["layers"], layers[measure]["attacks"][attack][str(against)])
+        for measure in measures
     }
     st.plotly_chart(layer_auroc(curves), key="study_layers")
 
