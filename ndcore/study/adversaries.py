@@ -25,7 +25,7 @@ from ndcore.attacks.adaptive import (
 from ndcore.attacks.evaluator import Evaluator, evaluator_for
 from ndcore.attacks.fast import best_first
 from ndcore.attacks.inconspicuous import inconspicuous
-from ndcore.attacks.problem import Candidates, Search
+from ndcore.attacks.problem import Candidates
 from ndcore.bundle import Bundle
 from ndcore.detectors.detector import Detector, Measured
 from ndcore.detectors.features import FeaturePass
@@ -150,29 +150,34 @@ def _attack(
     if name == "decoy":
         flips = all_flips(evaluator, image, label, image_id, max_queries=budget, seed=seed)
         return decoy(evaluator, image, label, flips, judge, TRIES)
-    table = RepairTable(evaluator, image)
-    searches: list[Callable[..., Search]]
     if name == "stealthy-de":
+        table = RepairTable(evaluator, image)
 
         def suspicion(question: Candidates, logits: NDArray[np.float32]) -> NDArray[np.floating]:
             turn = table.own_turn(question.positions, logits)
             return np.asarray(turn - cuts[logits.argmax(1)] + 1)
 
-        searches = [stealthy_de(suspicion)]
-    else:
-        searches = [best_first, inconspicuous]
-    found = [
-        all_flips(evaluator, image, label, image_id, search, max_queries=budget, seed=seed)
-        for search in searches
-    ]
-    flips = _joined(found, table.queries)
+        search = stealthy_de(suspicion)
+        flips = all_flips(evaluator, image, label, image_id, search, max_queries=budget, seed=seed)
+        flips = replace(flips, queries=flips.queries + table.queries)
+        return least_divergent(evaluator, image, label, flips, judge, table, TRIES)
+    flips = _joined(
+        [
+            all_flips(evaluator, image, label, image_id, search, max_queries=budget, seed=seed)
+            for search in (best_first, inconspicuous)
+        ]
+    )
+    if not len(flips):
+        return Hidden(None, flips.queries, 0, float("nan"))
+    table = RepairTable(evaluator, image)  # worth its queries only once something flips
+    flips = replace(flips, queries=flips.queries + table.queries)
     return least_divergent(evaluator, image, label, flips, judge, table, TRIES)
 
 
-def _joined(found: list[Flips], extra: int) -> Flips:
-    """The flips of several searches; queries are added up, those of the repair table too."""
+def _joined(found: list[Flips]) -> Flips:
+    """The flips of several searches; their queries are added up."""
     some = [flips for flips in found if len(flips)]
-    queries = extra + sum(flips.queries for flips in found)
+    queries = sum(flips.queries for flips in found)
     if not some:
         return replace(found[0], queries=queries)
     return Flips(
