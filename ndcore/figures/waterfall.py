@@ -47,4 +47,5 @@ def waterfall(names: Sequence[str], parts: Sequence[float], *, total: str, title
     low = float(reached.min())
     span = [low - room if low < 0 else 0.0, float(reached.max()) + room]
     figure.update_xaxes(title="score", range=span)
-    return styled(figure, height=90 + 24 * (len(names) + 1), title=title)
+    styled(figure, height=90 + 24 * (len(names) + 1), title=title)
+    return figure.update_yaxes(showgrid=False)  # lines would run through the numbers
