@@ -11,6 +11,7 @@ from __future__ import annotations
 from ndcore.evolution.findings.accuracy import AccuracyRow, accuracy_table, train_command
 from ndcore.evolution.findings.check import FINDINGS, check_findings
 from ndcore.evolution.findings.finding import VERDICTS, Finding, FindingResult
+from ndcore.evolution.findings.report import findings_document, findings_of, open_runs
 
 __all__ = [
     "FINDINGS",
@@ -20,5 +21,8 @@ __all__ = [
     "FindingResult",
     "accuracy_table",
     "check_findings",
+    "findings_document",
+    "findings_of",
+    "open_runs",
     "train_command",
 ]

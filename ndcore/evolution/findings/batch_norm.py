@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
+from ndcore.evolution.findings.resampling import mean_interval
 from ndcore.evolution.findings.series import (
     CLEAR_TREND,
     initial_change,
@@ -22,7 +23,6 @@ __all__ = ["FINDINGS"]
 NORMED = ("lenet-bn", "shallow-bn", "nin-bn")
 TWINS = (*NORMED, "lenet-w-bn")
 FALL = 0.01
-DRAWS = 2000
 
 
 def _falling(run: EvolutionRun) -> NDArray[np.bool_]:
@@ -91,7 +91,8 @@ def _more_tied(runs: Runs) -> Outcome:
     if not pairs:
         raise UntestableError("no network is recorded both with and without batch norm")
     normed_values, plain_values = np.array(pairs).T
-    gap, low, high = _paired(normed_values - plain_values)
+    gap = float((normed_values - plain_values).mean())
+    low, high = mean_interval(normed_values - plain_values)
     medians = float(np.median(normed_values)), float(np.median(plain_values))
     figures |= {
         "median_with": medians[0],
@@ -107,14 +108,6 @@ def _more_tied(runs: Runs) -> Outcome:
         f"difference {gap:+.2f} (95% interval {low:+.2f} to {high:+.2f}, n = {len(pairs)} pairs "
         f"of layers in {', '.join(runs)}).",
     )
-
-
-def _paired(gaps: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean and its 95% bootstrap interval over the pairs."""
-    rng = np.random.default_rng(0)
-    means = rng.choice(gaps, (DRAWS, len(gaps))).mean(1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(gaps.mean()), float(low), float(high)
 
 
 def _fills(runs: Runs) -> Outcome:

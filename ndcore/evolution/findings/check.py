@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ndcore.deep_view_networks import NETWORKS
 from ndcore.errors import RunError
 from ndcore.evolution.findings import (
     batch_norm,
@@ -62,9 +61,9 @@ def check_findings(
 
 
 def _choose(runs: Mapping[str, EvolutionRun]) -> tuple[dict[str, str], dict[str, str]]:
-    """Network -> name of its run, and network -> why no run of it can be judged."""
+    """Network -> name of its run, and network -> why the runs of it cannot be judged."""
     names: dict[str, str] = {}
-    lacks = {network: f"{network} is not recorded" for network in NETWORKS}
+    lacks: dict[str, str] = {}
     for name in sorted(runs, key=lambda name: (name != runs[name].model, name)):
         network = runs[name].model
         if network in names:
@@ -95,7 +94,7 @@ def _check(
     figures: dict[str, Any] = {}
     try:
         if missing and not (finding.any_of and found):
-            raise UntestableError("; ".join(lacks[network] for network in missing))
+            raise UntestableError(_told(missing, lacks))
         outcome = finding.check({network: runs[name] for network, name in found.items()})
     except (UntestableError, RunError) as lack:
         verdict, sentence = COULD_NOT_BE_TESTED, f"{str(lack)[:1].upper()}{str(lack)[1:]}."
@@ -103,3 +102,9 @@ def _check(
         verdict = HELD if outcome.held else DID_NOT_HOLD
         figures, sentence = outcome.figures, outcome.sentence
     return FindingResult(finding, verdict, figures, sentence, found, missing)
+
+
+def _told(missing: tuple[str, ...], lacks: dict[str, str]) -> str:
+    parts = [lacks[network] for network in missing if network in lacks]
+    absent = [network for network in missing if network not in lacks]
+    return "; ".join([*parts, *([f"not recorded: {', '.join(absent)}"] if absent else [])])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import ttest_ind
 
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs
+from ndcore.evolution.findings.resampling import gap_interval
 from ndcore.evolution.findings.series import (
     CLEAR_TREND,
     growth,
@@ -48,8 +48,7 @@ def _first_layer(runs: Runs) -> Outcome:
             runs[name].units("conv1", "discriminability", "normalised")[:, -WINDOW:].mean(1)
         )
     gap = float(last["lenet"].mean() - last["shallow"].mean())
-    interval = ttest_ind(last["lenet"], last["shallow"], equal_var=False).confidence_interval()
-    low, high = float(interval.low), float(interval.high)
+    low, high = gap_interval(last["lenet"], last["shallow"])
     figures: dict[str, Any] = {
         name: {"mean": float(values.mean()), "units": len(values)} for name, values in last.items()
     }
@@ -103,7 +102,7 @@ FINDINGS = (
         claim="The units of layer1 are better in lenet than in shallow.",
         networks=("lenet", "shallow"),
         statistic="discriminability of the units of conv1, mean over the last 5 epochs, lenet "
-        "less shallow; Welch's interval over units",
+        "less shallow; bootstrap over units",
         rule="the 95% interval of the difference lies above 0",
         check=_first_layer,
     ),
