@@ -296,8 +296,9 @@ def test_dv_29_one_network_is_more_accurate(calm: Runs, id: str, better: str, wo
     assert found.figures["difference"] == pytest.approx(0.05)
     low, high = found.figures["ci95"]
     assert 0.035 < low < 0.05 < high < 0.065
-    stated = NETWORKS[better].paper_accuracy, NETWORKS[worse].paper_accuracy
-    assert found.figures["paper"] == pytest.approx((stated[0] - stated[1]) / 100)  # type: ignore[operator]
+    stated = [(NETWORKS[name].paper_accuracy or 0) / 100 for name in (better, worse)]
+    assert found.figures["paper"]["difference"] == pytest.approx(stated[0] - stated[1])
+    assert (found.figures["paper"]["ci95"][0] > 0) == (id != "DV-29c"), "0.53 points are chance"
     assert verdict(id, changed(first, share=0.785), changed(second, share=0.78)) == NOT
     assert verdict(id, changed(first, share=0.70), changed(second, share=0.78)) == NOT
     unfinished = replace(first, result={})
@@ -434,7 +435,7 @@ def test_evolve_findings_on_the_command_line(
     assert not any("train lenet " in command for command in commands)
     assert main(["evolve", "--findings"]) == 0
     text = capsys.readouterr().out
-    assert "+ DV-29a held: lenet, deeper and wider, is more accurate than shallow." in text
+    assert "+ DV-29a held: lenet, deeper and wider, is more accurate than shallow. (4.1.1)" in text
     assert "? DV-29b could not be tested" in text
     assert "lenet           80.24   80.00  (79.20-80.77, n = 10,000 test images)" in text
     assert commands[0] in text

@@ -19,11 +19,12 @@ def findings_text(document: dict[str, Any]) -> str:
         ", ".join(f"{count} {verdict}" for verdict, count in document["summary"].items()),
     ]
     for row in document["findings"]:
-        lines.append(f"\n{MARKS[row['verdict']]} {row['id']} {row['verdict']}: {row['claim']}")
+        head = f"{MARKS[row['verdict']]} {row['id']} {row['verdict']}"
+        lines.append(f"\n{head}: {row['claim']} ({row['section']})")
         lines.append(f"    {row['sentence']}")
         if row["missing"] and row["figures"]:
             lines.append(f"    Not judged: {', '.join(row['missing'])}.")
-        lines.append(f"    Rule: {row['rule']} (section {row['section']}).")
+        lines.append(f"    Decided by {row['statistic']}; held if {row['rule']}.")
     if document["missing"]:
         lines.append("\nTo record what is missing:")
         lines += [row["command"] for row in document["missing"]]

@@ -48,6 +48,8 @@ def _accuracies(document: dict[str, Any]) -> None:
         frame,
         hide_index=True,
         key="evo_accuracy",
+        height="content",
+        placeholder="-",
         column_config={
             name: st.column_config.NumberColumn(format="%.2f")
             for name in frame
@@ -65,17 +67,20 @@ def _accuracies(document: dict[str, Any]) -> None:
 def _claims(document: dict[str, Any]) -> None:
     st.subheader("Claims of the case studies")
     counted = document["summary"]
-    chosen = st.pills(
+    tested = [verdict for verdict in VERDICTS[:2] if counted[verdict]]
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    chosen = row.pills(
         "Show",
         VERDICTS,
         selection_mode="multi",
-        default=[verdict for verdict in VERDICTS if counted[verdict]],
+        default=tested or VERDICTS,
         format_func=lambda verdict: f"{MARKS[verdict]} {verdict}: {counted[verdict]}",
         key="evo_verdicts",
     )
+    ruled = row.toggle("How each is decided", key="evo_rules")
     rows = [row for row in document["findings"] if row["verdict"] in chosen]
     if rows:
-        st.table(_told(rows))
+        st.table(_told(rows, ruled=ruled))
     _csv(findings_frame(document["findings"]), "findings")
     st.caption(
         "Statistics and rules were fixed before a run was looked at. They are ours: the paper "
@@ -84,14 +89,14 @@ def _claims(document: dict[str, Any]) -> None:
     )
 
 
-def _told(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def _told(rows: Sequence[dict[str, Any]], *, ruled: bool) -> pd.DataFrame:
     """Three columns of wrapped text."""
     return pd.DataFrame(
         {
             "Verdict": [f"{MARKS[row['verdict']]} {row['verdict']}" for row in rows],
             "Claim": [
-                f"**{row['id']}** {row['claim']} (section {row['section']}) "
-                f"*Held if:* {row['rule']}."
+                f"**{row['id']}** {row['claim']} (section {row['section']})"
+                + (_rule(row) if ruled else "")
                 for row in rows
             ],
             "In numbers": [_numbers(row) for row in rows],
@@ -99,9 +104,13 @@ def _told(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     ).set_index("Verdict")
 
 
+def _rule(row: dict[str, Any]) -> str:
+    return f" *Decided by* {row['statistic']}; *held if* {row['rule']}."
+
+
 def _numbers(row: dict[str, Any]) -> str:
     left_out = row["missing"] if row["figures"] else []
-    more = f" Not recorded: {', '.join(left_out)}." if left_out else ""
+    more = f" Not judged: {', '.join(left_out)}." if left_out else ""
     return f"{row['sentence']}{more}"
 
 

@@ -15,6 +15,7 @@ from ndcore.statistics import wilson
 
 __all__ = ["FIGURE_4", "AccuracyRow", "accuracy_table", "better", "difference", "train_command"]
 
+PAPER_IMAGES = 10_000  # the test images of CIFAR-10
 # The networks of the paper, on CIFAR-10: not their small kin on digits.
 FIGURE_4 = tuple(name for name, network in NETWORKS.items() if network.shape == (32, 32, 3))
 
@@ -160,11 +161,14 @@ def better(
         figures: dict[str, Any] = {
             network: {"accuracy": right / n, "n": n} for network, (right, n) in found.items()
         }
-        figures |= {"difference": gap, "ci95": [low, high], "paper": _stated_gap(first, second)}
+        stated = _stated_gap(first, second)
+        figures |= {"difference": gap, "ci95": [low, high], "paper": stated}
         told = " against ".join(
             f"{network} {100 * right / n:.2f}% (n = {n:,})" for network, (right, n) in found.items()
         )
-        paper = f"; paper {100 * figures['paper']:+.2f}" if figures["paper"] is not None else ""
+        paper = "; in the paper {:+.2f}, {:+.2f} to {:+.2f}".format(
+            *(100 * value for value in (stated["difference"], *stated["ci95"]))
+        )
         return Outcome(
             low > 0 and gap >= least,
             figures,
@@ -184,6 +188,13 @@ def better(
     )
 
 
-def _stated_gap(first: str, second: str) -> float | None:
-    a, b = (NETWORKS[network].paper_accuracy for network in (first, second))
-    return None if a is None or b is None else round((a - b) / 100, 4)
+def _stated_gap(first: str, second: str) -> dict[str, Any]:
+    """What the paper states, with the interval that its test images allow."""
+    rights = []
+    for network in (first, second):
+        percent = NETWORKS[network].paper_accuracy
+        if percent is None:
+            raise ValueError(f"the paper states no accuracy of {network}")
+        rights.append((round(percent / 100 * PAPER_IMAGES), PAPER_IMAGES))
+    gap, low, high = difference(*rights)
+    return {"difference": gap, "ci95": [low, high], "n": PAPER_IMAGES}
