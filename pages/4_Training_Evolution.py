@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ndcore.evolution import list_runs
+from pages.ui.evolution_findings import findings_panel
 from pages.ui.evolution_layer import choose_epoch, choose_layer, choose_unit, layer_panel
 from pages.ui.evolution_macro import macro_panel, rows_of
 from pages.ui.evolution_runs import OpenRun, choose_runs, keep_looking
@@ -65,6 +66,7 @@ def main() -> None:
     told(opened)
     keep_looking(opened)
     levels(opened, view_controls())
+    findings_panel()
 
 
 main()

@@ -16,17 +16,20 @@ from streamlit.testing.v1 import AppTest
 
 from ndcore.data import open_source
 from ndcore.evolution import EvolutionRun, load_run, weighted_average
+from ndcore.evolution.findings import findings_of
 from ndcore.evolution.recorder import RecordConfig, Recorder
 from ndcore.jobs import Job
 from ndcore.models import model_spec
 from ndcore.recipes import recipe
 from ndcore.training import train
 from pages.ui import loaders
+from pages.ui.evolution_findings import accuracy_frame, findings_frame
 from pages.ui.evolution_images import reader_of, trimmed
 from pages.ui.evolution_macro import curve_rows, macro_rows, spans
 from pages.ui.evolution_runs import OpenRun, open_run
 from pages.ui.evolution_unit import find_facets
 from pages.ui.evolution_units import cluster_pictures, unit_pictures
+from tests.planted_runs import plant
 from tests.test_pages import opened, texts
 
 PAGE = "pages/4_Training_Evolution.py"
@@ -204,6 +207,49 @@ def test_dv6_the_numbers_are_those_of_the_recording(first: OpenRun) -> None:
     values = frame["discriminability (paper)"].to_numpy().reshape(12, EPOCHS)
     assert (values == first.run.macro("discriminability", "paper")).all()
     assert (frame["density"].to_numpy().reshape(12, EPOCHS) == first.run.macro("density")).all()
+
+
+@pytest.mark.usefixtures("cache")
+def test_dv22_to_dv30_without_the_papers_networks_the_commands_are_told() -> None:
+    at = fine(opened(PAGE, run=MODELS[0]))
+    assert "Claims of the case studies" not in texts(at)
+    at.session_state["evo_findings_open"] = True
+    fine(at.run())
+    assert "Claims of the case studies" in texts(at)
+    (code,) = at.code
+    assert "python -m ndcore train lenet-w --data .data/cifar10 --epochs 45 --record" in code.value
+    assert len(code.value.splitlines()) == 12
+
+
+def test_dv21_to_dv30_the_papers_findings_are_those_of_the_command(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "runs" / "lenet", "lenet")
+    plant(tmp_path / "runs" / "shallow", "shallow", share=0.75)
+    monkeypatch.setenv("ND_CACHE", str(tmp_path))
+    at = fine(opened(PAGE, run="lenet"))
+    at.session_state["evo_findings_open"] = True
+    fine(at.run())
+    document = findings_of()
+    frame = accuracy_frame(document["accuracy"])
+    assert frame["here %"].dropna().tolist() == pytest.approx([75, 80])
+    tested = [row for row in document["findings"] if row["figures"]]
+    shown = at.table[0].value
+    assert len(shown) == len(tested) < len(findings_frame(document["findings"]))
+    for (mark, row), told in zip(shown.iterrows(), tested, strict=True):
+        assert str(mark).endswith(told["verdict"])
+        assert told["claim"] in row["Claim"]
+        assert told["rule"] not in row["Claim"]
+        assert told["sentence"] in row["In numbers"]
+    at.toggle(key="evo_rules").set_value(True).run()
+    fine(at)
+    assert tested[0]["rule"] in at.table[0].value["Claim"].iloc[0]
+    assert "lenet-w" in at.code[0].value
+    assert "train lenet " not in at.code[0].value
+    at.pills(key="evo_verdicts").set_value(["held"]).run()
+    fine(at)
+    assert len(at.table[0].value) == document["summary"]["held"] > 0
+    assert set(at.table[0].value.index) == {"✓ held"}
 
 
 def test_warnings_are_told_with_their_rule_and_epochs(cache: Path) -> None:

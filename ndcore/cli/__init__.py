@@ -204,7 +204,14 @@ def _parser() -> argparse.ArgumentParser:
     distributions.add_argument("--csv", metavar="FILE")
 
     evolve = command("evolve", "evolve", "how a recorded training run evolved")
-    evolve.add_argument("run", metavar="RUN", help="name of a trained model, or a run's folder")
+    evolve.add_argument(
+        "run", metavar="RUN", nargs="*", help="name of a trained model, or a run's folder"
+    )
+    evolve.add_argument(
+        "--findings",
+        action="store_true",
+        help="the paper's accuracies and claims beside those of the RUNs (default: all recorded)",
+    )
     evolve.add_argument(
         "--variant", default="paper", help="of discriminability: paper or normalised"
     )

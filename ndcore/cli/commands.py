@@ -22,6 +22,7 @@ from ndcore.builder import build as build_bundle
 from ndcore.bundle import list_bundles, load_bundle
 from ndcore.checkpoints import read_run
 from ndcore.cli.evolution import evolution_document, evolution_text
+from ndcore.cli.findings import findings_text
 from ndcore.cli.judging import detect, study
 from ndcore.cli.progress import Progress
 from ndcore.cli.selection import choose_images, choose_members, default_data
@@ -29,6 +30,7 @@ from ndcore.cli.tables import attack_text, histogram_csv, share
 from ndcore.data import fetch_cifar10, open_data, source_status
 from ndcore.errors import BadRequestError
 from ndcore.evolution import VulnerabilityConfig, load_run
+from ndcore.evolution.findings import findings_of
 from ndcore.evolution.measure import measure_vulnerability
 from ndcore.evolution.recorder import Recorder
 from ndcore.images import encode_png
@@ -297,7 +299,12 @@ def distributions(options: Namespace) -> Answer:
 
 
 def evolve(options: Namespace) -> Answer:
-    found = load_run(options.run)
+    if options.findings:
+        document = findings_of(options.run)
+        return document, findings_text(document), 0
+    if len(options.run) != 1:
+        raise BadRequestError(f"evolve takes one RUN, got {len(options.run)}")
+    found = load_run(options.run[0])
     if options.vulnerability:
         spec = model_spec(found.model)
         source = open_data(_data_of(options.data, spec), spec.shape)

@@ -14,7 +14,7 @@ from ndcore.evolution import EvolutionRun, list_runs, load_run
 from pages.ui.evolution_state import choose, held
 from pages.ui.page import just_linked, recall
 
-__all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run", "open_run"]
+__all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run", "open_run", "stamp_of"]
 
 LOOK_S = 5.0
 NONE = "no other run"
@@ -97,7 +97,7 @@ def open_run(name: str) -> OpenRun:
     Raises:
         RunError: it cannot be opened.
     """
-    stamp = _stamp(name)
+    stamp = stamp_of(name)
     run = _load(str(run_dir(name)), name, stamp)
     try:
         found = run.vulnerability
@@ -107,7 +107,8 @@ def open_run(name: str) -> OpenRun:
     return OpenRun(name, stamp, run, tuple(row.to_dict() for row in found.epochs) if found else ())
 
 
-def _stamp(name: str) -> str:
+def stamp_of(name: str) -> str:
+    """Changes with a run's files."""
     files = sorted(run_dir(name).glob("*/*"))
     seen = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     return hashlib.sha256(repr(seen).encode()).hexdigest()
@@ -132,7 +133,7 @@ def keep_looking(opened: list[OpenRun]) -> None:
             f":material/hourglass: The training of {names} has not ended ({epochs} so far); new "
             "epochs appear here as they are recorded."
         )
-        if any(_stamp(each.name) != each.stamp for each in going):
+        if any(stamp_of(each.name) != each.stamp for each in going):
             st.rerun()
 
     look()

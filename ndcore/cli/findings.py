@@ -1,0 +1,50 @@
+"""The text of `evolve --findings`: accuracies beside the paper's, then claim by claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["findings_text"]
+
+MARKS = {"held": "+", "did not hold": "-", "could not be tested": "?"}
+
+
+def findings_text(document: dict[str, Any]) -> str:
+    """Tables for people, from `ndcore.evolution.findings.findings_document`."""
+    lines = [f"{'network':14} {'paper':>6}  {'here':>6}  (95% interval, n)"]
+    for row in document["accuracy"]:
+        lines.append(f"{row['network']:14} {_percent(row['paper']):>6}  {_ours(row)}")
+    lines += [
+        "",
+        ", ".join(f"{count} {verdict}" for verdict, count in document["summary"].items()),
+    ]
+    for row in document["findings"]:
+        head = f"{MARKS[row['verdict']]} {row['id']} {row['verdict']}"
+        lines.append(f"\n{head}: {row['claim']} ({row['section']})")
+        lines.append(f"    {row['sentence']}")
+        if row["missing"] and row["figures"]:
+            lines.append(f"    Not judged: {', '.join(row['missing'])}.")
+        lines.append(f"    Decided by {row['statistic']}; held if {row['rule']}.")
+    if document["missing"]:
+        lines.append("\nTo record what is missing:")
+        lines += [row["command"] for row in document["missing"]]
+    lines += [f"not read: {row['run']}: {row['reason']}" for row in document.get("unread", [])]
+    return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _ours(row: dict[str, Any]) -> str:
+    if row["run"] is None:
+        return f"{'-':>6}  not recorded"
+    if row["accuracy"] is None:
+        return f"{'-':>6}  in training, {row['epochs']} epochs so far"
+    low, high = row["ci95"]
+    named = "" if row["run"] == row["network"] else f"{row['run']}: "
+    return (
+        f"{_percent(row['accuracy']):>6}  ({_percent(low)}-{_percent(high)}, n = {row['n']:,} "
+        f"{row['images']} images) {named}{row['epochs']} epochs recorded on {row['data']}, "
+        f"seed {row['seed']}; {row['recipe']}"
+    )

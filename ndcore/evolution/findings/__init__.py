@@ -1,0 +1,28 @@
+"""What Zhong et al. 2017 found in their case studies, checked in numbers on recorded runs.
+
+Every claim has its statistic and its rule here, fixed before a run was looked at. `DV-22` ...
+`DV-30` are themes, a letter tells the claims of one theme apart.
+
+Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural networks", section 4.
+"""
+
+from __future__ import annotations
+
+from ndcore.evolution.findings.accuracy import AccuracyRow, accuracy_table, train_command
+from ndcore.evolution.findings.check import FINDINGS, check_findings
+from ndcore.evolution.findings.finding import VERDICTS, Finding, FindingResult
+from ndcore.evolution.findings.report import findings_document, findings_of, open_runs
+
+__all__ = [
+    "FINDINGS",
+    "VERDICTS",
+    "AccuracyRow",
+    "Finding",
+    "FindingResult",
+    "accuracy_table",
+    "check_findings",
+    "findings_document",
+    "findings_of",
+    "open_runs",
+    "train_command",
+]

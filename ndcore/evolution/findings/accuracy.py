@@ -1,0 +1,200 @@
+"""Accuracy of the trained networks beside the paper's, and whether one is better than another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import hypot
+from typing import Any
+
+from ndcore.deep_view_networks import NETWORKS
+from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
+from ndcore.evolution.run import EvolutionRun
+from ndcore.evolution.trends import lowered_after
+from ndcore.statistics import wilson
+
+__all__ = ["FIGURE_4", "AccuracyRow", "accuracy_table", "better", "difference", "train_command"]
+
+PAPER_IMAGES = 10_000  # the test images of CIFAR-10
+# The networks of the paper, on CIFAR-10: not their small kin on digits.
+FIGURE_4 = tuple(name for name, network in NETWORKS.items() if network.shape == (32, 32, 3))
+
+
+@dataclass(frozen=True)
+class AccuracyRow:
+    """A network's accuracy beside the paper's; rates are shares.
+
+    Attributes:
+        network: of Fig. 4, or one of its -bn variants.
+        paper: accuracy that the paper states, or None.
+        run: name of the recording, or None where there is none.
+        accuracy: after training, or None where it has not ended.
+        n: images behind it.
+        ci95: Wilson's interval.
+        images: `test` (the data's own test set) or `evaluation` (a split that training never saw).
+        epochs: recorded.
+        recipe: in words.
+        seed: of initialisation, order and augmentation.
+        data: that it was trained on.
+    """
+
+    network: str
+    paper: float | None
+    run: str | None = None
+    accuracy: float | None = None
+    n: int | None = None
+    ci95: tuple[float, float] | None = None
+    images: str | None = None
+    epochs: int | None = None
+    recipe: str | None = None
+    seed: int | None = None
+    data: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def accuracy_table(runs: Mapping[str, EvolutionRun]) -> list[AccuracyRow]:
+    """One row per recording of a network, or one that says it has none.
+
+    Args:
+        runs: name -> recording; those of other models are left out.
+    """
+    rows = []
+    for network in FIGURE_4:
+        stated = NETWORKS[network].paper_accuracy
+        paper = None if stated is None else round(stated / 100, 4)
+        own = [name for name in sorted(runs) if runs[name].model == network]
+        rows += [_row(network, paper, name, runs[name]) for name in own]
+        if not own:
+            rows.append(AccuracyRow(network, paper))
+    return rows
+
+
+def train_command(network: str) -> str:
+    """The command that records a network as the paper trained it."""
+    return f"python -m ndcore train {network} --data .data/cifar10 --epochs 45 --record"
+
+
+def _row(network: str, paper: float | None, name: str, run: EvolutionRun) -> AccuracyRow:
+    config = run.about["config"]
+    found = _final(run)
+    images, right, n = found or (None, None, None)
+    return AccuracyRow(
+        network=network,
+        paper=paper,
+        run=name,
+        accuracy=None if right is None or n is None else right / n,
+        n=n,
+        ci95=None if right is None or n is None else wilson(right, n),
+        images=images,
+        epochs=len(run.epochs),
+        recipe=_recipe(config),
+        seed=config.get("seed"),
+        data=str(run.about["data"]),
+    )
+
+
+def _final(run: EvolutionRun) -> tuple[str, int, int] | None:
+    """Which images, how many were right, of how many; None while the training goes on."""
+    for images in ("test", "evaluation"):
+        found = run.result.get(images)
+        if found and found["n"]:
+            return images, round(found["accuracy"] * found["n"]), int(found["n"])
+    return None
+
+
+def _recipe(config: Mapping[str, Any]) -> str:
+    steps = lowered_after(config["rates"], config["epochs"])
+    parts = [
+        f"SGD, rate {config['lr']:g}"
+        + (f" lowered after epochs {' and '.join(map(str, steps))}" if steps else ""),
+        f"momentum {config['momentum']:g}",
+        f"weight decay {config['weight_decay']:g}",
+        f"batch {config['batch_size']}",
+        f"{config['epochs']} epochs",
+    ]
+    if config["mirror"]:
+        parts.append("mirrored")
+    if config["shift_px"]:
+        parts.append(f"shifted by up to {config['shift_px']} px")
+    return ", ".join(parts)
+
+
+def difference(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float, float]:
+    """First rate less the second, and its 95% interval.
+
+    Args:
+        first, second: successes and trials, one or more; drawn independently.
+
+    Reference:
+        Newcombe 1998, "Interval estimation for the difference between independent proportions",
+        method 10.
+    """
+    (a, n), (b, m) = first, second
+    p, q = a / n, b / m
+    (p_low, p_high), (q_low, q_high) = wilson(a, n), wilson(b, m)
+    return p - q, p - q - hypot(p - p_low, q_high - q), p - q + hypot(p_high - p, q - q_low)
+
+
+def better(
+    id: str, section: str, claim: str, first: str, second: str, least: float = 0.0
+) -> Finding:
+    """The claim that one network is more accurate than another.
+
+    Args:
+        id, section, claim: see `Finding`.
+        first: the better network.
+        second: the other.
+        least: by how much at least, as a share.
+    """
+
+    def check(runs: Runs) -> Outcome:
+        found = {}
+        for network in (first, second):
+            final = _final(runs[network])
+            if final is None:
+                raise UntestableError(f"the accuracy of {network} after training is not recorded")
+            found[network] = final[1:]
+        gap, low, high = difference(found[first], found[second])
+        figures: dict[str, Any] = {
+            network: {"accuracy": right / n, "n": n} for network, (right, n) in found.items()
+        }
+        stated = _stated_gap(first, second)
+        figures |= {"difference": gap, "ci95": [low, high], "paper": stated}
+        told = " against ".join(
+            f"{network} {100 * right / n:.2f}% (n = {n:,})" for network, (right, n) in found.items()
+        )
+        paper = "; in the paper {:+.2f}, {:+.2f} to {:+.2f}".format(
+            *(100 * value for value in (stated["difference"], *stated["ci95"]))
+        )
+        return Outcome(
+            low > 0 and gap >= least,
+            figures,
+            f"{told}: {100 * gap:+.2f} points "
+            f"(95% interval {100 * low:+.2f} to {100 * high:+.2f}{paper}).",
+        )
+
+    by = f", and it is at least {100 * least:g} points" if least else ""
+    return Finding(
+        id=id,
+        section=section,
+        claim=claim,
+        networks=(first, second),
+        statistic=f"accuracy of {first} less that of {second} on held-out images",
+        rule=f"the 95% interval of the difference lies above 0{by}",
+        check=check,
+    )
+
+
+def _stated_gap(first: str, second: str) -> dict[str, Any]:
+    """What the paper states, with the interval that its test images allow."""
+    rights = []
+    for network in (first, second):
+        percent = NETWORKS[network].paper_accuracy
+        if percent is None:
+            raise ValueError(f"the paper states no accuracy of {network}")
+        rights.append((round(percent / 100 * PAPER_IMAGES), PAPER_IMAGES))
+    gap, low, high = difference(*rights)
+    return {"difference": gap, "ci95": [low, high], "n": PAPER_IMAGES}

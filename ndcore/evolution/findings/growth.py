@@ -1,0 +1,120 @@
+"""DV-30: discriminability grows over the epochs, and more so in deeper layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ndcore.evolution.findings.finding import Finding, Outcome, Runs
+from ndcore.evolution.findings.resampling import gap_interval
+from ndcore.evolution.findings.series import (
+    CLEAR_TREND,
+    growth,
+    layer_epochs,
+    rank_correlation,
+)
+from ndcore.evolution.trends import WINDOW
+
+__all__ = ["FINDINGS"]
+
+
+def _increases(runs: Runs) -> Outcome:
+    figures: dict[str, Any] = {}
+    for network, run in runs.items():
+        trends = [rank_correlation(row, run.epochs) for row in run.macro(variant="normalised")]
+        figures[network] = {
+            "increasing": sum(trend >= CLEAR_TREND for trend in trends),
+            "layers": len(trends),
+            "median_trend": float(np.median(trends)),
+        }
+    told = "; ".join(
+        f"{network} {each['increasing']} of {each['layers']} layers "
+        f"(median {each['median_trend']:+.2f})"
+        for network, each in figures.items()
+    )
+    return Outcome(
+        all(each["increasing"] > each["layers"] / 2 for each in figures.values()),
+        figures,
+        f"Rank correlation with the epoch of {CLEAR_TREND:g} or more: {told}.",
+    )
+
+
+def _first_layer(runs: Runs) -> Outcome:
+    last = {}
+    for name in ("lenet", "shallow"):
+        layer_epochs(runs[name], "conv1")
+        last[name] = (
+            runs[name].units("conv1", "discriminability", "normalised")[:, -WINDOW:].mean(1)
+        )
+    gap = float(last["lenet"].mean() - last["shallow"].mean())
+    low, high = gap_interval(last["lenet"], last["shallow"])
+    figures: dict[str, Any] = {
+        name: {"mean": float(values.mean()), "units": len(values)} for name, values in last.items()
+    }
+    told = " against ".join(
+        f"{name} {values.mean():.4g} ({len(values)} units)" for name, values in last.items()
+    )
+    return Outcome(
+        low > 0,
+        figures | {"difference": gap, "ci95": [low, high]},
+        f"Mean discriminability of conv1 (normalised): {told}, difference {gap:+.3g} "
+        f"(95% interval {low:+.3g} to {high:+.3g}).",
+    )
+
+
+def _deeper(runs: Runs) -> Outcome:
+    figures: dict[str, Any] = {}
+    for network, run in runs.items():
+        inner = [layer for layer in run.layers if layer.kind in ("conv", "relu")]
+        depth = np.array([layer.number for layer in inner])
+        values = run.macro("discriminability", "normalised")[depth - 1]
+        figures[network] = {
+            "growth_with_depth": rank_correlation(depth, growth(values)),
+            "value_with_depth": rank_correlation(depth, values[:, -1]),
+            "layers": len(inner),
+        }
+    told = "; ".join(
+        f"{network} {each['growth_with_depth']:+.2f} (n = {each['layers']} layers; with the last "
+        f"epoch's value {each['value_with_depth']:+.2f})"
+        for network, each in figures.items()
+    )
+    return Outcome(
+        all(each["growth_with_depth"] >= CLEAR_TREND for each in figures.values()),
+        figures,
+        f"Rank correlation of depth with growth: {told}.",
+    )
+
+
+FINDINGS = (
+    Finding(
+        id="DV-30a",
+        section="4.1.1",
+        claim="Discriminability gradually increases in lenet and in shallow.",
+        networks=("lenet", "shallow"),
+        statistic="rank correlation of a layer's discriminability with the epoch",
+        rule=f"it is at least {CLEAR_TREND:g} in more than half of the layers of both networks",
+        check=_increases,
+    ),
+    Finding(
+        id="DV-30b",
+        section="4.1.1",
+        claim="The units of layer1 are better in lenet than in shallow.",
+        networks=("lenet", "shallow"),
+        statistic="discriminability of the units of conv1, mean over the last 5 epochs, lenet "
+        "less shallow; bootstrap over units",
+        rule="the 95% interval of the difference lies above 0",
+        check=_first_layer,
+    ),
+    Finding(
+        id="DV-30c",
+        section="4.2.2",
+        claim="Layers near the final one gain discriminability more strongly than early ones.",
+        networks=("lenet", "shallow"),
+        statistic="rank correlation, over CONV and ReLU layers, of depth with the mean "
+        "discriminability of the last 5 epochs against epoch 1",
+        rule=f"it is at least {CLEAR_TREND:g} in every recorded network",
+        check=_deeper,
+        any_of=True,
+    ),
+)

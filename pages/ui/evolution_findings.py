@@ -1,0 +1,174 @@
+"""Training Evolution, the paper's findings: accuracies beside ours, and each claim's verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.evolution import list_runs
+from ndcore.evolution.findings import VERDICTS, findings_of
+from pages.ui.evolution_runs import stamp_of
+
+__all__ = ["accuracy_frame", "findings_frame", "findings_panel"]
+
+OPEN = "evo_findings_open"
+MARKS = dict(zip(VERDICTS, ("✓", "✗", "?"), strict=True))
+
+
+def findings_panel() -> None:
+    """What the paper reports of its networks, beside the runs that are recorded here."""
+    st.header("The paper's findings", divider="grey")
+    names = list_runs()
+    label = f"Accuracies and claims of the paper, on {len(names)} recorded runs"
+    with st.expander(label, icon=":material/fact_check:", key=OPEN, on_change="rerun") as box:
+        if not box.open:
+            return
+        document = _document(tuple((name, stamp_of(name)) for name in names))
+        for row in document["unread"]:
+            st.warning(f"The run '{row['run']}' is left out: {row['reason']}.")
+        _accuracies(document)
+        _claims(document)
+        _missing(document["missing"])
+
+
+@st.cache_data(max_entries=2, show_spinner="Checking the paper's claims …")
+def _document(stamps: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """The report, made again when a run's files change."""
+    return findings_of()
+
+
+def _accuracies(document: dict[str, Any]) -> None:
+    st.subheader("Accuracy")
+    frame = accuracy_frame(document["accuracy"])
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="evo_accuracy",
+        height="content",
+        placeholder="-",
+        column_config={
+            name: st.column_config.NumberColumn(format="%.2f")
+            for name in frame
+            if name.endswith("%")
+        },
+    )
+    _csv(frame, "accuracy")
+    st.caption(
+        "Share of test images classified rightly; where a data set has no test images, of those "
+        "of a split that training never saw. The interval is Wilson's, 95%. The paper gives no "
+        "accuracy for shallow-bn, lenet-bn and nin-bn."
+    )
+
+
+def _claims(document: dict[str, Any]) -> None:
+    st.subheader("Claims of the case studies")
+    counted = document["summary"]
+    tested = [verdict for verdict in VERDICTS[:2] if counted[verdict]]
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    chosen = row.pills(
+        "Show",
+        VERDICTS,
+        selection_mode="multi",
+        default=tested or VERDICTS,
+        format_func=lambda verdict: f"{MARKS[verdict]} {verdict}: {counted[verdict]}",
+        key="evo_verdicts",
+    )
+    ruled = row.toggle("How each is decided", key="evo_rules")
+    rows = [row for row in document["findings"] if row["verdict"] in chosen]
+    if rows:
+        st.table(_told(rows, ruled=ruled))
+    _csv(findings_frame(document["findings"]), "findings")
+    st.caption(
+        "Statistics and rules were fixed before a run was looked at. They are ours: the paper "
+        "reads its claims off heat maps. Discriminability is normalised here. The same in a "
+        "terminal: `python -m ndcore evolve --findings --json -`"
+    )
+
+
+def _told(rows: Sequence[dict[str, Any]], *, ruled: bool) -> pd.DataFrame:
+    """Three columns of wrapped text."""
+    return pd.DataFrame(
+        {
+            "Verdict": [f"{MARKS[row['verdict']]} {row['verdict']}" for row in rows],
+            "Claim": [
+                f"**{row['id']}** {row['claim']} (section {row['section']})"
+                + (_rule(row) if ruled else "")
+                for row in rows
+            ],
+            "In numbers": [_numbers(row) for row in rows],
+        }
+    ).set_index("Verdict")
+
+
+def _rule(row: dict[str, Any]) -> str:
+    return f" *Decided by* {row['statistic']}; *held if* {row['rule']}."
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    left_out = row["missing"] if row["figures"] else []
+    more = f" Not judged: {', '.join(left_out)}." if left_out else ""
+    return f"{row['sentence']}{more}"
+
+
+def _missing(missing: Sequence[dict[str, str]]) -> None:
+    if not missing:
+        return
+    st.markdown(
+        "To record the networks that are missing (45 epochs each; a killed run goes on where it "
+        "was):"
+    )
+    st.code("\n".join(row["command"] for row in missing), language="sh", wrap_lines=True)
+
+
+def _csv(frame: pd.DataFrame, name: str) -> None:
+    st.download_button(
+        "CSV",
+        frame.to_csv(index=False),
+        f"deep-view-{name}.csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"evo_{name}_csv",
+    )
+
+
+def accuracy_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row per network and run; accuracies in %."""
+
+    def percent(value: float | None) -> float | None:
+        return None if value is None else 100 * value
+
+    return pd.DataFrame(
+        [
+            {
+                "network": row["network"],
+                "paper %": percent(row["paper"]),
+                "here %": percent(row["accuracy"]),
+                "from %": percent((row["ci95"] or (None, None))[0]),
+                "to %": percent((row["ci95"] or (None, None))[1]),
+                "n": row["n"],
+                "images": row["images"],
+                "run": row["run"] or "not recorded",
+                "epochs": row["epochs"],
+                "seed": row["seed"],
+                "data": row["data"],
+                "recipe": row["recipe"],
+            }
+            for row in rows
+        ]
+    ).astype(dict.fromkeys(("n", "epochs", "seed"), "Int64"))
+
+
+def findings_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row per claim; the figures are JSON."""
+    return pd.DataFrame(
+        [
+            row
+            | {key: ", ".join(row[key]) for key in ("networks", "missing")}
+            | {key: json.dumps(row[key]) for key in ("figures", "recordings")}
+            for row in rows
+        ]
+    )
