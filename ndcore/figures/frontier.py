@@ -69,7 +69,7 @@ def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
         title="images broken (of those attacked)", rangemode="tozero", tickformat=".0%"
     )
     figure.update_yaxes(title="of these detected", range=[-0.03, 1.05], tickformat=".0%")
-    title = f"Attackers who know the detector ({100 * alpha:g}% false alarms)"
+    title = f"Success against detection ({100 * alpha:g}% false alarms)"
     styled(figure, height=480, title=title, legend=True)
     # Names with numbers are long: one below the other, under the plot.
     return figure.update_layout(

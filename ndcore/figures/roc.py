@@ -96,7 +96,7 @@ def roc_figure(
     if logarithmic:
         ticks = [0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1]
         figure.update_xaxes(tickvals=ticks, ticktext=[f"{100 * tick:g}%" for tick in ticks])
-    figure.update_yaxes(title="detected attacks", range=[0, 1.02], tickformat=".0%")
+    figure.update_yaxes(title="detected attacks", range=[0, 1.05], tickformat=".0%")
     styled(figure, height=480, title=title, legend=True)
     # Below the plot: on narrow pages many names take several rows.
     return figure.update_layout(

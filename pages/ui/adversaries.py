@@ -45,8 +45,9 @@ def adversaries_panel(document: dict[str, Any]) -> None:
         key="study_frontier",
     )
     st.caption(
-        "They know the score, its thresholds and its repair, and show it up to four images before "
-        "they submit one. Unnoticed is: flipped and not flagged, of all images attacked."
+        f"Those after {' and '.join(name for name in shown if name not in _known(document))} know "
+        "the score, its thresholds and its repair, and show it up to four images before they "
+        "submit one. Unnoticed is: flipped and not flagged, of all images attacked."
     )
     about = {row["name"]: row["about"] for row in document["attacks"]}
     rows = [
