@@ -232,7 +232,7 @@ def test_a_damaged_checkpoint_starts_the_recording_again(folder: Path, tmp_path:
     assert load_run(tmp_path).epochs.tolist() == [1]
 
 
-def test_another_recipe_forgets_the_old_recording(tmp_path: Path) -> None:
+def test_another_recipe_forgets_an_unfinished_recording(tmp_path: Path) -> None:
     record(tmp_path, epochs=3)
     record(tmp_path, epochs=2)
     assert load_run(tmp_path).epochs.tolist() == [1, 2]
@@ -240,6 +240,16 @@ def test_another_recipe_forgets_the_old_recording(tmp_path: Path) -> None:
         "epoch-001.safetensors",
         "epoch-002.safetensors",
     ]
+
+
+@pytest.mark.parametrize("epochs", [EPOCHS, 2])
+def test_the_recording_of_a_finished_run_is_never_overwritten(copied: Path, epochs: int) -> None:
+    """As when a recording came without the run's state."""
+    Recorder(copied).finish({})
+    before = files(copied)
+    with pytest.raises(BadRequestError, match=r"--run NAME"):
+        record(copied, epochs=epochs)
+    assert files(copied) == before
 
 
 def test_a_recording_is_small_and_holds_no_pixels(folder: Path) -> None:
@@ -330,10 +340,15 @@ def test_evolve_prints_what_was_recorded(capsys: pytest.CaptureFixture[str]) -> 
     # A finished recording is kept; a finished run without one cannot be recorded any more.
     assert main(["train", "shallow-digits", "--epochs", "2", "--record"]) == 0
     assert main(["train", "lenet-digits", "--epochs", "1"]) == 0
+    again = ["train", "shallow-digits", "--epochs", "1", "--seed", "1", "--record", "--run"]
+    assert main([*again, "second"]) == 0
+    assert list_runs() == ["second", "shallow-digits"]
     capsys.readouterr()
     for arguments, text in (
         (["train", "lenet-digits", "--epochs", "1", "--record"], "without --record"),
-        (["evolve", "lenet-digits"], "choose shallow-digits"),
+        (["train", "lenet-digits", "--epochs", "1", "--run", ".."], "is no name of a run"),
+        (["train", "lenet-digits", "--epochs", "1", "--run", "a/b"], "is no name of a run"),
+        (["evolve", "lenet-digits"], "choose second, shallow-digits"),
         (["evolve", "shallow-digits", "--layer", "conv9"], "'conv9' was not recorded"),
         (["evolve", "shallow-digits", "--variant", "half"], "unknown variant 'half'"),
         (["train", "lenet", "--data", "digits"], "(8, 8, 1) but lenet takes"),

@@ -105,7 +105,7 @@ def train(options: Namespace) -> Answer:
         if options.epochs < 1:
             raise BadRequestError(f"epochs must be at least 1, got {options.epochs}")
         config = replace(config, epochs=options.epochs)
-    folder = run_dir(spec.name)
+    folder = _run_folder(options.run) if options.run is not None else run_dir(spec.name)
     earlier = read_run(folder)
 
     def show(row: dict[str, Any]) -> None:
@@ -127,7 +127,8 @@ def train(options: Namespace) -> Answer:
     )
     if recorder and not recorder.holds(run):
         raise BadRequestError(
-            f"the run in {folder} was finished without --record: remove it to train it anew"
+            f"the run in {folder} was finished without --record: remove it, or train it anew "
+            "under another name with --run NAME"
         )
     model = model_spec(options.model).build()
     load_weights(model, folder / "weights.safetensors")
@@ -150,6 +151,16 @@ def train(options: Namespace) -> Answer:
         document["recording"] = str(recorder.folder)
     text = f"{spec.name}: held-out accuracy {share(held)}"
     return document, text + (f", test part {share(tested)}" if tests else ""), 0
+
+
+def _run_folder(name: str) -> Path:
+    folder = run_dir(name)
+    if folder.name != name:
+        raise BadRequestError(
+            f"'{name}' is no name of a run: use letters, digits, '-', '_' and '.', and no '.' at "
+            "either end"
+        )
+    return folder
 
 
 def build(options: Namespace) -> Answer:
