@@ -383,14 +383,18 @@ def test_dv_21_accuracies_stand_beside_the_papers(calm: Runs, tmp_path: Path) ->
     ]
     found = {row.run: row for row in rows}
     lenet = found["lenet"]
-    assert (lenet.paper, lenet.accuracy, lenet.n, lenet.images) == (0.8024, 0.8, 10_000, "test")
-    assert lenet.ci95 == pytest.approx((0.7920, 0.8077), abs=1e-4)
+    assert lenet.paper == 0.8024
+    assert lenet.test is not None
+    assert (lenet.test.accuracy, lenet.test.n, lenet.test.images) == (0.8, 10_000, "test")
+    assert lenet.evaluation is not None
+    assert (lenet.evaluation.accuracy, lenet.evaluation.lossless) == (0.5, 100)
+    assert lenet.test.ci95 == pytest.approx((0.7920, 0.8077), abs=1e-4)
     assert (lenet.epochs, lenet.seed, lenet.data) == (45, 0, "folder")
     assert lenet.recipe == (
         "SGD, rate 0.01 lowered after epochs 30 and 40, momentum 0.9, weight decay 0.0001, "
         "batch 100, 45 epochs"
     )
-    assert (found["lenet-again"].accuracy, found["lenet-again"].epochs) == (None, 2)
+    assert (found["lenet-again"].test, found["lenet-again"].epochs) == (None, 2)
     assert "weight decay 0.0005" in (found["nin"].recipe or "")
 
 
@@ -437,7 +441,11 @@ def test_evolve_findings_on_the_command_line(
     text = capsys.readouterr().out
     assert "+ DV-29a held: lenet, deeper and wider, is more accurate than shallow. (4.1.1)" in text
     assert "? DV-29b could not be tested" in text
-    assert "lenet           80.24   80.00  (79.20-80.77, n = 10,000 test images)" in text
+    assert (
+        "lenet           80.24  80.00 (79.20-80.77) on 10,000 test images, none lossless, 50.00"
+        in text
+    )
+    assert "on 100 held-out images, lossless; 45 epochs recorded on folder, seed 0" in text
     assert commands[0] in text
     assert main(["evolve", "--findings", "shallow", "--json", "-"]) == 0
     one = json.loads(capsys.readouterr().out)

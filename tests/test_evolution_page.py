@@ -232,7 +232,8 @@ def test_dv21_to_dv30_the_papers_findings_are_those_of_the_command(
     fine(at.run())
     document = findings_of()
     frame = accuracy_frame(document["accuracy"])
-    assert frame["here %"].dropna().tolist() == pytest.approx([75, 80])
+    assert frame["test %"].dropna().tolist() == pytest.approx([75, 80])
+    assert frame["held-out lossless"].dropna().tolist() == [100, 100]
     tested = [row for row in document["findings"] if row["figures"]]
     shown = at.table[0].value
     assert len(shown) == len(tested) < len(findings_frame(document["findings"]))

@@ -11,7 +11,7 @@ MARKS = {"held": "+", "did not hold": "-", "could not be tested": "?"}
 
 def findings_text(document: dict[str, Any]) -> str:
     """Tables for people, from `ndcore.evolution.findings.findings_document`."""
-    lines = [f"{'network':14} {'paper':>6}  {'here':>6}  (95% interval, n)"]
+    lines = [f"{'network':14} {'paper':>6}  here (95% interval)"]
     for row in document["accuracy"]:
         lines.append(f"{row['network']:14} {_percent(row['paper']):>6}  {_ours(row)}")
     lines += [
@@ -38,13 +38,20 @@ def _percent(value: float | None) -> str:
 
 def _ours(row: dict[str, Any]) -> str:
     if row["run"] is None:
-        return f"{'-':>6}  not recorded"
-    if row["accuracy"] is None:
-        return f"{'-':>6}  in training, {row['epochs']} epochs so far"
-    low, high = row["ci95"]
+        return "not recorded"
     named = "" if row["run"] == row["network"] else f"{row['run']}: "
+    found = [_measured(row[part]) for part in ("test", "evaluation") if row[part] is not None]
+    if not found:
+        return f"{named}in training, {row['epochs']} epochs so far"
     return (
-        f"{_percent(row['accuracy']):>6}  ({_percent(low)}-{_percent(high)}, n = {row['n']:,} "
-        f"{row['images']} images) {named}{row['epochs']} epochs recorded on {row['data']}, "
+        f"{named}{', '.join(found)}; {row['epochs']} epochs recorded on {row['data']}, "
         f"seed {row['seed']}; {row['recipe']}"
     )
+
+
+def _measured(found: dict[str, Any]) -> str:
+    low, high = (_percent(end) for end in found["ci95"])
+    kind = "test" if found["images"] == "test" else "held-out"
+    files = {None: "", 0: ", none lossless", found["n"]: ", lossless"}
+    known = files.get(found["lossless"], f", {found['lossless']} lossless")
+    return f"{_percent(found['accuracy'])} ({low}-{high}) on {found['n']:,} {kind} images{known}"

@@ -13,7 +13,15 @@ from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.trends import lowered_after
 from ndcore.statistics import wilson
 
-__all__ = ["FIGURE_4", "AccuracyRow", "accuracy_table", "better", "difference", "train_command"]
+__all__ = [
+    "FIGURE_4",
+    "Accuracy",
+    "AccuracyRow",
+    "accuracy_table",
+    "better",
+    "difference",
+    "train_command",
+]
 
 PAPER_IMAGES = 10_000  # the test images of CIFAR-10
 # The networks of the paper, on CIFAR-10: not their small kin on digits.
@@ -21,17 +29,34 @@ FIGURE_4 = tuple(name for name, network in NETWORKS.items() if network.shape == 
 
 
 @dataclass(frozen=True)
+class Accuracy:
+    """Share of images classified rightly.
+
+    Attributes:
+        images: `test` (the data's own test set) or `evaluation` (a split that training never saw).
+        accuracy: in [0, 1].
+        n: images behind it.
+        ci95: Wilson's interval.
+        lossless: how many of them came from lossless files, or None where that is not known.
+    """
+
+    images: str
+    accuracy: float
+    n: int
+    ci95: tuple[float, float]
+    lossless: int | None
+
+
+@dataclass(frozen=True)
 class AccuracyRow:
-    """A network's accuracy beside the paper's; rates are shares.
+    """A network's accuracy beside the paper's.
 
     Attributes:
         network: of Fig. 4, or one of its -bn variants.
-        paper: accuracy that the paper states, or None.
+        paper: accuracy that the paper states, a share, or None.
         run: name of the recording, or None where there is none.
-        accuracy: after training, or None where it has not ended.
-        n: images behind it.
-        ci95: Wilson's interval.
-        images: `test` (the data's own test set) or `evaluation` (a split that training never saw).
+        test: after training, on the test set; None where there is none, or the run has not ended.
+        evaluation: the same on the split that training never saw.
         epochs: recorded.
         recipe: in words.
         seed: of initialisation, order and augmentation.
@@ -41,10 +66,8 @@ class AccuracyRow:
     network: str
     paper: float | None
     run: str | None = None
-    accuracy: float | None = None
-    n: int | None = None
-    ci95: tuple[float, float] | None = None
-    images: str | None = None
+    test: Accuracy | None = None
+    evaluation: Accuracy | None = None
     epochs: int | None = None
     recipe: str | None = None
     seed: int | None = None
@@ -79,16 +102,12 @@ def train_command(network: str) -> str:
 
 def _row(network: str, paper: float | None, name: str, run: EvolutionRun) -> AccuracyRow:
     config = run.about["config"]
-    found = _final(run)
-    images, right, n = found or (None, None, None)
     return AccuracyRow(
         network=network,
         paper=paper,
         run=name,
-        accuracy=None if right is None or n is None else right / n,
-        n=n,
-        ci95=None if right is None or n is None else wilson(right, n),
-        images=images,
+        test=_accuracy(run, "test"),
+        evaluation=_accuracy(run, "evaluation"),
         epochs=len(run.epochs),
         recipe=_recipe(config),
         seed=config.get("seed"),
@@ -96,13 +115,21 @@ def _row(network: str, paper: float | None, name: str, run: EvolutionRun) -> Acc
     )
 
 
-def _final(run: EvolutionRun) -> tuple[str, int, int] | None:
-    """Which images, how many were right, of how many; None while the training goes on."""
-    for images in ("test", "evaluation"):
-        found = run.result.get(images)
-        if found and found["n"]:
-            return images, round(found["accuracy"] * found["n"]), int(found["n"])
-    return None
+def _accuracy(run: EvolutionRun, images: str) -> Accuracy | None:
+    found = run.result.get(images)
+    if not found or not found["n"]:
+        return None
+    n = int(found["n"])
+    right = round(found["accuracy"] * n)
+    lossless = found.get("lossless")
+    known = None if lossless is None else int(lossless)
+    return Accuracy(images, right / n, n, wilson(right, n), known)
+
+
+def _final(run: EvolutionRun) -> tuple[int, int] | None:
+    """How many were right, of how many: test images where there are some."""
+    found = _accuracy(run, "test") or _accuracy(run, "evaluation")
+    return None if found is None else (round(found.accuracy * found.n), found.n)
 
 
 def _recipe(config: Mapping[str, Any]) -> str:
@@ -156,7 +183,7 @@ def better(
             final = _final(runs[network])
             if final is None:
                 raise UntestableError(f"the accuracy of {network} after training is not recorded")
-            found[network] = final[1:]
+            found[network] = final
         gap, low, high = difference(found[first], found[second])
         figures: dict[str, Any] = {
             network: {"accuracy": right / n, "n": n} for network, (right, n) in found.items()
