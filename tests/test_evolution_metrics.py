@@ -134,36 +134,41 @@ def measures(epochs: int = 12, **changed: np.ndarray) -> dict[str, np.ndarray]:
 
 
 EPOCHS = np.arange(1, 13)
+LEARNING = np.tile(np.linspace(1, 2, 12), (3, 1))
 
 
 def test_a_calm_layer_is_not_warned_of() -> None:
     for kind in ("relu", "conv", "sigmoid", "pool"):
-        assert warnings_of(layer(kind), EPOCHS, measures()) == []
+        assert warnings_of(layer(kind), EPOCHS, measures(), LEARNING) == []
 
 
 def test_dv_23_dead_units() -> None:
     active = np.full((4, 12), 0.3)
     active[:2, 8:] = 0
-    (dead,) = warnings_of(layer("relu"), EPOCHS, measures(active=active))
+    (dead,) = warnings_of(layer("relu"), EPOCHS, measures(active=active), LEARNING)
     assert (dead.rule, dead.epochs, dead.value) == ("dead", (9, 10, 11, 12), 0.5)
-    assert warnings_of(layer("conv"), EPOCHS, measures(active=active)) == []
+    assert warnings_of(layer("conv"), EPOCHS, measures(active=active), LEARNING) == []
 
 
 def test_dv_24_too_sparse_and_too_dense_are_warned_of_at_the_first_epoch() -> None:
     density = np.full((4, 12), 0.2)
     density[:, 0], density[:, 1] = 0.01, 0.9
-    sparse, dense = warnings_of(layer("relu"), EPOCHS, measures(density=density))
+    sparse, dense = warnings_of(layer("relu"), EPOCHS, measures(density=density), LEARNING)
     assert (sparse.rule, sparse.epochs) == ("too sparse", (1,))
     assert (dense.rule, dense.epochs) == ("too dense", (2,))
-    (early,) = warnings_of(layer("relu"), EPOCHS[:1], measures(1, density=density[:, :1]))
+    (early,) = warnings_of(
+        layer("relu"), EPOCHS[:1], measures(1, density=density[:, :1]), LEARNING[:, :1]
+    )
     assert early.rule == "too sparse"
 
 
 def test_dv_25_stagnant_windows() -> None:
     spread = np.tile(np.concatenate([np.linspace(1, 2, 5), np.full(7, 2.0)]), (4, 1))
-    (stagnant,) = warnings_of(layer("pool"), EPOCHS, measures(discriminability=spread))
+    (stagnant,) = warnings_of(layer("pool"), EPOCHS, measures(discriminability=spread), LEARNING)
     assert (stagnant.rule, stagnant.epochs) == ("stagnant", tuple(range(5, 13)))
-    assert warnings_of(layer("pool"), EPOCHS[:4], measures(4)) == []
+    assert warnings_of(layer("pool"), EPOCHS[:4], measures(4), LEARNING[:, :4]) == []
+    # A network that has converged stands still as a whole: nothing to warn of.
+    assert warnings_of(layer("pool"), EPOCHS, measures(discriminability=spread), spread) == []
 
 
 def test_dv_26_density_tied_to_discriminability_is_a_correlation(rng: np.random.Generator) -> None:
@@ -178,9 +183,9 @@ def test_dv_26_density_tied_to_discriminability_is_a_correlation(rng: np.random.
 
 def test_dv_27_saturated_sigmoids() -> None:
     full = np.full((4, 12), 0.8)
-    (saturated,) = warnings_of(layer("sigmoid"), EPOCHS, measures(saturation=full))
+    (saturated,) = warnings_of(layer("sigmoid"), EPOCHS, measures(saturation=full), LEARNING)
     assert (saturated.rule, len(saturated.epochs)) == ("saturated", 12)
-    assert warnings_of(layer("relu"), EPOCHS, measures(saturation=full)) == []
+    assert warnings_of(layer("relu"), EPOCHS, measures(saturation=full), LEARNING) == []
 
 
 def test_dv_22_what_changes_when_the_learning_rate_is_lowered() -> None:

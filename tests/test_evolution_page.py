@@ -235,7 +235,13 @@ def test_dv21_to_dv30_the_papers_findings_are_those_of_the_command(
     assert frame["test %"].dropna().tolist() == pytest.approx([75, 80])
     assert frame["held-out lossless"].dropna().tolist() == [100, 100]
     tested = [row for row in document["findings"] if row["figures"]]
-    shown = at.table[0].value
+    accuracies = at.table[0].value
+    assert accuracies.loc["lenet", "Paper"] == "80.24%"
+    assert "**80.00%** (79.20-80.77%; n = 10,000" in accuracies.loc["lenet", "Test images"]
+    assert "n = 100, lossless" in accuracies.loc["lenet", "Held-out images"]
+    assert accuracies.loc["lenet", "Run"].startswith("lenet: SGD, rate 0.01 lowered after")
+    assert accuracies.loc["nin", "Run"] == "not recorded"
+    shown = at.table[1].value
     assert len(shown) == len(tested) < len(findings_frame(document["findings"]))
     for (mark, row), told in zip(shown.iterrows(), tested, strict=True):
         assert str(mark).endswith(told["verdict"])
@@ -244,13 +250,13 @@ def test_dv21_to_dv30_the_papers_findings_are_those_of_the_command(
         assert told["sentence"] in row["In numbers"]
     at.toggle(key="evo_rules").set_value(True).run()
     fine(at)
-    assert tested[0]["rule"] in at.table[0].value["Claim"].iloc[0]
+    assert tested[0]["rule"] in at.table[1].value["Claim"].iloc[0]
     assert "lenet-w" in at.code[0].value
     assert "train lenet " not in at.code[0].value
     at.pills(key="evo_verdicts").set_value(["held"]).run()
     fine(at)
-    assert len(at.table[0].value) == document["summary"]["held"] > 0
-    assert set(at.table[0].value.index) == {"✓ held"}
+    assert len(at.table[1].value) == document["summary"]["held"] > 0
+    assert set(at.table[1].value.index) == {"✓ held"}
 
 
 def test_warnings_are_told_with_their_rule_and_epochs(cache: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ndcore.evolution.findings import told_files
+
 __all__ = ["findings_text"]
 
 MARKS = {"held": "+", "did not hold": "-", "could not be tested": "?"}
@@ -52,6 +54,5 @@ def _ours(row: dict[str, Any]) -> str:
 def _measured(found: dict[str, Any]) -> str:
     low, high = (_percent(end) for end in found["ci95"])
     kind = "test" if found["images"] == "test" else "held-out"
-    files = {None: "", 0: ", none lossless", found["n"]: ", lossless"}
-    known = files.get(found["lossless"], f", {found['lossless']} lossless")
-    return f"{_percent(found['accuracy'])} ({low}-{high}) on {found['n']:,} {kind} images{known}"
+    files = told_files(found["n"], found["lossless"])
+    return f"{_percent(found['accuracy'])} ({low}-{high}) on {found['n']:,} {kind} images{files}"

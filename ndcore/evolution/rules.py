@@ -33,6 +33,8 @@ class Rule:
         threshold: of the measure.
         sentence: the rule in words.
         window: epochs that `change` looks at.
+        others: warn only where the change of the network's median layer reaches this: a network
+            that has converged stands still as a whole.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Rule:
     threshold: float
     sentence: str
     window: int = 1
+    others: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,10 @@ RULES: tuple[Rule, ...] = (
         measure="change",
         above=False,
         threshold=0.01,
-        sentence="discriminability changed by at most 1% over 7 epochs",
+        sentence="discriminability changed by at most 1% over 7 epochs, that of the network's "
+        "median layer by 2% or more",
         window=7,
+        others=0.02,
     ),
 )
 
@@ -112,6 +117,7 @@ def warnings_of(
     layer: WatchedLayer,
     epochs: NDArray[np.integer],
     units: Mapping[str, NDArray[np.floating]],
+    network: NDArray[np.floating],
     rules: tuple[Rule, ...] = RULES,
 ) -> list[Warned]:
     """Rules that hold for a layer at some epoch.
@@ -120,6 +126,7 @@ def warnings_of(
         layer: what is judged.
         epochs: numbers of the recorded epochs, (E,).
         units: `discriminability`, `density`, `active` and `saturation`, each (units, E).
+        network: discriminability of all layers of the network, (layers, E).
         rules: to apply.
     """
     found = []
@@ -128,6 +135,8 @@ def warnings_of(
             continue
         measured = _measure(rule, units)
         beyond = measured >= rule.threshold if rule.above else measured <= rule.threshold
+        if rule.others:
+            beyond &= np.median(_changes(network, rule.window), axis=0) >= rule.others
         if not beyond.any():
             continue
         extreme = measured[beyond].max() if rule.above else measured[beyond].min()
@@ -144,9 +153,14 @@ def _measure(rule: Rule, units: Mapping[str, NDArray[np.floating]]) -> NDArray[n
         return np.asarray((units["active"] == 0).mean(0))
     if rule.measure != "change":
         return np.asarray(units[rule.measure].astype(np.float64).mean(0))
-    means = units["discriminability"].astype(np.float64).mean(0)
-    if len(means) < rule.window:
-        return np.full(0, np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(means, rule.window)
-    most = windows.max(1)
-    return np.asarray((most - windows.min(1)) / np.maximum(most, 1e-30))
+    means = units["discriminability"].astype(np.float64).mean(0, keepdims=True)
+    return _changes(means, rule.window)[0]
+
+
+def _changes(values: NDArray[np.floating], window: int) -> NDArray[np.floating]:
+    """Largest minus smallest over `window` epochs, relative to the largest: (n, windows)."""
+    if values.shape[1] < window:
+        return np.full((len(values), 0), np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(values, window, axis=1)
+    most = windows.max(-1)
+    return np.asarray((most - windows.min(-1)) / np.maximum(most, 1e-30))

@@ -143,9 +143,10 @@ class EvolutionRun:
     def warnings(self, rules: tuple[Rule, ...] = RULES) -> list[Warned]:
         """Rules that hold for some layer at some epoch, layer by layer."""
         found = []
+        network = self.macro(variant="normalised")
         for layer in self.layers:
             units = {name: self.units(layer.name, name, "normalised") for name in METRICS}
-            found += warnings_of(layer, self.epochs, units, rules)
+            found += warnings_of(layer, self.epochs, units, network, rules)
         return found
 
     def sketch(self, layer: str, epoch: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.evolution import list_runs
-from ndcore.evolution.findings import VERDICTS, findings_of
+from ndcore.evolution.findings import VERDICTS, findings_of, told_files
 from pages.ui.evolution_runs import stamp_of
 
 __all__ = ["accuracy_frame", "findings_frame", "findings_panel"]
@@ -23,7 +23,8 @@ def findings_panel() -> None:
     """What the paper reports of its networks, beside the runs that are recorded here."""
     st.header("The paper's findings", divider="grey")
     names = list_runs()
-    label = f"Accuracies and claims of the paper, on {len(names)} recorded runs"
+    runs = f"{len(names)} recorded run{'s' if len(names) > 1 else ''}"
+    label = f"Accuracies and claims of the paper, on {runs}"
     with st.expander(label, icon=":material/fact_check:", key=OPEN, on_change="rerun") as box:
         if not box.open:
             return
@@ -43,19 +44,8 @@ def _document(stamps: tuple[tuple[str, str], ...]) -> dict[str, Any]:
 
 def _accuracies(document: dict[str, Any]) -> None:
     st.subheader("Accuracy")
+    st.table(_compared(document["accuracy"]))
     frame = accuracy_frame(document["accuracy"])
-    st.dataframe(
-        frame,
-        hide_index=True,
-        key="evo_accuracy",
-        height="content",
-        placeholder="-",
-        column_config={
-            name: st.column_config.NumberColumn(format="%.2f")
-            for name in frame
-            if name.endswith("%")
-        },
-    )
     _csv(frame, "accuracy")
     st.caption(
         "Share of images classified rightly, with Wilson's 95% interval: of the test set, and of a "
@@ -64,6 +54,39 @@ def _accuracies(document: dict[str, Any]) -> None:
         "are on all 10,000 test images, lossless; it gives none for shallow-bn, lenet-bn and "
         "nin-bn."
     )
+
+
+def _compared(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Columns of wrapped text: each figure with its interval and the images behind it."""
+    return pd.DataFrame(
+        {
+            "Network": [row["network"] for row in rows],
+            "Paper": [
+                "-" if row["paper"] is None else f"{100 * row['paper']:.2f}%" for row in rows
+            ],
+            "Test images": [_measured(row, "test") for row in rows],
+            "Held-out images": [_measured(row, "evaluation") for row in rows],
+            "Run": [_recorded(row) for row in rows],
+        }
+    ).set_index("Network")
+
+
+def _measured(row: dict[str, Any], part: str) -> str:
+    found = row[part]
+    if found is None:
+        return "-"
+    low, high = (100 * end for end in found["ci95"])
+    files = told_files(found["n"], found["lossless"])
+    return f"**{100 * found['accuracy']:.2f}%** ({low:.2f}-{high:.2f}%; n = {found['n']:,}{files})"
+
+
+def _recorded(row: dict[str, Any]) -> str:
+    if row["run"] is None:
+        return "not recorded"
+    ended = (
+        "" if row["test"] or row["evaluation"] else f" (in training, {row['epochs']} epochs so far)"
+    )
+    return f"{row['run']}{ended}: {row['recipe']}, seed {row['seed']}"
 
 
 def _claims(document: dict[str, Any]) -> None:

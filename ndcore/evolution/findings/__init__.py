@@ -8,7 +8,12 @@ Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural netwo
 
 from __future__ import annotations
 
-from ndcore.evolution.findings.accuracy import AccuracyRow, accuracy_table, train_command
+from ndcore.evolution.findings.accuracy import (
+    AccuracyRow,
+    accuracy_table,
+    told_files,
+    train_command,
+)
 from ndcore.evolution.findings.check import FINDINGS, check_findings
 from ndcore.evolution.findings.finding import VERDICTS, Finding, FindingResult
 from ndcore.evolution.findings.report import findings_document, findings_of, open_runs
@@ -24,5 +29,6 @@ __all__ = [
     "findings_document",
     "findings_of",
     "open_runs",
+    "told_files",
     "train_command",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "accuracy_table",
     "better",
     "difference",
+    "told_files",
     "train_command",
 ]
 
@@ -93,6 +94,13 @@ def accuracy_table(runs: Mapping[str, EvolutionRun]) -> list[AccuracyRow]:
         if not own:
             rows.append(AccuracyRow(network, paper))
     return rows
+
+
+def told_files(n: int, lossless: int | None) -> str:
+    """How many of `n` images came from lossless files, as the end of a list of facts."""
+    if lossless is None:
+        return ""
+    return {0: ", none lossless", n: ", lossless"}.get(lossless, f", {lossless:,} lossless")
 
 
 def train_command(network: str) -> str:
