@@ -14,9 +14,13 @@ from ndcore.cli import main
 from ndcore.data import open_source
 from ndcore.errors import BadRequestError, RunError, StoppedError
 from ndcore.evolution import (
+    average_of,
     clearness,
     cut_patches,
     facets_of,
+    keep_averages,
+    kept_averages,
+    kept_epochs,
     list_runs,
     load_run,
     weighted_average,
@@ -259,6 +263,40 @@ def test_a_recording_is_small_and_holds_no_pixels(folder: Path) -> None:
     for path in (folder / "evolution").glob("*.npz"):
         with np.load(path, allow_pickle=False) as arrays:
             assert "pixels" not in arrays.files
+
+
+def test_dv_17_averages_are_kept_for_a_machine_without_the_images(
+    copied: Path,
+) -> None:
+    run, source = load_run(copied), open_source("digits")
+    assert kept_epochs(run) == ()
+    keep_averages(run, source)
+    assert kept_epochs(run) == (EPOCHS,)
+    where = {key: row for row, key in enumerate(source.keys())}
+    assert {layer.kind for layer in run.layers} >= {"conv", "relu", "sigmoid", "pool"}
+    for layer in run.layers:
+        kept = kept_averages(run, layer.name, EPOCHS)
+        assert len(kept) == layer.units
+        for unit in (0, layer.units - 1):
+            found = run.patches(layer.name, unit, EPOCHS, 20)
+            pixels = source.pixels([where[key] for key in found.keys])
+            wanted, _ = average_of(pixels, found, (8, 8))
+            if wanted.image is None:
+                assert kept[unit].image is None
+            else:
+                assert (kept[unit].image == wanted.image).all()
+            assert kept[unit].clearness == pytest.approx(wanted.clearness, rel=1e-6)
+    with pytest.raises(RunError, match="not in samples"):
+        keep_averages(run, open_source("samples"))
+    path = copied / "evolution" / f"averages-{EPOCHS:03d}.npz"
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"pixels": arrays["pixels"][:-1]}))
+    with pytest.raises(RunError, match="does not fit its sizes"):
+        kept_averages(run, "conv1", EPOCHS)
+    path.write_bytes(b"no")
+    with pytest.raises(RunError, match="cannot be read"):
+        kept_averages(run, "conv1", EPOCHS)
 
 
 @pytest.fixture

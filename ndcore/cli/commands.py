@@ -29,7 +29,7 @@ from ndcore.cli.selection import choose_images, choose_members, default_data
 from ndcore.cli.tables import attack_text, histogram_csv, share
 from ndcore.data import fetch_cifar10, open_data, source_status
 from ndcore.errors import BadRequestError
-from ndcore.evolution import VulnerabilityConfig, load_run
+from ndcore.evolution import VulnerabilityConfig, keep_averages, load_run
 from ndcore.evolution.findings import findings_of
 from ndcore.evolution.measure import measure_vulnerability
 from ndcore.evolution.recorder import Recorder
@@ -148,6 +148,7 @@ def train(options: Namespace) -> Answer:
     if recorder:
         known = ("evaluation", "test", "test_accuracy", "weight_hash")
         recorder.finish({key: document[key] for key in known})
+        keep_averages(load_run(folder), source)
         document["recording"] = str(recorder.folder)
     text = f"{spec.name}: held-out accuracy {share(held)}"
     return document, text + (f", test part {share(tested)}" if tests else ""), 0

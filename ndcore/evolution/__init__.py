@@ -5,6 +5,13 @@ Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural netwo
 
 from __future__ import annotations
 
+from ndcore.evolution.averages import (
+    UnitAverage,
+    average_of,
+    keep_averages,
+    kept_averages,
+    kept_epochs,
+)
 from ndcore.evolution.clusters import UnitClusters, cluster_units
 from ndcore.evolution.facets import Facets, facets_of
 from ndcore.evolution.layers import WatchedLayer
@@ -13,6 +20,7 @@ from ndcore.evolution.patches import (
     class_share,
     clearness,
     cut_patches,
+    trimmed,
     weighted_average,
 )
 from ndcore.evolution.rules import RULES, Rule, Warned
@@ -31,11 +39,13 @@ __all__ = [
     "Facets",
     "Patches",
     "Rule",
+    "UnitAverage",
     "UnitClusters",
     "Vulnerability",
     "VulnerabilityConfig",
     "Warned",
     "WatchedLayer",
+    "average_of",
     "change_after",
     "class_share",
     "clearness",
@@ -43,8 +53,12 @@ __all__ = [
     "correlations",
     "cut_patches",
     "facets_of",
+    "keep_averages",
+    "kept_averages",
+    "kept_epochs",
     "list_runs",
     "load_run",
     "lowered_after",
+    "trimmed",
     "weighted_average",
 ]

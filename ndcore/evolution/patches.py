@@ -12,7 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AVERAGED", "Patches", "class_share", "clearness", "cut_patches", "weighted_average"]
+__all__ = [
+    "AVERAGED",
+    "Patches",
+    "class_share",
+    "clearness",
+    "cut_patches",
+    "trimmed",
+    "weighted_average",
+]
 
 AVERAGED = 20
 # Beyond the image there is nothing to see: mid-grey.
@@ -61,6 +69,24 @@ def cut_patches(pixels: NDArray[np.uint8], boxes: NDArray[np.integer]) -> NDArra
         row, col = rows.start - top, cols.start - left
         patch[row : row + inner.shape[0], col : col + inner.shape[1]] = inner
     return found
+
+
+def trimmed(boxes: NDArray[np.integer], shape: Sequence[int]) -> tuple[slice, slice]:
+    """The part of patches in which some patch shows its image.
+
+    Args:
+        boxes: (k, 4) top, left, bottom, right, all of one size.
+        shape: of the images, height and width first.
+
+    Returns:
+        (rows, columns) of a patch.
+    """
+    parts = []
+    for start, end, side in ((0, 2, shape[0]), (1, 3, shape[1])):
+        outside = np.maximum(-boxes[:, start], 0).min(), np.maximum(boxes[:, end] - side, 0).min()
+        size = int(boxes[0, end] - boxes[0, start])
+        parts.append(slice(int(outside[0]), size - int(outside[1])))
+    return parts[0], parts[1]
 
 
 def weighted_average(

@@ -3,7 +3,8 @@
 `<run>/evolution/` holds `record.json` (what is recorded and how), `pool.npz` (keys and labels of
 the images that top patches were looked for in), `epoch-001.npz`, ... (metrics and curves),
 `detail-001.npz`, ... (class samples and top patches of the chosen epochs) and, in the end,
-`result.json`. There are no pixels in it. Every file is written whole or not at all, and an epoch
+`averages-045.npz` (the average of each unit's top patches at the last epoch) and `result.json`.
+There is no image in it. Every file is written whole or not at all, and an epoch
 has one name, so that an epoch that is repeated after a kill takes its own place.
 `<run>/snapshots/` beside it holds the weights of the chosen epochs, for further measurements; it
 may be deleted.

@@ -141,9 +141,10 @@ def unit_rows(
         for unit, picture in pictures.items()
     ]
     st.html(picture_rows([whole, *rows]))
+    then = ", then the first 5" if any(picture.patches for picture in pictures.values()) else ""
     st.caption(
-        "The average of the 20 patches that drive a neuron most, weighted by its activation, then "
-        "the first 5; there is no average where no image drives it above 0. Clearness is the "
+        "The average of the 20 patches that drive a neuron most, weighted by its activation"
+        f"{then}; there is no average where no image drives it above 0. Clearness is the "
         "average's contrast relative to the patches': 1 = all alike."
     )
 

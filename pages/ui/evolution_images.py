@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import streamlit as st
 
-from ndcore.cifar10 import is_cifar10_root
+from ndcore.cifar10 import CIFAR10_HOW, is_cifar10_root
 from ndcore.data import CIFAR10_CLASSES, Pixels, data_dir, find_image
 from ndcore.errors import DataError
 from ndcore.evolution import EvolutionRun
 from pages.ui import loaders
 
-__all__ = ["Reader", "reader_of", "thumb", "trimmed"]
+__all__ = ["Reader", "reader_of", "thumb"]
 
 Reader = Callable[[Sequence[str]], Pixels]
 
@@ -33,7 +33,10 @@ def reader_of(run: EvolutionRun) -> Reader:
         )
     if is_cifar10_root(data_dir()):
         return _indexed("cifar10")
-    find_image("train/cat/0000")  # says how to get them where they are missing
+    try:
+        find_image("train/cat/0000")
+    except DataError:
+        raise DataError(f"CIFAR-10 is not on this machine; get it with `{CIFAR10_HOW}`") from None
     return lambda keys: np.stack([find_image(key)[0] for key in keys])
 
 
@@ -52,21 +55,6 @@ def _indexed(name: str) -> Reader:
 @st.cache_resource(max_entries=4, show_spinner="Looking up the images …")
 def _where(name: str) -> dict[str, int]:
     return {key: index for index, key in enumerate(loaders.source(name).keys())}
-
-
-def trimmed(boxes: np.ndarray, shape: Sequence[int]) -> tuple[slice, slice]:
-    """The part of patches in which some patch shows its image.
-
-    Args:
-        boxes: (k, 4) top, left, bottom, right, all of one size.
-        shape: of the images, height and width first.
-    """
-    parts = []
-    for start, end, side in ((0, 2, shape[0]), (1, 3, shape[1])):
-        outside = np.maximum(-boxes[:, start], 0).min(), np.maximum(boxes[:, end] - side, 0).min()
-        size = int(boxes[0, end] - boxes[0, start])
-        parts.append(slice(int(outside[0]), size - int(outside[1])))
-    return parts[0], parts[1]
 
 
 def thumb(pixels: np.ndarray) -> np.ndarray:

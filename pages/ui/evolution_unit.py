@@ -11,14 +11,14 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.errors import NeuralDivergenceError, StoppedError
-from ndcore.evolution import Facets, Patches, cut_patches, facets_of
+from ndcore.evolution import Facets, Patches, cut_patches, facets_of, trimmed
 from ndcore.figures.evolution_plane import plane_figure
 from ndcore.figures.evolution_tiles import PictureRow, picture_rows
 from ndcore.figures.palette import BENIGN, class_colours
 from ndcore.images import encode_png
 from ndcore.jobs import Job, JobManager
 from pages.ui.evolution_clusters import HALF
-from pages.ui.evolution_images import Reader, reader_of, thumb, trimmed
+from pages.ui.evolution_images import Reader, reader_of, thumb
 from pages.ui.evolution_runs import OpenRun
 from pages.ui.evolution_state import choose, dark
 from pages.ui.evolution_units import unit_pictures, unit_words
@@ -52,7 +52,6 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
         epoch: one with details.
     """
     try:
-        reader = reader_of(each.run)
         picture = unit_pictures(each, layer, epoch, [unit])[unit]
     except NeuralDivergenceError as error:
         st.info(f"The pictures of patches need the images: {error}.")
@@ -64,6 +63,12 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
     st.html(picture_rows([row], large=104, small=64))
     classes = ", ".join(f"{name} ({count})" for name, count in picture.classes)
     st.caption(f"Classes of the {len(picture.activations)} patches behind the average: {classes}.")
+    try:
+        reader = reader_of(each.run)
+    except NeuralDivergenceError as error:
+        st.info(f"The patches themselves, and the facets they fall into, need the images: {error}.")
+        _numbers(each, layer, unit, epoch, None)
+        return
     found = each.run.patches(layer, unit, epoch, PATCHES)
     result = _facets(each, layer, unit, epoch, found, reader)
     if result is not None:

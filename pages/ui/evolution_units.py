@@ -8,15 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from ndcore.errors import DataError
 from ndcore.evolution import (
+    Patches,
+    UnitAverage,
     UnitClusters,
+    average_of,
     class_share,
-    clearness,
-    cut_patches,
+    kept_averages,
+    kept_epochs,
     weighted_average,
 )
 from ndcore.images import encode_png
-from pages.ui.evolution_images import reader_of, thumb, trimmed
+from pages.ui.evolution_images import reader_of
 from pages.ui.evolution_runs import OpenRun
 
 __all__ = ["AVERAGED", "SHOWN", "UnitPicture", "cluster_pictures", "unit_pictures", "unit_words"]
@@ -30,8 +34,8 @@ class UnitPicture:
     """What drives a unit most.
 
     Attributes:
-        average: float32 (H, W, C) in [0, 255], or None where no activation is above 0.
-        patches: PNG of the first `SHOWN`.
+        average: uint8 (H, W, C), or None where no activation is above 0.
+        patches: PNG of the first `SHOWN`; none where the images are not on this machine.
         activations: of the patches behind the average.
         classes: names of the classes of those, the most frequent first, with their numbers.
         clearness: contrast of the average relative to the patches'.
@@ -48,7 +52,7 @@ class UnitPicture:
     @property
     def png(self) -> bytes | None:
         """The average as a picture."""
-        return None if self.average is None else encode_png(thumb(self.average))
+        return None if self.average is None else encode_png(self.average)
 
 
 def unit_pictures(
@@ -56,11 +60,21 @@ def unit_pictures(
 ) -> dict[int, UnitPicture]:
     """Pictures of some units; a unit is looked up once per server.
 
+    Where the images are not on this machine, the averages that were kept with the run are shown,
+    without patches.
+
     Raises:
-        DataError: the images are not on this machine.
+        DataError: neither the images nor averages are there.
         RunError, BadRequestError: as `EvolutionRun.patches`.
     """
-    reader_of(each.run)  # said before the cache is asked, which keeps no errors
+    try:
+        reader_of(each.run)  # before the cache is asked, which keeps no errors
+    except DataError as error:
+        kept = kept_epochs(each.run)
+        if epoch not in kept:
+            told = f"; averages were kept at epoch {', '.join(map(str, kept))}" if kept else ""
+            raise DataError(f"{error}{told}") from None
+        return {unit: _kept(each.stamp, layer, epoch, unit, each) for unit in units}
     return {unit: _picture(each.stamp, layer, epoch, unit, each) for unit in units}
 
 
@@ -68,21 +82,36 @@ def unit_pictures(
 def _picture(stamp: str, layer: str, epoch: int, unit: int, _each: OpenRun) -> UnitPicture:
     run = _each.run
     found = run.patches(layer, unit, epoch, AVERAGED)
-    cut = cut_patches(reader_of(run)(found.keys), found.boxes)
-    average = weighted_average(cut, found.activations)
-    part = trimmed(found.boxes, run.about["shape"])
+    average, patches = average_of(reader_of(run)(found.keys), found, run.about["shape"])
+    return _described(_each, found, average, patches[:SHOWN])
+
+
+@st.cache_resource(max_entries=2048, show_spinner=False)
+def _kept(stamp: str, layer: str, epoch: int, unit: int, _each: OpenRun) -> UnitPicture:
+    found = _each.run.patches(layer, unit, epoch, AVERAGED)
+    return _described(_each, found, _averages(stamp, layer, epoch, _each)[unit], ())
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _averages(stamp: str, layer: str, epoch: int, _each: OpenRun) -> list[UnitAverage]:
+    return kept_averages(_each.run, layer, epoch)
+
+
+def _described(
+    each: OpenRun, found: Patches, average: UnitAverage, patches: Sequence[np.ndarray]
+) -> UnitPicture:
     labels = np.asarray(found.labels)
     numbers = [(str(name), int((labels == name).sum())) for name in np.unique(labels)]
-    names = _names(_each)
+    names = _names(each)
     return UnitPicture(
-        average=None if average is None else average[part],
-        patches=tuple(encode_png(patch[part]) for patch in cut[:SHOWN]),
+        average=average.image,
+        patches=tuple(encode_png(patch) for patch in patches),
         activations=found.activations,
         classes=tuple(
             (names.get(int(label), label), count)
             for label, count in sorted(numbers, key=lambda row: -row[1])
         ),
-        clearness=clearness(cut, average),
+        clearness=average.clearness,
         share=class_share(found.labels),
     )
 

@@ -1,0 +1,154 @@
+"""What drives each unit, averaged and kept, so that a recording has pictures without its images.
+
+Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural networks", section 3.2.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.errors import RunError
+from ndcore.evolution.layers import WatchedLayer
+from ndcore.evolution.patches import (
+    AVERAGED,
+    Patches,
+    clearness,
+    cut_patches,
+    trimmed,
+    weighted_average,
+)
+from ndcore.evolution.run import EvolutionRun
+from ndcore.evolution.store import epoch_file, read_arrays, write_arrays
+from ndcore.sources import ImageSource
+
+__all__ = ["UnitAverage", "average_of", "keep_averages", "kept_averages", "kept_epochs"]
+
+KIND = "averages"
+
+
+@dataclass(frozen=True)
+class UnitAverage:
+    """The average of the patches that drive a unit most.
+
+    Attributes:
+        image: uint8 (H, W, C), or None where no activation is above 0.
+        clearness: contrast of the average relative to the patches', see `clearness`.
+    """
+
+    image: NDArray[np.uint8] | None
+    clearness: float
+
+
+def average_of(
+    pixels: NDArray[np.uint8], found: Patches, shape: tuple[int, ...]
+) -> tuple[UnitAverage, NDArray[np.uint8]]:
+    """A unit's average and the patches behind it, without the margins where no patch has an image.
+
+    Args:
+        pixels: of the patches' images, uint8 (k, H, W, C).
+        found: the patches.
+        shape: of an image, height and width first.
+
+    Returns:
+        (average, patches uint8 (k, h, w, C)).
+    """
+    cut = cut_patches(pixels, found.boxes)
+    average = weighted_average(cut, found.activations)
+    part = trimmed(found.boxes, shape)
+    clear = clearness(cut, average)
+    rounded = None if average is None else np.rint(average[part]).astype(np.uint8)
+    return UnitAverage(rounded, clear), cut[:, *part]
+
+
+def keep_averages(run: EvolutionRun, source: ImageSource) -> None:
+    """Write the averages of all units at the last epoch with details.
+
+    Args:
+        run: a recording.
+        source: the images that it was made from.
+
+    Raises:
+        DataError: an image cannot be read, or is not in `source`.
+        RunError: the recording is damaged.
+    """
+    epoch, shape = run.detailed[-1], tuple(run.about["shape"])
+    found = [
+        run.patches(layer.name, unit, epoch, AVERAGED)
+        for layer in _pictured(run)
+        for unit in range(layer.units)
+    ]
+    keys = sorted({key for patches in found for key in patches.keys})
+    where = {key: position for position, key in enumerate(source.keys())}
+    missing = next((key for key in keys if key not in where), None)
+    if missing is not None:
+        raise RunError(f"image '{missing}' of the recording is not in {source.name}")
+    images = source.pixels([where[key] for key in keys])
+    rows = {key: row for row, key in enumerate(keys)}
+    averages = [
+        average_of(images[[rows[key] for key in patches.keys]], patches, shape)[0]
+        for patches in found
+    ]
+    images_kept = [each.image for each in averages]
+    sizes = [(0, 0) if image is None else image.shape[:2] for image in images_kept]
+    flat = [image.ravel() for image in images_kept if image is not None]
+    arrays = {
+        "size": np.array(sizes, np.int32).reshape(-1, 2),
+        "clearness": np.array([each.clearness for each in averages], np.float32),
+        "pixels": np.concatenate(flat) if flat else np.zeros(0, np.uint8),
+    }
+    write_arrays(epoch_file(run.folder, KIND, epoch), arrays)
+
+
+def kept_epochs(run: EvolutionRun) -> tuple[int, ...]:
+    """Epochs whose averages were kept."""
+    return tuple(epoch for epoch in run.detailed if epoch_file(run.folder, KIND, epoch).is_file())
+
+
+def kept_averages(run: EvolutionRun, layer: str, epoch: int) -> list[UnitAverage]:
+    """The averages of a layer's units, in their order.
+
+    Raises:
+        BadRequestError: the layer was not recorded.
+        RunError: none were kept at this epoch, or they are damaged.
+    """
+    path = epoch_file(run.folder, KIND, epoch)
+    pictured = _pictured(run)
+    units = sum(each.units for each in pictured)
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "size": (units, 2),
+        "clearness": (units,),
+        "pixels": (None,),
+    }
+    arrays = read_arrays(path, shapes)
+    channels = int(run.about["shape"][2])
+    sizes = arrays["size"].astype(np.int64)
+    ends = np.cumsum(sizes.prod(axis=1)) * channels
+    if (sizes < 0).any() or ends[-1] != len(arrays["pixels"]):
+        raise RunError(f"the recording is damaged: {path} does not fit its sizes")
+    here = run.layer(layer)
+    name = here.follows if _same_picture(here) else layer
+    start = 0
+    for each in pictured:
+        if each.name == name:
+            break
+        start += each.units
+    kept = []
+    for unit in range(start, start + here.units):
+        height, width = map(int, sizes[unit])
+        end = int(ends[unit])
+        part = arrays["pixels"][end - height * width * channels : end]
+        image = part.reshape(height, width, channels) if height else None
+        kept.append(UnitAverage(image, float(arrays["clearness"][unit])))
+    return kept
+
+
+def _same_picture(layer: WatchedLayer) -> bool:
+    """Negative activations weigh nothing, so a ReLU's average is that of the layer before it."""
+    return bool(layer.follows) and layer.kind == "relu"
+
+
+def _pictured(run: EvolutionRun) -> list[WatchedLayer]:
+    return [layer for layer in run.layers if not _same_picture(layer)]
