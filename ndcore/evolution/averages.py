@@ -6,6 +6,7 @@ Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural netwo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ def keep_averages(run: EvolutionRun, source: ImageSource) -> None:
     images_kept = [each.image for each in averages]
     sizes = [(0, 0) if image is None else image.shape[:2] for image in images_kept]
     flat = [image.ravel() for image in images_kept if image is not None]
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "size": np.array(sizes, np.int32).reshape(-1, 2),
         "clearness": np.array([each.clearness for each in averages], np.float32),
         "pixels": np.concatenate(flat) if flat else np.zeros(0, np.uint8),

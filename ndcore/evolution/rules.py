@@ -154,7 +154,7 @@ def _measure(rule: Rule, units: Mapping[str, NDArray[np.floating]]) -> NDArray[n
     if rule.measure != "change":
         return np.asarray(units[rule.measure].astype(np.float64).mean(0))
     means = units["discriminability"].astype(np.float64).mean(0, keepdims=True)
-    return _changes(means, rule.window)[0]
+    return np.asarray(_changes(means, rule.window)[0])
 
 
 def _changes(values: NDArray[np.floating], window: int) -> NDArray[np.floating]:
