@@ -239,7 +239,8 @@ def test_dv21_to_dv30_the_papers_findings_are_those_of_the_command(
     assert accuracies.loc["lenet", "Paper"] == "80.24%"
     assert "**80.00%** (79.20-80.77%; n = 10,000" in accuracies.loc["lenet", "Test images"]
     assert "n = 100, lossless" in accuracies.loc["lenet", "Held-out images"]
-    assert accuracies.loc["lenet", "Run"].startswith("lenet: SGD, rate 0.01 lowered after")
+    assert accuracies.loc["lenet", "Run"] == "lenet"
+    assert "Recipe: **shallow, lenet**: SGD, rate 0.01 lowered after epochs 30 and 40" in texts(at)
     assert accuracies.loc["nin", "Run"] == "not recorded"
     shown = at.table[1].value
     assert len(shown) == len(tested) < len(findings_frame(document["findings"]))

@@ -46,6 +46,9 @@ def _accuracies(document: dict[str, Any]) -> None:
     st.subheader("Accuracy")
     st.table(_compared(document["accuracy"]))
     frame = accuracy_frame(document["accuracy"])
+    recipes = _recipes(document["accuracy"])
+    if recipes:
+        st.markdown(f"Recipe: {recipes}")
     _csv(frame, "accuracy")
     st.caption(
         "Share of images classified rightly, with Wilson's 95% interval: of the test set, and of a "
@@ -58,15 +61,14 @@ def _accuracies(document: dict[str, Any]) -> None:
 
 def _compared(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Columns of wrapped text: each figure with its interval and the images behind it."""
+    stated = [row["paper"] for row in rows]
     return pd.DataFrame(
         {
             "Network": [row["network"] for row in rows],
-            "Paper": [
-                "-" if row["paper"] is None else f"{100 * row['paper']:.2f}%" for row in rows
-            ],
+            "Paper": ["none" if paper is None else f"{100 * paper:.2f}%" for paper in stated],
             "Test images": [_measured(row, "test") for row in rows],
             "Held-out images": [_measured(row, "evaluation") for row in rows],
-            "Run": [_recorded(row) for row in rows],
+            "Run": [row["run"] or "not recorded" for row in rows],
         }
     ).set_index("Network")
 
@@ -74,19 +76,21 @@ def _compared(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
 def _measured(row: dict[str, Any], part: str) -> str:
     found = row[part]
     if found is None:
-        return "-"
+        ended = row["test"] or row["evaluation"]
+        return "" if row["run"] is None or ended else f"in training, epoch {row['epochs']}"
     low, high = (100 * end for end in found["ci95"])
     files = told_files(found["n"], found["lossless"])
     return f"**{100 * found['accuracy']:.2f}%** ({low:.2f}-{high:.2f}%; n = {found['n']:,}{files})"
 
 
-def _recorded(row: dict[str, Any]) -> str:
-    if row["run"] is None:
-        return "not recorded"
-    ended = (
-        "" if row["test"] or row["evaluation"] else f" (in training, {row['epochs']} epochs so far)"
-    )
-    return f"{row['run']}{ended}: {row['recipe']}, seed {row['seed']}"
+def _recipes(rows: Sequence[dict[str, Any]]) -> str:
+    """Recipes, each with its runs."""
+    runs: dict[str, list[str]] = {}
+    for row in rows:
+        if row["run"] is not None:
+            told = f"{row['recipe']}, seed {row['seed']}, images of '{row['data']}'"
+            runs.setdefault(told, []).append(row["run"])
+    return " ".join(f"**{', '.join(names)}**: {told}." for told, names in runs.items())
 
 
 def _claims(document: dict[str, Any]) -> None:

@@ -124,3 +124,23 @@ def test_nothing_is_wider_than_its_container(page: Page, evolution: str, width: 
         }).length"""
     )
     assert too_wide == 0
+
+
+def test_the_shipped_runs_open_with_their_findings(
+    page: Page, serve: Callable[..., AbstractContextManager[str]]
+) -> None:
+    with serve() as address:
+        for width in (1400, 800):
+            page.set_viewport_size({"width": width, "height": 1000})
+            opened(page, address, "?run=lenet&against=shallow&layer=relu3")
+            expect(page.get_by_text("lenet · relu3: 64 neurons")).to_be_visible()
+            expect(page.locator(".st-key-evolution_map image").first).to_be_visible()
+            page.locator(".st-key-evo_findings_open summary").click()
+            table = page.locator("[data-testid=stTable]").first
+            expect(table.get_by_text("80.24%")).to_be_visible()
+            settle(page)
+            edge = page.locator("[data-testid=stMainBlockContainer]").bounding_box()
+            box = table.bounding_box()
+            assert box is not None
+            assert edge is not None
+            assert box["x"] + box["width"] <= edge["x"] + edge["width"]
