@@ -24,8 +24,9 @@ from ndcore.detectors.regime import regime_of, typicality
 from ndcore.detectors.repair import Repairs
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.inspection import Reading
-from ndcore.study import StudyConfig, find_study, run_study
+from ndcore.study import find_study
 from ndcore.study.calibrated import FrozenDetector, load_frozen
+from ndcore.study.run import StudyConfig, run_study
 from ndcore.study.ship import ship_study
 from pages.ui.evidence import shares
 

@@ -20,7 +20,7 @@ from ndcore.data import open_data
 from ndcore.detectors import Verdict, load_detector
 from ndcore.detectors.conformal import check_alpha
 from ndcore.detectors.repair import Repairs, repair
-from ndcore.study import StudyConfig, run_study, study_dir
+from ndcore.study import study_dir
 from ndcore.study.calibrated import RepairVerdict, load_frozen
 from ndcore.study.saved import study_folder
 from ndcore.study.ship import ship_study
@@ -120,6 +120,10 @@ def study(options: Namespace) -> Answer:
     """Run the study of detectors, or test one hypothesis."""
     if options.name == "hypothesis":
         return study_hypothesis(options)
+    # Not at the top: it brings in all detectors that are compared, a second that no other command
+    # should wait.
+    from ndcore.study.run import StudyConfig, run_study
+
     config = StudyConfig(
         attacks=tuple(options.attacks) if options.attacks else None,
         n=options.n,
