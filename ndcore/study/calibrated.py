@@ -102,8 +102,8 @@ class FrozenDetector:
         p_values = self.detector.p_of(scores, repairs.predicted)
         found = []
         for i, label in enumerate(repairs.predicted.tolist()):
-            cut = self.detector.threshold(label, alpha)
-            n = len(self.detector.benign(label))
+            cut = self.detector.calibration.threshold(label, alpha)
+            n = len(self.detector.calibration.benign(label))
             found.append(
                 RepairVerdict(
                     predicted=label,

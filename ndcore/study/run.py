@@ -239,7 +239,7 @@ def _attacked(
     if isinstance(kind, Family):
         make = partial(attacked_set, bundle, benign, kind, **how)
     else:
-        cuts = [best.threshold(c, ADVERSARY_ALPHA) for c in range(len(bundle.classes))]
+        cuts = [best.calibration.threshold(c, ADVERSARY_ALPHA) for c in range(len(bundle.classes))]
         question += f" {best.name} {cuts}"
         make = partial(adversarial_set, bundle, benign, kind, best, measurer.passes, **how)
     return measurer.images(kind.name, question, make)
