@@ -17,7 +17,7 @@ from ndcore.cli.progress import Progress
 from ndcore.cli.selection import Chosen, choose_images, default_data
 from ndcore.cli.tables import detect_text, study_text
 from ndcore.data import open_data
-from ndcore.detectors import Verdict, load_detector
+from ndcore.detectors import Judgement, Verdict, load_detector
 from ndcore.detectors.conformal import check_alpha
 from ndcore.detectors.repair import Repairs, repair
 from ndcore.study import study_dir
@@ -40,7 +40,7 @@ def detect(options: Namespace) -> Answer:
     bundle = load_bundle(options.bundle)
     chosen = choose_images(bundle, options, default=None)
     found = _judge(options, bundle, chosen)
-    verdicts: Sequence[Verdict | RepairVerdict] = found.verdicts
+    verdicts: Sequence[Judgement] = found.verdicts
     if options.detector == REPAIR:
         verdicts = found.by_repair
     rows = [

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.detectors.conformal import ClassCalibration, check_alpha, fpr_band
+from ndcore.detectors.conformal import ClassCalibration, check_alpha
 from ndcore.detectors.regime import typicality
 from ndcore.detectors.verdict import LayerScore, UnitEvidence, Verdict
 from ndcore.divergence import excess_w1, surprisal, tail_p, top_mean
@@ -188,20 +188,14 @@ class DivergenceDetector:
         typical = self._typicality(reading)
         verdicts = []
         for i, label in enumerate(reading.predicted.tolist()):
-            benign = self.calibration_scores(label)
-            cut = self.calibration.images.threshold(label, alpha)
             verdicts.append(
-                Verdict(
+                Verdict.of(
+                    self.calibration.images,
+                    alpha,
                     predicted=label,
                     confidence=float(reading.probabilities[i, label]),
                     score=float(scores[i]),
                     p_value=float(p_values[i]),
-                    flagged=bool(p_values[i] <= alpha),
-                    alpha=alpha,
-                    threshold=cut,
-                    calibration_images=len(benign),
-                    guaranteed=bool(np.isfinite(cut)),
-                    fpr_band=fpr_band(len(benign), alpha),
                     layers=tuple(
                         LayerScore(
                             layer, float(raw[i, j]), float(layer_p[i, j]), float(parts[i, j])
