@@ -99,6 +99,12 @@ def test_importing_the_package_loads_neither_torch_nor_streamlit() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.parametrize("module", ["ndcore.cli.commands", "pages.ui.loaders", "pages.ui.desk"])
+def test_starting_loads_no_library_that_only_a_study_needs(module: str) -> None:
+    code = f"import sys, {module}; assert not {{'sklearn', 'pytorch_ood'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_every_public_name_resolves() -> None:
     import ndcore
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +15,18 @@ import torch
 from ndcore.bundle import Bundle, bundles_dir, list_bundles, load_bundle
 from ndcore.cli import main
 from ndcore.data import open_source
-from ndcore.detectors import load_detector
+from ndcore.detectors import DivergenceDetector, Verdict, load_detector
+from ndcore.detectors import repair as repair_module
 from ndcore.detectors.detector import Measured
 from ndcore.detectors.ood_library import library_detectors, linear_head
 from ndcore.detectors.reference import Reference
 from ndcore.detectors.regime import regime_of, typicality
+from ndcore.detectors.repair import Repairs
 from ndcore.errors import BadRequestError, BundleError
-from ndcore.study import StudyConfig, find_study, run_study
+from ndcore.inspection import Reading
+from ndcore.study import find_study
 from ndcore.study.calibrated import FrozenDetector, load_frozen
+from ndcore.study.run import StudyConfig, run_study
 from ndcore.study.ship import ship_study
 from pages.ui.evidence import shares
 
@@ -137,6 +142,40 @@ def test_the_command_judges_by_repair(shipped: Bundle, capsys: pytest.CaptureFix
         assert row["repaired"] in shipped.classes
     assert main([*words, "--detector", "repair"]) == 0
     assert "without it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["wasserstein", "repair"])
+def test_a_case_file_judges_and_repairs_each_image_once(
+    shipped: Bundle, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[int] = []
+    repaired: list[int] = []
+    explain, repair_one = DivergenceDetector.explain, repair_module._one
+
+    def counted(detector: DivergenceDetector, reading: Reading, alpha: float) -> list[Verdict]:
+        judged.append(len(reading.predicted))
+        return explain(detector, reading, alpha)
+
+    def counted_repair(*image: Any) -> Repairs:
+        repaired.append(1)
+        return repair_one(*image)
+
+    monkeypatch.setattr(DivergenceDetector, "explain", counted)
+    monkeypatch.setattr(repair_module, "_one", counted_repair)
+    words = ["detect", "--bundle", "digits-cnn", "--source", "digits", "--n", "3"]
+    words += ["--detector", name]
+    answer, case = tmp_path / "answer.json", tmp_path / "case.json"
+    assert main([*words, "--json", str(answer), "--case-file", str(case)]) == 0
+    assert (sum(judged), len(repaired)) == (3, 3)
+    told = json.loads(answer.read_text())["results"]
+    for row, image in zip(told, json.loads(case.read_text())["images"], strict=True):
+        verdict = image["repair"]["verdict"] if name == "repair" else image["verdict"]
+        assert row == {"file": image["name"]} | verdict
+    judged.clear()
+    repaired.clear()
+    assert main([*words, "--no-repair", "--case-file", str(case)]) == 0
+    assert (sum(judged), len(repaired)) == (3, 3 if name == "repair" else 0)
+    assert all(image["repair"] is None for image in json.loads(case.read_text())["images"])
 
 
 def test_attackers_who_know_it_flip_and_are_counted(finished: Path, digits_bundle: Bundle) -> None:

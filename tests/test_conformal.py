@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from ndcore.detectors.conformal import conformal_p, fpr_band, threshold
+from ndcore.detectors.conformal import ClassCalibration, conformal_p, fpr_band, threshold
 from ndcore.errors import BadRequestError
 
 
@@ -41,6 +41,23 @@ def test_too_few_images_never_flag() -> None:
     assert threshold(np.arange(18.0), 0.05) == math.inf
     assert threshold(np.arange(19.0), 0.05) == 18
     assert fpr_band(18, 0.05) == (0.0, 0.0)
+
+
+def test_each_class_has_its_own_calibration(rng: np.random.Generator) -> None:
+    scores, predicted = rng.random(100).astype(np.float32), np.repeat([0, 2], [79, 21])
+    known = ClassCalibration(scores, predicted)
+    new, classes = rng.random(30), np.arange(30) % 3
+    p = known.p_values(new, classes)
+    for c in (0, 2):
+        own = scores[predicted == c]
+        assert known.benign(c).tolist() == sorted(own.tolist())
+        assert p[classes == c].tolist() == conformal_p(new[classes == c], own).tolist()
+        assert known.threshold(c, 0.1) == threshold(own, 0.1)
+    # Nothing is known of class 1, so nothing is suspicious in it.
+    assert (p[classes == 1] == 1).all()
+    assert known.threshold(1, 0.1) == math.inf
+    assert known.numbers(np.array([2, 1, 0])).tolist() == [21, 0, 79]
+    assert known.p_values(new[:0], classes[:0]).shape == (0,)
 
 
 def test_band_is_the_beta_band(rng: np.random.Generator) -> None:

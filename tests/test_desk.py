@@ -12,10 +12,11 @@ from ndcore.bundle import Bundle
 from ndcore.cli import main
 from ndcore.data import open_source
 from ndcore.errors import BadRequestError, BundleError
-from ndcore.study import StudyConfig, run_study, study_dir
+from ndcore.study import study_dir
 from ndcore.study.desk import DESK, Desk, DeskSet, desk_file, load_desk
 from ndcore.study.frozen import Frozen
 from ndcore.study.hypothesis import dev_figures, evaluation_figures, hypothesis
+from ndcore.study.run import StudyConfig, run_study
 
 LAYERS = ("early", "middle", "late")
 CLASSES = ("a", "b")

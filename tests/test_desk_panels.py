@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundle import Bundle
 from ndcore.data import open_source
 from ndcore.images import encode_png
-from ndcore.study import StudyConfig, load_study, run_study, study_dir
+from ndcore.study import load_study, study_dir
+from ndcore.study.run import StudyConfig, run_study
 from ndcore.study.triage import judge_study
 from pages.ui import loaders
 from tests.test_pages import ended, opened, texts

@@ -259,11 +259,11 @@ def test_too_few_calibration_images_never_flag(digits_bundle: Bundle, reference:
     detector.calibrate(np.arange(18.0), np.zeros(18, np.int64))
     few = Measured(dev.features.take(np.flatnonzero(dev.features.predicted == 0)))
     assert (detector.p_of(np.full(len(few), 99.0), few.features.predicted) > 0.05).all()
-    assert detector.threshold(0, 0.05) == np.inf
+    assert detector.calibration.threshold(0, 0.05) == np.inf
     unseen = detector.p_of(np.full(3, 99.0), np.full(3, 7))
     assert (unseen == 1).all()
     with pytest.raises(BundleError, match="no calibration"):
-        baseline_detectors()[0].benign(0)
+        _ = baseline_detectors()[0].calibration
     with pytest.raises(BadRequestError, match="needs the leave-one-pixel-out repair"):
         _ = few.known_repairs
 

@@ -12,7 +12,7 @@ from ndcore.cli import main
 from ndcore.data import open_source
 from ndcore.detectors.scores import best_detector
 from ndcore.errors import BadRequestError, BundleError, StoppedError
-from ndcore.study import StudyConfig, load_study, run_study
+from ndcore.study import load_study
 from ndcore.study.metrics import (
     aupr,
     auroc,
@@ -23,6 +23,7 @@ from ndcore.study.metrics import (
     rate,
     realised_band,
 )
+from ndcore.study.run import StudyConfig, run_study
 from ndcore.study.sets import CONTROLS, benign_set, control_set
 
 

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from ndcore.bundle import Bundle
 from ndcore.data import open_source
-from ndcore.study import StudyConfig, run_study, study_dir
+from ndcore.study import study_dir
+from ndcore.study.run import StudyConfig, run_study
 from pages.ui.study import detector_rows, headline
 from tests.test_pages import opened, texts
 

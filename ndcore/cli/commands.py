@@ -15,25 +15,24 @@ import numpy as np
 import torch
 
 import ndcore
-from ndcore.atomic import cache_dir, write_bytes, write_json
-from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
+from ndcore.atomic import cache_dir, write_bytes
 from ndcore.builder import BuildConfig, run_dir
 from ndcore.builder import build as build_bundle
 from ndcore.bundle import list_bundles, load_bundle
 from ndcore.checkpoints import read_run
+from ndcore.cli.attacking import attack
 from ndcore.cli.evolution import evolution_document, evolution_text
 from ndcore.cli.findings import findings_text
 from ndcore.cli.judging import detect, study
 from ndcore.cli.progress import Progress
-from ndcore.cli.selection import choose_images, choose_members, default_data
-from ndcore.cli.tables import attack_text, histogram_csv, share
+from ndcore.cli.selection import choose_members, default_data
+from ndcore.cli.tables import histogram_csv, share
 from ndcore.data import fetch_cifar10, open_data, source_status
 from ndcore.errors import BadRequestError
 from ndcore.evolution import VulnerabilityConfig, keep_averages, load_run
 from ndcore.evolution.findings import findings_of
 from ndcore.evolution.measure import measure_vulnerability
 from ndcore.evolution.recorder import Recorder
-from ndcore.images import encode_png
 from ndcore.models import ModelSpec, load_weights, model_spec
 from ndcore.predict import evaluate as evaluate_model
 from ndcore.predict import pick_device
@@ -205,72 +204,6 @@ def evaluate(options: Namespace) -> Answer:
     document = {"bundle": bundle.name, "source": source.name, "split": split} | found
     text = f"{bundle.name} on {split}: accuracy {share(found)}, {found['lossless']} lossless"
     return document, text, 0
-
-
-def attack(options: Namespace) -> Answer:
-    bundle = load_bundle(options.bundle)
-    target = None if options.target is None else bundle.class_index(options.target)
-    config = AttackConfig(
-        engine=options.engine,
-        pixels=options.pixels,
-        target=target,
-        max_queries=options.max_queries,
-        seed=options.seed,
-        then=options.then,
-        precision=options.precision,
-        epsilon=options.epsilon,
-    )
-    chosen = choose_images(bundle, options, default="samples")
-    # The true class of a file is unknown; the predicted one stands in for it.
-    labels = [
-        label if label >= 0 else int(bundle.read(image[None]).predicted[0])
-        for label, image in zip(chosen.labels, chosen.pixels, strict=True)
-    ]
-    with Progress() as progress:
-        results = attack_images(
-            bundle.model,
-            chosen.pixels,
-            labels,
-            chosen.ids,
-            config,
-            on_progress=lambda p: progress.step(
-                f"{p.succeeded} broken, {p.total_queries:,} queries; {p.id}", p.done, p.images
-            ),
-        )
-    document = {
-        "bundle": bundle.name,
-        "weight_hash": bundle.weight_hash,
-        "engine": config.engine,
-        "pixels": config.pixels,
-        "target": options.target,
-        "seed": config.seed,
-        "then": config.then,
-        "epsilon": None if config.searches else config.epsilon,
-        "budget": config.budget(bundle.shape),
-        "results": [result.to_dict(bundle.classes) for result in results],
-        "summary": summarise(results),
-    }
-    if options.out:
-        _write_attacks(Path(options.out), results, document)
-    return document, attack_text(document), 0
-
-
-def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str, Any]) -> None:
-    """PNG pairs of the successes and `results.json`; no times, so equal runs give equal bytes."""
-    rows = []
-    try:
-        for result, row in zip(results, document["results"], strict=True):
-            row = {key: value for key, value in row.items() if key != "seconds"}
-            if result.success:
-                name = "".join(c if c.isalnum() or c in "-_" else "-" for c in result.id)
-                for kind, image in (("benign", result.benign), ("attacked", result.attacked)):
-                    row[f"{kind}_file"] = f"{name}-{kind}.png"
-                    write_bytes(folder / row[f"{kind}_file"], encode_png(image))
-            rows.append(row)
-        summary = {k: v for k, v in document["summary"].items() if k != "seconds"}
-        write_json(folder / "results.json", document | {"results": rows, "summary": summary})
-    except OSError as error:
-        raise BadRequestError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def distributions(options: Namespace) -> Answer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from argparse import Namespace
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from ndcore.cli.progress import Progress
 from ndcore.cli.selection import Chosen, choose_images, default_data
 from ndcore.cli.tables import detect_text, study_text
 from ndcore.data import open_data
-from ndcore.detectors import DivergenceDetector, Verdict, load_detector
-from ndcore.detectors.repair import repair
-from ndcore.study import StudyConfig, run_study, study_dir
-from ndcore.study.calibrated import FrozenDetector, RepairVerdict, load_frozen
+from ndcore.detectors import Judgement, Verdict, load_detector
+from ndcore.detectors.conformal import check_alpha
+from ndcore.detectors.repair import Repairs, repair
+from ndcore.study import study_dir
+from ndcore.study.calibrated import RepairVerdict, load_frozen
 from ndcore.study.saved import study_folder
 from ndcore.study.ship import ship_study
 
@@ -27,22 +29,20 @@ __all__ = ["detect", "study"]
 
 Answer = tuple[dict[str, Any], str, int]
 REPAIR = "repair"  # the detector that the bundle's study froze
+BATCH = 64
 
 
 def detect(options: Namespace) -> Answer:
     """Judge images; status 1 where one is flagged and that was asked for."""
     if options.case_file:
         case_kind(options.case_file)
+    check_alpha(options.alpha)
     bundle = load_bundle(options.bundle)
-    detector: DivergenceDetector | FrozenDetector
-    if options.detector == REPAIR:
-        detector = load_frozen(bundle)
-    else:
-        detector = load_detector(bundle, options.detector)
     chosen = choose_images(bundle, options, default=None)
-    verdicts: list[Verdict | RepairVerdict] = []
-    for start in range(0, len(chosen.ids), 64):
-        verdicts += detector.detect(chosen.pixels[start : start + 64], options.alpha)
+    found = _judge(options, bundle, chosen)
+    verdicts: Sequence[Judgement] = found.verdicts
+    if options.detector == REPAIR:
+        verdicts = found.by_repair
     rows = [
         {"file": name} | verdict.to_dict(bundle.classes)
         for name, verdict in zip(chosen.ids, verdicts, strict=True)
@@ -56,36 +56,74 @@ def detect(options: Namespace) -> Answer:
     }
     flagged = any(row["flagged"] for row in rows)
     if options.case_file:
-        write_case(options.case_file, _case(options, bundle, chosen))
+        write_case(options.case_file, _case(options, bundle, chosen, found))
     return document, detect_text(document), int(flagged and options.fail_on_flag)
 
 
-def _case(options: Namespace, bundle: Bundle, chosen: Chosen) -> dict[str, Any]:
-    """The case file's document; each image is repaired pixel by pixel unless that was declined."""
-    evaluator = evaluator_for(bundle.model, bundle.shape)
-    frozen = load_frozen(bundle) if study_folder(bundle) is not None else None
-    # The repair has no layers and units to tell of: there the usual divergence gives them.
-    name = "wasserstein" if options.detector == REPAIR else options.detector
-    detector = load_detector(bundle, name)
-    cases: list[Case] = []
+@dataclass(frozen=True)
+class _Found:
+    """What was found out of each image, in their order; empty where nothing asks for it."""
+
+    verdicts: list[Verdict]
+    repairs: list[Repairs]
+    by_repair: list[RepairVerdict]
+
+
+def _judge(options: Namespace, bundle: Bundle, chosen: Chosen) -> _Found:
+    """The verdicts and repairs that the answer or the case file needs, each made once."""
+    by_repair, total = options.detector == REPAIR, len(chosen.ids)
+    repairing = by_repair or (options.case_file and not options.no_repair)
+    # A case file without a study shows the suspect pixels with no verdict on them.
+    known = by_repair or (repairing and study_folder(bundle) is not None)
+    frozen = load_frozen(bundle) if known else None
+    found = _Found([], [], [])
     with Progress() as progress:
-        for at, pixels in enumerate(chosen.pixels):
-            progress.step("case file", at, len(chosen.ids))
-            verdict = detector.detect(pixels[None], options.alpha)[0]
-            case = Case(chosen.ids[at], pixels, verdict)
-            if not options.no_repair:
-                repairs = repair(evaluator, pixels[None])
-                judged = frozen.judge(repairs, options.alpha)[0] if frozen else None
-                case = replace(case, repairs=repairs, by_repair=judged)
-            cases.append(case)
+        if options.case_file or not by_repair:
+            detector = load_detector(bundle, _divergence(options))
+            for start in range(0, total, BATCH):
+                progress.step("verdicts", start, total)
+                part = chosen.pixels[start : start + BATCH]
+                found.verdicts.extend(detector.detect(part, options.alpha))
+        if repairing:
+            evaluator = evaluator_for(bundle.model, bundle.shape)
+            for at, pixels in enumerate(chosen.pixels):
+                progress.step("repairs", at, total)
+                found.repairs.append(repair(evaluator, pixels[None]))
+    if frozen:
+        found.by_repair.extend(frozen.judge(each, options.alpha)[0] for each in found.repairs)
+    return found
+
+
+def _divergence(options: Namespace) -> str:
+    # The repair has no layers and units to tell of: in its case file the usual one gives them.
+    return "wasserstein" if options.detector == REPAIR else str(options.detector)
+
+
+def _case(options: Namespace, bundle: Bundle, chosen: Chosen, found: _Found) -> dict[str, Any]:
+    """The case file's document; the repairs are in it unless that was declined."""
+    shown = not options.no_repair
+    cases = [
+        Case(
+            name=name,
+            pixels=chosen.pixels[at],
+            verdict=found.verdicts[at],
+            repairs=found.repairs[at] if shown else None,
+            by_repair=found.by_repair[at] if shown and found.by_repair else None,
+        )
+        for at, name in enumerate(chosen.ids)
+    ]
     command = f"python -m ndcore {shlex.join(options.typed)}"
-    return case_document(bundle, name, cases, command=command)
+    return case_document(bundle, _divergence(options), cases, command=command)
 
 
 def study(options: Namespace) -> Answer:
     """Run the study of detectors, or test one hypothesis."""
     if options.name == "hypothesis":
         return study_hypothesis(options)
+    # Not at the top: it brings in all detectors that are compared, a second that no other command
+    # should wait.
+    from ndcore.study.run import StudyConfig, run_study
+
     config = StudyConfig(
         attacks=tuple(options.attacks) if options.attacks else None,
         n=options.n,

@@ -6,12 +6,13 @@ from ndcore.detectors.divergence import (
     DivergenceDetector,
     load_detector,
 )
-from ndcore.detectors.verdict import LayerScore, UnitEvidence, Verdict
+from ndcore.detectors.verdict import Judgement, LayerScore, UnitEvidence, Verdict
 
 __all__ = [
     "DETECTORS",
     "Calibration",
     "DivergenceDetector",
+    "Judgement",
     "LayerScore",
     "UnitEvidence",
     "Verdict",

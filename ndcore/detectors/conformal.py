@@ -17,7 +17,7 @@ from scipy.stats import beta
 
 from ndcore.errors import BadRequestError
 
-__all__ = ["check_alpha", "conformal_p", "fpr_band", "rank", "threshold"]
+__all__ = ["ClassCalibration", "check_alpha", "conformal_p", "fpr_band", "rank", "threshold"]
 
 
 def check_alpha(alpha: float) -> float:
@@ -50,6 +50,46 @@ def threshold(calibration: NDArray[np.floating], alpha: float) -> float:
     """Scores above this have p <= alpha; infinity when n is too small for any to reach it."""
     allowed = rank(len(calibration), check_alpha(alpha))
     return float(np.sort(calibration)[-allowed]) if allowed >= 1 else math.inf
+
+
+class ClassCalibration:
+    """Calibration scores by predicted class, and what they say of new ones.
+
+    Scores are compared as they are given; whoever saves some rounded rounds the others alike, so
+    that ties stay ties.
+
+    Args:
+        scores: of benign images, (n,).
+        predicted: their predicted classes, (n,).
+    """
+
+    def __init__(self, scores: NDArray[np.floating], predicted: NDArray[np.integer]) -> None:
+        self._none = scores[:0]
+        self._by_class = {
+            int(label): np.sort(scores[predicted == label]) for label in np.unique(predicted)
+        }
+
+    def benign(self, label: int) -> NDArray[np.floating]:
+        """Sorted scores of the images predicted as `label`; may be empty."""
+        return self._by_class.get(label, self._none)
+
+    def p_values(
+        self, scores: NDArray[np.floating], predicted: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """p-values (N,) of scores (N,), each within its predicted class (N,)."""
+        found = np.ones(len(scores))
+        for label in np.unique(predicted).tolist():
+            rows = predicted == label
+            found[rows] = conformal_p(scores[rows], self.benign(label))
+        return found
+
+    def numbers(self, predicted: NDArray[np.integer]) -> NDArray[np.int64]:
+        """How many calibration images each of these predicted classes (N,) has, (N,)."""
+        return np.array([len(self.benign(label)) for label in predicted.tolist()], np.int64)
+
+    def threshold(self, label: int, alpha: float) -> float:
+        """See `threshold`, for images predicted as `label`."""
+        return threshold(self.benign(label), alpha)
 
 
 def fpr_band(n: int, alpha: float) -> tuple[float, float]:

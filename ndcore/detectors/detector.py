@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.detectors.aggregate import Tail
-from ndcore.detectors.conformal import conformal_p, threshold
+from ndcore.detectors.conformal import ClassCalibration
 from ndcore.detectors.features import Features
 from ndcore.detectors.reference import Reference
 from ndcore.detectors.repair import Repairs
@@ -90,12 +90,19 @@ class Detector(ABC):
 
     def calibrate(self, scores: NDArray[np.floating], predicted: NDArray[np.integer]) -> Self:
         """The second half of `fit`: benign scores (n,) and their predicted classes (n,)."""
-        # Saved scores are float32; the same rounding everywhere keeps ties ties.
-        rounded = np.asarray(scores, np.float32).astype(np.float64)
-        self._benign = {
-            int(label): np.sort(rounded[predicted == label]) for label in np.unique(predicted)
-        }
+        self._calibration = ClassCalibration(_rounded(scores), predicted)
         return self
+
+    @property
+    def calibration(self) -> ClassCalibration:
+        """The benign scores.
+
+        Raises:
+            BundleError: not calibrated.
+        """
+        if not hasattr(self, "_calibration"):
+            raise BundleError(f"detector '{self.name}' has no calibration")
+        return self._calibration
 
     @abstractmethod
     def score(self, measured: Measured) -> NDArray[np.float64]:
@@ -105,16 +112,6 @@ class Detector(ABC):
         """Per image the parts that its score is the sum of."""
         return [(Part(self.name, float(score)),) for score in self.score(measured)]
 
-    def benign(self, label: int) -> NDArray[np.float64]:
-        """Sorted scores of calibration images predicted as `label`; may be empty.
-
-        Raises:
-            BundleError: not calibrated.
-        """
-        if not hasattr(self, "_benign"):
-            raise BundleError(f"detector '{self.name}' has no calibration")
-        return self._benign.get(label, np.zeros(0))
-
     def p_value(self, measured: Measured) -> NDArray[np.float64]:
         """Conformal p-values (N,) among benign images of the same predicted class."""
         return self.p_of(self.score(measured), measured.features.predicted)
@@ -123,16 +120,12 @@ class Detector(ABC):
         self, scores: NDArray[np.floating], predicted: NDArray[np.integer]
     ) -> NDArray[np.float64]:
         """The same from scores (N,) and predicted classes (N,)."""
-        rounded = np.asarray(scores, np.float32).astype(np.float64)
-        found = np.ones(len(rounded))
-        for label in np.unique(predicted):
-            rows = predicted == label
-            found[rows] = conformal_p(rounded[rows], self.benign(int(label)))
-        return found
+        return self.calibration.p_values(_rounded(scores), predicted)
 
-    def threshold(self, label: int, alpha: float) -> float:
-        """Scores above this are flagged in that class; infinity where images are too few."""
-        return threshold(self.benign(label), alpha)
+
+def _rounded(scores: NDArray[np.floating]) -> NDArray[np.float32]:
+    # Saved scores are float32; the same rounding everywhere keeps ties ties.
+    return np.asarray(scores, np.float32)
 
 
 class Layered(Detector):

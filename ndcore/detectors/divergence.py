@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.detectors.conformal import check_alpha, conformal_p, fpr_band, threshold
+from ndcore.detectors.conformal import ClassCalibration, check_alpha
 from ndcore.detectors.regime import typicality
 from ndcore.detectors.verdict import LayerScore, UnitEvidence, Verdict
 from ndcore.divergence import excess_w1, surprisal, tail_p, top_mean
@@ -69,6 +70,16 @@ class Calibration:
     layers: NDArray[np.float32]
     scores: NDArray[np.float32]
     predicted: NDArray[np.int64]
+
+    @cached_property
+    def images(self) -> ClassCalibration:
+        """Image scores by predicted class."""
+        return ClassCalibration(self.scores, self.predicted)
+
+    @cached_property
+    def by_layer(self) -> tuple[ClassCalibration, ...]:
+        """Each layer's scores by predicted class."""
+        return tuple(ClassCalibration(column, self.predicted) for column in self.layers.T)
 
 
 @dataclass(frozen=True)
@@ -146,15 +157,15 @@ class DivergenceDetector:
 
     def p_value(self, reading: Reading) -> NDArray[np.float64]:
         """Conformal p-values (N,) among calibration images of the same predicted class."""
-        return self._p_values(self.score(reading), reading.predicted)
+        return self.calibration.images.p_values(self.score(reading), reading.predicted)
 
     def layer_p_values(self, reading: Reading) -> NDArray[np.float64]:
         """Conformal p-value of every layer's score alone, (N, layers)."""
         return self._layer_p_values(self.layer_scores(reading), reading.predicted)
 
-    def calibration_scores(self, label: int) -> NDArray[np.float32]:
+    def calibration_scores(self, label: int) -> NDArray[np.floating]:
         """Sorted image scores of calibration images predicted as `label`."""
-        return np.sort(self.calibration.scores[self.calibration.predicted == label])
+        return self.calibration.images.benign(label)
 
     def detect(self, pixels: NDArray[np.uint8], alpha: float = 0.05) -> list[Verdict]:
         """Verdicts on images uint8 (N, H, W, C) at false-positive rate alpha.
@@ -170,27 +181,21 @@ class DivergenceDetector:
         measured = self._measure(reading)
         raw = measured.layers
         scores = _combine(raw, self.calibration.dev)
-        p_values = self._p_values(scores, reading.predicted)
+        p_values = self.calibration.images.p_values(scores, reading.predicted)
         layer_p = self._layer_p_values(raw, reading.predicted)
         parts = _layer_parts(raw, self.calibration.dev) / raw.shape[1]
         evidence = self._evidence(reading, measured, parts)
         typical = self._typicality(reading)
         verdicts = []
         for i, label in enumerate(reading.predicted.tolist()):
-            benign = self.calibration_scores(label)
-            cut = threshold(benign, alpha)
             verdicts.append(
-                Verdict(
+                Verdict.of(
+                    self.calibration.images,
+                    alpha,
                     predicted=label,
                     confidence=float(reading.probabilities[i, label]),
                     score=float(scores[i]),
                     p_value=float(p_values[i]),
-                    flagged=bool(p_values[i] <= alpha),
-                    alpha=alpha,
-                    threshold=cut,
-                    calibration_images=len(benign),
-                    guaranteed=bool(np.isfinite(cut)),
-                    fpr_band=fpr_band(len(benign), alpha),
                     layers=tuple(
                         LayerScore(
                             layer, float(raw[i, j]), float(layer_p[i, j]), float(parts[i, j])
@@ -209,25 +214,11 @@ class DivergenceDetector:
         # Calibration is stored as float32; the same rounding keeps ties ties.
         return _Measured(units, layers.astype(np.float32))
 
-    def _p_values(
-        self, scores: NDArray[np.float64], predicted: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        return np.array(
-            [
-                conformal_p(scores[i : i + 1], self.calibration_scores(int(label)))[0]
-                for i, label in enumerate(predicted)
-            ]
-        )
-
     def _layer_p_values(
         self, layers: NDArray[np.float32], predicted: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        found = np.empty(layers.shape)
-        for i, label in enumerate(predicted):
-            benign = self.calibration.layers[self.calibration.predicted == label]
-            for j in range(layers.shape[1]):
-                found[i, j] = conformal_p(layers[i : i + 1, j], benign[:, j])[0]
-        return found
+        columns = zip(self.calibration.by_layer, layers.T, strict=True)
+        return np.stack([known.p_values(scores, predicted) for known, scores in columns], 1)
 
     def _typicality(self, reading: Reading) -> NDArray[np.float64] | None:
         """See `Verdict.typicality`, (N,)."""

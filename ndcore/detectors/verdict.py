@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from ndcore.detectors.conformal import ClassCalibration, fpr_band
 from ndcore.detectors.regime import regime_of
 
-__all__ = ["LayerScore", "UnitEvidence", "Verdict"]
+__all__ = ["Judgement", "LayerScore", "UnitEvidence", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class UnitEvidence:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How far an image lies from its predicted class, and whether that is an alarm.
+class Judgement:
+    """One image's score among benign images of its predicted class, and whether it is an alarm.
 
     Attributes:
         predicted: class position; confidence: its probability.
@@ -60,10 +62,6 @@ class Verdict:
         calibration_images: how many benign images of that class the p-value rests on.
         guaranteed: there are enough of them for this alpha; without, nothing is ever flagged.
         fpr_band: 95% band of the realised false-positive rate.
-        layers: in the order of the model.
-        units: the strongest evidence first.
-        typicality: share of the class's images with a smaller logit of the class; None where the
-            last observed layer is not the logits. See `ndcore.detectors.regime`.
     """
 
     predicted: int
@@ -76,14 +74,35 @@ class Verdict:
     calibration_images: int
     guaranteed: bool
     fpr_band: tuple[float, float]
-    layers: tuple[LayerScore, ...]
-    units: tuple[UnitEvidence, ...]
-    typicality: float | None = None
 
-    @property
-    def regime(self) -> str | None:
-        """One of `ndcore.detectors.regime.REGIMES`, or None where it cannot be told."""
-        return None if self.typicality is None else regime_of(self.typicality)
+    @classmethod
+    def of(
+        cls,
+        calibration: ClassCalibration,
+        alpha: float,
+        *,
+        predicted: int,
+        confidence: float,
+        score: float,
+        p_value: float,
+        **evidence: Any,
+    ) -> Self:
+        """At a false-positive rate of `alpha`; `evidence` goes to the fields of a subclass."""
+        cut = calibration.threshold(predicted, alpha)
+        images = len(calibration.benign(predicted))
+        return cls(
+            predicted=predicted,
+            confidence=confidence,
+            score=score,
+            p_value=p_value,
+            flagged=p_value <= alpha,
+            alpha=alpha,
+            threshold=cut,
+            calibration_images=images,
+            guaranteed=math.isfinite(cut),
+            fpr_band=fpr_band(images, alpha),
+            **evidence,
+        )
 
     def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """As in the command line's JSON."""
@@ -98,6 +117,32 @@ class Verdict:
             "calibration_images": self.calibration_images,
             "guaranteed": self.guaranteed,
             "fpr_band": list(self.fpr_band),
+        }
+
+
+@dataclass(frozen=True)
+class Verdict(Judgement):
+    """How far an image lies from its predicted class, and whether that is an alarm.
+
+    Attributes:
+        layers: in the order of the model.
+        units: the strongest evidence first.
+        typicality: share of the class's images with a smaller logit of the class; None where the
+            last observed layer is not the logits. See `ndcore.detectors.regime`.
+    """
+
+    layers: tuple[LayerScore, ...]
+    units: tuple[UnitEvidence, ...]
+    typicality: float | None = None
+
+    @property
+    def regime(self) -> str | None:
+        """One of `ndcore.detectors.regime.REGIMES`, or None where it cannot be told."""
+        return None if self.typicality is None else regime_of(self.typicality)
+
+    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
+        """See `Judgement.to_dict`."""
+        return super().to_dict(classes) | {
             "layers": [vars(layer) for layer in self.layers],
             "units": [vars(unit) for unit in self.units],
             "typicality": self.typicality,

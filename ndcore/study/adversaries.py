@@ -96,7 +96,7 @@ def adversarial_set(
         StoppedError: `should_stop` said so.
     """
     evaluator = evaluator_for(bundle.model, bundle.shape)
-    cuts = np.array([detector.threshold(c, ALPHA) for c in range(len(bundle.classes))])
+    cuts = np.array([detector.calibration.threshold(c, ALPHA) for c in range(len(bundle.classes))])
 
     def judge(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """By how much the images lie above what passes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 
 from ndcore.attacks.evaluator import evaluator_for
 from ndcore.bundle import Bundle
-from ndcore.detectors.conformal import check_alpha, fpr_band
+from ndcore.detectors.conformal import check_alpha
 from ndcore.detectors.repair import Repairs, repair
 from ndcore.detectors.scores import RepairScore, best_detector
+from ndcore.detectors.verdict import Judgement
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.study.saved import SavedStudy, find_study
 
@@ -20,40 +22,20 @@ __all__ = ["FrozenDetector", "RepairVerdict", "load_frozen"]
 
 
 @dataclass(frozen=True)
-class RepairVerdict:
+class RepairVerdict(Judgement):
     """Whether one pixel carries the prediction more than it does in benign images.
 
     Attributes:
-        predicted: class position; confidence: its probability.
-        score: larger = more suspicious; threshold: alarms lie above it.
-        p_value: conformal, among benign images of the predicted class.
-        flagged: p_value <= alpha.
-        calibration_images: how many benign images of that class the p-value rests on.
-        guaranteed: there are enough of them for this alpha; without, nothing is ever flagged.
-        fpr_band: 95% band of the realised false-positive rate.
         suspect: row and column of the pixel whose repair costs the prediction most.
         repaired: class position after that repair.
     """
 
-    predicted: int
-    confidence: float
-    score: float
-    p_value: float
-    flagged: bool
-    alpha: float
-    threshold: float
-    calibration_images: int
-    guaranteed: bool
-    fpr_band: tuple[float, float]
     suspect: tuple[int, int]
     repaired: int
 
-    def to_dict(self, classes: tuple[str, ...]) -> dict[str, Any]:
-        """As in the command line's JSON; a repair has no layers and units to tell of."""
-        return vars(self) | {
-            "predicted": classes[self.predicted],
-            "threshold": self.threshold if self.guaranteed else None,
-            "fpr_band": list(self.fpr_band),
+    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
+        """See `Judgement.to_dict`; a repair has no layers and units to tell of."""
+        return super().to_dict(classes) | {
             "suspect": {"row": self.suspect[0], "col": self.suspect[1]},
             "repaired": classes[self.repaired],
             "layers": [],
@@ -100,27 +82,20 @@ class FrozenDetector:
         check_alpha(alpha)
         scores = self.detector.of(repairs)
         p_values = self.detector.p_of(scores, repairs.predicted)
-        found = []
-        for i, label in enumerate(repairs.predicted.tolist()):
-            cut = self.detector.threshold(label, alpha)
-            n = len(self.detector.benign(label))
-            found.append(
-                RepairVerdict(
-                    predicted=label,
-                    confidence=float(1 / (1 + np.exp(-float(repairs.log_odds[i])))),
-                    score=float(scores[i]),
-                    p_value=float(p_values[i]),
-                    flagged=bool(p_values[i] <= alpha),
-                    alpha=alpha,
-                    threshold=cut,
-                    calibration_images=n,
-                    guaranteed=bool(np.isfinite(cut)),
-                    fpr_band=fpr_band(n, alpha),
-                    suspect=(int(repairs.suspect[i, 0]), int(repairs.suspect[i, 1])),
-                    repaired=int(repairs.repaired[i]),
-                )
+        suspects, repaired = repairs.suspect.tolist(), repairs.repaired.tolist()
+        return [
+            RepairVerdict.of(
+                self.detector.calibration,
+                alpha,
+                predicted=label,
+                confidence=float(1 / (1 + np.exp(-float(repairs.log_odds[i])))),
+                score=float(scores[i]),
+                p_value=float(p_values[i]),
+                suspect=(suspects[i][0], suspects[i][1]),
+                repaired=repaired[i],
             )
-        return found
+            for i, label in enumerate(repairs.predicted.tolist())
+        ]
 
 
 def load_frozen(bundle: Bundle) -> FrozenDetector:

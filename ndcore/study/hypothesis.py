@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.detectors.aggregate import Tail
-from ndcore.detectors.conformal import conformal_p, rank
+from ndcore.detectors.conformal import ClassCalibration, rank
 from ndcore.errors import BadRequestError
 from ndcore.study.desk import Desk
 from ndcore.study.metrics import auroc, pooled_band, rate
@@ -146,15 +146,14 @@ def evaluation_figures(desk: Desk, about: Hypothesis, seed: int = 0) -> dict[str
     scores = _scores(desk, about, names)
     predicted = {name: desk.sets[name].predicted for name in names}
     count = len(desk.classes)
-    per_class = [scores[names[0]][predicted[names[0]] == c] for c in range(count)]
+    known = ClassCalibration(scores["calibration"], predicted["calibration"])
     p = {
-        name: _p_values(scores[name], predicted[name], per_class)
-        for name in ("evaluation", about.attack)
+        name: known.p_values(scores[name], predicted[name]) for name in ("evaluation", about.attack)
     }
     benign, attacked = (
         desk.sets[name].scored(name, scores[name], p[name]) for name in ("evaluation", about.attack)
     )
-    numbers = [len(known) for known in per_class]
+    numbers = [len(known.benign(c)) for c in range(count)]
     seen = np.bincount(benign.predicted, minlength=count).tolist()
     alarms, too_few = {}, {}
     for alpha in ALPHAS:
@@ -170,15 +169,3 @@ def evaluation_figures(desk: Desk, about: Hypothesis, seed: int = 0) -> dict[str
         "false_alarms": alarms,
         "too_few": too_few,
     }
-
-
-def _p_values(
-    scores: NDArray[np.float64],
-    predicted: NDArray[np.int64],
-    per_class: Sequence[NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    found = np.ones(len(scores))
-    for label, known in enumerate(per_class):
-        rows = predicted == label
-        found[rows] = conformal_p(scores[rows], known)
-    return found

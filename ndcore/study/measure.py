@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ REPAIR_PIECE = 64
 
 # (what is being done, done, total)
 Step = Callable[[str, int, int], None]
+# More images are done.
+Count = Callable[[int], None]
+Piece = TypeVar("Piece", Features, Repairs)
 
 
 class Measurer:
@@ -66,13 +70,6 @@ class Measurer:
         self._known_as = f"{bundle.weight_hash} {per_class} {seed}"
 
     def _collect(self, bundle: Bundle, source: ImageSource, per_class: int, seed: int) -> Reference:
-        seen = 0
-
-        def count(images: int) -> None:
-            nonlocal seen
-            seen += images
-            self._step("reference images", seen, per_class * len(bundle.classes))
-
         return collect_reference(
             bundle.model,
             bundle.layers,
@@ -80,7 +77,7 @@ class Measurer:
             positions(source, bundle.splits["reference"]),
             per_class=per_class,
             seed=seed,
-            on_batch=count,
+            on_batch=self._counter("reference images", 0, per_class * len(bundle.classes)),
             should_stop=self._should_stop,
         )
 
@@ -105,41 +102,47 @@ class Measurer:
         return hashlib.sha256(self._known_as.encode() + pixels.tobytes()).hexdigest()
 
     def _features(self, images: ImageSet) -> Features:
-        parts = []
-        for start in range(0, len(images), FEATURE_PIECE):
-            pixels = images.pixels[start : start + FEATURE_PIECE]
-            path = self.folder / f"{images.name}-features-{start:06d}.npz"
-            part = load_features(path, self._stamp(pixels))
-            if part is None:
-                done = start
+        def make(pixels: NDArray[np.uint8], count: Count) -> Features:
+            return self.passes.read(pixels, on_batch=count, should_stop=self._should_stop)
 
-                def count(n: int) -> None:
-                    nonlocal done
-                    done += n
-                    self._step(f"features of {images.name}", done, len(images))
-
-                part = self.passes.read(pixels, on_batch=count, should_stop=self._should_stop)
-                save_features(path, part, self._stamp(pixels))
-            parts.append(part)
-        return Features.joined(parts)
+        pieces = self._pieces(images, "features", FEATURE_PIECE, load_features, make, save_features)
+        return Features.joined(pieces)
 
     def _repairs(self, images: ImageSet) -> Repairs:
-        parts = []
-        for start in range(0, len(images), REPAIR_PIECE):
-            pixels = images.pixels[start : start + REPAIR_PIECE]
-            path = self.folder / f"{images.name}-repairs-{start:06d}.npz"
-            part = load_repairs(path, self._stamp(pixels))
-            if part is None:
-                done = start
+        def make(pixels: NDArray[np.uint8], count: Count) -> Repairs:
+            return repair(self._evaluator, pixels, on_image=count, should_stop=self._should_stop)
 
-                def count(n: int) -> None:
-                    nonlocal done
-                    done += n
-                    self._step(f"repairs of {images.name}", done, len(images))
+        pieces = self._pieces(images, "repairs", REPAIR_PIECE, load_repairs, make, save_repairs)
+        return Repairs.joined(pieces)
 
-                part = repair(
-                    self._evaluator, pixels, on_image=count, should_stop=self._should_stop
-                )
-                save_repairs(path, part, self._stamp(pixels))
-            parts.append(part)
-        return Repairs.joined(parts)
+    def _pieces(
+        self,
+        images: ImageSet,
+        what: str,
+        size: int,
+        load: Callable[[Path, str], Piece | None],
+        make: Callable[[NDArray[np.uint8], Count], Piece],
+        save: Callable[[Path, Piece, str], None],
+    ) -> list[Piece]:
+        """One piece for every `size` images, from disk where an earlier run has made it."""
+        found = []
+        for start in range(0, len(images), size):
+            pixels = images.pixels[start : start + size]
+            path = self.folder / f"{images.name}-{what}-{start:06d}.npz"
+            stamp = self._stamp(pixels)
+            piece = load(path, stamp)
+            if piece is None:
+                piece = make(pixels, self._counter(f"{what} of {images.name}", start, len(images)))
+                save(path, piece, stamp)
+            found.append(piece)
+        return found
+
+    def _counter(self, what: str, done: int, total: int) -> Count:
+        """To be called with the number of images that came to the `done` ones."""
+
+        def count(images: int) -> None:
+            nonlocal done
+            done += images
+            self._step(what, done, total)
+
+        return count

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, betabinom
-from sklearn.metrics import average_precision_score
 
 from ndcore.detectors.conformal import rank
 from ndcore.statistics import wilson
@@ -106,6 +105,9 @@ def bootstrap_auroc(
 
 def aupr(benign: NDArray[np.floating], attacked: NDArray[np.floating]) -> float:
     """Average precision; it depends on the base rate m / (n + m), to be stated beside it."""
+    # Not at the top: scikit-learn takes half a second, and AUROC and rates do without.
+    from sklearn.metrics import average_precision_score
+
     truth = np.concatenate([np.zeros(len(benign)), np.ones(len(attacked))])
     return float(average_precision_score(truth, np.concatenate([benign, attacked])))
 

@@ -150,7 +150,7 @@ def benign_figures(
     (Bonferroni). `true_rate_band` is that of the rate on endlessly many images.
     """
     level = 1 - 0.05 / len(classes)
-    numbers = [len(detector.benign(c)) for c in range(len(classes))]
+    numbers = [len(detector.calibration.benign(c)) for c in range(len(classes))]
     seen = [int((benign.predicted == c).sum()) for c in range(len(classes))]
     pooled: dict[str, Any] = {}
     for alpha in ALPHAS:

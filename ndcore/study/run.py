@@ -7,8 +7,8 @@ were fixed before. A killed study goes on where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,29 +19,20 @@ from numpy.typing import NDArray
 from ndcore.bundle import Bundle
 from ndcore.data import ImageSource
 from ndcore.detectors.baselines import baseline_detectors
-from ndcore.detectors.detector import Detector, Measured
-from ndcore.detectors.reference import PER_CLASS
-from ndcore.detectors.regime import REGIMES, regime_of, typicality
-from ndcore.detectors.scores import (
-    OneLayer,
-    best_detector,
-    divergence_detectors,
-    layer_measures,
-    our_detectors,
-)
-from ndcore.errors import BadRequestError
+from ndcore.detectors.detector import Detector
+from ndcore.detectors.scores import divergence_detectors, our_detectors
 from ndcore.study.adversaries import ADVERSARIES, Adversary, adversarial_set
 from ndcore.study.adversaries import ALPHA as ADVERSARY_ALPHA
+from ndcore.study.config import StudyConfig
 from ndcore.study.desk import BENIGN, DESK, PAIRED, dev_attack, make_desk
-from ndcore.study.measure import Measurer, Step
-from ndcore.study.metrics import auroc, rate
-from ndcore.study.report import (
-    Scored,
-    attack_figures,
-    benign_figures,
-    evasion_figures,
-    localisation,
+from ndcore.study.document import (
+    StudySet,
+    attack_row,
+    layer_figures,
+    regime_figures,
+    study_document,
 )
+from ndcore.study.measure import Measurer, Step
 from ndcore.study.saved import SavedStudy, save_study, study_dir
 from ndcore.study.sets import (
     CONTROLS,
@@ -56,50 +47,9 @@ from ndcore.study.sets import (
 
 __all__ = ["StudyConfig", "run_study"]
 
-KINDS_OF_ATTACK = {kind.name: kind for kind in (*FAMILIES, *ADVERSARIES)}
 DEV_SHARE, CALIBRATION_SHARE = 2, 4  # images of these splits per evaluation image, with a limit
 BENIGN_IMAGES = 1500  # evaluation images that are judged, at most; attacks are made from all
 CONTROL_IMAGES = 60
-
-
-@dataclass(frozen=True)
-class StudyConfig:
-    """What to study.
-
-    Attributes:
-        attacks: names of families (`ndcore.study.sets.FAMILIES`) and of attackers who know the
-            detector (`ndcore.study.adversaries.ADVERSARIES`); None for all.
-        n: use no more than this many benign evaluation images, attack no more than this many per
-            family, and take calibration and dev images in proportion; None for all.
-        repairs: also run the leave-one-pixel-out repair, the slow part.
-        per_class: reference images of each class.
-        seed: of draws, searches and bootstraps.
-
-    Raises:
-        BadRequestError: a value is out of range.
-    """
-
-    attacks: tuple[str, ...] | None = None
-    n: int | None = None
-    repairs: bool = True
-    per_class: int = PER_CLASS
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in self.attacks or ():
-            if name not in KINDS_OF_ATTACK:
-                known = ", ".join(KINDS_OF_ATTACK)
-                raise BadRequestError(f"unknown attack '{name}': choose {known}")
-        if self.n is not None and self.n < 1:
-            raise BadRequestError(f"n must be at least 1, got {self.n}")
-        if self.per_class < 1:
-            raise BadRequestError(f"per-class must be at least 1, got {self.per_class}")
-
-
-@dataclass(frozen=True)
-class _Set:
-    images: ImageSet
-    measured: Measured
 
 
 def run_study(
@@ -136,36 +86,32 @@ def run_study(
         if split == "evaluation":
             n = min(n or BENIGN_IMAGES, BENIGN_IMAGES)
         images = benign_set(bundle, source, split, n, config.seed)
-        benign[split] = _Set(images, measure(images))
+        benign[split] = StudySet(images, measure(images))
     everyone = benign_set(bundle, source, "evaluation", None, config.seed)
     step("scores", 0, 0)
     detectors = _detectors(measurer, config.repairs)
     for detector in detectors:
         detector.fit(measurer.reference, benign["dev"].measured, benign["calibration"].measured)
-    attacks: dict[str, _Set] = {}
+    attacks: dict[str, StudySet] = {}
     none: list[dict[str, Any]] = []
     for kind in _wanted(config):
         images = _attacked(
             bundle, measurer, everyone, kind, detectors[0], config, step, should_stop
         )
         if len(images):
-            attacks[kind.name] = _Set(images, measure(images))
+            attacks[kind.name] = StudySet(images, measure(images))
         else:
-            none.append(_about(kind, images))
+            none.append(attack_row(kind, images))
     controls = {}
     for name in CONTROLS:
         n = min(CONTROL_IMAGES, config.n or CONTROL_IMAGES)
         images = control_set(bundle, everyone, name, n=n, seed=config.seed)
         if len(images):
-            controls[name] = _Set(images, measure(images))
-    document = _document(bundle, source, config, detectors, benign, attacks, controls)
+            controls[name] = StudySet(images, measure(images))
+    document = study_document(bundle, source, config, detectors, benign, attacks, controls)
     document["attacks"] += none
-    document["layers"] = _by_layer(measurer, benign["evaluation"], attacks)
-    document["regimes"] = {
-        name: found
-        for name, each in ({"benign": benign["evaluation"]} | attacks).items()
-        if (found := _regimes(bundle, each)) is not None
-    }
+    document["layers"] = layer_figures(measurer.passes, benign["evaluation"], attacks)
+    document["regimes"] = regime_figures(bundle, {"benign": benign["evaluation"]} | attacks)
     sets = {"calibration": benign["calibration"], "evaluation": benign["evaluation"]}
     study = SavedStudy(
         document=document,
@@ -239,13 +185,13 @@ def _attacked(
     if isinstance(kind, Family):
         make = partial(attacked_set, bundle, benign, kind, **how)
     else:
-        cuts = [best.threshold(c, ADVERSARY_ALPHA) for c in range(len(bundle.classes))]
+        cuts = [best.calibration.threshold(c, ADVERSARY_ALPHA) for c in range(len(bundle.classes))]
         question += f" {best.name} {cuts}"
         make = partial(adversarial_set, bundle, benign, kind, best, measurer.passes, **how)
     return measurer.images(kind.name, question, make)
 
 
-def _identity(each: _Set) -> dict[str, NDArray[Any]]:
+def _identity(each: StudySet) -> dict[str, NDArray[Any]]:
     features = each.measured.features
     found: dict[str, NDArray[Any]] = {
         "keys": np.array(each.images.keys, np.str_),
@@ -258,114 +204,4 @@ def _identity(each: _Set) -> dict[str, NDArray[Any]]:
     if each.measured.repairs is not None:
         found["suspect"] = each.measured.repairs.suspect.astype(np.int16)
         found["repaired"] = each.measured.repairs.repaired.astype(np.int16)
-    return found
-
-
-def _regimes(bundle: Bundle, each: _Set) -> dict[str, Any] | None:
-    """Share of images in each regime; None where the last layer is not the logits."""
-    last = bundle.layers[-1]
-    if bundle.reductions(last) != ("value",) or bundle.units(last) != len(bundle.classes):
-        return None
-    shares = typicality(each.measured.features.logits, bundle.distributions(last, "value"))
-    names = np.array([regime_of(share) for share in shares])
-    return {name: rate(names == name) for name in REGIMES}
-
-
-def _about(kind: Family | Adversary, images: ImageSet) -> dict[str, Any]:
-    return {
-        "name": kind.name,
-        "about": kind.about,
-        "knows_the_detector": isinstance(kind, Adversary),
-        "attacked": images.attacked or None,
-        "n": len(images),
-        "queries_mean": float(images.queries.mean()) if len(images) else None,
-    }
-
-
-def _document(
-    bundle: Bundle,
-    source: ImageSource,
-    config: StudyConfig,
-    detectors: Sequence[Detector],
-    benign: dict[str, _Set],
-    attacks: dict[str, _Set],
-    controls: dict[str, _Set],
-) -> dict[str, Any]:
-    classes = bundle.classes
-    held = benign["evaluation"]
-    best = best_detector().name
-    rows: list[dict[str, Any]] = []
-    places: dict[str, Any] = {}
-    evasion: dict[str, Any] = {}
-    for detector in detectors:
-        clean = Scored.of(detector, held.images, held.measured)
-        per_attack = {}
-        for name, each in attacks.items():
-            scored = Scored.of(detector, each.images, each.measured)
-            per_attack[name] = attack_figures(clean, scored, classes, config.seed)
-            if detector.name == best:
-                found = localisation(scored, each.images, each.measured)
-                if found is not None:
-                    places[name] = found
-                evasion[name] = evasion_figures(scored)
-        false_alarms = benign_figures(detector, clean, classes, config.seed)
-        first = next(iter(per_attack.values()), {})
-        rows.append(
-            {
-                "name": detector.name,
-                "kind": detector.kind,
-                "about": detector.about,
-                "frozen": detector.name == best,
-                "auroc": first.get("auroc"),
-                "ci95": first.get("ci95"),
-                "tpr_at_fpr": first.get("tpr_at_fpr"),
-                "realised_fpr": {a: row["rate"] for a, row in false_alarms["pooled"].items()},
-                "false_alarms": false_alarms,
-                "attacks": per_attack,
-                "controls": {
-                    name: rate(Scored.of(detector, each.images, each.measured).p <= 0.05)
-                    for name, each in controls.items()
-                },
-            }
-        )
-    # Whoever wins is printed first; on a tie a baseline comes before what it ties with.
-    rows.sort(key=lambda row: (-(row["auroc"] or 0), row["kind"] != "baseline"))
-    predicted = held.measured.features.predicted
-    return {
-        "study": "detectors",
-        "bundle": bundle.name,
-        "weight_hash": bundle.weight_hash,
-        "data": source.name,
-        "seed": config.seed,
-        "images": {split: len(each.images) for split, each in benign.items()}
-        | {
-            "reference_per_class": config.per_class,
-            "evaluation_misclassified": int((predicted != held.images.labels).sum()),
-        },
-        "attacks": [_about(KINDS_OF_ATTACK[name], each.images) for name, each in attacks.items()],
-        "detectors": rows,
-        "localisation": places,
-        "evasion": evasion,
-    }
-
-
-def _by_layer(
-    measurer: Measurer, benign: _Set, attacks: dict[str, _Set]
-) -> dict[str, dict[str, Any]]:
-    """AUROC of every measure at every layer: measure -> attack -> lists in the layers' order."""
-    right = benign.measured.features.predicted == benign.images.labels
-    found: dict[str, dict[str, Any]] = {}
-    for measure, (about, spatial, _) in layer_measures().items():
-        layers = measurer.passes.conv if spatial else measurer.passes.layers
-        rows: dict[str, Any] = {}
-        for name, each in attacks.items():
-            lists: dict[str, list[float]] = {"all": [], "correct": [], "misclassified": []}
-            for layer in layers:
-                one = OneLayer(measure, layers, layer)
-                clean, attacked = one.score(benign.measured), one.score(each.measured)
-                lists["all"].append(auroc(clean, attacked))
-                lists["correct"].append(auroc(clean[right], attacked))
-                lists["misclassified"].append(auroc(clean[~right], attacked))
-            rows[name] = lists
-        found[measure] = {"about": about, "layers": list(layers), "attacks": rows}
     return found

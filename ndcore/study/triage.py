@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from ndcore.attacks.evaluator import Evaluator, evaluator_for
 from ndcore.bundle import Bundle
-from ndcore.detectors.conformal import conformal_p, rank
+from ndcore.detectors.conformal import ClassCalibration, rank
 from ndcore.detectors.divergence import DETECTORS, DivergenceDetector, load_detector
-from ndcore.detectors.repair import repair
 from ndcore.detectors.scores import best_detector
 from ndcore.errors import BadRequestError, StoppedError
+from ndcore.study.calibrated import FrozenDetector
 from ndcore.study.many import UNKNOWN, Images
 from ndcore.study.saved import SavedStudy
 
@@ -158,12 +156,14 @@ def judge_study(study: SavedStudy, detector: str, attacks: Sequence[str]) -> Jud
     if detector not in study.names:
         raise BadRequestError(f"unknown detector '{detector}': choose {', '.join(study.names)}")
     column = study.names.index(detector)
+    calibration = ClassCalibration(
+        study.scores["calibration"][:, column], study.about["calibration"]["predicted"]
+    )
     parts = []
     for name in ("evaluation", *attacks):
         if name not in study.scores:
             raise BadRequestError(f"the study has no set '{name}'")
         about, scores = study.about[name], study.scores[name][:, column]
-        p, calibration = _conformal(study, detector, scores, about["predicted"])
         kind = "benign" if name == "evaluation" else name
         parts.append(
             Judged(
@@ -174,8 +174,8 @@ def judge_study(study: SavedStudy, detector: str, attacks: Sequence[str]) -> Jud
                 predicted=about["predicted"].astype(np.int64),
                 confidence=about["confidence"].astype(np.float64),
                 scores=scores.astype(np.float64),
-                p=p,
-                calibration=calibration,
+                p=calibration.p_values(scores, about["predicted"]),
+                calibration=calibration.numbers(about["predicted"]),
             )
         )
     return Judged.joined(parts)
@@ -211,8 +211,7 @@ def judge_images(
         raise BadRequestError("there is no image to judge")
     judge: Callable[[Images], Judged]
     if study is not None and detector == best_detector().name:
-        evaluator = evaluator_for(bundle.model, bundle.shape)
-        judge, batch = partial(_by_repair, evaluator, study), 1
+        judge, batch = partial(_by_repair, FrozenDetector(bundle, study)), 1
     else:
         judge, batch = partial(_by_divergence, load_detector(bundle, detector)), BATCH
     parts = []
@@ -237,7 +236,6 @@ def detectors_here(bundle: Bundle, study: SavedStudy | None) -> dict[str, str]:
 def _by_divergence(detector: DivergenceDetector, images: Images) -> Judged:
     reading = detector.bundle.read(images.pixels)
     predicted = reading.predicted
-    numbers = {int(c): len(detector.calibration_scores(int(c))) for c in np.unique(predicted)}
     return Judged(
         ids=images.ids,
         sets=images.sets,
@@ -247,39 +245,20 @@ def _by_divergence(detector: DivergenceDetector, images: Images) -> Judged:
         confidence=reading.probabilities.max(1).astype(np.float64),
         scores=detector.score(reading),
         p=detector.p_value(reading),
-        calibration=np.array([numbers[int(c)] for c in predicted], np.int64),
+        calibration=detector.calibration.images.numbers(predicted),
     )
 
 
-def _by_repair(evaluator: Evaluator, study: SavedStudy, images: Images) -> Judged:
-    repairs = repair(evaluator, images.pixels)
-    scores = best_detector().of(repairs)
-    p, calibration = _conformal(study, best_detector().name, scores, repairs.predicted)
+def _by_repair(detector: FrozenDetector, images: Images) -> Judged:
+    verdicts = detector.detect(images.pixels)
     return Judged(
         ids=images.ids,
         sets=images.sets,
         attacked=images.attacked,
         labels=images.labels,
-        predicted=repairs.predicted,
-        confidence=np.asarray(expit(repairs.log_odds.astype(np.float64))),
-        scores=scores,
-        p=p,
-        calibration=calibration,
+        predicted=np.array([verdict.predicted for verdict in verdicts], np.int64),
+        confidence=np.array([verdict.confidence for verdict in verdicts]),
+        scores=np.array([verdict.score for verdict in verdicts]),
+        p=np.array([verdict.p_value for verdict in verdicts]),
+        calibration=np.array([verdict.calibration_images for verdict in verdicts], np.int64),
     )
-
-
-def _conformal(
-    study: SavedStudy,
-    detector: str,
-    scores: NDArray[np.floating],
-    predicted: NDArray[np.integer],
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """p-values (N,) and numbers of calibration images (N,) of the predicted classes."""
-    benign = study.scores["calibration"][:, study.names.index(detector)]
-    known = study.about["calibration"]["predicted"]
-    rounded = np.asarray(scores, np.float32)  # as the saved scores are, so that ties stay ties
-    p, numbers = np.ones(len(scores)), np.zeros(len(scores), np.int64)
-    for label in np.unique(predicted):
-        rows, same = predicted == label, benign[known == label]
-        p[rows], numbers[rows] = conformal_p(rounded[rows], same), len(same)
-    return p, numbers

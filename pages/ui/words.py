@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ndcore.detectors import Verdict
-from ndcore.study.calibrated import RepairVerdict
+from ndcore.detectors import Judgement
 
 __all__ = ["colour_words", "percent", "verdict_sentence", "with_article"]
 
@@ -24,7 +23,7 @@ def percent(found: Mapping[str, Any]) -> str:
     return f"{100 * found['rate']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
 
 
-def verdict_sentence(label: str, name: str, verdict: Verdict | RepairVerdict) -> str:
+def verdict_sentence(label: str, name: str, verdict: Judgement) -> str:
     """A verdict in words, without more confidence than the numbers carry.
 
     Args:

@@ -1,0 +1,161 @@
+"""The document of a study: what was compared on which images, and every figure that came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ndcore.bundle import Bundle
+from ndcore.data import ImageSource
+from ndcore.detectors.detector import Detector, Measured
+from ndcore.detectors.features import FeaturePass
+from ndcore.detectors.regime import REGIMES, regime_of, typicality
+from ndcore.detectors.scores import OneLayer, best_detector, layer_measures
+from ndcore.study.adversaries import Adversary
+from ndcore.study.config import KINDS_OF_ATTACK, StudyConfig
+from ndcore.study.metrics import auroc, rate
+from ndcore.study.report import (
+    Scored,
+    attack_figures,
+    benign_figures,
+    evasion_figures,
+    localisation,
+)
+from ndcore.study.sets import Family, ImageSet
+
+__all__ = ["StudySet", "attack_row", "layer_figures", "regime_figures", "study_document"]
+
+
+@dataclass(frozen=True)
+class StudySet:
+    """Images and what was measured of them."""
+
+    images: ImageSet
+    measured: Measured
+
+
+def study_document(
+    bundle: Bundle,
+    source: ImageSource,
+    config: StudyConfig,
+    detectors: Sequence[Detector],
+    benign: dict[str, StudySet],
+    attacks: dict[str, StudySet],
+    controls: dict[str, StudySet],
+) -> dict[str, Any]:
+    """How well every detector does, the best first.
+
+    Args:
+        bundle: what was studied; source: its data; config: how much of it.
+        detectors: fitted.
+        benign: `dev`, `calibration` and `evaluation`.
+        attacks, controls: sets made from `evaluation`, by name; none is empty.
+    """
+    classes = bundle.classes
+    held = benign["evaluation"]
+    best = best_detector().name
+    rows: list[dict[str, Any]] = []
+    places: dict[str, Any] = {}
+    evasion: dict[str, Any] = {}
+    for detector in detectors:
+        clean = Scored.of(detector, held.images, held.measured)
+        per_attack = {}
+        for name, each in attacks.items():
+            scored = Scored.of(detector, each.images, each.measured)
+            per_attack[name] = attack_figures(clean, scored, classes, config.seed)
+            if detector.name == best:
+                found = localisation(scored, each.images, each.measured)
+                if found is not None:
+                    places[name] = found
+                evasion[name] = evasion_figures(scored)
+        false_alarms = benign_figures(detector, clean, classes, config.seed)
+        first = next(iter(per_attack.values()), {})
+        rows.append(
+            {
+                "name": detector.name,
+                "kind": detector.kind,
+                "about": detector.about,
+                "frozen": detector.name == best,
+                "auroc": first.get("auroc"),
+                "ci95": first.get("ci95"),
+                "tpr_at_fpr": first.get("tpr_at_fpr"),
+                "realised_fpr": {a: row["rate"] for a, row in false_alarms["pooled"].items()},
+                "false_alarms": false_alarms,
+                "attacks": per_attack,
+                "controls": {
+                    name: rate(Scored.of(detector, each.images, each.measured).p <= 0.05)
+                    for name, each in controls.items()
+                },
+            }
+        )
+    # Whoever wins is printed first; on a tie a baseline comes before what it ties with.
+    rows.sort(key=lambda row: (-(row["auroc"] or 0), row["kind"] != "baseline"))
+    predicted = held.measured.features.predicted
+    return {
+        "study": "detectors",
+        "bundle": bundle.name,
+        "weight_hash": bundle.weight_hash,
+        "data": source.name,
+        "seed": config.seed,
+        "images": {split: len(each.images) for split, each in benign.items()}
+        | {
+            "reference_per_class": config.per_class,
+            "evaluation_misclassified": int((predicted != held.images.labels).sum()),
+        },
+        "attacks": [
+            attack_row(KINDS_OF_ATTACK[name], each.images) for name, each in attacks.items()
+        ],
+        "detectors": rows,
+        "localisation": places,
+        "evasion": evasion,
+    }
+
+
+def attack_row(kind: Family | Adversary, images: ImageSet) -> dict[str, Any]:
+    """A kind of attack: what it is, and how many images came of it."""
+    return {
+        "name": kind.name,
+        "about": kind.about,
+        "knows_the_detector": isinstance(kind, Adversary),
+        "attacked": images.attacked or None,
+        "n": len(images),
+        "queries_mean": float(images.queries.mean()) if len(images) else None,
+    }
+
+
+def layer_figures(
+    passes: FeaturePass, benign: StudySet, attacks: dict[str, StudySet]
+) -> dict[str, dict[str, Any]]:
+    """AUROC of every measure at every layer: measure -> attack -> lists in the layers' order."""
+    right = benign.measured.features.predicted == benign.images.labels
+    found: dict[str, dict[str, Any]] = {}
+    for measure, (about, spatial, _) in layer_measures().items():
+        layers = passes.conv if spatial else passes.layers
+        rows: dict[str, Any] = {}
+        for name, each in attacks.items():
+            lists: dict[str, list[float]] = {"all": [], "correct": [], "misclassified": []}
+            for layer in layers:
+                one = OneLayer(measure, layers, layer)
+                clean, attacked = one.score(benign.measured), one.score(each.measured)
+                lists["all"].append(auroc(clean, attacked))
+                lists["correct"].append(auroc(clean[right], attacked))
+                lists["misclassified"].append(auroc(clean[~right], attacked))
+            rows[name] = lists
+        found[measure] = {"about": about, "layers": list(layers), "attacks": rows}
+    return found
+
+
+def regime_figures(bundle: Bundle, sets: Mapping[str, StudySet]) -> dict[str, Any]:
+    """Share of a set's images in each regime; of no set where the last layer is not the logits."""
+    last = bundle.layers[-1]
+    if bundle.reductions(last) != ("value",) or bundle.units(last) != len(bundle.classes):
+        return {}
+    found = {}
+    for name, each in sets.items():
+        shares = typicality(each.measured.features.logits, bundle.distributions(last, "value"))
+        regimes = np.array([regime_of(share) for share in shares])
+        found[name] = {regime: rate(regimes == regime) for regime in REGIMES}
+    return found
