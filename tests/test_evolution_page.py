@@ -179,6 +179,7 @@ def test_one_pixel_flips_per_epoch_are_drawn_or_their_command_is_told(
     values.pop(0)
     fine(at.run())
     assert command not in texts(at)
+    assert "of 20 validation images, with 95% intervals" in texts(at)
     frame = curve_rows(open_run(MODELS[0]))
     assert frame["flip rate"].dropna().tolist() == [0.3]
     assert frame["flip 95% interval to"].dropna().tolist() == [0.5]

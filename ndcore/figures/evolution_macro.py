@@ -195,7 +195,7 @@ def _axes(
             )
             if row > 1:
                 figure.update_yaxes(showticklabels=col == 1, row=row, col=col)
-    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, row=panels)
+    figure.update_xaxes(title={"text": "epoch", "standoff": 10}, row=panels)
     top = float(np.nanmax(np.concatenate([run.values.ravel() for run in runs])))
     figure.update_xaxes(
         range=[-0.06 * top, (1.5 if count == 1 else 1.1) * (top or 1)],

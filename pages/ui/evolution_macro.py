@@ -181,7 +181,19 @@ def _warnings(each: OpenRun, *, named: bool) -> None:
 
 
 def _vulnerability(opened: Sequence[OpenRun]) -> None:
-    """Say how the last row is made where it is missing."""
+    """What the last row shows, or how it is made where it is missing."""
+    measured = [each for each in opened if each.vulnerability]
+    if measured:
+        numbers = ", ".join(
+            f"{each.vulnerability[0]['benign']}{f' in {each.name}' if len(measured) > 1 else ''}"
+            for each in measured
+        )
+        st.caption(
+            "One pixel: share of the images that the network gets right which one changed pixel "
+            "flips (`fast`, a fixed budget of queries), and how well the divergence detector (W1) "
+            f"tells the flipped ones from benign ones (AUROC, 0.5 = not at all); of {numbers} "
+            "validation images, with 95% intervals."
+        )
     for each in opened:
         if not each.vulnerability:
             data = each.run.about["data"]
