@@ -88,7 +88,8 @@ def _recipes(rows: Sequence[dict[str, Any]]) -> str:
     runs: dict[str, list[str]] = {}
     for row in rows:
         if row["run"] is not None:
-            told = f"{row['recipe']}, seed {row['seed']}, images of '{row['data']}'"
+            data = "an image folder" if row["data"] == "folder" else row["data"]
+            told = f"{row['recipe']}, seed {row['seed']}, on {data}"
             runs.setdefault(told, []).append(row["run"])
     return " ".join(f"**{', '.join(names)}**: {told}." for told, names in runs.items())
 
