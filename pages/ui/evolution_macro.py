@@ -168,7 +168,10 @@ def _warnings(each: OpenRun, *, named: bool) -> None:
         st.markdown(f":material/check_circle: No warning{whose}: no rule holds at any epoch.")
         return
     layers = len({warned.layer for warned in found})
-    label = f"{len(found)} warnings in {layers} layers{whose}"
+    label = (
+        f"{len(found)} warning{'s' if len(found) > 1 else ''} in {layers} "
+        f"layer{'s' if layers > 1 else ''}{whose}"
+    )
     with st.expander(label, icon=":material/warning:", expanded=len(found) <= 8):
         for rule in dict.fromkeys(warned.rule for warned in found):
             those = [warned for warned in found if warned.rule == rule]
