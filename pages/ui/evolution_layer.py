@@ -148,7 +148,8 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
         )
         r = _correlation(each, name)
         told = (
-            f"{len(red)} exceptional neuron{'s' if len(red) > 1 else ''}, in red: {', '.join(map(str, red))}"
+            f"{len(red)} exceptional neuron{'s' if len(red) > 1 else ''}, in red: "
+            f"{', '.join(map(str, red))}"
             if red
             else ("No neuron is exceptional")
         )
