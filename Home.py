@@ -7,6 +7,7 @@ import streamlit as st
 from ndcore.bundle import Bundle
 from ndcore.data import source_status
 from ndcore.errors import DataError
+from ndcore.evolution import list_runs
 from pages.ui import loaders
 from pages.ui.choosing import NAMES, ready_sources
 from pages.ui.gallery import gallery_pair
@@ -131,6 +132,9 @@ def main() -> None:
         told = f"{row.images:,} images" if row.ready else f"not here; get it with `{row.how}`"
         icon = ":material/check_circle:" if row.ready else ":material/radio_button_unchecked:"
         lines.append(f"{icon} **{NAMES.get(row.name, row.name)}**: {told}")
+    runs = list_runs()
+    icon = ":material/check_circle:" if runs else ":material/radio_button_unchecked:"
+    lines.append(f"{icon} **Recorded training runs**: {', '.join(runs) or 'none'}")
     st.markdown("  \n".join(lines))
 
 

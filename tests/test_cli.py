@@ -20,8 +20,11 @@ def test_status(capsys: pytest.CaptureFixture[str], digits_bundle: Bundle) -> No
     found = run(capsys, "status")
     assert {"version", "bundles", "sources", "device"} <= found.keys()
     assert found["bundles"][0]["ready"]
+    assert found["runs"] == []
     assert main(["status"]) == 0
-    assert "digits-cnn: ready" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "digits-cnn: ready" in told
+    assert "recorded training runs: none" in told
 
 
 def test_from_nothing_to_a_verdict(

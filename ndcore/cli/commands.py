@@ -29,7 +29,7 @@ from ndcore.cli.selection import choose_members, default_data
 from ndcore.cli.tables import histogram_csv, share
 from ndcore.data import fetch_cifar10, open_data, source_status
 from ndcore.errors import BadRequestError
-from ndcore.evolution import VulnerabilityConfig, keep_averages, load_run
+from ndcore.evolution import VulnerabilityConfig, keep_averages, list_runs, load_run
 from ndcore.evolution.findings import findings_of
 from ndcore.evolution.measure import measure_vulnerability
 from ndcore.evolution.recorder import Recorder
@@ -76,6 +76,7 @@ def status(_options: Namespace) -> Answer:
         "cache": str(cache_dir()),
         "bundles": bundles,
         "sources": sources,
+        "runs": list_runs(),
     }
     lines = [f"ndcore {ndcore.__version__}, torch {torch.__version__}, {document['device']}"]
     lines += [
@@ -88,6 +89,7 @@ def status(_options: Namespace) -> Answer:
         + (f"{row['images']} images" if row["ready"] else f"get it with: {row['how']}")
         for row in sources
     ]
+    lines.append(f"recorded training runs: {', '.join(list_runs()) or 'none'}")
     return document, "\n".join(lines), 0
 
 
