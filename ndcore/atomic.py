@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_dir", "replace_folder", "run_dir", "write_bytes", "write_json"]
+__all__ = ["RUNS", "cache_dir", "replace_folder", "run_dir", "write_bytes", "write_json"]
+
+
+RUNS = "runs"
 
 
 def cache_dir() -> Path:
@@ -23,7 +26,7 @@ def cache_dir() -> Path:
 def run_dir(model: str) -> Path:
     """Where the training run of a model is kept."""
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in model).strip(".")
-    return cache_dir() / "runs" / safe
+    return cache_dir() / RUNS / safe
 
 
 def write_bytes(path: Path, data: bytes) -> None:

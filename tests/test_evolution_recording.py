@@ -236,7 +236,7 @@ def test_a_damaged_checkpoint_starts_the_recording_again(folder: Path, tmp_path:
     assert load_run(tmp_path).epochs.tolist() == [1]
 
 
-def test_another_recipe_forgets_an_unfinished_recording(tmp_path: Path) -> None:
+def test_another_recipe_forgets_the_old_recording(tmp_path: Path) -> None:
     record(tmp_path, epochs=3)
     record(tmp_path, epochs=2)
     assert load_run(tmp_path).epochs.tolist() == [1, 2]
@@ -244,16 +244,6 @@ def test_another_recipe_forgets_an_unfinished_recording(tmp_path: Path) -> None:
         "epoch-001.safetensors",
         "epoch-002.safetensors",
     ]
-
-
-@pytest.mark.parametrize("epochs", [EPOCHS, 2])
-def test_the_recording_of_a_finished_run_is_never_overwritten(copied: Path, epochs: int) -> None:
-    """As when a recording came without the run's state."""
-    Recorder(copied).finish({})
-    before = files(copied)
-    with pytest.raises(BadRequestError, match=r"--run NAME"):
-        record(copied, epochs=epochs)
-    assert files(copied) == before
 
 
 def test_a_recording_is_small_and_holds_no_pixels(folder: Path) -> None:

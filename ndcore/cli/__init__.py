@@ -104,7 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--epochs", type=int)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="auto")
-    train.add_argument("--run", metavar="NAME", help="name of the run (default: the model's)")
+    train.add_argument(
+        "--run",
+        metavar="NAME",
+        help="name of the run (default: the model's); one with other settings is replaced",
+    )
     train.add_argument(
         "--record", action="store_true", help="keep what `evolve` shows of every epoch"
     )

@@ -24,7 +24,7 @@ from ndcore.evolution.patches import (
     weighted_average,
 )
 from ndcore.evolution.rules import RULES, Rule, Warned
-from ndcore.evolution.run import EvolutionRun, list_runs, load_run
+from ndcore.evolution.run import EvolutionRun, list_runs, load_run, run_folders
 from ndcore.evolution.trends import change_after, correlations, lowered_after
 from ndcore.evolution.vulnerability import (
     EpochVulnerability,
@@ -59,6 +59,7 @@ __all__ = [
     "list_runs",
     "load_run",
     "lowered_after",
+    "run_folders",
     "trimmed",
     "weighted_average",
 ]

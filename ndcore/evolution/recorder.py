@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.atomic import write_json
-from ndcore.errors import BadRequestError, DataError
+from ndcore.errors import DataError
 from ndcore.evolution.layers import BOUNDS, WatchedLayer
 from ndcore.evolution.metrics import blocks, density, discriminability
 from ndcore.evolution.store import (
@@ -96,14 +96,8 @@ class Recorder:
         """Choose the images and forget what an unfinished epoch or another run left behind.
 
         Raises:
-            BadRequestError: the recording of a finished run lies here; it is left as it is.
             DataError: fewer than two classes have images.
         """
-        if (self.folder / RESULT).is_file():
-            raise BadRequestError(
-                f"{self.folder.parent} holds the recording of a finished run: give the new one a "
-                "name of its own with --run NAME, or remove that folder"
-            )
         rng = np.random.default_rng(self.config.seed)
         rows = np.array(members)
         labels = source.labels[rows]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.atomic import cache_dir, run_dir
+from ndcore.atomic import RUNS, cache_dir
 from ndcore.errors import BadRequestError, RunError
 from ndcore.evolution.clusters import CLUSTERS, UnitClusters, cluster_units
 from ndcore.evolution.layers import WatchedLayer
@@ -33,7 +33,9 @@ from ndcore.evolution.store import (
 )
 from ndcore.evolution.vulnerability import Vulnerability, read_vulnerability
 
-__all__ = ["METRICS", "EvolutionRun", "list_runs", "load_run"]
+__all__ = ["METRICS", "EvolutionRun", "list_runs", "load_run", "run_folders"]
+
+SHIPPED = "shipped-runs"  # in the cache
 
 METRICS = ("discriminability", "density", "active", "saturation")
 
@@ -285,18 +287,34 @@ def load_run(place: str | Path) -> EvolutionRun:
     )
 
 
+def run_folders() -> dict[str, Path]:
+    """Recorded runs by name, in alphabetical order.
+
+    They are those trained here and those that came with the project; of two with one name, the
+    latter is called `NAME (shipped)`.
+    """
+    own, came = (_recordings(cache_dir() / place) for place in (RUNS, SHIPPED))
+    named = {f"{name} (shipped)" if name in own else name: path for name, path in came.items()}
+    return dict(sorted((own | named).items()))
+
+
 def list_runs() -> list[str]:
-    """Names of the recorded runs in the cache, in alphabetical order."""
-    found = (cache_dir() / "runs").glob(f"*/{FOLDER}/{RECORD}")
-    return sorted(path.parent.parent.name for path in found)
+    """Names of `run_folders`."""
+    return list(run_folders())
+
+
+def _recordings(folder: Path) -> dict[str, Path]:
+    found = folder.glob(f"*/{FOLDER}/{RECORD}")
+    return {path.parent.parent.name: path.parent.parent for path in found}
 
 
 def _find(place: str | Path) -> Path:
-    for folder in (Path(place), run_dir(str(place))):
-        for inner in (folder / FOLDER, folder):
+    named = run_folders()
+    for folder in (Path(place), named.get(str(place))):
+        for inner in (folder / FOLDER, folder) if folder else ():
             if (inner / RECORD).is_file():
                 return inner
-    known = ", ".join(list_runs())
+    known = ", ".join(named)
     raise RunError(
         f"there is no recorded run '{place}': "
         + (f"choose {known}" if known else "make one with train MODEL --record")

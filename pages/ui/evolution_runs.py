@@ -8,9 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from ndcore.atomic import run_dir
 from ndcore.errors import RunError
-from ndcore.evolution import EvolutionRun, list_runs, load_run
+from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
 from pages.ui.evolution_state import choose, held
 from pages.ui.page import just_linked, recall
 
@@ -98,7 +97,7 @@ def open_run(name: str) -> OpenRun:
         RunError: it cannot be opened.
     """
     stamp = stamp_of(name)
-    run = _load(str(run_dir(name)), name, stamp)
+    run = _load(str(run_folders().get(name)), name, stamp)
     try:
         found = run.vulnerability
     except RunError as error:
@@ -109,7 +108,8 @@ def open_run(name: str) -> OpenRun:
 
 def stamp_of(name: str) -> str:
     """Changes with a run's files."""
-    files = sorted(run_dir(name).glob("*/*"))
+    folder = run_folders().get(name)
+    files = sorted(folder.glob("*/*")) if folder else []
     seen = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     return hashlib.sha256(repr(seen).encode()).hexdigest()
 
