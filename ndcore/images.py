@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ndcore.errors import BadImageError
 
-__all__ = ["Decoded", "decode", "encode_png"]
+__all__ = ["Decoded", "decode", "encode_png", "encode_webp"]
 
 MAX_PIXELS = 40_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -76,6 +76,15 @@ def encode_png(pixels: NDArray[np.uint8], scale: int = 1) -> bytes:
         image = image.resize(size, Image.Resampling.NEAREST)
     out = io.BytesIO()
     image.save(out, format="PNG")
+    return out.getvalue()
+
+
+def encode_webp(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
+    """WebP bytes of pixels uint8 (H, W, C), C = 1 or 3; lossy, so much smaller than PNG."""
+    out = io.BytesIO()
+    # WebP has no grey.
+    colour = np.repeat(pixels, 3, axis=2) if pixels.shape[-1] == 1 else pixels
+    Image.fromarray(colour).save(out, format="WEBP", quality=quality)
     return out.getvalue()
 
 

@@ -274,15 +274,20 @@ def test_dv_17_averages_are_kept_for_a_machine_without_the_images(
             if wanted.image is None:
                 assert kept[unit].image is None
             else:
-                assert (kept[unit].image == wanted.image).all()
+                assert kept[unit].image.shape == wanted.image.shape
+                away = np.abs(kept[unit].image.astype(int) - wanted.image)
+                assert away.mean() < 4
             assert kept[unit].clearness == pytest.approx(wanted.clearness, rel=1e-6)
     with pytest.raises(RunError, match="not in samples"):
         keep_averages(run, open_source("samples"))
     path = copied / "evolution" / f"averages-{EPOCHS:03d}.npz"
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
-    np.savez(path, **(arrays | {"pixels": arrays["pixels"][:-1]}))
-    with pytest.raises(RunError, match="does not fit its sizes"):
+    np.savez(path, **(arrays | {"files": arrays["files"][:-1]}))
+    with pytest.raises(RunError, match="does not fit its lengths"):
+        kept_averages(run, "conv1", EPOCHS)
+    np.savez(path, **(arrays | {"files": np.zeros_like(arrays["files"])}))
+    with pytest.raises(RunError, match="holds a broken picture"):
         kept_averages(run, "conv1", EPOCHS)
     path.write_bytes(b"no")
     with pytest.raises(RunError, match="cannot be read"):

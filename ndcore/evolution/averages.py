@@ -6,12 +6,13 @@ Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural netwo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.errors import RunError
+from ndcore.errors import BadImageError, RunError
 from ndcore.evolution.layers import WatchedLayer
 from ndcore.evolution.patches import (
     AVERAGED,
@@ -23,6 +24,7 @@ from ndcore.evolution.patches import (
 )
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.store import epoch_file, read_arrays, write_arrays
+from ndcore.images import decode, encode_webp
 from ndcore.sources import ImageSource
 
 __all__ = ["UnitAverage", "average_of", "keep_averages", "kept_averages", "kept_epochs"]
@@ -35,7 +37,8 @@ class UnitAverage:
     """The average of the patches that drive a unit most.
 
     Attributes:
-        image: uint8 (H, W, C), or None where no activation is above 0.
+        image: uint8 (H, W, C), or None where no activation is above 0; a kept one has been through
+            WebP.
         clearness: contrast of the average relative to the patches', see `clearness`.
     """
 
@@ -92,13 +95,11 @@ def keep_averages(run: EvolutionRun, source: ImageSource) -> None:
         average_of(images[[rows[key] for key in patches.keys]], patches, shape)[0]
         for patches in found
     ]
-    images_kept = [each.image for each in averages]
-    sizes = [(0, 0) if image is None else image.shape[:2] for image in images_kept]
-    flat = [image.ravel() for image in images_kept if image is not None]
+    files = [b"" if each.image is None else encode_webp(each.image) for each in averages]
     arrays: dict[str, NDArray[Any]] = {
-        "size": np.array(sizes, np.int32).reshape(-1, 2),
+        "length": np.array([len(file) for file in files], np.int32),
         "clearness": np.array([each.clearness for each in averages], np.float32),
-        "pixels": np.concatenate(flat) if flat else np.zeros(0, np.uint8),
+        "files": np.frombuffer(b"".join(files), np.uint8),
     }
     write_arrays(epoch_file(run.folder, KIND, epoch), arrays)
 
@@ -119,16 +120,15 @@ def kept_averages(run: EvolutionRun, layer: str, epoch: int) -> list[UnitAverage
     pictured = _pictured(run)
     units = sum(each.units for each in pictured)
     shapes: dict[str, tuple[int | None, ...]] = {
-        "size": (units, 2),
+        "length": (units,),
         "clearness": (units,),
-        "pixels": (None,),
+        "files": (None,),
     }
     arrays = read_arrays(path, shapes)
-    channels = int(run.about["shape"][2])
-    sizes = arrays["size"].astype(np.int64)
-    ends = np.cumsum(sizes.prod(axis=1)) * channels
-    if (sizes < 0).any() or ends[-1] != len(arrays["pixels"]):
-        raise RunError(f"the recording is damaged: {path} does not fit its sizes")
+    lengths = arrays["length"].astype(np.int64)
+    ends = np.cumsum(lengths)
+    if (lengths < 0).any() or ends[-1] != len(arrays["files"]):
+        raise RunError(f"the recording is damaged: {path} does not fit its lengths")
     here = run.layer(layer)
     name = here.follows if _same_picture(here) else layer
     start = 0
@@ -138,12 +138,17 @@ def kept_averages(run: EvolutionRun, layer: str, epoch: int) -> list[UnitAverage
         start += each.units
     kept = []
     for unit in range(start, start + here.units):
-        height, width = map(int, sizes[unit])
-        end = int(ends[unit])
-        part = arrays["pixels"][end - height * width * channels : end]
-        image = part.reshape(height, width, channels) if height else None
+        file = arrays["files"][ends[unit] - lengths[unit] : ends[unit]].tobytes()
+        image = _decoded(file, int(run.about["shape"][2]), path) if file else None
         kept.append(UnitAverage(image, float(arrays["clearness"][unit])))
     return kept
+
+
+def _decoded(file: bytes, channels: int, path: Path) -> NDArray[np.uint8]:
+    try:
+        return decode(file, None).pixels[..., :channels]
+    except BadImageError as error:
+        raise RunError(f"the recording is damaged: {path} holds a broken picture") from error
 
 
 def _same_picture(layer: WatchedLayer) -> bool:
