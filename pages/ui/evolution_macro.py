@@ -187,15 +187,12 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
     """What the last row shows, or how it is made where it is missing."""
     measured = [each for each in opened if each.vulnerability]
     if measured:
-        numbers = ", ".join(
-            f"{each.vulnerability[0]['benign']}{f' in {each.name}' if len(measured) > 1 else ''}"
-            for each in measured
-        )
+        numbers = {each.vulnerability[0]["benign"] for each in measured}
         st.caption(
             "One pixel: share of the images that the network gets right which one changed pixel "
             "flips (`fast`, a fixed budget of queries), and how well the divergence detector (W1) "
-            f"tells the flipped ones from benign ones (AUROC, 0.5 = not at all); of {numbers} "
-            "validation images, with 95% intervals."
+            "tells the flipped ones from benign ones (AUROC, 0.5 = not at all); of "
+            f"{' and '.join(map(str, sorted(numbers)))} validation images, with 95% intervals."
         )
     for each in opened:
         if not each.vulnerability:
