@@ -83,6 +83,14 @@ def test_vulnerability_was_measured_at_every_kept_epoch(run: EvolutionRun) -> No
         assert row.auroc_ci95[0] <= row.auroc <= row.auroc_ci95[1]
 
 
+def test_measuring_again_needs_a_run_trained_here(capsys: pytest.CaptureFixture[str]) -> None:
+    before = load_run(FOLDER / "shallow").vulnerability
+    place = str(FOLDER / "shallow")
+    assert main(["evolve", place, "--vulnerability", "--data", "samples"]) == 2
+    assert "record one here with train shallow --record" in capsys.readouterr().err
+    assert load_run(FOLDER / "shallow").vulnerability == before
+
+
 @pytest.mark.parametrize("variant", ["normalised", "paper"])
 def test_the_command_gives_the_numbers_of_the_page(
     variant: str, capsys: pytest.CaptureFixture[str]

@@ -132,7 +132,10 @@ def _earlier(
 def _choose(run: EvolutionRun, source: ImageSource, config: VulnerabilityConfig) -> _Images:
     training = read_run(run.folder.parent)
     if training is None:
-        raise RunError(f"the training's run.json is not in {run.folder.parent}")
+        raise RunError(
+            f"the recording in {run.folder.parent} came without its training, whose weights this "
+            f"needs: record one here with train {run.model} --record"
+        )
     if (training["model"], training["config"]) != (run.model, run.about["config"]):
         raise RunError(f"the recording in {run.folder} is not of the training beside it")
     members: dict[str, NDArray[np.int64]] = {}
