@@ -11,6 +11,7 @@ from ndcore.figures.palette import class_colours
 from ndcore.pairs import Pair
 from ndcore.story import Claim, tell
 from pages.ui.components.activation_view import Instance, ViewState, activation_view
+from pages.ui.csv_button import csv_button
 from pages.ui.depth import depth_panel
 from pages.ui.exploring import (
     class_styles,
@@ -134,13 +135,7 @@ def numbers(
         only = st.checkbox("Marked only", key="table_marked")
         chosen = frame[frame["marked"]] if only else frame
         st.dataframe(chosen, hide_index=True, key="numbers")
-        st.download_button(
-            "CSV",
-            chosen.to_csv(index=False),
-            f"{bundle.name}-neurons.csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        csv_button(chosen, f"{bundle.name}-neurons.csv", "numbers_csv")
 
 
 def closer(bundle: Bundle, pair: Pair, layers: list[str], state: ViewState) -> None:

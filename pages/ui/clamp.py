@@ -20,6 +20,7 @@ from ndcore.figures.clamp import clamp_course, layer_clamps
 from ndcore.jobs import Job
 from ndcore.splits import positions
 from pages.ui import loaders
+from pages.ui.csv_button import csv_button
 from pages.ui.natural import sources_for
 from pages.ui.suspect import Subject
 
@@ -164,14 +165,7 @@ def _show(bundle: Bundle, test: CausalTest, source: str) -> None:
     frame = clamp_table(bundle, test)
     with st.expander(f"Numbers: {len(frame)} clamps"):
         st.dataframe(frame, hide_index=True, key="clamp_numbers")
-        st.download_button(
-            "CSV",
-            frame.to_csv(index=False),
-            f"{bundle.name}-clamp.csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="clamp_csv",
-        )
+        csv_button(frame, f"{bundle.name}-clamp.csv", "clamp_csv")
 
 
 def _price(test: CausalTest, source: str) -> str:

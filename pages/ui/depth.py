@@ -12,6 +12,7 @@ from ndcore.figures.depth_profile import MEASURES, depth_figure
 from ndcore.figures.palette import BENIGN
 from ndcore.inspection import Reading
 from ndcore.pairs import Pair
+from pages.ui.csv_button import csv_button
 from pages.ui.pair_key import pair_key
 
 __all__ = ["depth_panel", "depth_rows"]
@@ -61,14 +62,7 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
     frame = depth_rows(profile, bundle.classes)
     with st.expander(f"Numbers: {len(profile.layers)} layers"):
         st.dataframe(frame, hide_index=True, key="depth_numbers")
-        st.download_button(
-            "CSV",
-            frame.to_csv(index=False),
-            f"{bundle.name}-depth.csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="depth_csv",
-        )
+        csv_button(frame, f"{bundle.name}-depth.csv", "depth_csv")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

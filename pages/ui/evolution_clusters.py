@@ -15,6 +15,7 @@ from ndcore.figures.evolution_plane import plane_figure
 from ndcore.figures.evolution_tiles import PictureRow, picture_rows
 from ndcore.figures.palette import BENIGN, class_colours
 from ndcore.images import encode_png
+from pages.ui.csv_button import csv_button
 from pages.ui.evolution_images import thumb
 from pages.ui.evolution_runs import OpenRun
 from pages.ui.evolution_state import View, choose, clicked, dark, held
@@ -178,11 +179,4 @@ def _numbers(
             frame["neuron"], exceptional(each.run.units(layer), most=len(frame))
         )
         st.dataframe(frame, hide_index=True, key="evo_units", height=260)
-        st.download_button(
-            "CSV",
-            frame.to_csv(index=False),
-            f"{each.name}-{layer}-epoch{epoch}.csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="evo_units_csv",
-        )
+        csv_button(frame, f"{each.name}-{layer}-epoch{epoch}.csv", "evo_units_csv")

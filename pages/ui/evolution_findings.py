@@ -11,6 +11,7 @@ import streamlit as st
 
 from ndcore.evolution import list_runs
 from ndcore.evolution.findings import VERDICTS, findings_of, told_files
+from pages.ui.csv_button import csv_button
 from pages.ui.evolution_runs import stamp_of
 
 __all__ = ["accuracy_frame", "findings_frame", "findings_panel"]
@@ -49,7 +50,7 @@ def _accuracies(document: dict[str, Any]) -> None:
     recipes = _recipes(document["accuracy"])
     if recipes:
         st.markdown(f"Recipe: {recipes}")
-    _csv(frame, "accuracy")
+    csv_button(frame, "deep-view-accuracy.csv", "evo_accuracy_csv")
     st.caption(
         "Share of images classified rightly, with Wilson's 95% interval: of the test set, and of a "
         "held-out part of the training set that training never saw. Lossless: how many of the "
@@ -111,7 +112,7 @@ def _claims(document: dict[str, Any]) -> None:
     rows = [row for row in document["findings"] if row["verdict"] in chosen]
     if rows:
         st.table(_told(rows, ruled=ruled))
-    _csv(findings_frame(document["findings"]), "findings")
+    csv_button(findings_frame(document["findings"]), "deep-view-findings.csv", "evo_findings_csv")
     st.caption(
         "Statistics and rules were fixed before a run was looked at. They are ours: the paper "
         "reads its claims off heat maps. Discriminability is normalised here. The same in a "
@@ -152,17 +153,6 @@ def _missing(missing: Sequence[dict[str, str]]) -> None:
         "was):"
     )
     st.code("\n".join(row["command"] for row in missing), language="sh", wrap_lines=True)
-
-
-def _csv(frame: pd.DataFrame, name: str) -> None:
-    st.download_button(
-        "CSV",
-        frame.to_csv(index=False),
-        f"deep-view-{name}.csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"evo_{name}_csv",
-    )
 
 
 def accuracy_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from ndcore.evolution.trends import lowered_after
 from ndcore.figures.evolution_cursor import MacroRun, short
 from ndcore.figures.evolution_macro import macro_figure, macro_width
 from ndcore.figures.evolution_rows import Row, aligned_rows
+from pages.ui.csv_button import csv_button
 from pages.ui.evolution_runs import OpenRun
 from pages.ui.evolution_state import View, clicked, held
 
@@ -216,14 +217,7 @@ def _numbers(opened: Sequence[OpenRun], view: View) -> None:
         stem = "-".join(each.name for each in opened)
         for key, table in (("layers", frame), ("curves", curves)):
             st.dataframe(table, hide_index=True, key=f"evo_{key}", height=260)
-            st.download_button(
-                "CSV",
-                table.to_csv(index=False),
-                f"{stem}-{key}.csv",
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"evo_{key}_csv",
-            )
+            csv_button(table, f"{stem}-{key}.csv", f"evo_{key}_csv")
         st.caption(
             f"The same numbers: `python -m ndcore evolve {opened[0].name} --variant "
             f"{view.variant} --json -`"

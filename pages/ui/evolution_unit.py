@@ -17,6 +17,7 @@ from ndcore.figures.evolution_tiles import PictureRow, picture_rows
 from ndcore.figures.palette import BENIGN, class_colours
 from ndcore.images import encode_png
 from ndcore.jobs import Job, JobManager
+from pages.ui.csv_button import csv_button
 from pages.ui.evolution_clusters import HALF
 from pages.ui.evolution_images import Reader, reader_of, thumb
 from pages.ui.evolution_runs import OpenRun
@@ -260,11 +261,4 @@ def _numbers(each: OpenRun, layer: str, unit: int, epoch: int, result: FacetResu
         if result is not None:
             frame["facet"] = result.facets.labels + 1
         st.dataframe(frame, hide_index=True, key="evo_patches", height=260)
-        st.download_button(
-            "CSV",
-            frame.to_csv(index=False),
-            f"{each.name}-{layer}-{unit}-epoch{epoch}.csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="evo_patches_csv",
-        )
+        csv_button(frame, f"{each.name}-{layer}-{unit}-epoch{epoch}.csv", "evo_patches_csv")

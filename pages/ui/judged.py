@@ -18,6 +18,7 @@ from ndcore.pairs import Pair
 from ndcore.statistics import wilson
 from ndcore.study.many import UNKNOWN
 from ndcore.study.triage import Judged
+from pages.ui.csv_button import csv_button
 from pages.ui.page import keep_pair, remember
 from pages.ui.pictures import rings, show_image
 
@@ -83,14 +84,7 @@ def show_judged(
     picked = _table(frame[kept], str(show))
     if picked is not None:
         _preview(bundle, judged, int(judged.order[picked]), alpha, detector, lookup)
-    st.download_button(
-        "CSV",
-        frame.to_csv(index=False),
-        f"{bundle.name}-{name}-triage.csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key="triage_csv",
-    )
+    csv_button(frame, f"{bundle.name}-{name}-triage.csv", "triage_csv")
     known = judged.attacked != UNKNOWN
     if known.any():
         _gallery(

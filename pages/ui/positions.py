@@ -15,6 +15,7 @@ from ndcore.figures.ramp import ramp_bar
 from ndcore.pairs import Pair
 from ndcore.positions import Peak, activation_maps, peak, units_to_show
 from ndcore.receptive import Grid, ReceptiveField, grid_of, receptive_fields
+from pages.ui.csv_button import csv_button
 from pages.ui.pair_key import pair_key
 from pages.ui.pictures import rings
 
@@ -71,14 +72,7 @@ def positions_panel(
     frame = positions_table(bundle, maps, units, grid, layer)
     with st.expander(f"Numbers: neurons {', '.join(map(str, units))} of {layer}"):
         st.dataframe(frame, hide_index=True, key="positions_numbers")
-        st.download_button(
-            "CSV",
-            frame.to_csv(index=False),
-            f"{bundle.name}-{layer}-positions.csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="positions_csv",
-        )
+        csv_button(frame, f"{bundle.name}-{layer}-positions.csv", "positions_csv")
 
 
 def known_fields(bundle: Bundle) -> dict[str, ReceptiveField]:

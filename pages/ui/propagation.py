@@ -10,6 +10,7 @@ from ndcore.figures.propagation import propagation_maps, propagation_rows
 from ndcore.pairs import Pair
 from ndcore.propagation import LayerChange, propagate, propagation_sentence
 from ndcore.receptive import grid_of
+from pages.ui.csv_button import csv_button
 from pages.ui.pair_key import pair_key
 from pages.ui.pictures import rings
 from pages.ui.positions import known_fields
@@ -41,14 +42,7 @@ def propagation_panel(bundle: Bundle, pair: Pair) -> None:
     frame = propagation_table(changes)
     with st.expander(f"Numbers: {len(changes)} layers"):
         st.dataframe(frame, hide_index=True, key="propagation_numbers")
-        st.download_button(
-            "CSV",
-            frame.to_csv(index=False),
-            f"{bundle.name}-propagation.csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="propagation_csv",
-        )
+        csv_button(frame, f"{bundle.name}-propagation.csv", "propagation_csv")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

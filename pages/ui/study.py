@@ -16,6 +16,7 @@ from ndcore.figures.roc import operating_point, roc_figure
 from ndcore.study import SavedStudy
 from pages.ui import loaders
 from pages.ui.adversaries import adversaries_panel, price
+from pages.ui.csv_button import csv_button
 from pages.ui.study_details import study_details
 
 __all__ = ["detector_rows", "headline", "hypothesis", "study_panel"]
@@ -78,14 +79,7 @@ def study_panel(bundle: Bundle) -> None:
         "mistakes alone, and against benign images weighted to the same confidence. Caught and "
         "false alarms are rates at a threshold for 5% that was fixed on the calibration images."
     )
-    st.download_button(
-        "CSV",
-        frame.to_csv(index=False),
-        f"{bundle.name}-study-{name}.csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key="study_csv",
-    )
+    csv_button(frame, f"{bundle.name}-study-{name}.csv", "study_csv")
     _curves(study, str(name), list(frame["detector"]))
     adversaries_panel(document)
     _layers(document, str(name))

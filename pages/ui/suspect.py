@@ -16,6 +16,7 @@ from ndcore.bundle import Bundle
 from ndcore.detectors.repair import Repairs, repair
 from ndcore.figures.suspect_map import suspect_colours, suspect_legend
 from pages.ui import loaders
+from pages.ui.csv_button import csv_button
 from pages.ui.pictures import show_image
 from pages.ui.words import percent, verdict_sentence, with_article
 
@@ -99,14 +100,7 @@ def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: in
     frame = suspect_table(bundle, repairs)
     with st.expander(f"Numbers: the {len(frame)} most suspicious pixels"):
         st.dataframe(frame, hide_index=True, key=f"suspect_numbers_{at}")
-        st.download_button(
-            "CSV",
-            frame.to_csv(index=False),
-            f"{bundle.name}-{name}-suspects.csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key=f"suspect_csv_{at}",
-        )
+        csv_button(frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_csv_{at}")
 
 
 def _judged(bundle: Bundle, name: str, repairs: Repairs, alpha: float) -> None:
