@@ -89,7 +89,9 @@ def train(
     splits = make_splits(source, config.seed)
     recorded = json.loads(json.dumps(asdict(config)))
     run = read_run(folder)
-    same = run is not None and (_complete(run["config"]), run["splits"]) == (recorded, splits)
+    same = run is not None and (
+        (run["model"], _complete(run["config"]), run["splits"]) == (spec.name, recorded, splits)
+    )
     if run is None or not same:
         run = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
         run |= {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}

@@ -16,7 +16,7 @@ from ndcore.augment import cut_out, resize, shift
 from ndcore.checkpoints import read_run
 from ndcore.data import open_source
 from ndcore.errors import StoppedError
-from ndcore.models import build_model, model_spec, weight_hash
+from ndcore.models import build_model, load_weights, model_spec, weight_hash
 from ndcore.recipes import RECIPES, recipe
 from ndcore.training import train
 
@@ -75,6 +75,16 @@ def start(command: list[str], cache: Path) -> subprocess.Popen:
         stderr=subprocess.DEVNULL,
         cwd=ROOT,
     )
+
+
+def test_another_model_in_the_same_folder_starts_again(tmp_path: Path) -> None:
+    source, config = open_source("digits"), replace(recipe("lenet-digits"), epochs=1)
+    for name in ("shallow-digits", "lenet-digits"):
+        run = train(model_spec(name), source, config, tmp_path)
+        assert run["model"] == name
+        model = build_model(name)
+        load_weights(model, tmp_path / "weights.safetensors")
+        assert weight_hash(model) == run["weight_hash"]
 
 
 def test_kill_9_during_train_then_again(tmp_path: Path) -> None:
