@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.evolution import EvolutionRun, change_after, correlations, lowered_after
+from ndcore.evolution import EvolutionRun, change_after, correlations
 
 __all__ = ["evolution_document", "evolution_text"]
 
@@ -22,7 +22,6 @@ def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None
     spread, dense = run.macro("discriminability", variant), run.macro("density")
     vulnerability = run.vulnerability
     tied = _numbers(correlations(spread, dense))
-    config = run.about["config"]
     document: dict[str, Any] = {
         "run": str(run.folder),
         "model": run.model,
@@ -50,7 +49,7 @@ def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None
         "validation": _curves(run, "validation"),
         "rate_lowered": [
             {"after_epoch": epoch, "change": _numbers(change_after(spread, run.epochs, epoch))}
-            for epoch in lowered_after(config["rates"], config["epochs"])
+            for epoch in run.rate_lowered
         ],
         "detailed_epochs": list(run.detailed),
         "warnings": [vars(warned) | {"epochs": list(warned.epochs)} for warned in run.warnings()],

@@ -31,6 +31,7 @@ from ndcore.evolution.store import (
     read_arrays,
     read_document,
 )
+from ndcore.evolution.trends import lowered_after
 from ndcore.evolution.vulnerability import Vulnerability, read_vulnerability
 
 __all__ = ["METRICS", "EvolutionRun", "list_runs", "load_run", "run_folders"]
@@ -73,6 +74,12 @@ class EvolutionRun:
     def classes(self) -> tuple[str, ...]:
         """Class names."""
         return tuple(self.about["classes"])
+
+    @property
+    def rate_lowered(self) -> tuple[int, ...]:
+        """Epochs after which the recipe lets the learning rate step down."""
+        config = self.about.get("config", {})
+        return lowered_after(config.get("rates", ()), int(config.get("epochs", 0)))
 
     @cached_property
     def detailed(self) -> tuple[int, ...]:

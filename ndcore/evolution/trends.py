@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["change_after", "correlations", "lowered_after"]
+__all__ = ["change_after", "correlations", "lowered_after", "sides_of"]
 
 WINDOW = 5
 
@@ -30,6 +30,14 @@ def lowered_after(rates: Sequence[Sequence[float]], epochs: int) -> tuple[int, .
     )
 
 
+def sides_of(
+    epochs: NDArray[np.integer], at: int, window: int = WINDOW
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the epochs (E,) are the last `window` up to `at`, and which the first after it."""
+    before = (epochs > at - window) & (epochs <= at)
+    return before, (epochs > at) & (epochs <= at + window)
+
+
 def change_after(
     values: NDArray[np.floating], epochs: NDArray[np.integer], at: int, window: int = WINDOW
 ) -> NDArray[np.float64]:
@@ -44,8 +52,7 @@ def change_after(
     Returns:
         (layers,); NaN where there is no epoch on a side, or nothing before.
     """
-    before = values[:, (epochs > at - window) & (epochs <= at)].astype(np.float64)
-    after = values[:, (epochs > at) & (epochs <= at + window)].astype(np.float64)
+    before, after = (values[:, side].astype(np.float64) for side in sides_of(epochs, at, window))
     found = np.full(len(values), np.nan)
     if before.shape[1] and after.shape[1]:
         base = before.mean(1)

@@ -11,7 +11,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.evolution import EvolutionRun
-from ndcore.evolution.trends import lowered_after
 from ndcore.figures.evolution_cursor import MacroRun, short
 from ndcore.figures.evolution_macro import macro_figure, macro_width
 from ndcore.figures.evolution_rows import Row, aligned_rows
@@ -126,15 +125,9 @@ def _macro_run(each: OpenRun, rows: Sequence[Row], at: int, view: View) -> Macro
         digits=metrics.get(view.digits),
         tips=tips,
         curves=run.curves,
-        lowered=_lowered(run),
+        lowered=run.rate_lowered,
         vulnerability=each.vulnerability,
     )
-
-
-def _lowered(run: EvolutionRun) -> tuple[int, ...]:
-    """Epochs after which the recipe lets the learning rate step down."""
-    config = run.about.get("config", {})
-    return lowered_after(config.get("rates", ()), int(config.get("epochs", 0)))
 
 
 def _aligned(values: NDArray[np.floating], places: Sequence[int | None]) -> NDArray[np.floating]:

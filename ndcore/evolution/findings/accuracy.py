@@ -10,7 +10,6 @@ from typing import Any
 from ndcore.deep_view_networks import NETWORKS
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.run import EvolutionRun
-from ndcore.evolution.trends import lowered_after
 from ndcore.statistics import wilson
 
 __all__ = [
@@ -109,7 +108,6 @@ def train_command(network: str) -> str:
 
 
 def _row(network: str, paper: float | None, name: str, run: EvolutionRun) -> AccuracyRow:
-    config = run.about["config"]
     return AccuracyRow(
         network=network,
         paper=paper,
@@ -117,8 +115,8 @@ def _row(network: str, paper: float | None, name: str, run: EvolutionRun) -> Acc
         test=_accuracy(run, "test"),
         evaluation=_accuracy(run, "evaluation"),
         epochs=len(run.epochs),
-        recipe=_recipe(config),
-        seed=config.get("seed"),
+        recipe=_recipe(run),
+        seed=run.about["config"].get("seed"),
         data=str(run.about["data"]),
     )
 
@@ -128,10 +126,10 @@ def _accuracy(run: EvolutionRun, images: str) -> Accuracy | None:
     if not found or not found["n"]:
         return None
     n = int(found["n"])
-    right = round(found["accuracy"] * n)
+    low, high = map(float, found["ci95"])
     lossless = found.get("lossless")
     known = None if lossless is None else int(lossless)
-    return Accuracy(images, right / n, n, wilson(right, n), known)
+    return Accuracy(images, float(found["accuracy"]), n, (low, high), known)
 
 
 def _final(run: EvolutionRun) -> tuple[int, int] | None:
@@ -140,8 +138,8 @@ def _final(run: EvolutionRun) -> tuple[int, int] | None:
     return None if found is None else (round(found.accuracy * found.n), found.n)
 
 
-def _recipe(config: Mapping[str, Any]) -> str:
-    steps = lowered_after(config["rates"], config["epochs"])
+def _recipe(run: EvolutionRun) -> str:
+    config, steps = run.about["config"], run.rate_lowered
     parts = [
         f"SGD, rate {config['lr']:g}"
         + (f" lowered after epochs {' and '.join(map(str, steps))}" if steps else ""),

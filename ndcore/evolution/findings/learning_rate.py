@@ -10,7 +10,7 @@ import numpy as np
 from ndcore.evolution.findings.accuracy import FIGURE_4, difference
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.run import EvolutionRun
-from ndcore.evolution.trends import WINDOW, change_after, lowered_after
+from ndcore.evolution.trends import change_after, sides_of
 
 __all__ = ["FINDINGS"]
 
@@ -18,11 +18,9 @@ FALL = 0.01
 
 
 def _lowered(run: EvolutionRun) -> int:
-    config = run.about["config"]
-    steps = lowered_after(config["rates"], config["epochs"])
-    if not steps:
+    if not run.rate_lowered:
         raise UntestableError(f"the learning rate of {run.model} was not lowered in a step")
-    return steps[0]
+    return run.rate_lowered[0]
 
 
 def _block_falls(runs: Runs) -> Outcome:
@@ -63,8 +61,7 @@ def _errors_fall(runs: Runs) -> Outcome:
     held, told = True, []
     for network, run in runs.items():
         at = _lowered(run)
-        before = (run.epochs > at - WINDOW) & (run.epochs <= at)
-        after = (run.epochs > at) & (run.epochs <= at + WINDOW)
+        before, after = sides_of(run.epochs, at)
         figures[network] = {"after_epoch": at}
         for part, count in (("train", "reference"), ("validation", "validation")):
             n, errors = int(run.about[count]), run.curves[f"{part}_top1_error"]
