@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.errors import BadImageError, RunError
-from ndcore.evolution.layers import WatchedLayer
+from ndcore.evolution.layers import WatchedLayer, units_before
 from ndcore.evolution.patches import (
     AVERAGED,
     Patches,
@@ -131,11 +131,7 @@ def kept_averages(run: EvolutionRun, layer: str, epoch: int) -> list[UnitAverage
         raise RunError(f"the recording is damaged: {path} does not fit its lengths")
     here = run.layer(layer)
     name = here.follows if _same_picture(here) else layer
-    start = 0
-    for each in pictured:
-        if each.name == name:
-            break
-        start += each.units
+    start = units_before(pictured, name)
     kept = []
     for unit in range(start, start + here.units):
         file = arrays["files"][ends[unit] - lengths[unit] : ends[unit]].tobytes()

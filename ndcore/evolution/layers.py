@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOUNDS", "WatchedLayer"]
+__all__ = ["BOUNDS", "WatchedLayer", "units_before"]
 
 # What kinds of layer squeeze their values between.
 BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
@@ -90,3 +92,8 @@ class WatchedLayer:
         corner = np.stack(np.divmod(positions.astype(np.int64), self.size[1]), axis=1)
         corner = start + corner * jump
         return np.concatenate([corner, corner + reach], axis=1)
+
+
+def units_before(layers: Iterable[WatchedLayer], name: str) -> int:
+    """How many units stand before those of layer `name` where the layers' units are in a row."""
+    return sum(layer.units for layer in takewhile(lambda layer: layer.name != name, layers))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ndcore.atomic import RUNS, cache_dir
 from ndcore.errors import BadRequestError, RunError
 from ndcore.evolution.clusters import CLUSTERS, UnitClusters, cluster_units
-from ndcore.evolution.layers import WatchedLayer
+from ndcore.evolution.layers import WatchedLayer, units_before
 from ndcore.evolution.metrics import VARIANTS, layer_value, paper_factor, unit_distances
 from ndcore.evolution.patches import Patches
 from ndcore.evolution.rules import RULES, Rule, Warned, warnings_of
@@ -135,7 +135,7 @@ class EvolutionRun:
             raise BadRequestError(f"unknown metric '{metric}': choose {', '.join(METRICS)}")
         if variant not in VARIANTS:
             raise BadRequestError(f"unknown variant '{variant}': choose {' or '.join(VARIANTS)}")
-        start = self._start(layer)
+        start = units_before(self.layers, layer)
         rows = self.recorded[metric][start : start + self.layer(layer).units]
         values = rows.astype(np.float64)
         if metric == "discriminability" and variant == "paper":
@@ -166,7 +166,7 @@ class EvolutionRun:
             RunError: the file is damaged.
         """
         arrays = self._details(epoch)
-        start, here = self._start(layer), self.layer(layer)
+        start, here = units_before(self.layers, layer), self.layer(layer)
         scale = arrays["scale"][here.number - 1]
         rows = arrays["sketch"][:, start : start + here.units]
         return np.asarray(rows.astype(np.float32) * scale, np.float32)
@@ -202,12 +202,8 @@ class EvolutionRun:
         if not 0 <= unit < here.units:
             raise BadRequestError(f"layer '{layer}' has units 0 ... {here.units - 1}, got {unit}")
         arrays = self._details(epoch)
-        own = here.follows or layer
-        row = unit
-        for before in self.layers:
-            if before.name == own:
-                break
-            row += 0 if before.follows else before.units
+        own = (each for each in self.layers if not each.follows)
+        row = unit + units_before(own, here.follows or layer)
         low, high = arrays["low"][row], arrays["high"][row]
         level = arrays["level"][row, :k].astype(np.float32) / 255
         values = np.asarray(low + level * (high - low), np.float32)
@@ -221,10 +217,6 @@ class EvolutionRun:
             boxes=here.boxes(arrays["position"][row, :k], tuple(self.about["shape"])),
             activations=here.of(values) if here.follows else values,
         )
-
-    def _start(self, name: str) -> int:
-        layer = self.layer(name)
-        return sum(before.units for before in self.layers[: layer.number - 1])
 
     @cached_property
     def _pool(self) -> tuple[NDArray[np.str_], NDArray[np.integer]]:
