@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ndcore.evolution.findings.accuracy import difference
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
+from ndcore.evolution.findings.series import require_layer
 from ndcore.evolution.run import EvolutionRun
 from ndcore.statistics import wilson
 
@@ -81,8 +82,7 @@ def _purer(runs: Runs) -> Outcome:
 
 def _premature(runs: Runs) -> Outcome:
     run = runs["lenet-d"]
-    if EARLY_LAYER not in {layer.name for layer in run.layers}:
-        raise UntestableError(f"the recording of lenet-d has no layer {EARLY_LAYER}")
+    require_layer(run, EARLY_LAYER)
     units = run.layer(EARLY_LAYER).units
     shares = []
     for unit in range(units):

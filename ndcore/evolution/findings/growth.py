@@ -11,8 +11,8 @@ from ndcore.evolution.findings.resampling import gap_interval
 from ndcore.evolution.findings.series import (
     CLEAR_TREND,
     growth,
-    layer_epochs,
     rank_correlation,
+    require_layer,
 )
 from ndcore.evolution.trends import WINDOW
 
@@ -43,7 +43,7 @@ def _increases(runs: Runs) -> Outcome:
 def _first_layer(runs: Runs) -> Outcome:
     last = {}
     for name in ("lenet", "shallow"):
-        layer_epochs(runs[name], "conv1")
+        require_layer(runs[name], "conv1")
         last[name] = (
             runs[name].units("conv1", "discriminability", "normalised")[:, -WINDOW:].mean(1)
         )

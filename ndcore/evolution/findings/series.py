@@ -18,6 +18,7 @@ __all__ = [
     "layer_epochs",
     "overfitting",
     "rank_correlation",
+    "require_layer",
     "settled_at",
 ]
 
@@ -28,14 +29,23 @@ SETTLED = 0.9  # of the largest value
 OVERFIT = 0.05  # rise of the validation loss
 
 
+def require_layer(run: EvolutionRun, layer: str) -> None:
+    """Go on where the run has this layer.
+
+    Raises:
+        UntestableError: it has not.
+    """
+    if layer not in {each.name for each in run.layers}:
+        raise UntestableError(f"the recording of {run.model} has no layer {layer}")
+
+
 def layer_epochs(run: EvolutionRun, layer: str, metric: str = "discriminability") -> Floats:
     """A layer's metric (normalised) over the epochs, (E,).
 
     Raises:
         UntestableError: the run has no such layer.
     """
-    if layer not in {each.name for each in run.layers}:
-        raise UntestableError(f"the recording of {run.model} has no layer {layer}")
+    require_layer(run, layer)
     return np.asarray(run.units(layer, metric, "normalised").mean(0))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
-from ndcore.evolution.findings.series import growth, initial_change, layer_epochs, overfitting
+from ndcore.evolution.findings.series import growth, initial_change, overfitting, require_layer
 from ndcore.evolution.rules import RULES
 from ndcore.evolution.run import EvolutionRun
 
@@ -21,7 +21,7 @@ WIDE = ("conv2", "relu2")  # layer4 and layer5 of lenet-w
 
 def _dead(runs: Runs) -> Outcome:
     run = runs["lenet-w"]
-    layer_epochs(run, "relu2")
+    require_layer(run, "relu2")
     dead = int((run.units("relu2", "active")[:, -1] == 0).sum())
     units = run.layer("relu2").units
     images = int(run.about["sample_per_class"]) * len(run.classes)
@@ -38,7 +38,7 @@ def _steady(runs: Runs) -> Outcome:
     run = runs["lenet-w"]
     figures: dict[str, Any] = {}
     for name in WIDE:
-        layer_epochs(run, name)
+        require_layer(run, name)
         units = run.units(name, "discriminability", "normalised")
         moved = np.ptp(units[:, 1:], axis=1)
         steady = int((moved <= STEADY * units.max()).sum())
