@@ -22,7 +22,7 @@ from pages.ui.pictures import show_image
 from pages.ui.study import study_panel
 from pages.ui.suspect import suspect_panel
 from pages.ui.triage import triage_panel
-from pages.ui.words import verdict_sentence, with_article
+from pages.ui.words import sentence, verdict_sentence, with_article
 
 WAYS = {
     "between classes": "lower than in nine of ten of its images, as between two classes: where one "
@@ -108,7 +108,7 @@ def judge(bundle: Bundle) -> None:
         format_func=lambda n: n.capitalize(),
         key="detector",
     )
-    left.caption(f"{DETECTORS[name][:1].upper()}{DETECTORS[name][1:]}.")
+    left.caption(sentence(DETECTORS[name]))
     remember("detector", "" if name == "wasserstein" else name)
     percent = right.select_slider(
         "False alarms allowed among benign images",

@@ -15,7 +15,7 @@ from pages.ui.gallery import gallery_pair, rows_here
 from pages.ui.natural import known_errors, sources_for
 from pages.ui.pictures import show_image
 from pages.ui.tray import MOST, add, is_full, plain
-from pages.ui.words import with_article
+from pages.ui.words import sentence, with_article
 
 __all__ = ["add_instance"]
 
@@ -78,7 +78,7 @@ def _from_gallery(bundle: Bundle) -> None:
     try:
         pair = gallery_pair(rows[picked])
     except NeuralDivergenceError as error:
-        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        st.error(sentence(error))
         return
     _offer(bundle, pair, pair.image_id, names[picked])
 
@@ -150,7 +150,7 @@ def _image(bundle: Bundle) -> None:
     try:
         pixels, label = find_image(image_id)
     except NeuralDivergenceError as error:
-        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        st.error(sentence(error))
         return
     if pixels.shape != bundle.shape:
         st.error(f"Image '{image_id}' is {pixels.shape}, the model takes {bundle.shape}.")
@@ -189,6 +189,6 @@ def _add(bundle: Bundle, pair: Pair, name: str) -> None:
     try:
         st.toast(add(bundle, pair, name))
     except NeuralDivergenceError as error:
-        st.toast(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        st.toast(sentence(error))
     if is_full(bundle):
         st.session_state["add_instance"] = False

@@ -12,6 +12,7 @@ from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
 from pages.ui.evolution_state import choose, held
 from pages.ui.page import just_linked, recall
+from pages.ui.words import sentence
 
 __all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run", "open_run", "stamp_of"]
 
@@ -80,7 +81,7 @@ def choose_runs() -> list[OpenRun]:
         try:
             opened.append(open_run(name))
         except RunError as error:
-            st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            st.error(sentence(error))
     return opened if opened and opened[0].name == first else []
 
 
@@ -101,7 +102,7 @@ def open_run(name: str) -> OpenRun:
     try:
         found = run.vulnerability
     except RunError as error:
-        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        st.error(sentence(error))
         found = None
     return OpenRun(name, stamp, run, tuple(row.to_dict() for row in found.epochs) if found else ())
 

@@ -15,6 +15,7 @@ from ndcore.bundle import Bundle, list_bundles
 from ndcore.errors import NeuralDivergenceError
 from ndcore.pairs import Pair
 from pages.ui import loaders
+from pages.ui.words import sentence
 
 __all__ = [
     "current_pair",
@@ -78,7 +79,7 @@ def setup(title: str) -> Bundle | None:
         bundle = loaders.bundle(name)
     except NeuralDivergenceError as error:
         st.title(title)
-        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        st.error(sentence(error))
         return None
     if asked not in infos:
         st.warning(f"The link names a bundle that is not here; showing {name}.")

@@ -9,6 +9,7 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.pairs import Pair
 from pages.ui.page import keep_pair
 from pages.ui.tray import add
+from pages.ui.words import sentence
 
 __all__ = ["send_buttons"]
 
@@ -50,5 +51,5 @@ def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") ->
         try:
             told = add(bundle, pair)
         except NeuralDivergenceError as error:
-            told = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            told = sentence(error)
         st.toast(told)

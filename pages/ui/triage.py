@@ -23,6 +23,7 @@ from pages.ui.gallery import gallery_pair, rows_here
 from pages.ui.judged import Lookup, show_judged
 from pages.ui.study import BENIGN
 from pages.ui.triaging import TriageJob, current, start, watch
+from pages.ui.words import sentence
 
 __all__ = ["triage_panel"]
 
@@ -62,7 +63,7 @@ def triage_panel(bundle: Bundle) -> None:
         key=f"triage_detector_{bundle.name}",
         persist_state="session",
     )
-    st.caption(f"{known[detector][:1].upper()}{known[detector][1:]}.")
+    st.caption(sentence(known[detector]))
     job = current(bundle)
     busy = job is not None and job.active
     images = found[0] if found else None
@@ -118,7 +119,7 @@ def _of_study(bundle: Bundle, study: SavedStudy) -> None:
             key=f"triage_saved_{bundle.name}",
             persist_state="session",
         )
-        st.caption(f"{about[detector][:1].upper()}{about[detector][1:]}.")
+        st.caption(sentence(about[detector]))
     alpha = _alpha()
     judged = judge_study(study, str(detector), kinds)
     spots = [study.about[name]["where"] for name in (BENIGN, *kinds)]
@@ -193,7 +194,7 @@ def _drawn(bundle: Bundle, name: str) -> tuple[Images, dict[int, Pair]] | None:
             bundle.name, bundle.weight_hash, name, int(n), int(seed), int(wanted), bundle
         )
     except NeuralDivergenceError as error:
-        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        st.error(sentence(error))
         return None
     st.caption(
         f"{len(images) - len(pairs):,} benign images that neither trained nor calibrated anything, "

@@ -7,7 +7,7 @@ from typing import Any
 
 from ndcore.detectors import Judgement
 
-__all__ = ["colour_words", "percent", "verdict_sentence", "with_article"]
+__all__ = ["colour_words", "percent", "sentence", "verdict_sentence", "with_article"]
 
 
 def colour_words(colour: tuple[int, ...]) -> str:
@@ -21,6 +21,12 @@ def percent(found: Mapping[str, Any]) -> str:
     """`97.1% (95.0-98.4%)` of a rate with its interval."""
     low, high = found["ci95"]
     return f"{100 * found['rate']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
+
+
+def sentence(clause: object) -> str:
+    """A clause, such as the text of an error, with a capital at the start and a full stop."""
+    text = str(clause)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def verdict_sentence(label: str, name: str, verdict: Judgement) -> str:
