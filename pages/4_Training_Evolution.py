@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ndcore.errors import RunError
 from ndcore.evolution import list_runs
 from pages.ui.evolution_findings import findings_panel
 from pages.ui.evolution_layer import choose_epoch, choose_layer, choose_unit, layer_panel
@@ -12,6 +13,7 @@ from pages.ui.evolution_runs import OpenRun, choose_runs, keep_looking
 from pages.ui.evolution_state import View, view_controls
 from pages.ui.evolution_unit import unit_panel
 from pages.ui.page import setup
+from pages.ui.words import sentence
 
 WIDTH = 300
 
@@ -43,10 +45,13 @@ def levels(opened: list[OpenRun], view: View) -> None:
     with overview:
         macro_panel(opened, view, layer)
     unit = choose_unit(places[1], first, layer, view)
-    layer_panel(opened, rows_of(opened), view, layer, epoch, unit)
-    if epoch is not None:
-        st.header("A neuron", divider="grey")
-        unit_panel(first, layer, unit, epoch)
+    try:
+        layer_panel(opened, rows_of(opened), view, layer, epoch, unit)
+        if epoch is not None:
+            st.header("A neuron", divider="grey")
+            unit_panel(first, layer, unit, epoch)
+    except RunError as error:  # details are read when they are asked for
+        st.error(sentence(error))
 
 
 def main() -> None:

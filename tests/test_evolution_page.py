@@ -384,6 +384,20 @@ def test_a_damaged_run_is_one_sentence(
     assert at.selectbox(key="evo_run").value == MODELS[0], "another run can be chosen"
 
 
+@pytest.mark.parametrize("name", ["detail-003.npz", "pool.npz"])
+def test_damaged_details_are_one_sentence_below_the_heat_map(
+    name: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(recorded / "runs", tmp_path / "runs")
+    monkeypatch.setenv("ND_CACHE", str(tmp_path))
+    (tmp_path / "runs" / MODELS[0] / "evolution" / name).write_bytes(b"no")
+    at = opened(PAGE, run=MODELS[0])
+    assert not at.exception
+    assert len(at.error) == 1
+    assert f"{name} cannot be read." in at.error[0].value
+    assert len(at.get("plotly_chart")) >= 2, "the heat map and the layer's levels are shown"
+
+
 def test_a_run_in_training_says_so_and_shows_new_epochs(
     recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

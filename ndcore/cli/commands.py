@@ -68,6 +68,7 @@ def status(_options: Namespace) -> Answer:
         for info in list_bundles()
     ]
     sources = [vars(row) for row in source_status()]
+    runs = list_runs()
     document = {
         "version": ndcore.__version__,
         "python": platform.python_version(),
@@ -76,7 +77,7 @@ def status(_options: Namespace) -> Answer:
         "cache": str(cache_dir()),
         "bundles": bundles,
         "sources": sources,
-        "runs": list_runs(),
+        "runs": runs,
     }
     lines = [f"ndcore {ndcore.__version__}, torch {torch.__version__}, {document['device']}"]
     lines += [
@@ -89,7 +90,7 @@ def status(_options: Namespace) -> Answer:
         + (f"{row['images']} images" if row["ready"] else f"get it with: {row['how']}")
         for row in sources
     ]
-    lines.append(f"recorded training runs: {', '.join(list_runs()) or 'none'}")
+    lines.append(f"recorded training runs: {', '.join(runs) or 'none'}")
     return document, "\n".join(lines), 0
 
 

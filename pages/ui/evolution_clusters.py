@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ndcore.errors import NeuralDivergenceError
+from ndcore.errors import DataError
 from ndcore.evolution import UnitClusters
 from ndcore.figures.evolution_levels import exceptional
 from ndcore.figures.evolution_plane import plane_figure
@@ -64,7 +64,7 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
     trouble = ""
     try:
         averages = cluster_pictures(each, layer, epoch, found)
-    except NeuralDivergenceError as error:
+    except DataError as error:
         trouble = str(error)
     values = {
         name: each.run.units(layer, name, view.variant)[:, each.run.epochs.tolist().index(epoch)]

@@ -106,6 +106,9 @@ def layer_panel(
         layer: of the first run.
         epoch: with details, or None where there is none.
         unit: the chosen one.
+
+    Raises:
+        RunError: the details of the epoch are damaged.
     """
     each = opened[0]
     shown = [(each, layer)]

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from ndcore.evolution import EvolutionRun
+from ndcore.evolution import EvolutionRun, Warned
 from ndcore.figures.evolution_cursor import MacroRun, short
 from ndcore.figures.evolution_macro import macro_figure, macro_width
 from ndcore.figures.evolution_rows import Row, aligned_rows
@@ -42,7 +42,8 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
     names = [row.name for row in rows]
     place = _place(opened[0].run, layer)
     chosen = next(number for number, row in enumerate(rows, start=1) if row.first == place)
-    warned = _warned_rows(opened, rows)
+    warnings = [each.run.warnings() for each in opened]
+    warned = _warned_rows(opened, warnings, rows)
     # Digits would run into each other where the cells are narrow. The chosen layer is pointed out
     # by a style, because another figure takes the browser a second to draw.
     st.html(
@@ -76,8 +77,8 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
         f"it stands the {above}. A layer with **!** has a warning below."
     )
     _vulnerability(opened)
-    for each in opened:
-        _warnings(each, named=len(opened) > 1)
+    for each, found in zip(opened, warnings, strict=True):
+        _warnings(each.name if len(opened) > 1 else "", found)
     _numbers(opened, view)
 
 
@@ -135,10 +136,12 @@ def _aligned(values: NDArray[np.floating], places: Sequence[int | None]) -> NDAr
     return np.stack([nothing if place is None else values[place] for place in places])
 
 
-def _warned_rows(opened: Sequence[OpenRun], rows: Sequence[Row]) -> list[str]:
+def _warned_rows(
+    opened: Sequence[OpenRun], warnings: Sequence[Sequence[Warned]], rows: Sequence[Row]
+) -> list[str]:
     found = []
     for at, each in enumerate(opened):
-        places = {_place(each.run, warned.layer) for warned in each.run.warnings()}
+        places = {_place(each.run, warned.layer) for warned in warnings[at]}
         found += [row.name for row in rows if (row.second if at else row.first) in places]
     return found
 
@@ -154,10 +157,9 @@ def spans(epochs: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, part)) for part in parts)
 
 
-def _warnings(each: OpenRun, *, named: bool) -> None:
-    """The rules that hold, each with its layers."""
-    found = each.run.warnings()
-    whose = f" of {each.name}" if named else ""
+def _warnings(name: str, found: Sequence[Warned]) -> None:
+    """The rules that hold, each with its layers; `name` tells one run from another."""
+    whose = f" of {name}" if name else ""
     if not found:
         st.markdown(f":material/check_circle: No warning{whose}: no rule holds at any epoch.")
         return

@@ -98,7 +98,7 @@ def open_run(name: str) -> OpenRun:
         RunError: it cannot be opened.
     """
     stamp = stamp_of(name)
-    run = _load(str(run_folders().get(name)), name, stamp)
+    run = _load(name, stamp)
     try:
         found = run.vulnerability
     except RunError as error:
@@ -108,7 +108,7 @@ def open_run(name: str) -> OpenRun:
 
 
 def stamp_of(name: str) -> str:
-    """Changes with a run's files."""
+    """Changes with a run's files and the folder they are in."""
     folder = run_folders().get(name)
     files = sorted(folder.glob("*/*")) if folder else []
     seen = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
@@ -116,7 +116,7 @@ def stamp_of(name: str) -> str:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Opening the run …")
-def _load(_place: str, name: str, stamp: str) -> EvolutionRun:
+def _load(name: str, stamp: str) -> EvolutionRun:
     return load_run(name)
 
 

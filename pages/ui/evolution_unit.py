@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ndcore.errors import NeuralDivergenceError, StoppedError
+from ndcore.errors import DataError, NeuralDivergenceError, StoppedError
 from ndcore.evolution import Facets, Patches, cut_patches, facets_of, trimmed
 from ndcore.figures.evolution_plane import plane_figure
 from ndcore.figures.evolution_tiles import PictureRow, picture_rows
@@ -51,12 +51,16 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
         layer: name.
         unit: index.
         epoch: one with details.
+
+    Raises:
+        RunError: the details are damaged.
     """
+    found = each.run.patches(layer, unit, epoch, PATCHES)
     try:
         picture = unit_pictures(each, layer, epoch, [unit])[unit]
-    except NeuralDivergenceError as error:
+    except DataError as error:
         st.info(f"The pictures of patches need the images: {error}.")
-        _numbers(each, layer, unit, epoch, None)
+        _numbers(each, layer, unit, epoch, found, None)
         return
     row = PictureRow(
         f"{layer} · neuron {unit}, epoch {epoch}", picture.png, picture.patches, unit_words(picture)
@@ -66,15 +70,14 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
     st.caption(f"Classes of the {len(picture.activations)} patches behind the average: {classes}.")
     try:
         reader = reader_of(each.run)
-    except NeuralDivergenceError as error:
+    except DataError as error:
         st.info(f"The patches themselves, and the facets they fall into, need the images: {error}.")
-        _numbers(each, layer, unit, epoch, None)
+        _numbers(each, layer, unit, epoch, found, None)
         return
-    found = each.run.patches(layer, unit, epoch, PATCHES)
     result = _facets(each, layer, unit, epoch, found, reader)
     if result is not None:
         _draw(each, layer, unit, result)
-    _numbers(each, layer, unit, epoch, result)
+    _numbers(each, layer, unit, epoch, found, result)
 
 
 def _facets(
@@ -242,8 +245,14 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
     right.html(picture_rows(rows, large=56, small=44))
 
 
-def _numbers(each: OpenRun, layer: str, unit: int, epoch: int, result: FacetResult | None) -> None:
-    found = each.run.patches(layer, unit, epoch, PATCHES)
+def _numbers(
+    each: OpenRun,
+    layer: str,
+    unit: int,
+    epoch: int,
+    found: Patches,
+    result: FacetResult | None,
+) -> None:
     label = f"Numbers: {len(found):,} patches of {layer} · neuron {unit}"
     with st.expander(label, key="evo_unit_open", on_change="rerun") as box:
         if not box.open:

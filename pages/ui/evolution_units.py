@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,17 +101,13 @@ def _averages(stamp: str, layer: str, epoch: int, _each: OpenRun) -> list[UnitAv
 def _described(
     each: OpenRun, found: Patches, average: UnitAverage, patches: Sequence[np.ndarray]
 ) -> UnitPicture:
-    labels = np.asarray(found.labels)
-    numbers = [(str(name), int((labels == name).sum())) for name in np.unique(labels)]
     names = _names(each)
+    numbers = Counter(sorted(found.labels.tolist())).most_common()
     return UnitPicture(
         average=average.image,
         patches=tuple(encode_png(patch) for patch in patches),
         activations=found.activations,
-        classes=tuple(
-            (names.get(int(label), label), count)
-            for label, count in sorted(numbers, key=lambda row: -row[1])
-        ),
+        classes=tuple((names.get(label, str(label)), count) for label, count in numbers),
         clearness=average.clearness,
         share=class_share(found.labels),
     )
