@@ -13,9 +13,10 @@ from ndcore.bundle import Bundle
 from ndcore.data import ImageSource, find_image, open_source
 from ndcore.errors import BadImageError, BadRequestError
 from ndcore.images import decode
+from ndcore.models import ModelSpec
 from ndcore.splits import SPLITS, positions
 
-__all__ = ["Chosen", "choose_images", "choose_members", "default_data"]
+__all__ = ["Chosen", "choose_images", "choose_members", "data_of", "default_data"]
 
 
 @dataclass(frozen=True)
@@ -106,3 +107,16 @@ def _one(name: str, shape: tuple[int, int, int], data: str | None) -> tuple[NDAr
 def default_data(bundle: str) -> str:
     """The data that a shipped bundle was built from."""
     return "digits" if bundle == "digits-cnn" else "cifar10"
+
+
+def data_of(data: str | None, spec: ModelSpec) -> str:
+    """What a command takes its images from: what was named, else the model's own.
+
+    Raises:
+        BadRequestError: neither is known.
+    """
+    if data:
+        return data
+    if spec.data:
+        return spec.data
+    raise BadRequestError("give the images with --data: an ImageFolder or a CIFAR-10 root")
