@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ndcore.bundle import Bundle
-from ndcore.data import source_status
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import source_status
 from ndcore.errors import DataError
 from ndcore.evolution import list_runs
-from pages.ui import loaders
-from pages.ui.choosing import NAMES, ready_sources
-from pages.ui.gallery import gallery_pair
-from pages.ui.page import remember, setup
-from pages.ui.pictures import show_image
+from pages.ui.elements.pictures import show_image
+from pages.ui.frame import loaders
+from pages.ui.frame.link import remember
+from pages.ui.frame.page import setup
+from pages.ui.images.gallery import gallery_pair
+from pages.ui.images.picker import NAMES, ready_sources
 
 PAGES = (
     (

@@ -36,16 +36,17 @@ from numpy.typing import NDArray
 from torch.fx.experimental.optimization import fuse
 
 from benchmarks.attack_peers import PEERS, Counter, Setting, installed
-from ndcore.atomic import write_bytes
 from ndcore.attacks import AttackConfig, AttackResult, attack_images
-from ndcore.attacks.evaluator import Evaluator, evaluator_for, paint
-from ndcore.bundle import Bundle
-from ndcore.data import ImageSource, open_data, open_source
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource, open_data, open_source
+from ndcore.data.pixels import paint
+from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
-from ndcore.figures.query_curve import query_curve
-from ndcore.predict import predict
-from ndcore.splits import positions
-from ndcore.statistics import wilson
+from ndcore.figures.lab.query_curve import query_curve
+from ndcore.networks.evaluator import Evaluator, evaluator_for
+from ndcore.networks.forward import predict
+from ndcore.statistics.intervals import wilson
+from ndcore.storage.atomic import write_bytes
 
 __all__ = ["run"]
 

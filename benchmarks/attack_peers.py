@@ -20,8 +20,8 @@ from scipy.optimize import differential_evolution
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from ndcore.attacks.evaluator import paint
-from ndcore.predict import to_images
+from ndcore.data.pixels import paint
+from ndcore.networks.forward import to_images
 
 __all__ = ["PEERS", "Counter", "Setting", "installed"]
 

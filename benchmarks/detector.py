@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ndcore.attacks.evaluator import evaluator_for
-from ndcore.bundle import Bundle
+from ndcore.activations.divergence import top_mean
+from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
-from ndcore.detectors.tables import ClassTables
-from ndcore.divergence import top_mean
-from ndcore.predict import to_images
+from ndcore.detectors.scoring.class_tables import ClassTables
+from ndcore.networks.evaluator import evaluator_for
+from ndcore.networks.forward import to_images
 
 __all__ = ["run"]
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ndcore.bundle import Bundle
-from ndcore.counting import empty_histograms
-from ndcore.data import ImageSource
-from ndcore.inspection import read_source
-from ndcore.predict import to_images
+from ndcore.activations.distributions import empty_histograms
+from ndcore.activations.reading import read_source
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource
+from ndcore.networks.forward import to_images
 
 __all__ = ["run"]
 

@@ -23,15 +23,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from ndcore.data.sources import ImageSource
+from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.evolution import EvolutionRun, cut_patches, facets_of, load_run
-from ndcore.evolution.recorder import Recorder, chosen_epochs
+from ndcore.evolution.recording.recorder import Recorder, chosen_epochs
 from ndcore.evolution.store import FOLDER, epoch_file
-from ndcore.models import ModelSpec, model_spec
-from ndcore.recipes import recipe
-from ndcore.sources import ImageSource
-from ndcore.splits import positions
-from ndcore.training import train
+from ndcore.networks.registry import ModelSpec, model_spec
+from ndcore.training.loop import train
+from ndcore.training.recipes import recipe
 
 __all__ = ["run"]
 

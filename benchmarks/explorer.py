@@ -30,7 +30,7 @@ import numpy as np
 
 from benchmarks.browser import Traffic, chromium, served
 from benchmarks.explorer_scene import Scene, choose_scene, walk
-from ndcore.bundle import Bundle
+from ndcore.bundles.bundle import Bundle
 from ndcore.errors import BadRequestError
 
 if TYPE_CHECKING:

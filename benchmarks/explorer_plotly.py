@@ -12,11 +12,11 @@ import streamlit as st
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from ndcore.bundle import Bundle, load_bundle
-from ndcore.figures.activation_panels import BINS, densities
-from ndcore.figures.palette import ATTACKED, BENIGN, class_colours, rgba
-from ndcore.inspection import Reading
-from ndcore.pairs import Pair
+from ndcore.activations.reading import Reading
+from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.data.pairs import Pair
+from ndcore.figures.explorer.activation_panels import BINS, densities
+from ndcore.figures.style.palette import ATTACKED, BENIGN, class_colours, rgba
 
 PLAIN = "neuron number"
 HEIGHT = 620

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from ndcore.bundle import Bundle
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
 from ndcore.errors import BadRequestError, NeuralDivergenceError
-from ndcore.pairs import Pair
 
 __all__ = ["Scene", "choose_scene", "walk"]
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from ndcore.attacks import AttackResult
-from ndcore.bundle import Bundle
+from ndcore.bundles.bundle import Bundle
 from ndcore.jobs import Job
-from pages.ui.attacking import current_job, results_of, start
-from pages.ui.batch import show_batch
-from pages.ui.choosing import Choice, choose_from_source, source_picker, upload
-from pages.ui.gallery import choose_from_gallery
-from pages.ui.live import watch
-from pages.ui.page import just_linked, recall, remember, setup
-from pages.ui.pixelwise import Subject, drive
-from pages.ui.results import show_one
-from pages.ui.settings import configure
-from pages.ui.words import with_article
+from pages.ui.frame.link import just_linked, recall, remember
+from pages.ui.frame.page import setup
+from pages.ui.frame.words import with_article
+from pages.ui.images.picker import Choice, choose_from_source, source_picker, upload
+from pages.ui.lab.attack_job import current_job, results_of, start
+from pages.ui.lab.batch import show_batch
+from pages.ui.lab.by_hand import Subject, drive
+from pages.ui.lab.gallery_panel import choose_from_gallery
+from pages.ui.lab.progress import watch
+from pages.ui.lab.result import show_one
+from pages.ui.lab.settings import configure
 
 WAYS = {"search": "Search for it", "hand": "Set it by hand"}
 

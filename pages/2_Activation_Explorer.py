@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ndcore.bundle import Bundle
+from ndcore.analysis.story import Claim, tell
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
-from ndcore.figures.activation_panels import LayerPanel
-from ndcore.figures.palette import class_colours
-from ndcore.pairs import Pair
-from ndcore.story import Claim, tell
+from ndcore.figures.explorer.activation_panels import LayerPanel
+from ndcore.figures.style.palette import class_colours
 from pages.ui.components.activation_view import Instance, ViewState, activation_view
-from pages.ui.csv_button import csv_button
-from pages.ui.depth import depth_panel
-from pages.ui.exploring import (
+from pages.ui.elements.csv_button import csv_button
+from pages.ui.explorer.depth import depth_panel
+from pages.ui.explorer.instances import Shown, instances_view
+from pages.ui.explorer.positions import positions_panel
+from pages.ui.explorer.propagation import propagation_panel
+from pages.ui.explorer.view import (
     class_styles,
     colour_pills,
     panels,
@@ -25,12 +28,11 @@ from pages.ui.exploring import (
     take_change,
     view_state,
 )
-from pages.ui.instances import Shown, instances_view
-from pages.ui.page import current_pair, recall, remember, setup
-from pages.ui.pair_key import pair_key
-from pages.ui.positions import positions_panel
-from pages.ui.propagation import propagation_panel
-from pages.ui.tray import read, show_only
+from pages.ui.frame.link import recall, remember
+from pages.ui.frame.page import setup
+from pages.ui.frame.pair import current_pair
+from pages.ui.images.pair_key import pair_key
+from pages.ui.images.tray import read, show_only
 
 CANVAS = "activation_canvas"
 VIEWS = ("Both", "Attacked", "Benign")

@@ -8,21 +8,23 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ndcore.bundle import Bundle
+from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import DETECTORS, Verdict
 from ndcore.errors import NeuralDivergenceError
-from pages.ui import loaders
-from pages.ui.case_file import case_file_buttons
-from pages.ui.choosing import NAMES, ready_sources, upload
-from pages.ui.clamp import clamp_panel
-from pages.ui.desk import desk_panel
-from pages.ui.evidence import evidence
-from pages.ui.page import current_pair, recall, remember, setup
-from pages.ui.pictures import show_image
-from pages.ui.study import study_panel
-from pages.ui.suspect import suspect_panel
-from pages.ui.triage import triage_panel
-from pages.ui.words import sentence, verdict_sentence, with_article
+from pages.ui.detector.case_file import case_file_buttons
+from pages.ui.detector.clamp import clamp_panel
+from pages.ui.detector.desk import desk_panel
+from pages.ui.detector.evidence import evidence
+from pages.ui.detector.study import study_panel
+from pages.ui.detector.suspect import suspect_panel
+from pages.ui.detector.triage import triage_panel
+from pages.ui.elements.pictures import show_image
+from pages.ui.frame import loaders
+from pages.ui.frame.link import recall, remember
+from pages.ui.frame.page import setup
+from pages.ui.frame.pair import current_pair
+from pages.ui.frame.words import sentence, verdict_sentence, with_article
+from pages.ui.images.picker import NAMES, ready_sources, upload
 
 WAYS = {
     "between classes": "lower than in nine of ten of its images, as between two classes: where one "

@@ -6,14 +6,14 @@ import streamlit as st
 
 from ndcore.errors import RunError
 from ndcore.evolution import list_runs
-from pages.ui.evolution_findings import findings_panel
-from pages.ui.evolution_layer import choose_epoch, choose_layer, choose_unit, layer_panel
-from pages.ui.evolution_macro import macro_panel, rows_of
-from pages.ui.evolution_runs import OpenRun, choose_runs, keep_looking
-from pages.ui.evolution_state import View, view_controls
-from pages.ui.evolution_unit import unit_panel
-from pages.ui.page import setup
-from pages.ui.words import sentence
+from pages.ui.evolution.findings import findings_panel
+from pages.ui.evolution.layer import choose_epoch, choose_layer, choose_unit, layer_panel
+from pages.ui.evolution.network import macro_panel, rows_of
+from pages.ui.evolution.runs import OpenRun, choose_runs, keep_looking
+from pages.ui.evolution.state import View, view_controls
+from pages.ui.evolution.unit import unit_panel
+from pages.ui.frame.page import setup
+from pages.ui.frame.words import sentence
 
 WIDTH = 300
 

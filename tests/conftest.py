@@ -11,14 +11,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when torch is 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
-from ndcore.builder import BuildConfig, build, run_dir
-from ndcore.bundle import Bundle, load_bundle
-from ndcore.data import open_source
-from ndcore.models import model_spec
-from ndcore.recipes import recipe
-from ndcore.training import train
+from ndcore.bundles.build import BuildConfig, build, run_dir
+from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.data.catalog import open_source
+from ndcore.networks.registry import model_spec
+from ndcore.training.loop import train
+from ndcore.training.recipes import recipe
 
 torch.set_num_threads(2)
 
@@ -53,19 +52,6 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`ND_CACHE` pointing at an empty folder."""
     monkeypatch.setenv("ND_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-class OneDecisivePixel(nn.Module):
-    """Two classes; class 1 wins if and only if the red value at (row, col) exceeds 0.5."""
-
-    def __init__(self, row: int, col: int) -> None:
-        super().__init__()
-        self.row, self.col = row, col
-        self.scale = nn.Parameter(torch.tensor(20.0))
-
-    def forward(self, images: Tensor) -> Tensor:
-        value = self.scale * (images[:, 0, self.row, self.col] - 0.5)
-        return torch.stack([-value, value], dim=1)
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from ndcore.atomic import write_json
-from ndcore.cifar10 import CIFAR10_CLASSES
-from ndcore.deep_view_networks import build_network
+from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.evolution import EvolutionRun, WatchedLayer
-from ndcore.evolution.recorder import CURVES
+from ndcore.evolution.recording.recorder import CURVES
+from ndcore.evolution.recording.watch import watched_layers
 from ndcore.evolution.run import METRICS
 from ndcore.evolution.store import FOLDER, RECORD, RESULT, SCHEMA, epoch_file, write_arrays
-from ndcore.evolution.watch import watched_layers
-from ndcore.recipes import recipe
-from ndcore.statistics import wilson
+from ndcore.networks.deep_view import build_network
+from ndcore.statistics.intervals import wilson
+from ndcore.storage.atomic import write_json
+from ndcore.training.recipes import recipe
 
 EPOCHS = 45
 TOP = 20

@@ -1,6 +1,7 @@
-"""The direction of imports, stated once and checked on the syntax tree of every file.
+"""The direction of imports, stated once as an order of folders and checked in every file.
 
-Each group imports only groups below it or itself; entry points import each other never.
+A file imports only from its own folder and from folders further left. Neighbours in a set do not
+know each other.
 """
 
 from __future__ import annotations
@@ -8,41 +9,57 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-GROUPS = [
-    {"errors", "statistics", "atomic", "normalize"},
-    {"deep_view_networks"},
-    {"images"},
-    {"sources"},
-    {"cifar10", "folders"},
-    {"data", "recipes"},
-    {"models", "splits"},
-    {"predict", "activations", "histograms", "muon", "augment", "checkpoints", "learning_curves"},
-    {"inspection", "divergence", "resident"},
-    {"counting", "detectors", "attacks", "training"},
-    {"pairs", "bundle", "jobs"},
+ROOT = Path(__file__).resolve().parents[1]
+# A package's `__init__` re-exports from the rooms inside it; it counts as the last of them.
+ORDER: tuple[set[str], ...] = (
+    {"ndcore/errors.py"},
+    {"ndcore/jobs.py", "ndcore/statistics"},
+    {"ndcore/storage"},
+    {"ndcore/data"},
+    {"ndcore/networks"},
+    {"ndcore/activations", "ndcore/training", "ndcore/attacks"},
+    {"ndcore/detectors"},
+    {"ndcore/detectors/scoring"},
+    {"ndcore/bundles", "ndcore/evolution"},
+    {"ndcore/evolution/recording"},
+    {"ndcore/evolution/findings"},
+    {"ndcore/study"},
+    {"ndcore/study/hypotheses", "ndcore/analysis"},
+    {"ndcore/figures/style"},
     {
-        "builder",
-        "story",
-        "depth",
-        "positions",
-        "propagation",
-        "receptive",
-        "natural_errors",
-        "study",
+        "ndcore/figures/detector",
+        "ndcore/figures/evolution",
+        "ndcore/figures/explorer",
+        "ndcore/figures/lab",
     },
-    {"evolution"},
-    {"figures"},
-    {"casefile"},
-    {"cli"},
+    {"ndcore/cli", "pages/ui/frame", "pages/ui/components"},
+    {"pages/ui/elements"},
+    {"pages/ui/images"},
+    {"pages/ui/detector", "pages/ui/evolution", "pages/ui/explorer", "pages/ui/lab"},
+    {"pages", "Home.py"},
+)
+FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
+MOST_FILES = 14
+FILES = sorted(
+    path
+    for folder in ("ndcore", "pages", "benchmarks", "tests")
+    for path in (ROOT / folder).rglob("*")
+    if path.is_file() and path.suffix != ".pyc"
+)
+MODULES = [path for path in FILES if path.suffix == ".py" and "ndcore" in path.parts]
+PAGES = [
+    ROOT / "Home.py",
+    *(path for path in FILES if path.suffix == ".py" and path.is_relative_to(ROOT / "pages")),
 ]
-LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}
-MODULES = sorted((ROOT / "ndcore").rglob("*.py"))
-PAGES = sorted([*ROOT.glob("Home.py"), *(ROOT / "pages").rglob("*.py")])
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def imported(path: Path) -> set[str]:
@@ -51,23 +68,47 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+            place = node.module
+            inside = ROOT / place.replace(".", "/")
+            found |= {
+                f"{place}.{alias.name}" if (inside / f"{alias.name}.py").is_file() else place
+                for alias in node.names
+            }
     return found
 
 
-def part_of(name: str) -> str:
-    return name.split(".")[1] if name.startswith("ndcore.") else ""
+def room_of(module: str) -> str | None:
+    """The room of an imported module of this project; None for the package itself."""
+    path = Path(module.replace(".", "/"))
+    if (ROOT / path).is_dir():
+        room = str(path)
+    else:
+        room = str(path.parent) if len(path.parts) > 2 or path.parts[0] == "pages" else f"{path}.py"
+    return None if room in ("ndcore", "pages/ui") else room
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_downwards(path: Path) -> None:
-    own = path.relative_to(ROOT / "ndcore").parts[0].removesuffix(".py")
-    if own in ("__init__", "__main__", "figures"):
-        return
-    for name in imported(path):
-        other = part_of(name)
-        if other:
-            assert LEVEL[other] <= LEVEL[own], f"{own} must not import {other}"
+@pytest.mark.parametrize("path", [*MODULES, *PAGES], ids=name_of)
+def test_imports_point_to_the_left(path: Path) -> None:
+    parts = path.relative_to(ROOT)
+    if parts.parts[0] == "ndcore" and len(parts.parts) == 2 and parts.stem.startswith("__"):
+        return  # the package's face and its entry
+    own = str(parts) if str(parts) in FLOOR else str(parts.parent)
+    assert own in FLOOR or parts.name == "__init__.py", f"{own} has no place in the order"
+    inner = [floor for room, floor in FLOOR.items() if room.startswith(own)]
+    floor = max(inner, default=0) if parts.name == "__init__.py" else FLOOR[own]
+    for module in imported(path):
+        other = room_of(module) if module.split(".")[0] in ("ndcore", "pages") else None
+        if other is None or other == own or (parts.name == "__init__.py" and other.startswith(own)):
+            continue
+        assert other in FLOOR, f"{other} has no place in the order"
+        assert FLOOR[other] < floor, f"{own} must not import {other}"
+
+
+def test_no_folder_holds_more_than_a_glance() -> None:
+    counts = Counter(path.parent for path in FILES)
+    crowded = {name_of(folder): n for folder, n in counts.items() if n > MOST_FILES}
+    assert not crowded
+    assert counts[ROOT / "ndcore"] <= 5
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -79,7 +120,8 @@ def test_core_knows_no_streamlit_and_unpickles_nothing(path: Path) -> None:
 
 
 def test_figures_and_divergence_know_no_torch() -> None:
-    files = [*(ROOT / "ndcore" / "figures").rglob("*.py"), ROOT / "ndcore" / "divergence.py"]
+    divergence = ROOT / "ndcore" / "activations" / "divergence.py"
+    files = [*(ROOT / "ndcore" / "figures").rglob("*.py"), divergence]
     for path in files:
         assert not any(name.split(".")[0] == "torch" for name in imported(path)), path
 
@@ -99,7 +141,9 @@ def test_importing_the_package_loads_neither_torch_nor_streamlit() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("module", ["ndcore.cli.commands", "pages.ui.loaders", "pages.ui.desk"])
+@pytest.mark.parametrize(
+    "module", ["ndcore.cli.commands", "pages.ui.frame.loaders", "pages.ui.detector.desk"]
+)
 def test_starting_loads_no_library_that_only_a_study_needs(module: str) -> None:
     code = f"import sys, {module}; assert not {{'sklearn', 'pytorch_ood'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

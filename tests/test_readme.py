@@ -10,7 +10,7 @@ import pytest
 
 from ndcore.cli import _parser
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
     part.strip().removeprefix("python -m ndcore ")

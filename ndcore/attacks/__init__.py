@@ -9,18 +9,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.attacks.config import COMPARISONS, ENGINES, AttackConfig
-from ndcore.attacks.evaluator import evaluator_for
-from ndcore.attacks.pool import run_pool
-from ndcore.attacks.result import (
-    AttackProgress,
-    AttackResult,
-    PixelChange,
-    apply_changes,
-    changes_between,
-    summarise,
-)
-from ndcore.attacks.vulnerability import Reach, VulnerabilityMap
+from ndcore.attacks.grid_map import Reach, VulnerabilityMap
+from ndcore.attacks.many_images import run_pool
+from ndcore.attacks.result import AttackProgress, AttackResult, summarise
+from ndcore.data.pixels import PixelChange, apply_changes, changes_between
 from ndcore.errors import BadRequestError
+from ndcore.networks.evaluator import evaluator_for
 
 __all__ = [
     "COMPARISONS",
@@ -77,7 +71,7 @@ def attack_images(
         raise BadRequestError(f"target {config.target} is no class: use 0 to {classes - 1}")
     if config.searches:
         return run_pool(evaluator, pixels, labels, ids, config, on_progress, on_result, should_stop)
-    from ndcore.attacks.comparisons import attack_with_gradients  # foolbox loads slowly
+    from ndcore.attacks.gradient import attack_with_gradients
 
     return attack_with_gradients(
         model,

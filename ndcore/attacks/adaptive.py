@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from ndcore.attacks.de import differential_evolution
-from ndcore.attacks.evaluator import Evaluator, paint
 from ndcore.attacks.fast import best_first
-from ndcore.attacks.problem import Candidates, Problem, Search
-from ndcore.detectors.pixels import median_of_neighbours
+from ndcore.attacks.search import Candidates, Problem, Search
+from ndcore.data.neighbours import median_of_neighbours
+from ndcore.data.pixels import paint
+from ndcore.networks.evaluator import Evaluator
 
 __all__ = [
     "Flips",
@@ -115,7 +116,7 @@ def all_flips(
         image: uint8 (H, W, C), classified as `label`.
         label: true class.
         image_id: the search's stream of random numbers is made of it and the seed.
-        search: as in `ndcore.attacks.hunt.SEARCHES`.
+        search: as in `ndcore.attacks.one_image.SEARCHES`.
         max_queries: candidates, at most.
         enough: stop at so many flips; None for as many as there are.
         seed: of the search.

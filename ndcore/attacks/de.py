@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.attacks.problem import Candidates, Problem, Search
+from ndcore.attacks.search import Candidates, Problem, Search
 
 __all__ = ["GENERATIONS", "POPULATION", "differential_evolution"]
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.attacks.evaluator import paint
-from ndcore.attacks.problem import Candidates, Problem, Search, corner_colours
+from ndcore.attacks.search import Candidates, Problem, Search, corner_colours
+from ndcore.data.pixels import paint
 
 __all__ = ["exhaustive", "grid_points"]
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.attacks.config import STAGE_QUERIES
-from ndcore.attacks.evaluator import paint
-from ndcore.attacks.problem import Candidates, Problem, Search, corner_colours
+from ndcore.attacks.search import Candidates, Problem, Search, corner_colours
+from ndcore.data.pixels import paint
 
 __all__ = ["Palette", "Point", "best_first"]
 

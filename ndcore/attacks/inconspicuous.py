@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.attacks.fast import Point, best_first
-from ndcore.attacks.problem import Problem, Search
+from ndcore.attacks.search import Problem, Search
 
 __all__ = ["inconspicuous", "neighbour_box"]
 

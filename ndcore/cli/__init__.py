@@ -57,7 +57,7 @@ def _emit(document: dict[str, Any], text: str, target: str | None) -> None:
     elif target == "-":
         print(json.dumps(document, indent=1), flush=True)
     else:
-        from ndcore.atomic import write_json
+        from ndcore.storage.atomic import write_json
 
         try:
             write_json(Path(target), document)

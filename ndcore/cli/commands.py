@@ -15,25 +15,26 @@ import numpy as np
 import torch
 
 import ndcore
-from ndcore.atomic import cache_dir, write_bytes
-from ndcore.builder import BuildConfig, run_dir
-from ndcore.builder import build as build_bundle
-from ndcore.bundle import list_bundles, load_bundle
-from ndcore.checkpoints import read_run
-from ndcore.cli.attacking import attack
-from ndcore.cli.judging import detect, study
+from ndcore.bundles.build import BuildConfig, run_dir
+from ndcore.bundles.build import build as build_bundle
+from ndcore.bundles.bundle import list_bundles, load_bundle
+from ndcore.cli.attack import attack
+from ndcore.cli.detect import detect, study
 from ndcore.cli.progress import Progress
 from ndcore.cli.selection import choose_members, data_of, default_data
-from ndcore.cli.tables import histogram_csv, share
-from ndcore.cli.training import evolve, train
-from ndcore.data import fetch_cifar10, open_data, source_status
+from ndcore.cli.text import histogram_csv, share
+from ndcore.cli.train import evolve, train
+from ndcore.data.catalog import fetch_cifar10, open_data, source_status
 from ndcore.errors import BadRequestError
 from ndcore.evolution import list_runs
-from ndcore.models import model_spec
-from ndcore.predict import evaluate as evaluate_model
-from ndcore.predict import pick_device
-from ndcore.recipes import recipe
-from ndcore.training import train as train_model
+from ndcore.networks.forward import evaluate as evaluate_model
+from ndcore.networks.forward import pick_device
+from ndcore.networks.registry import model_spec
+from ndcore.storage.atomic import write_bytes
+from ndcore.storage.places import cache_dir
+from ndcore.training.checkpoints import read_run
+from ndcore.training.loop import train as train_model
+from ndcore.training.recipes import recipe
 
 __all__ = [
     "attack",

@@ -6,11 +6,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from ndcore.bundle import load_bundle
+from ndcore.bundles.bundle import load_bundle
 from ndcore.errors import BadRequestError
 from ndcore.study.desk import DESK, desk_file, load_desk
-from ndcore.study.frozen import frozen_of
-from ndcore.study.hypothesis import dev_figures, hypothesis
+from ndcore.study.hypotheses.frozen_list import frozen_of
+from ndcore.study.hypotheses.hypothesis import dev_figures, hypothesis
 from ndcore.study.saved import without_nan
 
 __all__ = ["study_hypothesis"]

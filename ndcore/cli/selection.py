@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.bundle import Bundle
-from ndcore.data import ImageSource, find_image, open_source
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource, find_image, open_source
+from ndcore.data.decode import decode
+from ndcore.data.splits import SPLITS, positions
 from ndcore.errors import BadImageError, BadRequestError
-from ndcore.images import decode
-from ndcore.models import ModelSpec
-from ndcore.splits import SPLITS, positions
+from ndcore.networks.registry import ModelSpec
 
 __all__ = ["Chosen", "choose_images", "choose_members", "data_of", "default_data"]
 

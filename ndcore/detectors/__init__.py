@@ -1,11 +1,6 @@
 """Detectors of attacked images: one interface, scores where larger means more suspicious."""
 
-from ndcore.detectors.divergence import (
-    DETECTORS,
-    Calibration,
-    DivergenceDetector,
-    load_detector,
-)
+from ndcore.detectors.layerwise import DETECTORS, Calibration, DivergenceDetector, load_detector
 from ndcore.detectors.verdict import Judgement, LayerScore, UnitEvidence, Verdict
 
 __all__ = [

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.divergence import rank_share
-from ndcore.histograms import ClassHistograms
+from ndcore.activations.divergence import rank_share
+from ndcore.activations.histograms import ClassHistograms
 
 __all__ = ["EDGE", "REGIMES", "regime_of", "typicality"]
 

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from ndcore.attacks.evaluator import Evaluator
-from ndcore.detectors.pixels import median_of_neighbours
-from ndcore.detectors.stamped import load_stamped, save_stamped
+from ndcore.data.neighbours import median_of_neighbours
 from ndcore.errors import StoppedError
+from ndcore.networks.evaluator import Evaluator
+from ndcore.storage.stamped import load_stamped, save_stamped
 
 __all__ = ["Repairs", "load_repairs", "prescreened", "repair", "save_repairs"]
 
@@ -195,7 +195,7 @@ def _probability(log_odds: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def save_repairs(path: Path, repairs: Repairs, stamp: str) -> None:
-    """Write repairs under a stamp (see `ndcore.detectors.stamped`)."""
+    """Write repairs under a stamp (see `ndcore.storage.stamped`)."""
     save_stamped(path, vars(repairs), stamp)
 
 

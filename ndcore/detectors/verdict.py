@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ndcore.detectors.conformal import ClassCalibration, fpr_band
 from ndcore.detectors.regime import regime_of
+from ndcore.statistics.conformal import ClassCalibration, fpr_band
 
 __all__ = ["Judgement", "LayerScore", "UnitEvidence", "Verdict"]
 

@@ -23,7 +23,7 @@ from ndcore.evolution.patches import (
     trimmed,
     weighted_average,
 )
-from ndcore.evolution.recordings import list_runs, load_run, run_folders
+from ndcore.evolution.recording.recordings import list_runs, load_run, run_folders
 from ndcore.evolution.rules import RULES, Rule, Warned
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.trends import change_after, correlations, lowered_after

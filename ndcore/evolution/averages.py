@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.data.decode import decode, encode_webp
+from ndcore.data.sources import ImageSource
 from ndcore.errors import BadImageError, RunError
 from ndcore.evolution.layers import WatchedLayer, units_before
 from ndcore.evolution.patches import (
@@ -24,8 +26,6 @@ from ndcore.evolution.patches import (
 )
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.store import epoch_file, read_arrays, write_arrays
-from ndcore.images import decode, encode_webp
-from ndcore.sources import ImageSource
 
 __all__ = ["UnitAverage", "average_of", "keep_averages", "kept_averages", "kept_epochs"]
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.atomic import write_bytes
 from ndcore.errors import RunError
+from ndcore.storage.atomic import write_bytes
 
 __all__ = [
     "FOLDER",

@@ -22,7 +22,7 @@ def lowered_after(rates: Sequence[Sequence[float]], epochs: int) -> tuple[int, .
     """Epochs after which the learning rate steps down.
 
     Args:
-        rates: ramps (until this share of all steps, from, to), see `ndcore.recipes.TrainConfig`.
+        rates: ramps (until this share of all steps, from, to), see `TrainConfig`.
         epochs: of the whole training.
     """
     return tuple(

@@ -6,6 +6,7 @@ a second, and those who read a finished study should not wait for them.
 
 from __future__ import annotations
 
-from ndcore.study.saved import SavedStudy, find_study, load_study, study_dir
+from ndcore.storage.places import study_dir
+from ndcore.study.saved import SavedStudy, find_study, load_study
 
 __all__ = ["SavedStudy", "find_study", "load_study", "study_dir"]

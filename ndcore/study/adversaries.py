@@ -22,16 +22,16 @@ from ndcore.attacks.adaptive import (
     least_divergent,
     stealthy_de,
 )
-from ndcore.attacks.evaluator import Evaluator, evaluator_for
 from ndcore.attacks.fast import best_first
 from ndcore.attacks.inconspicuous import inconspicuous
-from ndcore.attacks.problem import Candidates
-from ndcore.bundle import Bundle
-from ndcore.detectors.detector import Detector, Measured
-from ndcore.detectors.features import FeaturePass
+from ndcore.attacks.search import Candidates
+from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import repair
+from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.errors import StoppedError
-from ndcore.study.sets import ImageSet
+from ndcore.networks.evaluator import Evaluator, evaluator_for
+from ndcore.study.image_sets import ImageSet
 
 __all__ = ["ADVERSARIES", "ALPHA", "Adversary", "adversarial_set"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.attacks.evaluator import evaluator_for
-from ndcore.bundle import Bundle
-from ndcore.detectors.conformal import check_alpha
+from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import Repairs, repair
-from ndcore.detectors.scores import RepairScore, best_detector
+from ndcore.detectors.scoring.scores import RepairScore, best_detector
 from ndcore.detectors.verdict import Judgement
 from ndcore.errors import BadRequestError, BundleError
+from ndcore.networks.evaluator import evaluator_for
+from ndcore.statistics.conformal import check_alpha
 from ndcore.study.saved import SavedStudy, find_study
 
 __all__ = ["FrozenDetector", "RepairVerdict", "load_frozen"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ndcore.detectors.reference import PER_CLASS
+from ndcore.detectors.scoring.reference import PER_CLASS
 from ndcore.errors import BadRequestError
 from ndcore.study.adversaries import ADVERSARIES
-from ndcore.study.sets import FAMILIES
+from ndcore.study.image_sets import FAMILIES
 
 __all__ = ["KINDS_OF_ATTACK", "StudyConfig"]
 
@@ -19,8 +19,8 @@ class StudyConfig:
     """What to study.
 
     Attributes:
-        attacks: names of families (`ndcore.study.sets.FAMILIES`) and of attackers who know the
-            detector (`ndcore.study.adversaries.ADVERSARIES`); None for all.
+        attacks: names of families (`image_sets.FAMILIES`) and of attackers who know the
+            detector (`adversaries.ADVERSARIES`); None for all.
         n: use no more than this many benign evaluation images, attack no more than this many per
             family, and take calibration and dev images in proportion; None for all.
         repairs: also run the leave-one-pixel-out repair, the slow part.

@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.bundle import Bundle
-from ndcore.detectors.detector import Measured
-from ndcore.detectors.features import FeaturePass
-from ndcore.detectors.scores import layer_measures
-from ndcore.detectors.stamped import load_stamped, save_stamped
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors.scoring.detector import Measured
+from ndcore.detectors.scoring.features import FeaturePass
+from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.errors import BundleError
-from ndcore.study.measure import Measurer, Step
+from ndcore.storage.stamped import load_stamped, save_stamped
+from ndcore.study.image_sets import Family, ImageSet, attacked_set
+from ndcore.study.measurements import Measurer, Step
 from ndcore.study.report import Scored
 from ndcore.study.saved import study_folder
-from ndcore.study.sets import Family, ImageSet, attacked_set
 
 __all__ = [
     "BENIGN",

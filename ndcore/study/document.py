@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ndcore.bundle import Bundle
-from ndcore.data import ImageSource
-from ndcore.detectors.detector import Detector, Measured
-from ndcore.detectors.features import FeaturePass
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource
 from ndcore.detectors.regime import REGIMES, regime_of, typicality
-from ndcore.detectors.scores import OneLayer, best_detector, layer_measures
+from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.detectors.scoring.features import FeaturePass
+from ndcore.detectors.scoring.scores import OneLayer, best_detector, layer_measures
+from ndcore.statistics.roc import auroc, rate
 from ndcore.study.adversaries import Adversary
 from ndcore.study.config import KINDS_OF_ATTACK, StudyConfig
-from ndcore.study.metrics import auroc, rate
+from ndcore.study.image_sets import Family, ImageSet
 from ndcore.study.report import (
     Scored,
     attack_figures,
@@ -24,7 +25,6 @@ from ndcore.study.report import (
     evasion_figures,
     localisation,
 )
-from ndcore.study.sets import Family, ImageSet
 
 __all__ = ["StudySet", "attack_row", "layer_figures", "regime_figures", "study_document"]
 

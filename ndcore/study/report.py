@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.detectors.conformal import fpr_band
-from ndcore.detectors.detector import Detector, Measured
-from ndcore.study.metrics import (
+from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.statistics.conformal import fpr_band
+from ndcore.statistics.roc import (
     aupr,
     auroc,
     bootstrap_auroc,
@@ -21,7 +21,7 @@ from ndcore.study.metrics import (
     rate,
     realised_band,
 )
-from ndcore.study.sets import ImageSet
+from ndcore.study.image_sets import ImageSet
 
 __all__ = [
     "ALPHAS",

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.bundle import Bundle
-from ndcore.data import ImageSource
-from ndcore.detectors.baselines import baseline_detectors
-from ndcore.detectors.detector import Detector
-from ndcore.detectors.scores import divergence_detectors, our_detectors
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource
+from ndcore.detectors.scoring.baselines import baseline_detectors
+from ndcore.detectors.scoring.detector import Detector
+from ndcore.detectors.scoring.scores import divergence_detectors, our_detectors
+from ndcore.storage.places import study_dir
 from ndcore.study.adversaries import ADVERSARIES, Adversary, adversarial_set
 from ndcore.study.adversaries import ALPHA as ADVERSARY_ALPHA
 from ndcore.study.config import StudyConfig
@@ -32,9 +33,7 @@ from ndcore.study.document import (
     regime_figures,
     study_document,
 )
-from ndcore.study.measure import Measurer, Step
-from ndcore.study.saved import SavedStudy, save_study, study_dir
-from ndcore.study.sets import (
+from ndcore.study.image_sets import (
     CONTROLS,
     FAMILIES,
     Family,
@@ -44,6 +43,8 @@ from ndcore.study.sets import (
     control_set,
     gallery_set,
 )
+from ndcore.study.measurements import Measurer, Step
+from ndcore.study.saved import SavedStudy, save_study
 
 __all__ = ["StudyConfig", "run_study"]
 
@@ -138,7 +139,7 @@ def run_study(
 
 def _detectors(measurer: Measurer, repairs: bool) -> list[Detector]:
     # Imported here, where it is used: it takes seconds and pages show finished studies only.
-    from ndcore.detectors.ood_library import library_detectors
+    from ndcore.detectors.scoring.ood_library import library_detectors
 
     passes = measurer.passes
     found = [

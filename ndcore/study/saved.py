@@ -12,28 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.atomic import cache_dir, write_bytes
-from ndcore.bundle import Bundle
-from ndcore.detectors.stamped import load_stamped, save_stamped
+from ndcore.bundles.bundle import Bundle
 from ndcore.errors import BundleError
+from ndcore.storage.atomic import write_bytes
+from ndcore.storage.places import study_dir
+from ndcore.storage.stamped import load_stamped, save_stamped
 
-__all__ = [
-    "SavedStudy",
-    "find_study",
-    "load_study",
-    "save_study",
-    "study_dir",
-    "study_folder",
-    "without_nan",
-]
+__all__ = ["SavedStudy", "find_study", "load_study", "save_study", "study_folder", "without_nan"]
 
 DOCUMENT, SCORES = "study.json", "study.npz"
 DIGITS = 6
-
-
-def study_dir(bundle: str) -> Path:
-    """Where the pieces of a bundle's study are kept."""
-    return cache_dir() / "studies" / bundle
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import json
 import shutil
 from pathlib import Path
 
-from ndcore.atomic import write_bytes, write_json
-from ndcore.bundle import STUDY_FILES, Bundle
+from ndcore.bundles.bundle import STUDY_FILES, Bundle
 from ndcore.errors import BundleError
+from ndcore.storage.atomic import write_bytes, write_json
 from ndcore.study.saved import load_study
 
 __all__ = ["ship_study"]

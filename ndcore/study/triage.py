@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.bundle import Bundle
-from ndcore.detectors.conformal import ClassCalibration, rank
-from ndcore.detectors.divergence import DETECTORS, DivergenceDetector, load_detector
-from ndcore.detectors.scores import best_detector
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors.layerwise import DETECTORS, DivergenceDetector, load_detector
+from ndcore.detectors.scoring.scores import best_detector
 from ndcore.errors import BadRequestError, StoppedError
+from ndcore.statistics.conformal import ClassCalibration, rank
 from ndcore.study.calibrated import FrozenDetector
-from ndcore.study.many import UNKNOWN, Images
+from ndcore.study.incoming import UNKNOWN, Images
 from ndcore.study.saved import SavedStudy
 
 __all__ = ["Judged", "detectors_here", "judge_images", "judge_study"]

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page
 
-from ndcore.figures.activation_panels import LayerPanel, class_panel, pack
-from ndcore.histograms import ClassHistograms
+from ndcore.activations.histograms import ClassHistograms
+from ndcore.figures.explorer.activation_panels import LayerPanel, class_panel, pack
 
 pytestmark = pytest.mark.e2e
 

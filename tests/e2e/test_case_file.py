@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ndcore.bundle import load_bundle
+from ndcore.bundles.bundle import load_bundle
 
 pytestmark = pytest.mark.e2e
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from ndcore.bundle import load_bundle
+from ndcore.bundles.bundle import load_bundle
 
 pytestmark = pytest.mark.e2e
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from ndcore.data import open_source
-from ndcore.evolution.recorder import RecordConfig, Recorder
-from ndcore.models import model_spec
-from ndcore.recipes import recipe
-from ndcore.training import train
+from ndcore.data.catalog import open_source
+from ndcore.evolution.recording.recorder import RecordConfig, Recorder
+from ndcore.networks.registry import model_spec
+from ndcore.training.loop import train
+from ndcore.training.recipes import recipe
 
 pytestmark = pytest.mark.e2e
 
@@ -29,7 +29,7 @@ def evolution(
 ) -> Iterator[str]:
     """Address of the app with the shipped bundles and a short recorded run."""
     cache = tmp_path_factory.mktemp("cache")
-    shipped = Path(__file__).resolve().parent.parent.parent / "cache" / "bundles"
+    shipped = Path(__file__).resolve().parents[2] / "cache" / "bundles"
     (cache / "bundles").symlink_to(shipped, target_is_directory=True)
     folder = cache / "runs" / MODEL
     train(

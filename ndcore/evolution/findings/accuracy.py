@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from math import hypot
 from typing import Any
 
-from ndcore.deep_view_networks import NETWORKS
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.run import EvolutionRun
-from ndcore.statistics import wilson
+from ndcore.networks.deep_view import NETWORKS
+from ndcore.statistics.intervals import wilson
 
 __all__ = [
     "FIGURE_4",

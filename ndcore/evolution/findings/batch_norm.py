@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
-from ndcore.evolution.findings.resampling import mean_interval
 from ndcore.evolution.findings.series import (
     CLEAR_TREND,
     initial_change,
@@ -17,6 +16,7 @@ from ndcore.evolution.findings.series import (
 )
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.trends import correlations
+from ndcore.statistics.resampling import mean_interval
 
 __all__ = ["FINDINGS"]
 

@@ -12,7 +12,7 @@ from ndcore.evolution.findings.accuracy import difference
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.findings.series import require_layer
 from ndcore.evolution.run import EvolutionRun
-from ndcore.statistics import wilson
+from ndcore.statistics.intervals import wilson
 
 __all__ = ["FINDINGS"]
 

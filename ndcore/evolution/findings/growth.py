@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs
-from ndcore.evolution.findings.resampling import gap_interval
 from ndcore.evolution.findings.series import (
     CLEAR_TREND,
     growth,
@@ -15,6 +14,7 @@ from ndcore.evolution.findings.series import (
     require_layer,
 )
 from ndcore.evolution.trends import WINDOW
+from ndcore.statistics.resampling import gap_interval
 
 __all__ = ["FINDINGS"]
 

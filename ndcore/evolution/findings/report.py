@@ -10,7 +10,7 @@ from ndcore.errors import RunError
 from ndcore.evolution.findings.accuracy import FIGURE_4, accuracy_table, train_command
 from ndcore.evolution.findings.check import check_findings
 from ndcore.evolution.findings.finding import VERDICTS
-from ndcore.evolution.recordings import list_runs, load_run
+from ndcore.evolution.recording.recordings import list_runs, load_run
 from ndcore.evolution.run import EvolutionRun
 
 __all__ = ["findings_document", "findings_of", "open_runs"]

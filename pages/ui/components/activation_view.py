@@ -13,8 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from ndcore.figures.activation_panels import LayerPanel, pack
-from ndcore.figures.palette import BENIGN
+from ndcore.figures.explorer.activation_panels import LayerPanel, pack
+from ndcore.figures.style.palette import BENIGN
 
 __all__ = ["ClassStyle", "Instance", "ViewState", "activation_view", "parse_change"]
 

@@ -13,8 +13,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ndcore.figures.pixel_panel import pack_pixels
-from pages.ui.hand import Hand
+from ndcore.figures.lab.pixel_panel import pack_pixels
+from pages.ui.components.hand import Hand
 
 __all__ = ["PixelScene", "pixel_view"]
 

@@ -1,0 +1,1 @@
+"""What a network's units do: captured, reduced, counted into histograms, compared and held."""

@@ -1,0 +1,127 @@
+"""Class histograms of all layers, streamed over a data set of any size.
+
+Two looks at the data: a seeded sample fixes every unit's range, then one pass over all images
+counts. What is held at a time is bounded in bytes, whatever the model and the data set: the raw
+activations of one batch (`ndcore.activations.reading.BATCH_BYTES`) and the unit values of one chunk
+(`CHUNK_BYTES`). The histograms themselves take 2 kB per unit, reduction and class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ndcore.activations.capture import unit_layout
+from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.reading import Reading, image_bytes, images_within, read_source
+from ndcore.data.catalog import ImageSource
+
+__all__ = ["CHUNK_BYTES", "Histograms", "count_distributions", "empty_histograms", "layer_table"]
+
+Histograms = dict[tuple[str, str], ClassHistograms]
+
+RANGE_SAMPLE = 1024
+# Unit values read before they are counted: counting has a price per chunk as well as per image.
+# Twice this while the batches of a chunk are joined.
+CHUNK_BYTES = 64 * 2**20
+LARGEST_CHUNK = 2048
+
+
+def empty_histograms(
+    model: nn.Module,
+    layers: Sequence[str],
+    source: ImageSource,
+    members: Sequence[int],
+    seed: int = 0,
+    should_stop: Callable[[], bool] | None = None,
+) -> Histograms:
+    """Ranges for every layer and reduction from a seeded sample of `members`, nothing counted.
+
+    Returns:
+        (layer, reduction) -> empty histograms.
+    """
+    rng = np.random.default_rng(seed)
+    count = min(RANGE_SAMPLE, len(members))
+    sample = [members[i] for i in sorted(rng.choice(len(members), count, replace=False))]
+    extremes: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
+    for _, reading in _chunks(model, layers, source, sample, should_stop=should_stop):
+        for key, values in reading.activations.items():
+            extremes.setdefault(key, []).extend((values.min(0), values.max(0)))
+    classes = len(source.classes)
+    return {key: ClassHistograms.empty(classes, np.stack(rows)) for key, rows in extremes.items()}
+
+
+def count_distributions(
+    model: nn.Module,
+    layers: Sequence[str],
+    source: ImageSource,
+    members: Sequence[int],
+    seed: int = 0,
+    *,
+    on_batch: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Histograms:
+    """Histograms of every unit over the images at `members`, by their true class.
+
+    Args:
+        model: in eval mode.
+        layers: names.
+        source: images.
+        members: positions in it.
+        seed: of the sample that fixes the ranges.
+        on_batch: called with the number of images just read.
+        should_stop: asked before every batch.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    found = empty_histograms(model, layers, source, members, seed, should_stop)
+    for chunk, reading in _chunks(
+        model, layers, source, members, on_batch=on_batch, should_stop=should_stop
+    ):
+        labels = source.labels[list(chunk)]
+        for key, values in reading.activations.items():
+            found[key].update(values, labels)
+    return found
+
+
+def _chunks(
+    model: nn.Module,
+    layers: Sequence[str],
+    source: ImageSource,
+    members: Sequence[int],
+    *,
+    on_batch: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Iterator[tuple[Sequence[int], Reading]]:
+    """Members and their unit values, as many at a time as `CHUNK_BYTES` allows."""
+    cost = image_bytes(model, layers, source.shape)
+    size = images_within(CHUNK_BYTES, cost.reduced, LARGEST_CHUNK)
+    for start in range(0, len(members), size):
+        chunk = members[start : start + size]
+        yield (
+            chunk,
+            read_source(
+                model,
+                layers,
+                source,
+                chunk,
+                batch=cost.batch,
+                on_batch=on_batch,
+                should_stop=should_stop,
+            ),
+        )
+
+
+def layer_table(
+    model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]
+) -> list[dict[str, object]]:
+    """One row per layer for a manifest: name, units, reductions."""
+    layout = unit_layout(model, layers, shape)
+    return [
+        {"name": name, "units": layout[name][0], "reductions": list(layout[name][1])}
+        for name in layers
+    ]

@@ -1,0 +1,243 @@
+"""Causal test: hold the units that diverge most at their class median and see what becomes of it.
+
+The medians are those of the *predicted* class. The outputs held there say "predicted class" by
+construction: the wanted class's own logit is often the most divergent unit of all, and clamping it
+forbids the very label that is asked for. So the output layer takes no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import nn
+
+from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.hold import Clamp, clamped
+from ndcore.analysis.causal_finding import CausalTest, ClampStep
+from ndcore.data.catalog import ImageSource
+from ndcore.data.splits import positions
+from ndcore.detectors.verdict import UnitEvidence, Verdict
+from ndcore.errors import StoppedError
+from ndcore.networks.forward import to_images
+
+__all__ = ["COUNTS", "causal_test", "clean_members"]
+
+COUNTS = (1, 2, 5, 10, 20)
+DRAWS = 20
+CLEAN = 100
+BATCH = 64
+
+Masks = dict[str, NDArray[np.bool_]]  # layer -> (units,), the clamped ones
+
+
+class Observed(Protocol):
+    """What the test needs of a bundle; `ndcore.bundles.bundle.Bundle` says what each does."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def layers(self) -> tuple[str, ...]: ...
+
+    def reductions(self, layer: str) -> tuple[str, ...]: ...
+
+    def distributions(self, layer: str, reduction: str) -> ClassHistograms: ...
+
+
+def clean_members(
+    source: ImageSource, dev: list[str], count: int = CLEAN, seed: int = 0
+) -> list[int]:
+    """Positions of a seeded sample of benign images: of the dev split where the source has it.
+
+    Args:
+        source: images.
+        dev: keys of the bundle's dev split.
+        count: at most so many.
+        seed: of the sample.
+    """
+    members = positions(source, dev) or list(range(len(source)))
+    if len(members) > count:
+        rng = np.random.default_rng(seed)
+        members = sorted(rng.choice(members, count, replace=False).tolist())
+    return members
+
+
+def causal_test(
+    bundle: Observed,
+    image: NDArray[np.uint8],
+    verdict: Verdict,
+    benign: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    wanted: int | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+    on_pass: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> CausalTest:
+    """Clamp the units of a verdict to the medians of the predicted class, few and many.
+
+    Every benign image is treated as the image itself: the same units, at the medians of the class
+    that this image is taken for.
+
+    Args:
+        bundle: model and class distributions.
+        image: uint8 (H, W, C).
+        verdict: on that image; its `units` are clamped, the strongest evidence first.
+        benign: uint8 (n, H, W, C), may be empty; labels: int64 (n,), their true classes.
+        wanted: class that should come back, such as the one before an attack.
+        draws: how many times as many random units of the same layers are clamped instead.
+        seed: of these.
+        on_pass: called with the images read so far and in all.
+        should_stop: asked before every pass.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    medians = _Medians(bundle)
+    units = [unit for unit in verdict.units if unit.layer in medians.sizes][: COUNTS[-1]]
+    tops = [count for count in COUNTS if count < len(units)] + [len(units)] * bool(units)
+    chosen = [_mask(units[:count], medians.sizes) for count in tops]
+    whole = [{layer: np.ones(size, np.bool_)} for layer, size in medians.sizes.items()]
+    rng = np.random.default_rng(seed)
+    controls = [[_others(mask, rng) for _ in range(draws)] for mask in chosen]
+    rows = [{}, *chosen, *whole, *(mask for several in controls for mask in several)]
+    sets = len(chosen) + len(whole)
+    runner = _Runner(bundle, medians, len(rows) + len(benign) * (1 + sets), on_pass, should_stop)
+    same = np.broadcast_to(image, (len(rows), *image.shape))
+    found = softmax(runner.logits(same, np.full(len(rows), verdict.predicted), rows), axis=1)
+    predicted = runner.logits(benign, None, []).argmax(1)
+    right = [
+        int((runner.logits(benign, predicted, [mask]).argmax(1) == labels).sum())
+        for mask in (*chosen, *whole)
+    ]
+    random = found[1 + sets :].reshape(len(chosen), draws, found.shape[1])
+    none = np.zeros((0, found.shape[1]), np.float32)
+    names = [""] * len(chosen) + list(medians.sizes)
+    counts = tops + list(medians.sizes.values())
+    return CausalTest(
+        predicted=verdict.predicted,
+        probabilities=found[0],
+        wanted=wanted,
+        steps=tuple(
+            ClampStep(
+                layer=name,
+                units=count,
+                probabilities=found[1 + index],
+                random=none if name else random[index],
+                right=right[index],
+            )
+            for index, (name, count) in enumerate(zip(names, counts, strict=True))
+        ),
+        images=len(benign),
+        right=int((predicted == labels).sum()),
+        seed=seed,
+    )
+
+
+class _Medians:
+    """Medians by class of all units but the outputs, of the values that the detector looks at.
+
+    Attributes:
+        reductions: layer -> reduction; sizes: layer -> number of units, in the order of the model.
+    """
+
+    def __init__(self, bundle: Observed) -> None:
+        self.reductions = {
+            layer: "max" if "max" in bundle.reductions(layer) else "value"
+            for layer in bundle.layers
+        }
+        self._values = {
+            layer: bundle.distributions(layer, reduction).medians()
+            for layer, reduction in self.reductions.items()
+        }
+        classes, units = self._values[bundle.layers[-1]].shape
+        if classes == units:
+            del self._values[bundle.layers[-1]]
+        self.sizes = {layer: values.shape[1] for layer, values in self._values.items()}
+
+    def of(self, layer: str, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(N, units), the medians of each image's class."""
+        return np.asarray(self._values[layer][labels], np.float32)
+
+
+class _Runner:
+    """Forward passes with units clamped, counted and stoppable."""
+
+    def __init__(
+        self,
+        bundle: Observed,
+        medians: _Medians,
+        total: int,
+        on_pass: Callable[[int, int], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        self._model, self._medians = bundle.model, medians
+        self._total, self._done = total, 0
+        self._on_pass, self._should_stop = on_pass, should_stop
+
+    @torch.inference_mode()
+    def logits(
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int64] | None,
+        rows: Sequence[Masks],
+    ) -> NDArray[np.float32]:
+        """Logits (N, classes) of images whose classes' medians are used.
+
+        Args:
+            pixels: uint8 (N, H, W, C).
+            labels: int64 (N,); None without a clamp.
+            rows: which units, one for every image, or one for all; none for no clamp.
+        """
+        device = next(self._model.parameters()).device
+        found = [np.zeros((0, 1), np.float32)] if not len(pixels) else []
+        for start in range(0, len(pixels), BATCH):
+            if self._should_stop and self._should_stop():
+                raise StoppedError("stopped")
+            part = slice(start, start + BATCH)
+            images = to_images(pixels[part]).to(device)
+            clamps = {}
+            if labels is not None:
+                clamps = self._clamps(rows if len(rows) == 1 else rows[part], labels[part])
+            with clamped(self._model, clamps):
+                output = self._model(images.contiguous(memory_format=torch.channels_last))
+            found.append(output.float().cpu().numpy().copy())
+            self._done += len(images)
+            if self._on_pass:
+                self._on_pass(self._done, self._total)
+        return np.concatenate(found)
+
+    def _clamps(self, rows: Sequence[Masks], labels: NDArray[np.int64]) -> dict[str, Clamp]:
+        clamps = {}
+        for layer, units in self._medians.sizes.items():
+            if any(layer in row for row in rows):
+                unmarked = np.zeros(units, np.bool_)
+                where = np.stack([row.get(layer, unmarked) for row in rows])
+                values = self._medians.of(layer, labels)
+                clamps[layer] = Clamp(where, values, self._medians.reductions[layer])
+        return clamps
+
+
+def _mask(units: Sequence[UnitEvidence], sizes: Mapping[str, int]) -> Masks:
+    found: Masks = {}
+    for unit in units:
+        found.setdefault(unit.layer, np.zeros(sizes[unit.layer], np.bool_))[unit.unit] = True
+    return found
+
+
+def _others(mask: Masks, rng: np.random.Generator) -> Masks:
+    """As many random units of the same layers, others where there are enough of them."""
+    found: Masks = {}
+    for layer, chosen in mask.items():
+        count = int(chosen.sum())
+        free = np.flatnonzero(~chosen)
+        pool = free if len(free) >= count else np.arange(len(chosen))
+        found[layer] = np.zeros(len(chosen), np.bool_)
+        found[layer][rng.choice(pool, count, replace=False)] = True
+    return found

@@ -1,0 +1,269 @@
+"""White-box attacks of foolbox that change every pixel a little, to compare one-pixel attacks with.
+
+Images are attacked one by one, so that each ends the same alone or among hundreds. What an attack
+finds is rounded to 8 bits before it is judged, and a change that hardly crosses the boundary often
+dies in that rounding. Where nothing bounds the change (`deepfool`, `cw`) it is then lengthened
+step by step (`LENGTHS`) until it holds; every trial counts as a query.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import Tensor, nn
+
+from ndcore.attacks.config import AttackConfig
+from ndcore.attacks.result import AttackProgress, AttackResult
+from ndcore.data.pixels import changes_between
+from ndcore.errors import BadRequestError
+from ndcore.networks.forward import to_images
+
+with warnings.catch_warnings():  # foolbox imports names that SciPy has moved
+    warnings.simplefilter("ignore")
+    from eagerpy.astensor import astensor
+    from foolbox.attacks.carlini_wagner import L2CarliniWagnerAttack
+    from foolbox.attacks.deepfool import L2DeepFoolAttack
+    from foolbox.attacks.fast_gradient_method import LinfFastGradientAttack
+    from foolbox.attacks.projected_gradient_descent import LinfProjectedGradientDescentAttack
+    from foolbox.criteria import Misclassification, TargetedMisclassification
+    from foolbox.models.pytorch import PyTorchModel
+
+__all__ = ["attack_with_gradients"]
+
+PGD_STEPS = 40
+PGD_STEP = 0.25  # of epsilon, as Madry et al.; foolbox's own 1/30 leaves much unfound here
+DEEPFOOL_STEPS = 50
+DEEPFOOL_CLASSES = 10
+CW_ROUNDS, CW_STEPS = 5, 60  # of the search for the weight, of Adam in each
+LENGTHS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0)  # of the change, until it survives rounding
+BOUNDED = ("fgsm", "pgd")
+TARGETED = ("pgd", "cw")
+LOOK_EVERY = 20  # queries
+
+
+class _StopError(Exception):
+    """Leaves foolbox in the middle of an attack."""
+
+
+class _SeededPGD(LinfProjectedGradientDescentAttack):
+    """PGD whose random start is this image's own and leaves torch's generator alone."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        super().__init__(steps=PGD_STEPS, rel_stepsize=PGD_STEP)
+        self._rng = rng
+
+    def get_random_start(self, x0: Any, epsilon: float) -> Any:
+        """A point of the epsilon ball around the image."""
+        noise = self._rng.uniform(-epsilon, epsilon, x0.shape).astype(np.float32)
+        return x0 + astensor(torch.from_numpy(noise).to(x0.raw.device))
+
+
+class _Watched(nn.Module):
+    """A model that counts the images it sees and can be stopped before any of them."""
+
+    def __init__(self, model: nn.Module, should_stop: Callable[[], bool] | None) -> None:
+        super().__init__()
+        # A copy, so that no gradient reaches the parameters of a model that others use.
+        own = copy.deepcopy(model).requires_grad_(False)
+        self.model = own.to(memory_format=torch.channels_last)
+        self.queries = self.classes = 0
+        self.label: int | None = None  # whose probability `lowest` and `highest` follow
+        self.lowest = self.highest = float("nan")
+        self.on_query: Callable[[], None] = lambda: None
+        self._should_stop = should_stop
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self._should_stop and self._should_stop():
+            raise _StopError
+        self.queries += len(images)
+        logits = self.model(images.contiguous(memory_format=torch.channels_last))
+        assert isinstance(logits, Tensor)
+        self.classes = logits.shape[1]
+        if self.label is not None:
+            probability = float(logits.detach().softmax(1)[0, self.label])
+            self.lowest = min(self.lowest, probability)
+            self.highest = max(self.highest, probability)
+        self.on_query()
+        return logits
+
+
+def attack_with_gradients(
+    model: nn.Module,
+    pixels: NDArray[np.uint8],
+    labels: Sequence[int] | NDArray[np.integer],
+    ids: Sequence[str],
+    config: AttackConfig,
+    *,
+    on_progress: Callable[[AttackProgress], None] | None = None,
+    on_result: Callable[[int, AttackResult], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[AttackResult]:
+    """Attack images with an engine of `COMPARISONS`; see `ndcore.attacks.attack_images`.
+
+    `queries` counts the forward passes of an image; the backward passes are not counted.
+
+    Raises:
+        BadRequestError: the engine has no targeted form.
+    """
+    if config.target is not None and config.engine not in TARGETED:
+        raise BadRequestError(
+            f"{config.engine} has no targeted form here: use {' or '.join(TARGETED)}"
+        )
+    results: list[AttackResult] = []
+    # Callers may forbid gradients around us.
+    with torch.inference_mode(False), torch.enable_grad():
+        watched = _Watched(model, should_stop)
+        for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+            if should_stop and should_stop():
+                break
+
+            def look(index: int = index) -> None:
+                if on_progress and watched.queries % LOOK_EVERY == 1:
+                    on_progress(_look(watched, index, len(pixels), results, ids[index], config))
+
+            watched.on_query = look
+            result = _attack_one(model, watched, image, int(label), ids[index], config)
+            results.append(result)
+            if on_result:
+                on_result(index, result)
+            if result.stopped:
+                break
+    return results
+
+
+def _attack_one(
+    model: nn.Module,
+    watched: _Watched,
+    image: NDArray[np.uint8],
+    label: int,
+    image_id: str,
+    config: AttackConfig,
+) -> AttackResult:
+    started = time.monotonic()
+    before = _plain(model, image)
+    watched.queries = 0
+    watched.label = label if config.target is None else config.target
+    watched.lowest = watched.highest = float(before[watched.label])
+    skipped = int(before.argmax()) != label or config.target == label
+    attacked, after, success, stopped = image, before, False, False
+    try:
+        for trial in [] if skipped else _trials(watched, image, label, image_id, config):
+            attacked, after = trial, _plain(model, trial)
+            predicted = int(after.argmax())
+            success = predicted != label if config.target is None else predicted == config.target
+            if success:
+                break
+    except _StopError:
+        stopped = True
+    return AttackResult(
+        id=image_id,
+        true=label,
+        predicted_before=int(before.argmax()),
+        predicted_after=int(after.argmax()),
+        success=success,
+        stopped=stopped,
+        skipped=skipped,
+        pixels=changes_between(image, attacked),
+        confidence_before=float(before.max()),
+        confidence_after=float(after.max()),
+        probabilities_before=before,
+        probabilities_after=after,
+        benign=image,
+        attacked=attacked,
+        queries=watched.queries,
+        first_hit=watched.queries if success else None,
+        forwards=watched.queries,
+        found_by=config.engine,
+        precision="float32",
+        seconds=time.monotonic() - started,
+        history=(),
+        config=config,
+    )
+
+
+def _trials(
+    watched: _Watched, image: NDArray[np.uint8], label: int, image_id: str, config: AttackConfig
+) -> Iterator[NDArray[np.uint8]]:
+    """8-bit images (H, W, C) to judge, in this order; empty where foolbox found nothing."""
+    device = next(watched.parameters()).device
+    benign = to_images(image[None]).to(device)
+    classes = torch.tensor([label if config.target is None else config.target], device=device)
+    criterion = (
+        Misclassification(classes) if config.target is None else TargetedMisclassification(classes)
+    )
+    bound = {"epsilon": config.epsilon / 255} if config.engine in BOUNDED else {}
+    wrapped = PyTorchModel(watched, bounds=(0, 1), device=device)
+    found = _method(config, image_id).run(wrapped, benign, criterion, **bound).detach()
+    if not found.any() and image.any():  # Carlini & Wagner's answer when it has none
+        return
+    values = (found[0] * 255).permute(1, 2, 0).double().cpu().numpy()
+    tried = image
+    for length in (1.0,) if bound else LENGTHS:
+        longer = image + length * (values - image)
+        trial = np.rint(longer).clip(0, 255).astype(np.uint8)
+        if np.array_equal(trial, tried):
+            continue
+        tried = trial
+        watched.queries += 1
+        yield trial
+
+
+def _method(config: AttackConfig, image_id: str) -> Any:
+    if config.engine == "fgsm":
+        return LinfFastGradientAttack()
+    if config.engine == "pgd":
+        return _SeededPGD(np.random.default_rng([config.seed, zlib.crc32(image_id.encode())]))
+    if config.engine == "deepfool":
+        return L2DeepFoolAttack(steps=DEEPFOOL_STEPS, candidates=DEEPFOOL_CLASSES)
+    return L2CarliniWagnerAttack(
+        binary_search_steps=CW_ROUNDS, steps=CW_STEPS, stepsize=0.02, initial_const=0.1
+    )
+
+
+def _most_queries(config: AttackConfig, classes: int) -> int:
+    """Forward passes for one image, at most."""
+    deepfool = 1 + DEEPFOOL_STEPS * (max(2, min(DEEPFOOL_CLASSES, classes)) - 1)
+    needs = {"fgsm": 1, "pgd": PGD_STEPS, "deepfool": deepfool, "cw": CW_ROUNDS * CW_STEPS}
+    return needs[config.engine] + (1 if config.engine in BOUNDED else len(LENGTHS))
+
+
+@torch.inference_mode()
+def _plain(model: nn.Module, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Probabilities (classes,) in a plain float32 pass of this image alone."""
+    batch = to_images(image[None]).to(next(model.parameters()).device)
+    logits = model(batch.contiguous(memory_format=torch.channels_last))[0]
+    return np.asarray(softmax(logits.float().cpu().numpy()), np.float32)
+
+
+def _look(
+    watched: _Watched,
+    index: int,
+    images: int,
+    results: list[AttackResult],
+    image_id: str,
+    config: AttackConfig,
+) -> AttackProgress:
+    return AttackProgress(
+        images=images,
+        done=len(results),
+        succeeded=sum(result.success for result in results),
+        total_queries=sum(result.queries for result in results) + watched.queries,
+        index=index,
+        id=image_id,
+        stage=f"{config.engine}, image {index + 1} of {images}",
+        queries=watched.queries,
+        max_queries=_most_queries(config, watched.classes),
+        best_confidence=watched.lowest if config.target is None else watched.highest,
+        history=(),
+        candidates=np.zeros((0, 2), np.int64),
+    )

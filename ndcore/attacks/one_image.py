@@ -1,0 +1,294 @@
+"""One image under attack: puts a search's questions, remembers answers, looks for hits."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from ndcore.attacks.config import AttackConfig
+from ndcore.attacks.de import differential_evolution
+from ndcore.attacks.exhaustive import exhaustive
+from ndcore.attacks.fast import best_first
+from ndcore.attacks.grid_map import VulnerabilityMap
+from ndcore.attacks.inconspicuous import inconspicuous
+from ndcore.attacks.result import AttackResult
+from ndcore.attacks.search import Candidates, Problem, Search, corner_colours
+from ndcore.data.pixels import changes_between, paint
+from ndcore.networks.evaluator import Evaluator, Query
+
+__all__ = ["SEARCHES", "Hunt"]
+
+CHUNK = 64  # candidates between two looks at hits and budget
+GRID_CHUNK = 256  # of `exhaustive`, which asks for the whole grid anyway
+CALIBRATION = 24  # first candidates of an image that are computed in both precisions
+SAFETY = 4.0  # a screened gap is trusted if it is this many times the largest error seen
+SEARCHES: dict[str, Callable[[Problem, np.random.Generator], Search]] = {
+    "de": differential_evolution,
+    "exhaustive": exhaustive,
+    "fast": best_first,
+    "inconspicuous": inconspicuous,
+}
+
+
+class Hunt:
+    """The attack on one image, driven from outside.
+
+    In turn: `ask` gives new candidates; `screen` takes their logits; `unsettled` names those
+    that must be computed in float32 and `settle` takes these, until none is left; `judge` looks
+    for a hit and lets the search go on.
+
+    Args:
+        index: place of the image among all.
+        image: uint8 (H, W, C).
+        label: true class.
+        image_id: its name; its random stream is made of this and the seed.
+        config: what to do.
+        evaluator: of the model.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        image: NDArray[np.uint8],
+        label: int,
+        image_id: str,
+        config: AttackConfig,
+        evaluator: Evaluator,
+    ) -> None:
+        self.index, self.id, self.config = index, image_id, config
+        self.problem = Problem(image, label, config.target, config.pixels, evaluator.order)
+        self.budget = config.budget(image.shape)
+        self.queries = self.forwards = 0
+        self.stopped = False
+        self.history: list[tuple[int, float]] = []
+        self._started = time.monotonic()
+        self._evaluator = evaluator
+        self._plain_before = self._probabilities(image)
+        self._label = label
+        self._first_hit: int | None = None
+        self._hit: NDArray[np.uint8] | None = None
+        self._hit_margin = np.inf
+        self._miss, self._miss_margin = image, np.inf
+        self._found_by = config.engine
+        label_of_interest = label if config.target is None else config.target
+        self.best_confidence = float(self._plain_before[label_of_interest])
+        self._band = evaluator.band
+        self._calibrated = evaluator.precision == "float32"
+        self._memory: dict[tuple[int, bytes, bytes], tuple[NDArray[np.float32], bool]] = {}
+        self._bases: dict[bytes, int] = {}
+        self._grid: _Grid | None = None
+        if "exhaustive" in (config.engine, config.then):
+            self._grid = _Grid(image.shape, len(self._plain_before))
+        self.skipped = int(self._plain_before.argmax()) != label or config.target == label
+        # Open questions: engines to come, the running search, its candidates.
+        self._engines = [] if self.skipped else [config.engine, *filter(None, [config.then])]
+        self._search: Search | None = None
+        self.asked: Candidates | None = None
+        self._advance(None)
+        self.last: Candidates | None = (
+            self.asked
+        )  # the latest question, also when there is no next one
+
+    # -- the question at hand
+
+    def _advance(self, answer: NDArray[np.float32] | None) -> None:
+        """Let the search, or the next engine, put its next question."""
+        self._from = 0
+        self._answers: list[NDArray[np.float32]] = []
+        while True:
+            try:
+                if self._search is None:
+                    if not self._engines:
+                        self.asked = None
+                        return
+                    # Each engine has the stream that it would have alone.
+                    seed = [self.config.seed, zlib.crc32(self.id.encode())]
+                    search = SEARCHES[self._engines.pop(0)]
+                    self._search = search(self.problem, np.random.default_rng(seed))
+                    answer = None
+                self.asked = next(self._search) if answer is None else self._search.send(answer)
+                return
+            except StopIteration:
+                self._search = None
+
+    @property
+    def done(self) -> bool:
+        """Nothing more is asked, allowed or needed."""
+        if self.stopped or self.asked is None or self.queries >= self.budget:
+            return True
+        return self._hit is not None and self.asked.engine != "exhaustive"
+
+    def ask(self) -> Query:
+        """The candidates of the next chunk whose answer is not remembered."""
+        asked = self.asked
+        assert asked is not None
+        self.last = asked
+        size = GRID_CHUNK if asked.engine == "exhaustive" else CHUNK
+        size = min(size, len(asked.positions) - self._from, self.budget - self.queries)
+        part = slice(self._from, self._from + size)
+        self._chunk = Query(asked.base, asked.positions[part], asked.colours[part])
+        base = self._bases.setdefault(asked.base.tobytes(), len(self._bases))
+        self._keys = [
+            (base, position.tobytes(), colour.tobytes())
+            for position, colour in zip(self._chunk.positions, self._chunk.colours, strict=True)
+        ]
+        new: dict[tuple[int, bytes, bytes], int] = {}  # a repeat within the chunk is asked once
+        for i, key in enumerate(self._keys):
+            if key not in self._memory:
+                new.setdefault(key, i)
+        self._new_keys = list(new)
+        members = list(new.values())
+        self._new = Query(asked.base, self._chunk.positions[members], self._chunk.colours[members])
+        return self._new
+
+    def screen(self, logits: NDArray[np.float32]) -> None:
+        """Take the logits (P, classes) of the candidates of `ask`."""
+        self._logits = logits.copy()
+        self._exact = np.full(len(logits), self._evaluator.precision == "float32")
+
+    def unsettled(self) -> Query | None:
+        """Candidates of `ask` for float32: flips, and those whose two best classes are too near."""
+        if self._exact.all():
+            return None
+        top = np.partition(self._logits, -2, axis=1)
+        doubt = top[:, -1] - top[:, -2] < self._band
+        doubt |= self._logits.argmax(1) != self._label
+        if not self._calibrated:
+            doubt[:CALIBRATION] = True
+        self._doubt = np.flatnonzero(doubt & ~self._exact)
+        if not len(self._doubt):
+            return None
+        new = self._new
+        return Query(new.base, new.positions[self._doubt], new.colours[self._doubt])
+
+    def settle(self, logits: NDArray[np.float32]) -> None:
+        """Take the float32 logits of the candidates of `unsettled`."""
+        error = float(np.abs(logits - self._logits[self._doubt]).max())
+        self._band = max(self._band, SAFETY * error)
+        self._calibrated = True
+        self._logits[self._doubt] = logits
+        self._exact[self._doubt] = True
+
+    # -- the answer
+
+    def judge(self) -> None:
+        """Remember the answers, look for hits, and go on."""
+        asked = self.asked
+        assert asked is not None
+        for key, row, exact in zip(self._new_keys, self._logits, self._exact, strict=True):
+            self._memory[key] = (row, bool(exact))
+        known = [self._memory[key] for key in self._keys]
+        logits = np.array([row for row, _ in known], np.float32)
+        if self._grid is not None and asked.engine == "exhaustive" and not self._keys[0][0]:
+            self._grid.fill(self._chunk, logits, np.array([exact for _, exact in known]))
+        self._look_for_hits(logits, asked.engine)
+        self.queries += len(logits)
+        self.forwards += len(self._new_keys)
+        confidence = self.problem.confidence(logits)
+        best = confidence.min() if self.problem.target is None else confidence.max()
+        better = min if self.problem.target is None else max
+        self.best_confidence = better(self.best_confidence, float(best))
+        self._answers.append(logits)
+        self._from += len(logits)
+        whole = self._from >= len(asked.positions)
+        if whole or self._hit is not None or self.queries >= self.budget:
+            self.history.append((self.queries, self.best_confidence))
+        if whole:
+            self._advance(np.concatenate(self._answers))
+
+    def _look_for_hits(self, logits: NDArray[np.float32], engine: str) -> None:
+        margins = self.problem.margins(logits)
+        for i in np.argsort(margins, kind="stable"):
+            margin = float(margins[i])
+            if margin >= min(self._hit_margin, self._miss_margin):
+                return
+            image = paint(
+                self._chunk.base, self._chunk.positions[i][None], self._chunk.colours[i][None]
+            )[0]
+            if margin >= 0:
+                self._miss, self._miss_margin = image, margin
+                return
+            if self._wins(image):
+                if self._first_hit is None:
+                    self._first_hit = self.queries + int(np.flatnonzero(margins < 0)[0]) + 1
+                self._hit, self._hit_margin, self._found_by = image, margin, engine
+                return
+
+    def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """In a plain float32 pass of this image alone: what anyone else would see."""
+        return np.asarray(softmax(self._evaluator.plain(image[None])[0]), np.float32)
+
+    def _wins(self, image: NDArray[np.uint8]) -> bool:
+        predicted = int(self._probabilities(image).argmax())
+        target = self.problem.target
+        return predicted == target if target is not None else predicted != self._label
+
+    def lowest(self) -> NDArray[np.float32] | None:
+        """Lowest true-class probability per pixel so far, (H, W); None without a map."""
+        return None if self._grid is None else self._grid.lowest(self._label)
+
+    @property
+    def succeeded(self) -> bool:
+        """A verified hit was found."""
+        return self._hit is not None
+
+    def result(self) -> AttackResult:
+        """What came of it."""
+        attacked = self._miss if self._hit is None else self._hit
+        image, before = self.problem.image, self._plain_before
+        after = self._probabilities(attacked)
+        return AttackResult(
+            id=self.id,
+            true=self._label,
+            predicted_before=int(before.argmax()),
+            predicted_after=int(after.argmax()),
+            success=self.succeeded,
+            stopped=self.stopped,
+            skipped=self.skipped,
+            pixels=changes_between(image, attacked),
+            confidence_before=float(before.max()),
+            confidence_after=float(after.max()),
+            probabilities_before=before,
+            probabilities_after=after,
+            benign=image,
+            attacked=attacked,
+            queries=self.queries,
+            first_hit=self._first_hit,
+            forwards=self.forwards,
+            found_by=self._found_by,
+            precision=self._evaluator.precision,
+            seconds=time.monotonic() - self._started,
+            history=tuple(self.history),
+            config=self.config,
+            map=self._grid.map(self._label) if self._grid and self._grid.begun else None,
+        )
+
+
+class _Grid:
+    """Logits of the grid, as far as they are known."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        height, width, channels = shape
+        self._colours = corner_colours(channels)
+        size = (height, width, len(self._colours))
+        self._logits = np.full((*size, classes), np.nan, np.float32)
+        self._confirmed = np.zeros(size, bool)
+        self.begun = False
+
+    def fill(self, chunk: Query, logits: NDArray[np.float32], exact: NDArray[np.bool_]) -> None:
+        rows, cols = chunk.positions[:, 0].T
+        colours = ((chunk.colours[:, 0] > 127) << np.arange(chunk.colours.shape[2])).sum(1)
+        self._logits[rows, cols, colours] = logits
+        self._confirmed[rows, cols, colours] = exact
+        self.begun = True
+
+    def map(self, true: int) -> VulnerabilityMap:
+        return VulnerabilityMap(true, self._colours, self._logits, self._confirmed)
+
+    def lowest(self, true: int) -> NDArray[np.float32]:
+        return self.map(true).lowest

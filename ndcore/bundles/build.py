@@ -1,0 +1,263 @@
+"""Build a bundle: distributions, accuracy, detector calibration and a gallery of attacks.
+
+The bundle is made in a hidden folder and takes its name only when it is whole, so that a killed
+build leaves nothing behind that could be loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ndcore.activations.distributions import Histograms, count_distributions, layer_table
+from ndcore.activations.histograms import BINS
+from ndcore.activations.reading import read_source
+from ndcore.bundles.bundle import FILES, SCHEMA, Bundle
+from ndcore.bundles.gallery import gallery_lines, make_gallery
+from ndcore.data.catalog import ImageSource
+from ndcore.data.splits import make_splits, positions
+from ndcore.detectors import DETECTORS, Calibration, DivergenceDetector
+from ndcore.errors import BadRequestError, BundleError, DataError
+from ndcore.networks.forward import evaluate, predict
+from ndcore.networks.registry import layer_names, model_spec
+from ndcore.networks.weights import load_weights, save_weights, weight_hash
+from ndcore.storage.atomic import replace_folder, write_bytes, write_json
+from ndcore.storage.places import bundles_dir, run_dir
+from ndcore.training.checkpoints import read_run
+
+__all__ = ["BuildConfig", "build", "run_dir"]
+
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "safetensors")
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """What to build.
+
+    Attributes:
+        name: of the bundle.
+        model: registry name or factory (see `ndcore.networks.registry.model_spec`).
+        weights: safetensors file, or None to use the model's training run.
+        gallery: stop the gallery after so many verified successes on lossless images held out
+            of training; 0 makes none.
+        gallery_images: or after so many of these images.
+        seed: of splits without a training run, of samples and of attacks.
+    """
+
+    name: str
+    model: str
+    weights: Path | None = None
+    gallery: int = 12
+    gallery_images: int = 60
+    seed: int = 0
+
+
+def build(
+    config: BuildConfig,
+    source: ImageSource,
+    *,
+    on_step: Callable[[str, int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Build `config.name` from `source` and write it to the bundles folder.
+
+    Args:
+        config: what to build.
+        source: labelled images of the model's shape.
+        on_step: called with (what is being done, done, total).
+        should_stop: asked between batches.
+
+    Returns:
+        The manifest, with `images` (reference images counted) and `seconds` added.
+
+    Raises:
+        BadRequestError: bad name or model.
+        BundleError: there are no weights, or they belong to another model.
+        DataError: the images do not fit the model.
+        StoppedError: `should_stop` said so; nothing is written.
+    """
+    started = time.monotonic()
+    if config.name != Path(config.name).name or config.name.startswith("."):
+        raise BadRequestError(f"'{config.name}' cannot be the name of a bundle")
+
+    def step(what: str, done: int = 0, total: int = 0) -> None:
+        if on_step:
+            on_step(what, done, total)
+
+    model, run = _trained_model(config)
+    spec = model_spec(config.model)
+    if spec.classes and spec.classes != source.classes:
+        raise DataError(
+            f"the data has classes {', '.join(source.classes[:3])}, ... but {config.model} "
+            f"was made for {', '.join(spec.classes[:3])}, ..."
+        )
+    if source.shape != spec.shape:
+        raise DataError(f"the images are {source.shape} but {config.model} takes {spec.shape}")
+    splits = run["splits"] if run else make_splits(source, config.seed)
+    members = {name: positions(source, keys) for name, keys in splits.items()}
+    short = [name for name, keys in splits.items() if len(members[name]) < len(keys)]
+    if short:
+        raise DataError(
+            f"the data lacks images of the '{short[0]}' split the model was trained with"
+        )
+    if predict(model, source, members["dev"][:1]).shape[1] != len(source.classes):
+        raise DataError("the model has not as many outputs as the data has classes")
+    layers = layer_names(model)
+
+    total = len(members["reference"])
+    counted = 0
+
+    def counting(images: int) -> None:
+        nonlocal counted
+        counted += images
+        step("distributions", counted, total)
+
+    histograms = count_distributions(
+        model,
+        layers,
+        source,
+        members["reference"],
+        config.seed,
+        on_batch=counting,
+        should_stop=should_stop,
+    )
+    step("accuracy")
+    accuracy = {"split": "evaluation"} | evaluate(model, source, members["evaluation"])
+    manifest = {
+        "schema_version": SCHEMA,
+        "name": config.name,
+        "model": config.model,
+        "classes": list(source.classes),
+        "shape": list(source.shape),
+        "layers": layer_table(model, layers, source.shape),
+        "weight_hash": weight_hash(model),
+        "seed": config.seed,
+        "accuracy": accuracy,
+        "data": _describe(source, members),
+        "training": _training_record(run),
+        "distributions": {"images": total, "split": "reference", "bins": BINS},
+        "versions": {"python": platform.python_version()}
+        | {library: version(library) for library in LIBRARIES},
+    }
+    step("detector calibration")
+    draft = _Draft(model, layers, manifest, histograms)
+    dev = read_source(model, layers, source, members["dev"], should_stop=should_stop)
+    held = read_source(model, layers, source, members["calibration"], should_stop=should_stop)
+    calibrations = {
+        name: DivergenceDetector(draft, name).fit(dev, held).calibration for name in DETECTORS
+    }
+    manifest["detectors"] = {
+        name: {"dev": len(dev.logits), "calibration": len(held.logits)} for name in DETECTORS
+    }
+    gallery, manifest["gallery"] = make_gallery(
+        model,
+        source,
+        members["evaluation"],
+        step,
+        should_stop,
+        samples_too=config.model == "cifar10-vgg16",
+        successes=config.gallery,
+        images=config.gallery_images,
+        seed=config.seed,
+    )
+    step("writing")
+    with replace_folder(bundles_dir() / config.name) as folder:
+        save_weights(folder / "weights.safetensors", model.state_dict(), half=True)
+        write_bytes(folder / "distributions.npz", _npz(_histogram_arrays(histograms)))
+        write_bytes(folder / "calibration.npz", _npz(_calibration_arrays(calibrations)))
+        write_json(folder / "splits.json", splits)
+        write_bytes(folder / "gallery.json", gallery_lines(gallery))
+        manifest["files"] = {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
+        }
+        write_json(folder / "manifest.json", manifest)
+    seconds = round(time.monotonic() - started, 1)
+    return manifest | {"images": total, "seconds": seconds}
+
+
+class _Draft(Bundle):
+    """A bundle that is still in memory: what detectors need in order to be fitted."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: tuple[str, ...],
+        manifest: dict[str, Any],
+        histograms: Histograms,
+    ) -> None:
+        super().__init__(Path(), manifest, model)
+        self._distributions = dict(histograms)
+
+
+def _trained_model(config: BuildConfig) -> tuple[nn.Module, dict[str, Any] | None]:
+    model = model_spec(config.model).build()
+    if config.weights:
+        load_weights(model, config.weights)
+        # The bundle stores float16, so everything in it is measured on weights rounded to that.
+        rounded = {
+            name: tensor.half().to(tensor.dtype) if tensor.is_floating_point() else tensor
+            for name, tensor in model.state_dict().items()
+        }
+        model.load_state_dict(rounded)
+        return model.eval(), None
+    folder = run_dir(config.model)
+    run = read_run(folder)
+    if run is None or not run["done"]:
+        how = f"python -m ndcore train {config.model}"
+        raise BundleError(f"there are no trained weights of {config.model}; make them with: {how}")
+    return load_weights(model, folder / "weights.safetensors"), run
+
+
+def _training_record(run: dict[str, Any] | None) -> dict[str, Any]:
+    if run is None:
+        return {}
+    kept = ("data", "config", "epochs", "dtype")
+    return {"images": len(run["splits"]["reference"])} | {key: run[key] for key in kept}
+
+
+def _describe(source: ImageSource, members: dict[str, list[int]]) -> dict[str, Any]:
+    """Per split: how many images, and how many of them in lossless files."""
+    return {
+        "source": source.name,
+        "splits": {
+            name: {"images": len(rows), "lossless": int(source.lossless[rows].sum())}
+            for name, rows in members.items()
+        },
+    }
+
+
+def _histogram_arrays(histograms: Histograms) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    for (layer, reduction), found in histograms.items():
+        smallest = np.min_scalar_type(int(found.counts.max()))
+        arrays[f"{layer}/{reduction}/counts"] = found.counts.astype(smallest)
+        arrays[f"{layer}/{reduction}/lo"] = found.lo
+        arrays[f"{layer}/{reduction}/hi"] = found.hi
+    return arrays
+
+
+def _calibration_arrays(calibrations: dict[str, Calibration]) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, calibration in calibrations.items():
+        arrays[f"{name}/dev"] = calibration.dev
+        arrays[f"{name}/layers"] = calibration.layers
+        arrays[f"{name}/scores"] = calibration.scores
+        arrays["predicted"] = calibration.predicted
+    return arrays
+
+
+def _npz(arrays: dict[str, NDArray[Any]]) -> bytes:
+    out = io.BytesIO()
+    np.savez_compressed(out, allow_pickle=False, **arrays)
+    return out.getvalue()

@@ -1,0 +1,249 @@
+"""A bundle on disk: one model and data set with everything the pages need.
+
+manifest.json           schema, model, classes, layers, accuracy, provenance, file checksums
+weights.safetensors     float16, loaded as float32
+distributions.npz       integer histograms per layer and reduction, ranges per unit
+calibration.npz         benign scores per detector
+splits.json             ids per split
+gallery.json            verified attacks: ids, pixels, colours, confidences
+study/                  a finished study of detectors, where there is one: figures and scores
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.reading import Reading, read_pixels
+from ndcore.detectors.layerwise import DETECTORS, Calibration
+from ndcore.errors import BadRequestError, BundleError
+from ndcore.networks.registry import build_model
+from ndcore.networks.weights import load_weights, weight_hash
+from ndcore.storage.places import bundles_dir
+
+__all__ = ["FILES", "SCHEMA", "STUDY_FILES", "Bundle", "BundleInfo", "list_bundles", "load_bundle"]
+
+SCHEMA = 1
+FILES = (
+    "weights.safetensors",
+    "distributions.npz",
+    "calibration.npz",
+    "splits.json",
+    "gallery.json",
+)
+# A finished study of its detectors, where one was put into the bundle.
+STUDY_FILES = ("study/study.json", "study/study.npz", "study/desk.npz")
+NEEDED = ("name", "model", "classes", "shape", "layers", "weight_hash", "files", "accuracy")
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """What can be said of a bundle without loading it; `problem` is a sentence, "" when ready."""
+
+    name: str
+    ready: bool
+    problem: str
+    manifest: dict[str, Any]
+
+
+def list_bundles() -> list[BundleInfo]:
+    """All bundles on disk, by name; unusable ones with their problem."""
+    folder = bundles_dir()
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_dir():
+            continue
+        try:
+            found.append(BundleInfo(path.name, True, "", _read_manifest(path)))
+        except BundleError as error:
+            found.append(BundleInfo(path.name, False, str(error), {}))
+    return found
+
+
+def load_bundle(name: str) -> Bundle:
+    """Load a bundle by name.
+
+    Every file is compared with its checksum and the weights with their hash, so that a damaged,
+    half-copied or foreign file is refused here and not noticed later.
+
+    Raises:
+        BundleError: missing, damaged, of another schema, or with foreign weights.
+    """
+    if not name or name != Path(name).name or name.startswith("."):
+        raise BundleError(f"'{name}' is no bundle name")
+    folder = bundles_dir() / name
+    if not folder.is_dir():
+        known = ", ".join(info.name for info in list_bundles() if info.ready) or "none yet"
+        raise BundleError(f"there is no bundle '{name}' (ready: {known})")
+    manifest = _read_manifest(folder)
+    for file, wanted in manifest["files"].items():
+        if _sha256(folder / file) != wanted:
+            raise BundleError(f"bundle '{name}' is damaged: {file} does not match its checksum")
+    try:
+        model = build_model(manifest["model"])
+    except BadRequestError as error:
+        raise BundleError(f"bundle '{name}' cannot be opened: {error}") from error
+    load_weights(model, folder / "weights.safetensors")
+    if weight_hash(model) != manifest["weight_hash"]:
+        raise BundleError(f"bundle '{name}' has foreign weights: their hash is another one")
+    model.requires_grad_(False)
+    return Bundle(folder, manifest, model)
+
+
+class Bundle:
+    """One loaded bundle; its arrays are read when first asked for and shared afterwards.
+
+    Attributes:
+        name, classes, layers, shape (H, W, C), weight_hash, manifest: what it is.
+        model: `nn.Module` in eval mode, without gradients, returns logits.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], model: nn.Module) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.model = model
+        self.name: str = manifest["name"]
+        self.classes: tuple[str, ...] = tuple(manifest["classes"])
+        self.layers: tuple[str, ...] = tuple(layer["name"] for layer in manifest["layers"])
+        height, width, channels = manifest["shape"]
+        self.shape: tuple[int, int, int] = (height, width, channels)
+        self.weight_hash: str = manifest["weight_hash"]
+        self._layers = {layer["name"]: layer for layer in manifest["layers"]}
+        self._distributions: dict[tuple[str, str], ClassHistograms] = {}
+        self._lock = threading.Lock()
+
+    def _layer(self, layer: str) -> Any:
+        if layer not in self._layers:
+            raise BadRequestError(f"unknown layer '{layer}': choose {', '.join(self.layers)}")
+        return self._layers[layer]
+
+    def units(self, layer: str) -> int:
+        """Number of units of a layer.
+
+        Raises:
+            BadRequestError: no such layer.
+        """
+        return int(self._layer(layer)["units"])
+
+    def reductions(self, layer: str) -> tuple[str, ...]:
+        """`("mean", "max")` for conv layers, `("value",)` for dense ones.
+
+        Raises:
+            BadRequestError: no such layer.
+        """
+        return tuple(self._layer(layer)["reductions"])
+
+    def class_index(self, name: str) -> int:
+        """Position of a class.
+
+        Raises:
+            BadRequestError: no such class.
+        """
+        if name not in self.classes:
+            raise BadRequestError(f"unknown class '{name}': choose {', '.join(self.classes)}")
+        return self.classes.index(name)
+
+    def distributions(self, layer: str, reduction: str) -> ClassHistograms:
+        """Histograms of every unit of a layer for every class, over the reference images.
+
+        Raises:
+            BadRequestError: no such layer, or the reduction does not fit it.
+            BundleError: the file has become unreadable.
+        """
+        if reduction not in self.reductions(layer):
+            fits = " or ".join(self.reductions(layer))
+            raise BadRequestError(f"reduction '{reduction}' does not fit {layer}: use {fits}")
+        key = (layer, reduction)
+        with self._lock:
+            if key not in self._distributions:
+                names = ("counts", "lo", "hi")
+                counts, lo, hi = (
+                    self._array("distributions.npz", f"{layer}/{reduction}/{name}")
+                    for name in names
+                )
+                self._distributions[key] = ClassHistograms(counts.astype(np.int32), lo, hi)
+            return self._distributions[key]
+
+    def read(self, pixels: NDArray[np.uint8]) -> Reading:
+        """One float32 pass over pixels uint8 (N, H, W, C): probabilities and unit values.
+
+        Raises:
+            BadRequestError: the images have another shape.
+        """
+        if pixels.ndim != 4 or pixels.shape[1:] != self.shape:
+            raise BadRequestError(f"images must be (N, {self.shape}) but are {pixels.shape}")
+        return read_pixels(self.model, self.layers, pixels)
+
+    @cached_property
+    def calibrations(self) -> dict[str, Calibration]:
+        """Benign scores of every detector."""
+        file = "calibration.npz"
+        return {
+            name: Calibration(
+                dev=self._array(file, f"{name}/dev"),
+                layers=self._array(file, f"{name}/layers"),
+                scores=self._array(file, f"{name}/scores"),
+                predicted=self._array(file, "predicted"),
+            )
+            for name in DETECTORS
+        }
+
+    @cached_property
+    def splits(self) -> dict[str, list[str]]:
+        """Keys of the images in `reference, dev, calibration, evaluation`."""
+        return dict(json.loads((self.folder / "splits.json").read_text()))
+
+    @cached_property
+    def gallery(self) -> list[dict[str, Any]]:
+        """Verified attacks in the form of the command line's JSON."""
+        return list(json.loads((self.folder / "gallery.json").read_text()))
+
+    def _array(self, file: str, key: str) -> NDArray[Any]:
+        try:
+            with np.load(self.folder / file, allow_pickle=False) as arrays:
+                return np.asarray(arrays[key])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise BundleError(f"bundle '{self.name}' is damaged: {file} lacks '{key}'") from error
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except OSError as error:
+        raise BundleError(f"bundle '{folder.name}' has no manifest; build it again") from error
+    except ValueError as error:
+        raise BundleError(f"bundle '{folder.name}' has a damaged manifest.json") from error
+    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA:
+        version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+        raise BundleError(
+            f"bundle '{folder.name}' has schema version {version}; this version reads {SCHEMA}"
+        )
+    missing = [key for key in NEEDED if key not in manifest]
+    if missing:
+        raise BundleError(f"bundle '{folder.name}' has a manifest without '{missing[0]}'")
+    files = set(manifest["files"])
+    absent = [file for file in {*FILES, *files} if not (folder / file).is_file()]
+    absent += set(FILES) - files
+    if absent:
+        raise BundleError(f"bundle '{folder.name}' lacks {min(absent)}")
+    if unknown := files - {*FILES, *STUDY_FILES}:
+        raise BundleError(f"bundle '{folder.name}' lists an unknown file '{min(unknown)}'")
+    return manifest
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,114 @@
+"""The gallery of a bundle: attacks that were found and verified when it was built."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
+from ndcore.data.catalog import ImageSource, open_source
+from ndcore.errors import StoppedError
+
+__all__ = ["GALLERY_ENGINE", "gallery_lines", "make_gallery"]
+
+GALLERY_ENGINE = "fast"
+
+
+def make_gallery(
+    model: nn.Module,
+    source: ImageSource,
+    members: list[int],
+    step: Callable[[str, int, int], None],
+    should_stop: Callable[[], bool] | None,
+    *,
+    samples_too: bool,
+    successes: int,
+    images: int,
+    seed: int,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Verified one-pixel successes and what it took to find them.
+
+    First the 20 sample images if `samples_too`; then the lossless images of `members` (positions
+    in `source`) in random order until `successes` of them were broken or `images` were tried.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    attack = AttackConfig(GALLERY_ENGINE, seed=seed)
+    about = {"engine": attack.engine, "budget": attack.budget(source.shape), "seed": attack.seed}
+    if not successes:
+        return [], about
+    rows: list[dict[str, Any]] = []
+
+    def run(origin: ImageSource, chosen: list[int], enough: int) -> list[AttackResult]:
+        done: list[AttackResult] = []
+
+        def on_result(_: int, result: AttackResult) -> None:
+            done.append(result)
+            step("gallery", len(done), len(chosen))
+
+        def stop() -> bool:
+            return _broken(done) >= enough or bool(should_stop and should_stop())
+
+        results = attack_images(
+            model,
+            origin.pixels(chosen),
+            origin.labels[chosen],
+            [origin.ids[i] for i in chosen],
+            attack,
+            on_result=on_result,
+            should_stop=stop,
+        )
+        ended = [result for result in results if not result.stopped]
+        keys = {origin.ids[i]: origin.keys()[i] for i in chosen}
+        rows.extend(
+            _gallery_row(result, source.classes)
+            | {"id": result.id if ":" in result.id else keys[result.id]}
+            for result in ended
+            if result.success
+        )
+        return ended
+
+    if samples_too:
+        samples = open_source("samples")
+        about["samples"] = _summary(run(samples, list(range(len(samples))), 10**9))
+    rng = np.random.default_rng(seed)
+    lossless = [i for i in members if source.lossless[i]]
+    chosen = [int(i) for i in rng.permutation(lossless)[:images]]
+    if should_stop and should_stop():
+        raise StoppedError("stopped")
+    about["evaluation"] = _summary(run(source, chosen, successes))
+    return rows, about
+
+
+def _broken(results: list[AttackResult]) -> int:
+    return sum(result.success for result in results)
+
+
+def _summary(results: list[AttackResult]) -> dict[str, Any]:
+    return {key: value for key, value in summarise(results).items() if key != "seconds"}
+
+
+def _gallery_row(result: AttackResult, classes: Sequence[str]) -> dict[str, Any]:
+    kept = (
+        "true",
+        "predicted_before",
+        "predicted_after",
+        "pixels",
+        "confidence_before",
+        "confidence_after",
+        "queries",
+        "first_hit",
+    )
+    row = result.to_dict(classes)
+    about = {"engine": result.config.engine, "seed": result.seed}
+    return {key: row[key] for key in kept} | about
+
+
+def gallery_lines(rows: list[dict[str, Any]]) -> bytes:
+    """JSON with a row per line, so that a changed attack is a changed line."""
+    return ("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n").encode()

@@ -1,0 +1,87 @@
+"""Handler of `attack`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
+from ndcore.bundles.bundle import load_bundle
+from ndcore.cli.progress import Progress
+from ndcore.cli.selection import choose_images
+from ndcore.cli.text import attack_text
+from ndcore.data.decode import encode_png
+from ndcore.errors import BadRequestError
+from ndcore.storage.atomic import write_bytes, write_json
+
+__all__ = ["attack"]
+
+Answer = tuple[dict[str, Any], str, int]
+
+
+def attack(options: Namespace) -> Answer:
+    """Attack images, and write the pairs of those that broke where that was asked for."""
+    bundle = load_bundle(options.bundle)
+    target = None if options.target is None else bundle.class_index(options.target)
+    config = AttackConfig(
+        engine=options.engine,
+        pixels=options.pixels,
+        target=target,
+        max_queries=options.max_queries,
+        seed=options.seed,
+        then=options.then,
+        precision=options.precision,
+        epsilon=options.epsilon,
+    )
+    chosen = choose_images(bundle, options, default="samples")
+    # The true class of a file is unknown; the predicted one stands in for it.
+    labels = [
+        label if label >= 0 else int(bundle.read(image[None]).predicted[0])
+        for label, image in zip(chosen.labels, chosen.pixels, strict=True)
+    ]
+    with Progress() as progress:
+        results = attack_images(
+            bundle.model,
+            chosen.pixels,
+            labels,
+            chosen.ids,
+            config,
+            on_progress=lambda p: progress.step(
+                f"{p.succeeded} broken, {p.total_queries:,} queries; {p.id}", p.done, p.images
+            ),
+        )
+    document = {
+        "bundle": bundle.name,
+        "weight_hash": bundle.weight_hash,
+        "engine": config.engine,
+        "pixels": config.pixels,
+        "target": options.target,
+        "seed": config.seed,
+        "then": config.then,
+        "epsilon": None if config.searches else config.epsilon,
+        "budget": config.budget(bundle.shape),
+        "results": [result.to_dict(bundle.classes) for result in results],
+        "summary": summarise(results),
+    }
+    if options.out:
+        _write_attacks(Path(options.out), results, document)
+    return document, attack_text(document), 0
+
+
+def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str, Any]) -> None:
+    """PNG pairs of the successes and `results.json`; no times, so equal runs give equal bytes."""
+    rows = []
+    try:
+        for result, row in zip(results, document["results"], strict=True):
+            row = {key: value for key, value in row.items() if key != "seconds"}
+            if result.success:
+                name = "".join(c if c.isalnum() or c in "-_" else "-" for c in result.id)
+                for kind, image in (("benign", result.benign), ("attacked", result.attacked)):
+                    row[f"{kind}_file"] = f"{name}-{kind}.png"
+                    write_bytes(folder / row[f"{kind}_file"], encode_png(image))
+            rows.append(row)
+        summary = {k: v for k, v in document["summary"].items() if k != "seconds"}
+        write_json(folder / "results.json", document | {"results": rows, "summary": summary})
+    except OSError as error:
+        raise BadRequestError(f"cannot write to {folder}: {error.strerror}") from error

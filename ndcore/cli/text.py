@@ -1,0 +1,143 @@
+"""Text for people and CSV, made from the same documents as the JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ndcore.activations.histograms import ClassHistograms
+
+__all__ = ["attack_text", "detect_text", "histogram_csv", "share", "study_text"]
+
+
+def share(found: dict[str, Any] | None) -> str:
+    """`93.2% (n = 2,585, 95% interval 92.2-94.1%)`."""
+    if not found:
+        return "unknown"
+    low, high = found["ci95"]
+    return (
+        f"{100 * found['accuracy']:.1f}% (n = {found['n']:,}, "
+        f"95% interval {100 * low:.1f}-{100 * high:.1f}%)"
+    )
+
+
+def attack_text(document: dict[str, Any]) -> str:
+    """One line per image and the success rate."""
+    lines = []
+    for row in document["results"]:
+        before = f"{row['predicted_before']} {100 * row['confidence_before']:.1f}%"
+        after = f"{row['predicted_after']} {100 * row['confidence_after']:.1f}%"
+        where = " ".join(
+            f"({p['row']}, {p['col']}) {p['rgb_before']} -> {p['rgb_after']}" for p in row["pixels"]
+        )
+        where = where or f"{row['distances']['l0']} pixels, L2 {row['distances']['l2']:.2f}"
+        if row["skipped"]:
+            lines.append(f"{row['id']}: not attacked, predicted {before}, true {row['true']}")
+        elif row["success"]:
+            lines.append(f"{row['id']}: {before} -> {after} by {where}, {row['queries']} queries")
+        else:
+            lines.append(
+                f"{row['id']}: failed after {row['queries']} queries; "
+                f"nearest miss {after} by {where}"
+            )
+    summary = document["summary"]
+    if summary["attacked"]:
+        low, high = summary["ci95"]
+        lines.append(
+            f"{summary['succeeded']} of {summary['attacked']} correctly classified images "
+            f"({100 * summary['success_rate']:.1f}%, "
+            f"95% interval {100 * low:.1f}-{100 * high:.1f}%)"
+        )
+    else:
+        lines.append("no image was correctly classified, so none was attacked")
+    return "\n".join(lines)
+
+
+def detect_text(document: dict[str, Any]) -> str:
+    """One line per image and the evidence: the three strongest units, or the pixel."""
+    lines = []
+    for row in document["results"]:
+        verdict = "FLAGGED" if row["flagged"] else "not flagged"
+        if not row["guaranteed"]:
+            verdict = f"undecided: {row['calibration_images']} calibration images are too few"
+        why = ", ".join(
+            f"{u['layer']}[{u['unit']}] = {u['activation']:.3g} (class median "
+            f"{u['class_median']:.3g}, p {u['p_value']:.2g})"
+            for u in row.get("units", [])[:3]
+        )
+        if "suspect" in row:
+            at = row["suspect"]
+            why = f"pixel ({at['row']}, {at['col']}), without it {row['repaired']}"
+        lines.append(
+            f"{row['file']}: {row['predicted']} {100 * row['confidence']:.1f}%, {verdict}, "
+            f"p = {row['p_value']:.4f}, score {row['score']:.3f}; {why}"
+        )
+    return "\n".join(lines)
+
+
+def study_text(document: dict[str, Any]) -> str:
+    """A table per kind of attack, the best score first."""
+    images = document["images"]
+    lines = [
+        f"{images['evaluation']} benign images, {images['evaluation_misclassified']} of them "
+        f"misclassified; thresholds from {images['calibration']} others"
+    ]
+    for attack in document["attacks"]:
+        name = attack["name"]
+        tried = f" on {attack['attacked']} images" if attack["attacked"] else ""
+        lines.append(f"\n{name}: {attack['about']}, {attack['n']} successes{tried}")
+        if not attack["n"]:
+            continue
+        lines.append(f"  {'score':22} AUROC (95% interval)   wrong  matched  caught at 5%  alarms")
+        rows = sorted(document["detectors"], key=lambda row: -row["attacks"][name]["auroc"])
+        for row in rows:
+            found = row["attacks"][name]
+            low, high = found["ci95"]
+            wrong, matched = (
+                found["against"][which]["auroc"]
+                for which in ("benign-misclassified", "confidence-matched")
+            )
+            mark = "*" if row["frozen"] else " "
+            lines.append(
+                f"{mark} {row['name']:22} {found['auroc']:.3f} ({low:.3f}-{high:.3f})    "
+                f"{wrong:.3f}   {matched:.3f}    {100 * found['tpr_at_fpr']['0.05']:5.1f}%      "
+                f"{100 * row['realised_fpr']['0.05']:5.1f}%"
+            )
+    for name, found in document["localisation"].items():
+        where, label = (found[key] for key in ("suspect_is_the_pixel", "repaired_label_is_true"))
+        lines.append(
+            f"{name}: the changed pixel is the first suspect in {100 * where['rate']:.1f}% and the "
+            f"repaired label the true one in {100 * label['rate']:.1f}% of {where['n']}"
+        )
+    for name, found in document["evasion"].items():
+        won = f"{100 * found['success']['rate']:.1f}% flipped, " if found["success"] else ""
+        slipped = (
+            f", {100 * found['evasion']['rate']:.1f}% of {found['attacked']} flipped unnoticed"
+            if found["evasion"]
+            else ""
+        )
+        caught = found["detected"]
+        lines.append(
+            f"{name}: {won}{100 * caught['rate']:.1f}% of {caught['n']} caught at 5%{slipped}"
+        )
+    lines.append("* chosen on other images before these were looked at")
+    return "\n".join(lines)
+
+
+def histogram_csv(found: ClassHistograms, rows: Sequence[int], names: Sequence[str]) -> str:
+    """class, unit, bin, low, high, count; the exact zeros of a unit are bin 0."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["class", "unit", "bin", "low", "high", "count"])
+    edges = found.edges()
+    for row, name in zip(rows, names, strict=True):
+        for unit in range(found.units):
+            for index in np.flatnonzero(found.counts[row, unit]).tolist():
+                ends = (0.0, 0.0) if index == 0 else edges[unit, index - 1 : index + 1]
+                count = int(found.counts[row, unit, index])
+                writer.writerow([name, unit, index, f"{ends[0]:.7g}", f"{ends[1]:.7g}", count])
+    return out.getvalue()

@@ -1,0 +1,175 @@
+"""Image sources by name.
+
+`samples` (20 CIFAR-10 test images that the foolbox package carries), `cifar10` (torchvision's
+files on disk), `digits` (scikit-learn) and `folder` (torchvision ImageFolder layout).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ndcore.data.cifar10 import (
+    CIFAR10_CLASSES,
+    CIFAR10_HOW,
+    cifar10_source,
+    fetch_cifar10,
+    find_cifar10,
+    is_cifar10_root,
+)
+from ndcore.data.folders import folder_source
+from ndcore.data.sources import ImageSource, Pixels, read_image
+from ndcore.errors import BadRequestError, DataError
+from ndcore.storage.places import data_dir
+
+__all__ = [
+    "CIFAR10_CLASSES",
+    "ImageSource",
+    "SourceStatus",
+    "data_dir",
+    "fetch_cifar10",
+    "find_image",
+    "open_data",
+    "open_source",
+    "source_status",
+]
+
+
+@dataclass(frozen=True)
+class SourceStatus:
+    """Whether a source can be read now, and in one line how to get it if not."""
+
+    name: str
+    ready: bool
+    images: int
+    how: str
+
+
+def open_source(
+    name: str, root: str | Path | None = None, shape: tuple[int, int, int] | None = None
+) -> ImageSource:
+    """Open a source by name.
+
+    Args:
+        name: `samples`, `cifar10`, `digits` or `folder`.
+        root: folder of `cifar10` (default: `data_dir()`) or `folder` (required).
+        shape: (H, W, C) to which `folder` images are brought; default: that of the first image.
+
+    Raises:
+        BadRequestError: no such source.
+        DataError: the source is not there; the sentence says how to get it.
+    """
+    if name == "samples":
+        return _samples()
+    if name == "digits":
+        return _digits()
+    if name == "cifar10":
+        return cifar10_source(Path(root) if root else data_dir())
+    if name == "folder":
+        if root is None:
+            raise BadRequestError("source 'folder' needs a folder: give it with --data")
+        return folder_source(Path(root), shape)
+    raise BadRequestError(f"unknown source '{name}': choose samples, cifar10, digits or folder")
+
+
+def open_data(data: str | Path, shape: tuple[int, int, int] | None = None) -> ImageSource:
+    """Open what `--data` names: a source's name, a CIFAR-10 root or an ImageFolder.
+
+    Raises:
+        DataError: nothing usable is there.
+    """
+    if str(data) in ("samples", "digits", "cifar10"):
+        return open_source(str(data))
+    root = Path(data)
+    if not root.is_dir():
+        raise DataError(f"data folder '{data}' does not exist or is no folder")
+    if is_cifar10_root(root):
+        return cifar10_source(root)
+    return folder_source(root, shape)
+
+
+def source_status() -> list[SourceStatus]:
+    """Which of the built-in sources are ready now."""
+    rows = []
+    for name, how in (
+        ("samples", "pip install foolbox"),
+        ("digits", "pip install scikit-learn"),
+        ("cifar10", CIFAR10_HOW),
+    ):
+        try:
+            rows.append(SourceStatus(name, True, len(open_source(name)), how))
+        except DataError:
+            rows.append(SourceStatus(name, False, 0, how))
+    return rows
+
+
+def find_image(image_id: str, root: str | Path | None = None) -> tuple[Pixels, int]:
+    """Look one image up by its id, wherever its source is on disk.
+
+    Args:
+        image_id: `samples:3`, `digits:12`, `cifar10-test:7`, or a path in a data folder such as
+            `train/cat/0105` (the suffix may be left out).
+        root: data folder for the last form; default: CIFAR-10 under `data_dir()`.
+
+    Returns:
+        (pixels uint8 (H, W, C), label or -1 when unknown).
+
+    Raises:
+        DataError: there is no such image, or its data set is not on this machine.
+    """
+    prefix, _, number = image_id.partition(":")
+    if number:
+        name = "cifar10" if prefix.startswith("cifar10-") else prefix
+        if name not in ("samples", "digits", "cifar10"):
+            raise DataError(f"there is no image source named '{prefix}'")
+        source = open_source(name)
+        position = source.index(image_id)
+        return source.pixels([position])[0], int(source.labels[position])
+    if root is not None:
+        source = folder_source(Path(root), None)
+        for position, key in enumerate(source.keys()):
+            if image_id in (source.ids[position], key):
+                return source.pixels([position])[0], int(source.labels[position])
+        raise DataError(f"there is no image '{image_id}' in {root}")
+    return find_cifar10(image_id)
+
+
+def _samples() -> ImageSource:
+    spec = importlib.util.find_spec("foolbox")
+    folder = Path(spec.origin).parent / "data" if spec and spec.origin else None
+    files = sorted(folder.glob("cifar10_*_*.png")) if folder else []
+    if not files:
+        raise DataError("the sample images come with the foolbox package: pip install foolbox")
+    labels = np.array([int(path.stem.rsplit("_", 1)[1]) for path in files], np.int64)
+    return ImageSource(
+        name="samples",
+        classes=CIFAR10_CLASSES,
+        ids=tuple(f"samples:{index}" for index in range(len(files))),
+        labels=labels,
+        parts=("test",) * len(files),
+        lossless=np.ones(len(files), np.bool_),
+        shape=(32, 32, 3),
+        read=lambda position: read_image(files[position], (32, 32, 3)),
+    )
+
+
+def _digits() -> ImageSource:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise DataError("the digits come with scikit-learn: pip install scikit-learn") from error
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    return ImageSource(
+        name="digits",
+        classes=tuple(str(digit) for digit in range(10)),
+        ids=tuple(f"digits:{index}" for index in range(len(images))),
+        labels=bunch.target.astype(np.int64),
+        parts=("",) * len(images),
+        lossless=np.ones(len(images), np.bool_),
+        shape=(8, 8, 1),
+        read=lambda position: images[position],
+    )

@@ -1,0 +1,122 @@
+"""CIFAR-10 on this machine: as torchvision leaves it, or as folders of images."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ndcore.data.sources import ImageSource, Pixels, read_image
+from ndcore.errors import DataError
+from ndcore.storage.places import data_dir
+
+__all__ = [
+    "CIFAR10_CLASSES",
+    "CIFAR10_HOW",
+    "cifar10_source",
+    "fetch_cifar10",
+    "find_cifar10",
+    "is_cifar10_root",
+]
+
+CIFAR10_CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+CIFAR10_FOLDER = "cifar-10-batches-py"
+CIFAR10_HOW = "python -m ndcore data fetch cifar10"
+SUFFIXES = (".png", ".jpg")
+
+
+def is_cifar10_root(root: Path) -> bool:
+    """Whether torchvision's files lie in this folder."""
+    return (root / CIFAR10_FOLDER).is_dir()
+
+
+def cifar10_source(root: Path) -> ImageSource:
+    """All 60,000 images from torchvision's files.
+
+    Raises:
+        DataError: they are missing or damaged.
+    """
+    if not is_cifar10_root(root):
+        raise DataError(f"CIFAR-10 is not in {root}; get it with: {CIFAR10_HOW}")
+    from torchvision.datasets import CIFAR10
+
+    try:  # torchvision compares checksums before it unpickles its own files
+        train, test = CIFAR10(str(root), train=True), CIFAR10(str(root), train=False)
+    except (RuntimeError, OSError, EOFError) as error:
+        raise DataError(
+            f"CIFAR-10 in {root} is damaged; get it again with: {CIFAR10_HOW}"
+        ) from error
+    images = np.concatenate([train.data, test.data])
+    return ImageSource(
+        name="cifar10",
+        classes=CIFAR10_CLASSES,
+        ids=tuple(f"cifar10-train:{i}" for i in range(len(train.data)))
+        + tuple(f"cifar10-test:{i}" for i in range(len(test.data))),
+        labels=np.array([*train.targets, *test.targets], np.int64),
+        parts=("train",) * len(train.data) + ("test",) * len(test.data),
+        lossless=np.ones(len(images), np.bool_),
+        shape=(32, 32, 3),
+        read=lambda position: images[position],
+    )
+
+
+def fetch_cifar10(root: str | Path | None = None) -> tuple[Path, int]:
+    """Download CIFAR-10 through torchvision and verify it; a progress bar goes to stderr.
+
+    Returns:
+        (root, number of images).
+
+    Raises:
+        DataError: the download failed.
+    """
+    from torchvision.datasets import CIFAR10
+
+    place = Path(root) if root else data_dir()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with contextlib.redirect_stdout(sys.stderr):
+            CIFAR10(str(place), download=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"CIFAR-10 could not be downloaded to {place}: {error}") from error
+    return place, len(cifar10_source(place))
+
+
+def find_cifar10(image_id: str) -> tuple[Pixels, int]:
+    """Pixels and label of `train/cat/0105`, from whichever copy of CIFAR-10 is on disk.
+
+    Raises:
+        DataError: it is no such id, or CIFAR-10 is not here.
+    """
+    key, suffix = os.path.splitext(image_id)
+    pieces = key.split("/")
+    if len(pieces) != 3 or pieces[0] not in ("train", "test") or pieces[1] not in CIFAR10_CLASSES:
+        raise DataError(f"'{image_id}' is no id of an image")
+    if not pieces[2].isdigit():
+        raise DataError(f"'{image_id}' is no id of an image")
+    label = CIFAR10_CLASSES.index(pieces[1])
+    for extension in (suffix,) if suffix else SUFFIXES:
+        path = data_dir() / "cifar10" / f"{key}{extension}"
+        if path.is_file():
+            return read_image(path, (32, 32, 3)), label
+    try:
+        source = cifar10_source(data_dir())
+        position = source.keys().index(key)
+    except (DataError, ValueError):
+        raise DataError(
+            f"image '{image_id}' is part of CIFAR-10, which is not here; get it with: {CIFAR10_HOW}"
+        ) from None
+    return source.pixels([position])[0], label

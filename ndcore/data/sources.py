@@ -1,0 +1,103 @@
+"""What an image source is: ids, labels and 8-bit pixels, read on demand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.data.decode import decode
+from ndcore.errors import DataError
+
+__all__ = ["ImageSource", "Pixels", "read_image"]
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Images of one shape, read on demand.
+
+    Attributes:
+        name: `samples`, `cifar10`, `digits` or `folder`.
+        classes: class names in label order.
+        ids: one id per image (see SPEC section 0).
+        labels: int64 (N,).
+        parts: `train` or `test` per image, or "" where the source does not say.
+        lossless: bool (N,): the pixels never went through a lossy codec, as far as the file tells.
+        shape: (H, W, C) of every image that `pixels` returns.
+        read: position -> pixels uint8 (H, W, C).
+        root: folder on disk, or "".
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    parts: tuple[str, ...]
+    lossless: NDArray[np.bool_]
+    shape: tuple[int, int, int]
+    read: Callable[[int], Pixels]
+    root: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def pixels(self, indices: Sequence[int] | NDArray[np.integer]) -> Pixels:
+        """Pixels uint8 (n, H, W, C) at the given positions.
+
+        Raises:
+            DataError: an image file cannot be read.
+        """
+        positions = [int(index) for index in indices]
+        if self.root and len(positions) > 64:
+            with ThreadPoolExecutor(2) as pool:
+                images = list(pool.map(self.read, positions))
+        else:
+            images = [self.read(position) for position in positions]
+        return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
+
+    def index(self, image_id: str) -> int:
+        """Position of an id.
+
+        Raises:
+            DataError: this source has no such image.
+        """
+        try:
+            return self.ids.index(image_id)
+        except ValueError:
+            raise DataError(f"source '{self.name}' has no image '{image_id}'") from None
+
+    def keys(self) -> tuple[str, ...]:
+        """A name per image that is the same in every copy of a data set.
+
+        CIFAR-10 in torchvision's files and as folders share `train/cat/0105` = the 106th cat of
+        the training set; elsewhere it is the id without its suffix.
+        """
+        if self.name != "cifar10":
+            return tuple(os.path.splitext(image_id)[0] for image_id in self.ids)
+        seen: dict[tuple[str, int], int] = {}
+        keys = []
+        for part, label in zip(self.parts, self.labels.tolist(), strict=True):
+            rank = seen.get((part, label), 0)
+            seen[part, label] = rank + 1
+            keys.append(f"{part}/{self.classes[label]}/{rank:04d}")
+        return tuple(keys)
+
+
+def read_image(path: Path, shape: tuple[int, int, int] | None) -> Pixels:
+    """Pixels of an image file, brought to `shape` (H, W, C) or in its own size with C = 3.
+
+    Raises:
+        DataError: the file cannot be read.
+        BadImageError: it is no image.
+    """
+    try:
+        return decode(path.read_bytes(), shape, name=str(path)).pixels
+    except OSError as error:
+        raise DataError(f"image file {path} cannot be read: {error.strerror}") from error

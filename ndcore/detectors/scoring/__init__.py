@@ -1,0 +1,1 @@
+"""Every score that the study compares, on features measured once per image."""

@@ -1,0 +1,239 @@
+"""The feature pass: everything that scores need of an image, computed once, in batches, and kept.
+
+A few thousand numbers an image stand for millions of activations: unit scores are aggregated over
+the units of a layer, position maps over the positions, and that against every class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import Tensor, nn
+
+from ndcore.activations.capture import capture
+from ndcore.activations.divergence import top_mean
+from ndcore.activations.histograms import ClassHistograms
+from ndcore.data.neighbours import pixel_outlier, squeezed
+from ndcore.detectors.scoring.aggregate import fisher, higher_criticism
+from ndcore.detectors.scoring.class_tables import ClassTables
+from ndcore.detectors.scoring.reference import Reference
+from ndcore.detectors.scoring.spatial import SPATIAL, against_class, position_map, summary
+from ndcore.errors import BundleError, StoppedError
+from ndcore.networks.forward import to_images
+from ndcore.storage.stamped import load_stamped, save_stamped
+
+__all__ = ["AGGREGATES", "FeaturePass", "Features", "load_features", "save_features"]
+
+BATCH = 64
+AGGREGATES = ("mean", "top")  # over a layer's units; "top" is the mean of the largest 5%
+
+
+@dataclass(frozen=True)
+class Features:
+    """What was measured on N images. L layers, of which M conv layers; C classes.
+
+    Attributes:
+        logits: float32 (N, C).
+        penultimate: float32 (N, D).
+        w1, surprisal: float32 (N, L, 2, C), mean and top 5% over units, against every class.
+        tail: float32 (N, L, 2), Fisher and higher criticism of the tail p-values.
+        newly: float32 (N, L), share of units that fire though they never do for the class.
+        spatial: float32 (N, M, 3, 2), `w1`, `kl`, `js` of the positions, mean and top 5%.
+        position: float32 (N, M, 3), largest, top 10% and largest spot of the position map.
+        position_at: int64 (N, M, 2), row and col in the image of that spot.
+        outlier: float32 (N,), outlier_at: int64 (N, 2): the oddest pixel.
+        squeezed: float32 (N, C), logits after a 3x3 median filter.
+
+    All but w1 and surprisal are against the predicted class.
+    """
+
+    logits: NDArray[np.float32]
+    penultimate: NDArray[np.float32]
+    w1: NDArray[np.float32]
+    surprisal: NDArray[np.float32]
+    tail: NDArray[np.float32]
+    newly: NDArray[np.float32]
+    spatial: NDArray[np.float32]
+    position: NDArray[np.float32]
+    position_at: NDArray[np.int64]
+    outlier: NDArray[np.float32]
+    outlier_at: NDArray[np.int64]
+    squeezed: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the logits, (N, C)."""
+        return np.asarray(softmax(self.logits.astype(np.float64), axis=1))
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Most probable class, (N,)."""
+        return np.asarray(self.logits.argmax(1), np.int64)
+
+    def take(self, rows: NDArray[Any]) -> Features:
+        """The images at `rows` (positions or a mask)."""
+        return Features(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Features]) -> Features:
+        """One after another."""
+        return cls(
+            **{
+                field.name: np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            }
+        )
+
+
+class Observed(Protocol):
+    """What a feature pass needs of a bundle; `ndcore.bundles.bundle.Bundle` says what each does."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def layers(self) -> tuple[str, ...]: ...
+
+    @property
+    def weight_hash(self) -> str: ...
+
+    def reductions(self, layer: str) -> tuple[str, ...]: ...
+
+    def distributions(self, layer: str, reduction: str) -> ClassHistograms: ...
+
+
+class FeaturePass:
+    """Measures images.
+
+    Conv units enter the unit scores with their largest value: a mean over space hides one pixel.
+
+    Args:
+        bundle: model and class distributions.
+        reference: of the same weights.
+
+    Raises:
+        BundleError: the reference belongs to other weights.
+    """
+
+    def __init__(self, bundle: Observed, reference: Reference) -> None:
+        if reference.weight_hash != bundle.weight_hash:
+            raise BundleError("the reference statistics belong to other weights than the bundle")
+        self.layers = bundle.layers
+        self.conv = tuple(reference.spatial)
+        self._model = bundle.model
+        self._reference = reference
+        self._tables = {}
+        for layer in bundle.layers:
+            reduction = "max" if "max" in bundle.reductions(layer) else "value"
+            self._tables[layer] = ClassTables(bundle.distributions(layer, reduction))
+        self.units = [self._tables[layer].units for layer in self.layers]
+
+    def read(
+        self,
+        pixels: NDArray[np.uint8],
+        *,
+        on_batch: Callable[[int], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Features:
+        """Measure images uint8 (N, H, W, C), at least one.
+
+        Raises:
+            StoppedError: `should_stop` said so.
+        """
+        parts = []
+        for start in range(0, len(pixels), BATCH):
+            if should_stop and should_stop():
+                raise StoppedError("stopped")
+            parts.append(self._batch(pixels[start : start + BATCH]))
+            if on_batch:
+                on_batch(len(parts[-1]))
+        return Features.joined(parts)
+
+    @torch.inference_mode()
+    def _batch(self, pixels: NDArray[np.uint8]) -> Features:
+        device = next(self._model.parameters()).device
+        images = to_images(pixels).to(device).contiguous(memory_format=torch.channels_last)
+        with capture(self._model, self.layers, lambda output: output.clone()) as found:
+            logits = self._model(images)
+        maps = {layer: values.float().cpu() for layer, values in found.items()}
+        predicted = logits.argmax(1).cpu().numpy()
+        filtered = to_images(squeezed(pixels)).to(device)
+        after = self._model(filtered.contiguous(memory_format=torch.channels_last))
+        penultimate = maps[self.layers[max(0, len(self.layers) - 2)]]
+        if penultimate.ndim > 2:
+            penultimate = penultimate.flatten(2).mean(2)
+        outlier, outlier_at = pixel_outlier(pixels)
+        units = [self._unit_scores(layer, maps[layer], predicted) for layer in self.layers]
+        places = [self._positions(layer, maps[layer], predicted) for layer in self.conv]
+        size = (pixels.shape[1], pixels.shape[2])
+        briefs = [summary(where, size) for _, where in places]
+        return Features(
+            logits=logits.float().cpu().numpy(),
+            penultimate=penultimate.numpy(),
+            w1=np.stack([row[0] for row in units], 1).astype(np.float32),
+            surprisal=np.stack([row[1] for row in units], 1).astype(np.float32),
+            tail=np.stack([row[2] for row in units], 1).astype(np.float32),
+            newly=np.stack([row[3] for row in units], 1).astype(np.float32),
+            spatial=np.stack([row[0] for row in places], 1)
+            if places
+            else np.zeros((len(pixels), 0, len(SPATIAL), 2), np.float32),
+            position=np.stack([brief[0] for brief in briefs], 1)
+            if briefs
+            else np.zeros((len(pixels), 0, 3), np.float32),
+            position_at=np.stack([brief[1] for brief in briefs], 1)
+            if briefs
+            else np.zeros((len(pixels), 0, 2), np.int64),
+            outlier=outlier,
+            outlier_at=outlier_at,
+            squeezed=after.float().cpu().numpy(),
+        )
+
+    def _unit_scores(
+        self, layer: str, maps: Tensor, predicted: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], ...]:
+        values = (maps.amax((2, 3)) if maps.ndim == 4 else maps).numpy()
+        tables = self._tables[layer]
+        p = tables.tail_p(values, predicted)
+        return (
+            _over_units(tables.excess_w1(values)),
+            _over_units(tables.surprisal(values)),
+            np.stack([fisher(p), higher_criticism(p)], 1),
+            tables.newly_firing(values, predicted) / tables.units,
+        )
+
+    def _positions(
+        self, layer: str, maps: Tensor, predicted: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, 3, 2) divergences of the positions, and the position map (N, h, w)."""
+        reference = self._reference.spatial[layer]
+        found = against_class(reference, maps, predicted)
+        summed = [np.stack([found[m].mean(1), top_mean(found[m])], 1) for m in SPATIAL]
+        return np.stack(summed, 1).astype(np.float32), position_map(reference, maps, predicted)
+
+
+def _over_units(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, units, C) -> (N, 2, C): mean and mean of the top 5%."""
+    count = max(1, round(0.05 * scores.shape[1]))
+    top = np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:].mean(1)
+    return np.stack([scores.mean(1), top], 1)
+
+
+def save_features(path: Path, features: Features, stamp: str) -> None:
+    """Write features under a stamp (see `ndcore.storage.stamped`)."""
+    save_stamped(path, vars(features), stamp)
+
+
+def load_features(path: Path, stamp: str) -> Features | None:
+    """What `save_features` wrote under the same stamp, or None."""
+    arrays = load_stamped(path, stamp)
+    return None if arrays is None else Features(**arrays)

@@ -1,0 +1,146 @@
+"""Detectors of out-of-distribution images from pytorch-ood, on the features measured already.
+
+References:
+    Kirchheim, Filax & Ortmeier 2022, "PyTorch-OOD: a library for out-of-distribution detection
+    based on PyTorch".
+    Wang et al. 2022, "ViM: out-of-distribution with virtual-logit matching".
+    Ren et al. 2021, "A simple fix to Mahalanobis distance for improving near-OOD detection".
+    Park, Jung & Teoh 2023, "Nearest neighbor guidance for out-of-distribution detection".
+    Liu & Qin 2024, "Fast decision boundary based out-of-distribution detector".
+    Liu, Lochman & Zach 2023, "GEN: pushing the limits of softmax-based OOD detection".
+    Hendrycks et al. 2022, "Scaling out-of-distribution detection for real-world settings"
+    (KL matching).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_ood.detector import GEN, RMD, KLMatching, NNGuide, ViM, fDBD
+from torch import Tensor, nn
+
+from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.detectors.scoring.reference import Reference
+
+__all__ = ["library_detectors", "linear_head"]
+
+PRINCIPAL_SHARE = 8  # ViM keeps one in so many dimensions of the features
+NEAREST = 10
+# The head is taken for linear where no logit is missed by more than this share of the largest.
+LINEAR = 1e-4
+
+
+def linear_head(reference: Reference) -> nn.Linear | None:
+    """The layer between the penultimate features and the logits; None where it is not linear.
+
+    Solved from the reference images, so that no model has to be taken apart.
+    """
+    features, logits = reference.penultimate.astype(np.float64), reference.logits
+    inputs = np.concatenate([features, np.ones((len(features), 1))], 1)
+    solved = np.linalg.lstsq(inputs, logits.astype(np.float64), rcond=None)[0]
+    if np.abs(inputs @ solved - logits).max() > LINEAR * np.abs(logits).max():
+        return None
+    head = nn.Linear(features.shape[1], logits.shape[1])
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(solved[:-1].T))
+        head.bias.copy_(torch.from_numpy(solved[-1]))
+    return head.requires_grad_(False).eval()
+
+
+class _OnFeatures(Detector):
+    """A detector of the library that looks at penultimate features.
+
+    Without a linear head, where it needs one, all images score alike.
+    """
+
+    kind = "baseline"
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        make: Callable[[nn.Linear, Reference], Any],
+        needs_head: bool = True,
+    ) -> None:
+        self.name, self.about = name, f"{about} (pytorch-ood)"
+        self._make, self._needs_head = make, needs_head
+
+    def prepare(self, reference: Reference, dev: Measured) -> Self:
+        head = linear_head(reference)
+        self._known: Any = None
+        if head is not None or not self._needs_head:
+            known = self._make(head or nn.Linear(1, 1), reference)
+            features = torch.from_numpy(reference.penultimate)
+            self._known = known.fit_features(features, torch.from_numpy(reference.labels))
+        return self
+
+    def score(self, measured: Measured) -> NDArray[np.float64]:
+        if self._known is None:
+            return np.zeros(len(measured))
+        features = torch.from_numpy(measured.features.penultimate)
+        return _numbers(self._known.predict_features(features))
+
+
+class _OnLogits(Detector):
+    """A detector of the library that looks at logits."""
+
+    kind = "baseline"
+
+    def __init__(self, name: str, about: str, make: Callable[[], Any]) -> None:
+        self.name, self.about, self._make = name, f"{about} (pytorch-ood)", make
+
+    def prepare(self, reference: Reference, dev: Measured) -> Self:
+        self._known = self._make()
+        if self._known.requires_fit:
+            labels = torch.from_numpy(reference.labels)
+            self._known.fit_logits(torch.from_numpy(reference.logits), labels)
+        return self
+
+    def score(self, measured: Measured) -> NDArray[np.float64]:
+        return _numbers(self._known.predict_logits(torch.from_numpy(measured.features.logits)))
+
+
+def library_detectors() -> list[Detector]:
+    """All of them, unfitted."""
+    return [
+        _OnFeatures(
+            "vim",
+            "virtual-logit matching: features outside their principal space, against the energy",
+            lambda head, known: ViM(
+                None,
+                max(1, known.penultimate.shape[1] // PRINCIPAL_SHARE),
+                head.weight,
+                head.bias,
+            ),
+        ),
+        _OnFeatures(
+            "relative-mahalanobis",
+            "Mahalanobis distance to the nearest class less that to all images",
+            lambda head, known: RMD(None),
+            needs_head=False,
+        ),
+        _OnFeatures(
+            "nnguide",
+            "energy guided by the nearest reference images",
+            lambda head, known: NNGuide(None, head, k=min(NEAREST, len(known.labels))),
+        ),
+        _OnFeatures(
+            "fdbd",
+            "distance of the features to the decision boundaries",
+            lambda head, known: fDBD(None, head),
+        ),
+        _OnLogits("gen", "generalised entropy of the probabilities", lambda: GEN(None)),
+        _OnLogits(
+            "kl-matching",
+            "KL of the probabilities from the nearest class's mean",
+            lambda: KLMatching(None),
+        ),
+    ]
+
+
+def _numbers(scores: Tensor) -> NDArray[np.float64]:
+    return np.asarray(scores.detach().numpy(), np.float64)

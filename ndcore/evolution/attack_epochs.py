@@ -1,0 +1,285 @@
+"""Attack a network as it was at each epoch, and let the divergence detector look at the results.
+
+It works from the weights that `train --record` keeps beside the recording, one epoch at a time:
+each epoch is written as soon as it is measured, so that a stopped or killed run goes on there.
+The images are the same at every epoch. The detector's distributions and ranks are those of the
+epoch's own weights; its score is compared between the dev images and the flipped ones among them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ndcore.activations.distributions import Histograms, count_distributions
+from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.reading import Reading, read_pixels, read_source
+from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
+from ndcore.data.sources import ImageSource
+from ndcore.data.splits import positions
+from ndcore.detectors import Calibration, DivergenceDetector
+from ndcore.errors import BadRequestError, BundleError, DataError, RunError, StoppedError
+from ndcore.evolution.run import EvolutionRun
+from ndcore.evolution.store import snapshot_file
+from ndcore.evolution.vulnerability import (
+    EpochVulnerability,
+    Vulnerability,
+    VulnerabilityConfig,
+    read_vulnerability,
+    write_vulnerability,
+)
+from ndcore.networks.forward import pick_device
+from ndcore.networks.registry import layer_names, model_spec
+from ndcore.networks.weights import load_weights
+from ndcore.statistics.roc import auroc, bootstrap_auroc
+from ndcore.training.checkpoints import read_run
+
+__all__ = ["measure_vulnerability"]
+
+DETECTOR = "wasserstein"
+REDUCTIONS = ("max", "value")  # those that the detector looks at
+BATCH = 128
+
+Step = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Positions in the source, the same at every epoch."""
+
+    attacked: list[int]
+    reference: list[int]
+    ranked: list[int]
+
+
+def measure_vulnerability(
+    run: EvolutionRun,
+    source: ImageSource,
+    config: VulnerabilityConfig | None = None,
+    *,
+    device: str = "auto",
+    on_step: Step | None = None,
+    on_epoch: Callable[[EpochVulnerability], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Vulnerability:
+    """Measure the epochs whose weights were kept and write them to the recording.
+
+    Args:
+        run: a recorded run, in the folder of its training.
+        source: the images that it was trained on.
+        config: how much; epochs measured with another one are measured again.
+        device: `auto`, `cpu`, `cuda`, ...
+        on_step: called with (what is being done, done, total).
+        on_epoch: called with each epoch measured here.
+        should_stop: asked between batches.
+
+    Returns:
+        All epochs, those measured earlier included.
+
+    Raises:
+        RunError: the run's weights or splits are gone, or belong to another training.
+        DataError: the source lacks images of the run.
+        StoppedError: `should_stop` said so; whole epochs are kept.
+    """
+    config = config or VulnerabilityConfig()
+    images = _choose(run, source, config)
+    weights = {epoch: snapshot_file(run.folder, epoch) for epoch in run.detailed}
+    kept = {epoch: path for epoch, path in weights.items() if path.is_file()}
+    rows = {row.epoch: row for row in _earlier(run, source, config)}
+    if not kept and not rows:
+        raise RunError(
+            f"the weights of the recorded epochs are not in {snapshot_file(run.folder, 1).parent}: "
+            f"they are kept by train {run.model} --record"
+        )
+    for number, (epoch, path) in enumerate(kept.items(), start=1):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if epoch in rows and rows[epoch].weights == digest:
+            continue
+        label = f"epoch {epoch} ({number} of {len(kept)})"
+
+        def step(what: str, done: int, total: int, label: str = label) -> None:
+            if on_step:
+                on_step(f"{label}: {what}", done, total)
+
+        model = _model_of(run, path, device)
+        rows[epoch] = _measure(model, source, images, config, epoch, digest, step, should_stop)
+        found = Vulnerability(config, source.name, tuple(rows[each] for each in sorted(rows)))
+        write_vulnerability(run.folder, found)
+        if on_epoch:
+            on_epoch(rows[epoch])
+    return Vulnerability(config, source.name, tuple(rows[each] for each in sorted(rows)))
+
+
+def _earlier(
+    run: EvolutionRun, source: ImageSource, config: VulnerabilityConfig
+) -> tuple[EpochVulnerability, ...]:
+    """Epochs that were measured with the same settings."""
+    try:
+        earlier = read_vulnerability(run.folder)
+    except RunError:
+        return ()
+    if earlier is None or (earlier.config, earlier.data) != (config, source.name):
+        return ()
+    return tuple(row for row in earlier.epochs if row.epoch in run.detailed)
+
+
+def _choose(run: EvolutionRun, source: ImageSource, config: VulnerabilityConfig) -> _Images:
+    training = read_run(run.folder.parent)
+    if training is None:
+        raise RunError(
+            f"the recording in {run.folder.parent} came without its training, whose weights this "
+            f"needs: record one here with train {run.model} --record"
+        )
+    if (training["model"], training["config"]) != (run.model, run.about["config"]):
+        raise RunError(f"the recording in {run.folder} is not of the training beside it")
+    members: dict[str, NDArray[np.int64]] = {}
+    for name in ("reference", "dev", "calibration"):
+        keys = training["splits"][name]
+        members[name] = np.array(positions(source, keys), np.int64)
+        if not keys or len(members[name]) < len(keys):
+            raise DataError(
+                f"{source.name} lacks images of the '{name}' split that {run.model} was trained "
+                "with: give its data with --data"
+            )
+    rng = np.random.default_rng(config.seed)
+    labels = source.labels[members["reference"]]
+    present = np.unique(labels)
+    each = max(1, config.reference // len(present))
+    reference = [rng.permutation(members["reference"][labels == c])[:each] for c in present]
+    return _Images(
+        attacked=np.sort(rng.permutation(members["dev"])[: config.images]).tolist(),
+        reference=np.sort(np.concatenate(reference)).tolist(),
+        ranked=np.sort(rng.permutation(members["calibration"])[: config.ranked]).tolist(),
+    )
+
+
+def _model_of(run: EvolutionRun, path: Path, device: str) -> nn.Module:
+    try:
+        model = load_weights(model_spec(run.model).build(), path)
+    except (BundleError, BadRequestError) as error:
+        raise RunError(f"the weights in {path} cannot be used: {error}") from error
+    return model.eval().to(pick_device(device))
+
+
+def _measure(
+    model: nn.Module,
+    source: ImageSource,
+    images: _Images,
+    config: VulnerabilityConfig,
+    epoch: int,
+    digest: str,
+    step: Step,
+    should_stop: Callable[[], bool] | None,
+) -> EpochVulnerability:
+    started = time.monotonic()
+    pixels = source.pixels(images.attacked)
+    keys = [source.keys()[i] for i in images.attacked]
+    results = attack_images(
+        model,
+        pixels,
+        source.labels[images.attacked],
+        keys,
+        # One precision everywhere, so that a figure does not hang on the processor.
+        AttackConfig(max_queries=config.max_queries, seed=config.seed, precision="float32"),
+        on_result=lambda index, _: step("attacking", index + 1, len(pixels)),
+        should_stop=should_stop,
+    )
+    if should_stop and should_stop():
+        raise StoppedError("stopped; the epochs measured so far are kept")
+    summary = summarise(results)
+    won = [result for result in results if result.success]
+    area, interval = None, None
+    if won:
+        detector = _detector(model, source, images, config, step, should_stop)
+        area, interval = _told_apart(detector, pixels, keys, won, config.seed)
+    return EpochVulnerability(
+        epoch=epoch,
+        weights=digest,
+        attacked=summary["attacked"],
+        flipped=summary["succeeded"],
+        flip_rate=summary["success_rate"],
+        flip_ci95=tuple(summary["ci95"]),
+        queries_median=summary["queries_median"],
+        benign=len(pixels),
+        auroc=area,
+        auroc_ci95=interval,
+        seconds=round(time.monotonic() - started, 1),
+    )
+
+
+def _detector(
+    model: nn.Module,
+    source: ImageSource,
+    images: _Images,
+    config: VulnerabilityConfig,
+    step: Step,
+    should_stop: Callable[[], bool] | None,
+) -> DivergenceDetector:
+    layers = layer_names(model)
+    counted = 0
+
+    def counting(read: int) -> None:
+        nonlocal counted
+        counted += read
+        step("distributions", counted, len(images.reference))
+
+    histograms = count_distributions(
+        model,
+        layers,
+        source,
+        images.reference,
+        config.seed,
+        on_batch=counting,
+        should_stop=should_stop,
+    )
+    step("detector", 0, 0)
+    ranked = read_source(model, layers, source, images.ranked, REDUCTIONS, should_stop=should_stop)
+    detector = DivergenceDetector(_Observed(model, layers, histograms), DETECTOR)
+    return detector.fit(ranked, ranked)
+
+
+def _told_apart(
+    detector: DivergenceDetector,
+    pixels: NDArray[np.uint8],
+    keys: Sequence[str],
+    won: Sequence[AttackResult],
+    seed: int,
+) -> tuple[float, tuple[float, float]]:
+    """AUROC of the score, benign images against flipped ones, with its interval."""
+    benign = _scores(detector, pixels)
+    attacked = _scores(detector, np.stack([result.attacked for result in won]))
+    sources = [result.id for result in won]
+    return auroc(benign, attacked), bootstrap_auroc(benign, attacked, keys, sources, seed=seed)
+
+
+def _scores(detector: DivergenceDetector, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    parts = [
+        detector.score(detector.bundle.read(pixels[start : start + BATCH]))
+        for start in range(0, len(pixels), BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+class _Observed:
+    """What the detector needs of a network at one epoch."""
+
+    def __init__(self, model: nn.Module, layers: tuple[str, ...], histograms: Histograms) -> None:
+        self.layers = layers
+        self.calibrations: Mapping[str, Calibration] = {}
+        self._model, self._histograms = model, histograms
+
+    def reductions(self, layer: str) -> tuple[str, ...]:
+        return tuple(reduction for name, reduction in self._histograms if name == layer)
+
+    def distributions(self, layer: str, reduction: str) -> ClassHistograms:
+        return self._histograms[layer, reduction]
+
+    def read(self, pixels: NDArray[np.uint8]) -> Reading:
+        return read_pixels(self._model, self.layers, pixels, REDUCTIONS)

@@ -1,0 +1,1 @@
+"""Recording a training run, and finding recordings on disk."""

@@ -1,0 +1,1 @@
+"""Figures of the Divergence Detector and its case files."""

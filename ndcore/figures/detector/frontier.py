@@ -1,0 +1,88 @@
+"""What an attacker who knows the detector pays: success and queries against detection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from ndcore.figures.style.palette import ATTACKED, class_colours
+from ndcore.figures.style.theme import styled
+
+__all__ = ["Adversary", "frontier"]
+
+SYMBOLS = ("diamond", "circle", "square", "triangle-up", "cross", "star")
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """One attacker against the frozen detector; shares in [0, 1], each with its interval.
+
+    Attributes:
+        name: as in the study.
+        success: flipped images among those attacked.
+        success_ci: its 95% interval.
+        detected: flagged ones among the flipped.
+        detected_ci: its 95% interval.
+        evasion: flipped and not flagged, among those attacked.
+        queries: per success, on average.
+        n: images attacked.
+    """
+
+    name: str
+    success: float
+    success_ci: tuple[float, float]
+    detected: float
+    detected_ci: tuple[float, float]
+    evasion: float
+    queries: float
+    n: int
+
+
+def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
+    """One mark per attacker with both intervals; the first, the plain attack, is red.
+
+    Args:
+        adversaries: the plain attack first.
+        alpha: false-positive rate of the detector's threshold.
+    """
+    figure = go.Figure()
+    colours = [ATTACKED, *class_colours(10)]
+    for place, one in enumerate(adversaries):
+        figure.add_scatter(
+            x=[one.success],
+            y=[one.detected],
+            error_x=_bar(one.success, one.success_ci),
+            error_y=_bar(one.detected, one.detected_ci),
+            mode="markers",
+            name=f"{one.name}: evades {100 * one.evasion:.1f}%, {one.queries:,.0f} queries",
+            marker={
+                "color": colours[place % len(colours)],
+                "symbol": SYMBOLS[place % len(SYMBOLS)],
+                "size": 13,
+            },
+            hovertemplate=f"{one.name}, n = {one.n}<br>breaks %{{x:.1%}}"
+            "<br>detected %{y:.1%}<extra></extra>",
+        )
+    figure.update_xaxes(
+        title="images broken (of those attacked)", rangemode="tozero", tickformat=".0%"
+    )
+    figure.update_yaxes(title="of these detected", range=[-0.03, 1.05], tickformat=".0%")
+    title = f"Success against detection ({100 * alpha:g}% false alarms)"
+    styled(figure, height=480, title=title, legend=True)
+    # Names with numbers are long: one below the other, under the plot.
+    return figure.update_layout(
+        legend={"orientation": "v", "y": -0.2, "yanchor": "top"}, margin={"t": 44}
+    )
+
+
+def _bar(value: float, interval: tuple[float, float]) -> dict[str, object]:
+    low, high = interval
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [max(0.0, high - value)],
+        "arrayminus": [max(0.0, value - low)],
+        "thickness": 1.2,
+    }

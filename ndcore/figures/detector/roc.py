@@ -1,0 +1,119 @@
+"""ROC curves of attack detectors, with the operating point of one threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
+from ndcore.figures.style.theme import styled
+
+__all__ = ["operating_point", "roc_figure"]
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+LEAST_FPR = 1e-3  # left end of the logarithmic axis
+POINTS = 400
+
+
+def operating_point(
+    benign: NDArray[np.floating], attacked: NDArray[np.floating], threshold: float
+) -> tuple[float, float]:
+    """False- and true-positive rate of the rule "alarm above the threshold".
+
+    Args:
+        benign: (n,) scores of benign images.
+        attacked: (m,) scores of attacked images.
+        threshold: scores above it raise an alarm.
+    """
+    rates = [
+        float((np.asarray(s) > threshold).mean()) if len(s) else 0.0 for s in (benign, attacked)
+    ]
+    return rates[0], rates[1]
+
+
+def roc_figure(
+    scores: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating]]],
+    *,
+    point: tuple[float, float] | None = None,
+    title: str = "Detected attacks against false alarms",
+    logarithmic: bool = True,
+) -> go.Figure:
+    """One curve per detector.
+
+    Args:
+        scores: detector -> scores of benign (n,) and of attacked images (m,); larger = more
+            suspicious. The first is drawn strongest.
+        point: false- and true-positive rate to mark.
+        title: heading.
+        logarithmic: false alarms on a log scale, where the useful ones are.
+    """
+    figure = go.Figure()
+    colours = [ATTACKED, *class_colours(10)]
+    for place, (name, (benign, attacked)) in enumerate(scores.items()):
+        fpr, tpr = _curve(np.asarray(benign, float), np.asarray(attacked, float))
+        figure.add_scatter(
+            x=np.maximum(fpr, LEAST_FPR) if logarithmic else fpr,
+            y=tpr,
+            mode="lines",
+            name=name,
+            line={
+                "color": colours[place % len(colours)],
+                "width": 3 if place == 0 else 1.8,
+                "dash": DASHES[place % len(DASHES)],
+                "shape": "hv",
+            },
+            hovertemplate=f"{name}<br>false alarms %{{x:.2%}}"
+            "<br>detected %{y:.1%}<extra></extra>",
+        )
+    low = LEAST_FPR if logarithmic else 0.0
+    chance = np.geomspace(low, 1, 50) if logarithmic else np.array([0.0, 1.0])
+    figure.add_scatter(
+        x=chance,
+        y=chance,
+        mode="lines",
+        name="chance",
+        line={"color": MUTED, "width": 1, "dash": "dot"},
+        hoverinfo="skip",
+    )
+    if point is not None:
+        figure.add_scatter(
+            x=[max(point[0], low)],
+            y=[point[1]],
+            mode="markers",
+            name="threshold",
+            marker={"color": ATTACKED, "size": 13, "symbol": "diamond-open", "line": {"width": 3}},
+            hovertemplate="threshold<br>false alarms %{x:.2%}<br>detected %{y:.1%}<extra></extra>",
+        )
+    figure.update_xaxes(
+        title="false alarms among benign images",
+        type="log" if logarithmic else "linear",
+        range=[np.log10(LEAST_FPR), 0] if logarithmic else [0, 1],
+        tickformat=".0%",
+    )
+    if logarithmic:
+        ticks = [0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1]
+        figure.update_xaxes(tickvals=ticks, ticktext=[f"{100 * tick:g}%" for tick in ticks])
+    figure.update_yaxes(title="detected attacks", range=[0, 1.05], tickformat=".0%")
+    styled(figure, height=480, title=title, legend=True)
+    # Below the plot: on narrow pages many names take several rows.
+    return figure.update_layout(
+        margin_t=44, legend={"yref": "container", "y": 0, "yanchor": "bottom"}
+    )
+
+
+def _curve(
+    benign: NDArray[np.float64], attacked: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rates at every threshold, thinned to what a picture can show."""
+    cuts = np.unique(np.concatenate([benign, attacked]))[::-1]
+    if len(cuts) > POINTS:
+        cuts = cuts[np.unique(np.linspace(0, len(cuts) - 1, POINTS).astype(int))]
+    rates = []
+    for scores in (benign, attacked):
+        ordered = np.sort(scores)
+        at_least = len(ordered) - np.searchsorted(ordered, cuts, side="left")
+        rates.append(np.concatenate([[0.0], at_least / max(1, len(ordered)), [1.0]]))
+    return rates[0], rates[1]

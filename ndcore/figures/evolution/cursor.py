@@ -1,0 +1,171 @@
+"""What the slider over the overview moves: lines through its panels, and dots at its right.
+
+Each epoch is a frame of the figure, so that the browser needs no server to scrub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ndcore.figures.evolution.curves import readout
+from ndcore.figures.style.palette import MUTED, class_colours
+
+__all__ = ["PROFILE", "MacroRun", "Values", "add_cursor", "short"]
+
+Values = NDArray[np.floating]
+
+PROFILE = 0.2  # share of the width for the dots
+MARKS = (("circle", class_colours(10)[0]), ("diamond", class_colours(10)[3]))
+
+
+@dataclass(frozen=True)
+class MacroRun:
+    """A run as the overview draws it.
+
+    Attributes:
+        name: of the run.
+        epochs: numbers, (E,).
+        values: of the metric in colour, (rows, E); NaN where the run has no such layer.
+        digits: what to write into the cells, (rows, E), or None.
+        tips: per row what to say on pointing at it, per epoch; "" for no such layer.
+        curves: `train_loss` and the others of `EvolutionRun.curves`, each (E,).
+        lowered: the learning rate falls after these epochs.
+        vulnerability: rows as `add_vulnerability` takes them.
+    """
+
+    name: str
+    epochs: NDArray[np.int64]
+    values: Values
+    digits: Values | None
+    tips: Sequence[Sequence[str]]
+    curves: Mapping[str, Values]
+    lowered: Sequence[float] = ()
+    vulnerability: Sequence[Mapping[str, Any]] = ()
+
+
+def short(value: float) -> str:
+    """At most three characters: `.42`, `4.2`, `42`, `420`, `9k`; "" for nothing."""
+    if not np.isfinite(value):
+        return ""
+    for limit, digits in ((0.995, 2), (9.95, 1)):
+        if abs(value) < limit:
+            return f"{value:.{digits}f}".removeprefix("0")
+    return f"{value:.0f}" if abs(value) < 999.5 else f"{value / 1000:.0f}k"
+
+
+def add_cursor(
+    figure: go.Figure, runs: Sequence[MacroRun], spans: Sequence[Sequence[float]]
+) -> None:
+    """Lines through all panels and the dots at the right, one frame per epoch; the last at first.
+
+    Args:
+        figure: with subplots.
+        runs: those drawn.
+        spans: what the y axis of each panel shows.
+    """
+    rows = round(spans[0][1] + 0.5)
+    everything = sorted({int(number) for run in runs for number in run.epochs})
+    active = len(everything) - 1
+    first = len(figure.data)
+    for at in range(len(runs)):
+        for colour, width in (("#ffffff", 4), ("#14181f", 1.5)):
+            line = {"color": colour, "width": width}
+            _add_line(figure, line, row=1, col=at + 1, x=at)
+        for panel in range(2, len(spans) + 1):
+            _add_line(figure, {"color": MUTED, "width": 1.5}, row=panel, col=at + 1, x=at)
+    for run, (symbol, colour) in zip(runs, MARKS, strict=False):
+        figure.add_scatter(
+            mode="markers" if len(runs) > 1 else "markers+text",
+            marker={"symbol": symbol, "size": 9, "color": colour},
+            textposition="middle right",
+            textfont={"size": 11},
+            name=run.name,
+            showlegend=len(runs) > 1,
+            hovertemplate=f"{run.name}: %{{x:.3g}}<extra></extra>",
+            row=1,
+            col=len(runs) + 1,
+        )
+    traces = list(range(first, len(figure.data)))
+    frames, steps = [], []
+    for number in everything:
+        data: list[dict[str, Any]] = []
+        for run in runs:
+            place = number if number in run.epochs else None
+            data += [_column(place, rows)] * 2
+            data += [{"x": [place, place], "y": span} for span in spans[1:]]
+        data += [_profile(run, rows, number) for run in runs]
+        frames.append({"name": str(number), "data": data, "traces": traces})
+        # Without a redraw plotly drops the heat map.
+        arguments = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
+        steps.append(
+            {
+                "label": readout(number, [(run.name, run.epochs, run.curves) for run in runs]),
+                "method": "animate",
+                "args": [[str(number)], arguments | {"transition": {"duration": 0}}],
+            }
+        )
+    for trace, start in zip(traces, frames[active]["data"], strict=True):
+        figure.data[trace].update(start)
+    figure.frames = frames
+    figure.update_layout(
+        sliders=[
+            {
+                "active": active,
+                "steps": steps,
+                "transition": {"duration": 0},
+                "x": 0,
+                # The thumb stands above the cursor where there is one heat map.
+                "len": 1 - PROFILE if len(runs) == 1 else 1,
+                "y": 1,
+                "yanchor": "bottom",
+                "pad": {"t": 0, "b": 22 if len(runs) > 1 else 6, "l": 0, "r": 0},
+                # The labels of the steps are read in the line above the slider alone.
+                "font": {"size": 1, "color": "rgba(0,0,0,0)"},
+                "ticklen": 0,
+                "minorticklen": 0,
+                "currentvalue": {
+                    "xanchor": "left",
+                    "font": {"size": 13, "color": MUTED},
+                    "offset": 8,
+                },
+            }
+        ]
+    )
+
+
+def _add_line(figure: go.Figure, line: dict[str, Any], *, row: int, col: int, x: int) -> None:
+    figure.add_scatter(
+        x=[x, x],
+        y=[0, 1],
+        mode="lines",
+        line=line,
+        hoverinfo="skip",
+        showlegend=False,
+        row=row,
+        col=col,
+    )
+
+
+def _column(epoch: int | None, rows: int) -> dict[str, Any]:
+    """A frame around the cells of an epoch, which hides none of their digits."""
+    if epoch is None:
+        return {"x": [None], "y": [None]}
+    left, right, top, bottom = epoch - 0.5, epoch + 0.5, -0.5, rows - 0.5
+    return {"x": [left, right, right, left, left], "y": [top, top, bottom, bottom, top]}
+
+
+def _profile(run: MacroRun, rows: int, epoch: int) -> dict[str, Any]:
+    if epoch not in run.epochs:
+        return {"x": [None] * rows, "y": list(range(rows)), "text": [""] * rows}
+    values = run.values[:, run.epochs.tolist().index(epoch)]
+    return {
+        "x": [float(v) if np.isfinite(v) else None for v in values],
+        "y": list(range(rows)),
+        "text": [f" {short(v)}" for v in values],
+    }

@@ -1,0 +1,146 @@
+"""Things laid out by likeness with their groups: units of a layer, or patches of a unit.
+
+A group's average image stands in a circle at its centre whose radius grows with the group.
+
+Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural networks", sections
+3.2.3 and 3.3.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ndcore.figures.style.palette import class_colours, rgba
+from ndcore.figures.style.theme import styled
+
+__all__ = ["SYMBOLS", "plane_figure", "radii"]
+
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "pentagon")
+SMALLEST, LARGEST = 0.04, 0.14  # radius, in shares of the plane's width
+
+
+def radii(sizes: NDArray[np.integer], span: float) -> NDArray[np.float64]:
+    """Radius of each group's circle: its area grows with the number of members.
+
+    Args:
+        sizes: members per group.
+        span: width of the plane.
+    """
+    shares = sizes / max(int(sizes.max()), 1)
+    return np.asarray(span * np.maximum(SMALLEST, LARGEST * np.sqrt(shares)))
+
+
+def plane_figure(
+    places: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    centres: NDArray[np.floating],
+    sizes: NDArray[np.integer],
+    *,
+    title: str,
+    group: str,
+    tips: Sequence[str],
+    pictures: Sequence[bytes | None],
+    ink: str,
+    chosen: int | None = None,
+    covered: bool = False,
+    height: int = 440,
+) -> go.Figure:
+    """The plane; dots carry their index as `customdata`.
+
+    Args:
+        places: of the things, (n, 2).
+        labels: group of each, (n,).
+        centres: of the groups, (groups, 2).
+        sizes: members per group.
+        title: heading.
+        group: what a group is called, such as "cluster".
+        tips: what to say on pointing at each thing.
+        pictures: PNG of each group's average, None for none.
+        ink: #rrggbb of the chosen thing's ring in the page's theme.
+        chosen: index of a thing to ring, or None.
+        covered: the pictures lie over the dots, which are many, instead of under them.
+        height: in pixels.
+    """
+    figure = go.Figure()
+    around = np.concatenate([places, centres])
+    low, high = around.min(0), around.max(0)
+    span = float((high - low).max()) or 1.0
+    reaches = radii(sizes, span)
+    colours = class_colours(len(sizes))
+    for number, (centre, reach, picture) in enumerate(zip(centres, reaches, pictures, strict=True)):
+        x, y = (float(v) for v in centre)
+        figure.add_shape(
+            type="circle",
+            x0=x - reach,
+            x1=x + reach,
+            y0=y - reach,
+            y1=y + reach,
+            line={"color": colours[number], "width": 3},
+            fillcolor=rgba(colours[number], 0.25),
+            layer="below",
+        )
+        if picture is not None:
+            # The largest square in the circle.
+            side = reach * np.sqrt(2) * 0.97
+            figure.add_layout_image(
+                source=f"data:image/png;base64,{base64.b64encode(picture).decode()}",
+                xref="x",
+                yref="y",
+                x=x,
+                y=y,
+                xanchor="center",
+                yanchor="middle",
+                sizex=side,
+                sizey=side,
+                sizing="contain",
+                layer="above" if covered else "below",
+            )
+    for number, size in enumerate(sizes):
+        members = np.flatnonzero(labels == number)
+        figure.add_scatter(
+            x=places[members, 0],
+            y=places[members, 1],
+            customdata=[[int(member)] for member in members],
+            text=[tips[int(member)] for member in members],
+            mode="markers",
+            name=f"{group} {number + 1} ({size})",
+            marker={
+                "color": colours[number],
+                "symbol": SYMBOLS[number % len(SYMBOLS)],
+                "size": 5 if covered else 8,
+                "line": {"width": 0 if covered else 0.8, "color": "#ffffff"},
+            },
+            unselected={"marker": {"opacity": 1}},
+            hovertemplate=f"%{{text}}<br>{group} {number + 1}<extra></extra>",
+        )
+    if chosen is not None:
+        figure.add_scatter(
+            x=[places[chosen, 0]],
+            y=[places[chosen, 1]],
+            mode="markers",
+            marker={"symbol": "circle-open", "size": 18, "color": ink, "line": {"width": 3}},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    margin = 0.02 * span + float(reaches.max())
+    for axis, at in (("xaxis", 0), ("yaxis", 1)):
+        figure.layout[axis].update(
+            range=[float(low[at]) - margin, float(high[at]) + margin],
+            showticklabels=False,
+            showgrid=False,
+            zeroline=False,
+        )
+    figure.update_yaxes(scaleanchor="x", scaleratio=1)
+    styled(figure, height=height, title=title, legend=True)
+    return figure.update_layout(
+        margin_t=44,
+        legend={"yref": "container", "y": 0, "yanchor": "bottom", "font_size": 12},
+        dragmode=False,
+        clickmode="event+select",
+        hovermode="closest",
+    )

@@ -1,0 +1,98 @@
+"""Figures of an attack: class probabilities before and after, and the course of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, rgba
+from ndcore.figures.style.theme import styled
+
+__all__ = ["probability_bars", "search_course"]
+
+SMALL = 0.005  # probabilities below this get no number beside their bar
+
+
+def probability_bars(
+    classes: Sequence[str],
+    before: NDArray[np.floating],
+    after: NDArray[np.floating] | None = None,
+    *,
+    true: int | None = None,
+    title: str = "What the model believes: pale before, full after",
+) -> go.Figure:
+    """Probability of every class in the class's own colour: pale before, full after.
+
+    Args:
+        classes: names in label order.
+        before: (classes,) of the benign image.
+        after: (classes,) of the attacked image, if there is one.
+        true: position of the true class, marked with a star.
+        title: heading.
+    """
+    colours = class_colours(len(classes))
+    names = [f"{name} ★" if index == true else name for index, name in enumerate(classes)]
+    rows = [("before", before, 0.4 if after is not None else 1.0)]
+    if after is not None:
+        rows.append(("after", after, 1.0))
+    figure = go.Figure()
+    for kind, values, opacity in rows:
+        top = int(np.argmax(values))
+        figure.add_bar(
+            y=names,
+            x=np.asarray(values, float),
+            orientation="h",
+            marker={
+                "color": [rgba(colour, opacity) for colour in colours],
+                "line": {"color": ATTACKED if kind == "after" else MUTED, "width": 1.2},
+            },
+            text=[
+                f"<b>{value:.1%}</b> {kind}"
+                if index == top
+                else f"{value:.1%}"
+                if value >= SMALL
+                else ""
+                for index, value in enumerate(np.asarray(values, float).tolist())
+            ],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate=f"{kind}, %{{y}}: %{{x:.2%}}<extra></extra>",
+        )
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_xaxes(
+        range=[0, 1.3], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", title="probability"
+    )
+    per_class = 34 if after is not None else 25
+    return styled(figure, height=100 + per_class * len(classes), title=title)
+
+
+def search_course(
+    history: Sequence[tuple[int, float]], *, target: str = "", true: str = ""
+) -> go.Figure:
+    """Best probability found so far over the queries spent.
+
+    Args:
+        history: (queries, probability) after each generation.
+        target: class to reach, "" for an untargeted attack.
+        true: class to leave, for an untargeted attack.
+    """
+    figure = go.Figure(
+        go.Scatter(
+            x=[queries for queries, _ in history],
+            y=[best for _, best in history],
+            mode="lines+markers",
+            line={"color": ATTACKED, "width": 2, "shape": "hv"},
+            marker={"size": 5},
+            hovertemplate="%{x:,} queries<br>%{y:.1%}<extra></extra>",
+        )
+    )
+    label = f"probability of {target or true or 'the true class'}"
+    figure.update_yaxes(range=[0, 1.03], tickformat=".0%", title=label)
+    figure.update_xaxes(
+        title="queries (images shown to the model)", rangemode="tozero", tickformat=","
+    )
+    direction = "highest" if target else "lowest"
+    return styled(figure, height=270, title=f"The search: {direction} probability so far")

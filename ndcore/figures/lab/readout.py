@@ -1,0 +1,97 @@
+"""What a model says to an image now and before: classes, layers and units as rows of bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
+from ndcore.figures.style.rows import Bar, Row, rows_markup
+
+__all__ = ["layer_rows", "probability_rows", "unit_rows"]
+
+MOST_CLASSES = 12
+PALE = 0.4
+
+
+def probability_rows(
+    classes: Sequence[str],
+    before: NDArray[np.floating],
+    after: NDArray[np.floating],
+    true: int | None = None,
+) -> str:
+    """Probability of every class, pale before and full now; of many classes the likeliest.
+
+    Args:
+        classes: names in label order.
+        before, after: (classes,).
+        true: true class, marked with a star.
+    """
+    colours = class_colours(len(classes))
+    shown = np.arange(len(classes))
+    if len(classes) > MOST_CLASSES:
+        shown = np.sort(np.argsort(-np.maximum(before, after), kind="stable")[:MOST_CLASSES])
+    top = int(np.argmax(after))
+    rows = [
+        Row(
+            name=f"{classes[label]} ★" if label == true else classes[label],
+            bars=(
+                Bar(float(before[label]), colours[label], PALE),
+                Bar(float(after[label]), colours[label]),
+            ),
+            text=f"{100 * float(before[label]):.1f} → {100 * float(after[label]):.1f}%",
+            strong=label == top,
+        )
+        for label in shown.tolist()
+    ]
+    return rows_markup(
+        rows, label="Class probabilities", title="Probability: pale before, full now"
+    )
+
+
+def layer_rows(
+    layers: Sequence[str], before: Sequence[float], now: Sequence[float], smallest: float
+) -> str:
+    """p-value of every layer on a log scale: longer = more unusual for the predicted class.
+
+    Args:
+        layers: names in the order of the model.
+        before, now: p-values of the untouched and of the changed image.
+        smallest: p-value of a full bar.
+    """
+    full = -np.log10(min(max(smallest, 1e-12), 0.5))
+
+    def share(p: float) -> float:
+        return float(-np.log10(max(p, 1e-12)) / full)
+
+    rows = [
+        Row(layer, (Bar(share(p0), MUTED), Bar(share(p1), ATTACKED)), f"{p0:.3f} → {p1:.3f}")
+        for layer, p0, p1 in zip(layers, before, now, strict=True)
+    ]
+    title = "p-value by layer: grey before, red now"
+    return rows_markup(rows, label="p-value by layer", title=title)
+
+
+def unit_rows(
+    names: Sequence[str], before: Sequence[float], now: Sequence[float], moved: Sequence[float]
+) -> str:
+    """Units that moved most.
+
+    Args:
+        names: such as `dense_1 · 417`.
+        before, now: activations.
+        moved: size of the change, as a share of the layer's axis.
+    """
+    longest = max([*moved, 1e-9])
+    rows = [
+        Row(
+            name,
+            (Bar(share / longest, ATTACKED if new > old else "#4896f2"),),
+            f"{old:.2f} → {new:.2f}",
+        )
+        for name, old, new, share in zip(names, before, now, moved, strict=True)
+    ]
+    title = "Neurons that moved most: red up, blue down"
+    return rows_markup(rows, label="Neurons that moved most", title=title)

@@ -1,0 +1,1 @@
+"""What figures share: colours, themes, ramps, tiles of pixels and rows of tables."""

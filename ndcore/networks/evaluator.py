@@ -1,0 +1,330 @@
+"""(Image, changed pixels) -> logits: the one place where a search meets the model.
+
+One-pixel changes of a chain of convolutions are computed only where they can be seen
+(`incremental`), exactly; any other model or change runs on whole images. Where the processor is
+fast at bfloat16 a search may be screened in it, and whatever lies near a decision is computed
+again in float32.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ndcore.data.pixels import paint
+from ndcore.networks.chain import Step, as_matrix, chain_of, fold_batch_norm, traced
+from ndcore.networks.forward import to_images
+from ndcore.networks.windows import Incremental
+
+__all__ = ["Evaluator", "Query", "evaluator_for"]
+
+LARGEST = {"cpu": 256, "cuda": 2048}  # candidates in one pass; more gains nothing
+FEW = 64  # the same for a path that only confirms
+SLOTS = {"cpu": 16, "cuda": 64}  # images whose maps are kept
+TOLERANCE = 1e-4  # of float32 logits against the plain model, per unit of logit
+BLUR = 0.25  # largest error of a useful screen, as a share of the changes' effect
+SAFETY = 4.0  # a screened gap is trusted if it is this many times the largest error seen
+
+
+@dataclass(frozen=True)
+class Query:
+    """Changes of one image.
+
+    Attributes:
+        base: uint8 (H, W, C).
+        positions: int64 (P, k, 2) row and col.
+        colours: uint8 (P, k, C).
+    """
+
+    base: NDArray[np.uint8]
+    positions: NDArray[np.int64]
+    colours: NDArray[np.uint8]
+
+
+class _Path:
+    """One way to compute: a model in one dtype, on windows where it can.
+
+    Args:
+        model: the graph to run.
+        shape: (H, W, C).
+        device: of the model.
+        own: the weights are this path's own, to be laid out and reshaped for speed.
+    """
+
+    def __init__(
+        self, model: nn.Module, shape: Sequence[int], device: torch.device, *, own: bool
+    ) -> None:
+        weight = next(model.parameters(), torch.zeros(1))
+        self.dtype, self.device = weight.dtype, device
+        kind = device.type if device.type in LARGEST else "cpu"
+        self.largest, slots = LARGEST[kind] if own else FEW, SLOTS[kind]
+        self.model = model.to(memory_format=torch.channels_last) if own else model
+        self.windows: Incremental | None = None
+        self._kept: OrderedDict[bytes, int] = OrderedDict()
+        self._slots = slots
+        steps = chain_of(model)
+        if steps is not None:
+            if own:
+                steps = _small_maps(steps, shape, self.dtype, device)
+            height, width = shape[:2]
+            windows = Incremental(steps, (height, width), slots, self.largest, device, self.dtype)
+            self.windows = windows if windows.useful else None
+
+    @torch.inference_mode()
+    def whole(self, images: NDArray[np.uint8]) -> Tensor:
+        """Logits of whole images (n, H, W, C)."""
+        batch = to_images(images).to(self.device, self.dtype)
+        found = self.model(batch.contiguous(memory_format=torch.channels_last))
+        assert isinstance(found, Tensor)
+        return found.float()
+
+    def slot(self, base: NDArray[np.uint8]) -> int:
+        """Where the maps of an image are kept; the image used longest ago makes room."""
+        assert self.windows is not None
+        key = base.tobytes()
+        if key not in self._kept:
+            full = len(self._kept) >= self._slots
+            free = self._kept.popitem(last=False)[1] if full else len(self._kept)
+            self.windows.prepare(free, to_images(base[None]))
+            self._kept[key] = free
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+def _small_maps(
+    steps: Sequence[Step], shape: Sequence[int], dtype: torch.dtype, device: torch.device
+) -> tuple[Step, ...]:
+    height, width, channels = shape
+    values = torch.zeros(1, channels, height, width, dtype=dtype, device=device)
+    found = []
+    with torch.inference_mode():
+        for step in steps:
+            if values.ndim == 4:
+                _, depth, tall, wide = values.shape
+                step = as_matrix(step, (depth, tall, wide))
+            found.append(step)
+            values = step.run(values)
+    return tuple(found)
+
+
+class Evaluator:
+    """Logits of changed images, as fast as this machine can give them.
+
+    Args:
+        model: in eval mode, on its device; not changed.
+        shape: (H, W, C) of the images.
+        precision: "auto" or "float32" (see `AttackConfig`).
+
+    Attributes:
+        precision: what `run` computes in, "float32" or "bfloat16".
+        incremental: whether one-pixel changes run on windows.
+        error: largest |logit difference| of the screen against float32 in the self-test.
+    """
+
+    def __init__(self, model: nn.Module, shape: Sequence[int], precision: str = "auto") -> None:
+        self._model = model
+        self._device = next(model.parameters()).device
+        self._lock = threading.Lock()  # kept maps are shared by all who ask
+        self.error = 0.0
+        self._classes = self.plain(np.zeros((1, *shape), np.uint8)).shape[1]
+        if precision == "auto" and _fast_bfloat16(self._device):
+            # Float32 only confirms, so it shares the model's weights: memory before speed.
+            self._screen = self._exact = _Path(traced(model), shape, self._device, own=False)
+            self._self_test(shape)
+            if self._try_screen(shape):
+                return
+        self._screen = self._exact = _Path(fold_batch_norm(model), shape, self._device, own=True)
+        self._self_test(shape)
+
+    @property
+    def precision(self) -> str:
+        """What `run` computes in."""
+        return "float32" if self._screen is self._exact else "bfloat16"
+
+    @property
+    def incremental(self) -> bool:
+        """Whether one-pixel changes run on windows."""
+        return self._exact.windows is not None
+
+    @property
+    def largest(self) -> int:
+        """Candidates in one pass, at most."""
+        return self._screen.largest
+
+    @property
+    def slots(self) -> int:
+        """Images that can be searched side by side."""
+        return SLOTS.get(self._device.type, SLOTS["cpu"])
+
+    @property
+    def band(self) -> float:
+        """Gaps between two logits that a screened answer does not settle."""
+        return SAFETY * self.error
+
+    def order(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Order (P,) of positions (P, 2) in which they are computed fastest."""
+        if self._exact.windows is None:
+            return np.arange(len(positions))
+        return np.asarray(self._exact.windows.order(torch.from_numpy(positions)).numpy())
+
+    def evaluate(
+        self,
+        base: NDArray[np.uint8],
+        positions: NDArray[np.int64],
+        colours: NDArray[np.uint8],
+    ) -> NDArray[np.float32]:
+        """Logits (P, classes) of changes of one image, in `precision`."""
+        return self.run([Query(base, positions, colours)])[0]
+
+    def confirm(
+        self,
+        base: NDArray[np.uint8],
+        positions: NDArray[np.int64],
+        colours: NDArray[np.uint8],
+    ) -> NDArray[np.float32]:
+        """The same in float32."""
+        return self.run([Query(base, positions, colours)], exact=True)[0]
+
+    def run(self, queries: Sequence[Query], exact: bool = False) -> list[NDArray[np.float32]]:
+        """Logits (P, classes) of every query; images share the batches.
+
+        Args:
+            queries: of at most `slots` different images; one may hold no change at all.
+            exact: in float32, whatever `precision` says.
+        """
+        path = self._exact if exact else self._screen
+        nothing = np.empty((0, self._classes), np.float32)
+        answers = [None if len(query.positions) else nothing for query in queries]
+        single = [
+            i
+            for i, query in enumerate(queries)
+            if path.windows is not None
+            and query.positions.shape[1] == 1
+            and len(query.positions) > 0
+        ]
+        if single:
+            with self._lock:
+                found = self._windows(path, [queries[i] for i in single])
+            for i, logits in zip(single, found, strict=True):
+                answers[i] = logits
+        for i, query in enumerate(queries):
+            if answers[i] is None:
+                parts = [
+                    path.whole(
+                        paint(
+                            query.base,
+                            query.positions[start : start + path.largest],
+                            query.colours[start : start + path.largest],
+                        )
+                    )
+                    for start in range(0, len(query.positions), path.largest)
+                ]
+                answers[i] = torch.cat(parts).cpu().numpy()
+        return [np.asarray(answer, np.float32) for answer in answers]
+
+    def _windows(self, path: _Path, queries: Sequence[Query]) -> list[NDArray[np.float32]]:
+        assert path.windows is not None
+        slots = torch.cat(
+            [torch.full((len(query.positions),), path.slot(query.base)) for query in queries]
+        )
+        positions = torch.from_numpy(np.concatenate([query.positions[:, 0] for query in queries]))
+        colours = np.concatenate([query.colours[:, 0] for query in queries])
+        # As `to_images` does it, so that equal pixels give equal floats.
+        values = torch.from_numpy(colours).to(torch.float32).div_(255)
+        parts = [
+            path.windows.logits(slots[part], positions[part], values[part])
+            for part in (
+                slice(start, start + path.largest) for start in range(0, len(slots), path.largest)
+            )
+        ]
+        found = torch.cat(parts).cpu().numpy()
+        ends = np.cumsum([len(query.positions) for query in queries])[:-1]
+        return list(np.split(found, ends))
+
+    @torch.inference_mode()
+    def plain(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits (n, classes) of whole images (n, H, W, C) in the model itself, in float32."""
+        batch = to_images(images).to(self._device)
+        found = self._model(batch.contiguous(memory_format=torch.channels_last))
+        return np.asarray(found.float().cpu().numpy())
+
+    def _self_test(self, shape: Sequence[int]) -> None:
+        """Windows must give what the plain model gives, at corners and borders too."""
+        query = _trial(shape)
+        plain = self.plain(paint(query.base, query.positions, query.colours))
+        allowed = TOLERANCE * max(1.0, float(np.abs(plain).max()))
+        found = self.confirm(query.base, query.positions, query.colours)
+        if not np.abs(found - plain).max() <= allowed:
+            self._exact.windows = None
+            folded = self.confirm(query.base, query.positions, query.colours)
+            if not np.abs(folded - plain).max() <= allowed:
+                self._exact.model = self._model
+
+    def _try_screen(self, shape: Sequence[int]) -> bool:
+        query = _trial(shape)
+        exact = self.confirm(query.base, query.positions, query.colours)
+        try:
+            folded = fold_batch_norm(self._model, torch.bfloat16)
+            self._screen = _Path(folded, shape, self._device, own=True)
+            if self._exact.windows is None:
+                self._screen.windows = None
+            found = self.evaluate(query.base, query.positions, query.colours)
+        except RuntimeError:  # an operator without a bfloat16 kernel
+            return False
+        self.error = float(np.abs(found - exact).max())
+        # A screen that blurs what the changes do to the logits would lead a search astray.
+        if np.std(found - exact) < BLUR * np.std(exact - exact.mean(0)):
+            return True
+        self.error = 0.0
+        return False
+
+
+_EVALUATORS: weakref.WeakKeyDictionary[nn.Module, tuple[object, Evaluator]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def evaluator_for(model: nn.Module, shape: Sequence[int], precision: str = "auto") -> Evaluator:
+    """The evaluator of a model, made once and again when its weights, or the question, change."""
+    state = tuple(
+        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)
+        for tensor in model.state_dict(keep_vars=True).values()
+    )
+    question = (tuple(shape), precision, state)
+    known, evaluator = _EVALUATORS.get(model, (None, None))
+    if evaluator is None or known != question:
+        evaluator = Evaluator(model, shape, precision)
+        _EVALUATORS[model] = (question, evaluator)
+    return evaluator
+
+
+def _trial(shape: Sequence[int]) -> Query:
+    """Random changes of a random image at all corners, along the borders and inside."""
+    height, width, channels = shape
+    rng = np.random.default_rng(0)
+    rows, cols = (
+        np.array([0, 1, height // 2, height - 2, height - 1]),
+        np.array([0, 1, width // 2, width - 2, width - 1]),
+    )
+    grid = np.stack(np.meshgrid(rows, cols, indexing="ij"), -1).reshape(-1, 2)
+    inside = rng.integers(0, (height, width), (39, 2))
+    positions = np.clip(np.concatenate([grid, inside]), 0, (height - 1, width - 1))
+    base = rng.integers(0, 256, (height, width, channels)).astype(np.uint8)
+    colours = rng.integers(0, 2, (len(positions), channels)) * 255
+    return Query(base, positions[:, None].astype(np.int64), colours[:, None].astype(np.uint8))
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 matrices faster than float32 ones."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    told = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(told.get("avx512_bf16") or told.get("amx_bf16") or told.get("bf16"))

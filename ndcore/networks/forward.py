@@ -1,0 +1,96 @@
+"""Plain forward passes: pixels in, logits out, and the accuracy of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ndcore.data.catalog import ImageSource
+from ndcore.errors import BadRequestError, StoppedError
+from ndcore.statistics.intervals import wilson
+
+__all__ = ["evaluate", "pick_device", "predict", "to_images"]
+
+BATCH = 256
+
+
+def to_images(pixels: NDArray[np.uint8]) -> Tensor:
+    """Pixels uint8 (N, H, W, C) -> images float32 (N, C, H, W) in [0, 1]."""
+    images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+    return images.to(torch.float32).div_(255)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is the GPU where there is one, else the CPU.
+
+    Raises:
+        BadRequestError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BadRequestError(f"device '{name}' is not available on this machine") from error
+    return device
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    source: ImageSource,
+    members: Sequence[int],
+    should_stop: Callable[[], bool] | None = None,
+) -> NDArray[np.float32]:
+    """Logits float32 (n, classes) of the images at `members`, in float32, in eval mode.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        rows = []
+        for start in range(0, len(members), BATCH):
+            if should_stop and should_stop():
+                raise StoppedError("stopped")
+            images = to_images(source.pixels(members[start : start + BATCH])).to(device)
+            rows.append(model(images.contiguous(memory_format=torch.channels_last)).cpu().numpy())
+    finally:
+        model.train(was_training)
+    return np.concatenate(rows).astype(np.float32)
+
+
+def evaluate(model: nn.Module, source: ImageSource, members: Sequence[int]) -> dict[str, Any]:
+    """Accuracy over the images at `members`.
+
+    Returns:
+        `{n, accuracy, ci95, per_class: {class: {n, accuracy}}, lossless}`; `lossless` is the
+        number of those images whose files are lossless.
+
+    Raises:
+        BadRequestError: there are no images.
+    """
+    if not len(members):
+        raise BadRequestError("there are no images to evaluate on")
+    labels = source.labels[list(members)]
+    right = predict(model, source, members).argmax(1) == labels
+    per_class = {
+        name: {"n": int((labels == c).sum()), "accuracy": float(right[labels == c].mean())}
+        for c, name in enumerate(source.classes)
+        if (labels == c).any()
+    }
+    return {
+        "n": len(members),
+        "accuracy": float(right.mean()),
+        "ci95": list(wilson(int(right.sum()), len(members))),
+        "per_class": per_class,
+        "lossless": int(source.lossless[list(members)].sum()),
+    }

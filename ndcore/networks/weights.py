@@ -1,0 +1,82 @@
+"""Weights on disk and their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from ndcore.errors import BundleError
+from ndcore.storage.atomic import write_bytes
+
+__all__ = ["load_weights", "save_weights", "weight_hash"]
+
+
+def weight_hash(model: nn.Module) -> str:
+    """SHA-256 (hex) over names, shapes and float32 bytes of all weights, in name order."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        values = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        digest.update(f"{name}{values.shape}{values.dtype}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def save_weights(
+    path: Path,
+    tensors: dict[str, Tensor],
+    *,
+    half: bool = False,
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write tensors as safetensors, atomically.
+
+    Args:
+        path: target file.
+        tensors: name -> tensor.
+        half: store floating tensors as float16; only call it on weights already rounded to it.
+        metadata: text entries of the file's header.
+    """
+    kept = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in tensors.items()
+    }
+    write_bytes(path, save(kept, metadata=metadata))
+
+
+def load_weights(model: nn.Module, path: Path) -> nn.Module:
+    """Load safetensors weights into `model` (in place, float32) and put it in eval mode.
+
+    Raises:
+        BundleError: the file is missing, no safetensors file, or of another architecture.
+    """
+    if not os.path.isfile(path):
+        raise BundleError(f"weights file {path} is missing")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BundleError(f"weights file {path} is not a readable safetensors file") from error
+    expected = model.state_dict()
+    wrong = [
+        name
+        for name in sorted(expected.keys() | tensors.keys())
+        if name not in expected
+        or name not in tensors
+        or expected[name].shape != tensors[name].shape
+    ]
+    if wrong:
+        raise BundleError(
+            f"weights file {path} belongs to another model: tensor '{wrong[0]}' does not match"
+        )
+    model.load_state_dict(
+        {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}
+    )
+    return model.eval()

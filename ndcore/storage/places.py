@@ -1,0 +1,39 @@
+"""Where bundles, runs, studies and data sets lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["ROOT", "RUNS", "bundles_dir", "cache_dir", "data_dir", "run_dir", "study_dir"]
+
+RUNS = "runs"
+ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package
+
+
+def cache_dir() -> Path:
+    """The folder of bundles and training runs: `$ND_CACHE`, else `cache/` beside the package."""
+    named = os.environ.get("ND_CACHE")
+    return Path(named) if named else ROOT / "cache"
+
+
+def run_dir(model: str) -> Path:
+    """Where the training run of a model is kept."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in model).strip(".")
+    return cache_dir() / RUNS / safe
+
+
+def data_dir() -> Path:
+    """Where data sets are looked for: `$ND_DATA`, else `.data/` beside the package."""
+    named = os.environ.get("ND_DATA")
+    return Path(named) if named else ROOT / ".data"
+
+
+def bundles_dir() -> Path:
+    """Folder of all bundles."""
+    return cache_dir() / "bundles"
+
+
+def study_dir(bundle: str) -> Path:
+    """Where the pieces of a bundle's study are kept."""
+    return cache_dir() / "studies" / bundle

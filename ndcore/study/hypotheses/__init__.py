@@ -1,0 +1,1 @@
+"""The desk: a hypothesis is chosen on dev images, frozen, and tested once."""

@@ -1,0 +1,293 @@
+"""The images a study looks at: benign splits, attacked images and harmless noise.
+
+Attacked images are made from one split alone, kept if they survive as 8-bit images, and carry the
+key of the image they were made from, so that figures can be resampled by source image.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ndcore.attacks import AttackConfig, AttackResult, PixelChange, apply_changes, attack_images
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource
+from ndcore.data.splits import positions
+from ndcore.errors import BadRequestError, StoppedError
+from ndcore.networks.evaluator import evaluator_for
+
+__all__ = [
+    "CONTROLS",
+    "FAMILIES",
+    "Family",
+    "ImageSet",
+    "attacked_set",
+    "benign_set",
+    "control_set",
+    "gallery_set",
+]
+
+POOL = 32  # images attacked between two reports
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of attack.
+
+    Attributes:
+        name: of the set.
+        about: one line for people.
+        config: how it is made; its budget is part of the study.
+        images: how many correctly classified images are attacked, at most.
+    """
+
+    name: str
+    about: str
+    config: AttackConfig
+    images: int
+
+
+FAMILIES = (
+    Family("one-pixel", "one pixel, best-first search", AttackConfig("fast"), 1700),
+    Family(
+        "one-pixel-de",
+        "one pixel, differential evolution, 4,000 queries",
+        AttackConfig("de", max_queries=4000),
+        120,
+    ),
+    Family("three-pixels", "three pixels, best-first", AttackConfig("fast", pixels=3), 150),
+    Family("five-pixels", "five pixels, best-first", AttackConfig("fast", pixels=5), 120),
+    Family("fgsm", "fast gradient sign, 8/255", AttackConfig("fgsm"), 120),
+    Family("pgd", "projected gradient descent, 8/255", AttackConfig("pgd"), 120),
+    Family("deepfool", "DeepFool L2", AttackConfig("deepfool"), 120),
+    Family("cw", "Carlini & Wagner L2", AttackConfig("cw"), 60),
+    Family(
+        "inconspicuous",
+        "one pixel within the range of its neighbours, best-first",
+        AttackConfig("inconspicuous"),
+        700,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one kind.
+
+    Attributes:
+        name: of the set.
+        pixels: uint8 (n, H, W, C).
+        keys: the source image of each (`ImageSource.keys`).
+        labels: int64 (n,), true classes.
+        where: int64 (n, 2), row and col of the changed pixel; -1 where it is not one.
+        queries: int64 (n,), of the search; 0 where there was none.
+        attacked: how many images were attacked to get these; 0 for benign ones.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    keys: tuple[str, ...]
+    labels: NDArray[np.int64]
+    where: NDArray[np.int64]
+    queries: NDArray[np.int64]
+    attacked: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> ImageSet:
+        """The images at `rows` (positions or a mask)."""
+        chosen = np.arange(len(self))[rows]
+        return replace(
+            self,
+            pixels=self.pixels[chosen],
+            keys=tuple(self.keys[i] for i in chosen),
+            labels=self.labels[chosen],
+            where=self.where[chosen],
+            queries=self.queries[chosen],
+        )
+
+
+def benign_set(
+    bundle: Bundle, source: ImageSource, split: str, n: int | None = None, seed: int = 0
+) -> ImageSet:
+    """The lossless images of a split in a seeded order; the first n of them.
+
+    Raises:
+        BadRequestError: the data has none.
+    """
+    members = [i for i in positions(source, bundle.splits[split]) if source.lossless[i]]
+    if not members:
+        raise BadRequestError(f"the data has no lossless image of the split '{split}'")
+    # In a seeded order, so that a smaller study's images are the first of a larger one's.
+    members = np.random.default_rng(seed).permutation(members)[:n].tolist()
+    keys = source.keys()
+    return _plain_set(
+        split, source.pixels(members), [keys[i] for i in members], source.labels[members]
+    )
+
+
+def gallery_set(bundle: Bundle, benign: ImageSet) -> ImageSet:
+    """The one-pixel successes that the bundle ships, on images of `benign`, made again."""
+    keys = {key: index for index, key in enumerate(benign.keys)}
+    rows, images = [], []
+    for row in bundle.gallery:
+        key = row["id"].rpartition(".")[0] or row["id"]
+        if len(row["pixels"]) == 1 and key in keys:
+            pixel = row["pixels"][0]
+            change = PixelChange(pixel["row"], pixel["col"], (), tuple(pixel["rgb_after"]))
+            rows.append((keys[key], change.row, change.col, row["queries"]))
+            images.append(apply_changes(benign.pixels[keys[key]], [change]))
+    found = np.array(rows, np.int64).reshape(-1, 4)
+    return ImageSet(
+        name="one-pixel",
+        pixels=np.stack(images) if images else benign.pixels[:0],
+        keys=tuple(benign.keys[i] for i in found[:, 0]),
+        labels=benign.labels[found[:, 0]],
+        where=found[:, 1:3],
+        queries=found[:, 3],
+        attacked=bundle.manifest["gallery"]["evaluation"]["attacked"],
+    )
+
+
+def attacked_set(
+    bundle: Bundle,
+    benign: ImageSet,
+    family: Family,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    on_image: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> ImageSet:
+    """Attack images of `benign` that the model gets right; the successes.
+
+    Args:
+        bundle: whose model is attacked.
+        benign: images to start from.
+        family: how.
+        n: attack no more than this many images.
+        seed: of the draw of images and of the search.
+        on_image: called with (images done, images in all).
+        should_stop: asked now and then.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    evaluator = evaluator_for(bundle.model, bundle.shape)
+    rng = np.random.default_rng(seed)
+    wanted = min(family.images, n or family.images)
+    chosen: list[int] = []
+    for index in rng.permutation(len(benign)).tolist():
+        if len(chosen) == wanted:
+            break
+        if evaluator.plain(benign.pixels[index][None])[0].argmax() == benign.labels[index]:
+            chosen.append(index)
+    results: list[AttackResult] = []
+    for start in range(0, len(chosen), POOL):
+        part = chosen[start : start + POOL]
+        results += attack_images(
+            bundle.model,
+            benign.pixels[part],
+            benign.labels[part],
+            [benign.keys[i] for i in part],
+            replace(family.config, seed=seed),
+            should_stop=should_stop,
+        )
+        if should_stop and should_stop():
+            raise StoppedError("stopped")
+        if on_image:
+            on_image(min(start + POOL, len(chosen)), len(chosen))
+    won = [result for result in results if result.success]
+    one = [result.pixels[0] if len(result.pixels) == 1 else None for result in won]
+    found = _plain_set(
+        family.name,
+        np.stack([result.attacked for result in won]) if won else benign.pixels[:0],
+        [result.id for result in won],
+        np.array([result.true for result in won], np.int64),
+    )
+    return replace(
+        found,
+        where=np.array([(p.row, p.col) if p else (-1, -1) for p in one], np.int64).reshape(-1, 2),
+        queries=np.array([result.queries for result in won], np.int64),
+        attacked=len(chosen),
+    )
+
+
+def _salt(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    changed = image.copy()
+    rows, cols = (rng.integers(0, size, 5) for size in image.shape[:2])
+    changed[rows, cols] = rng.integers(0, 2, 5)[:, None] * 255
+    return changed
+
+
+def _random_pixel(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    changed = image.copy()
+    row, col = (int(rng.integers(0, size)) for size in image.shape[:2])
+    changed[row, col] = rng.integers(0, 2, image.shape[2]) * 255
+    return changed
+
+
+def _gaussian(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """As long, in L2, as one pixel changed by 200 in every channel."""
+    noise = rng.normal(size=image.shape)
+    noise *= 200 * np.sqrt(image.shape[2]) / np.linalg.norm(noise)
+    return np.asarray(np.rint(image + noise).clip(0, 255), np.uint8)
+
+
+def _jpeg(image: NDArray[np.uint8], _: np.random.Generator) -> NDArray[np.uint8]:
+    out = io.BytesIO()
+    flat = image[..., 0] if image.shape[2] == 1 else image
+    Image.fromarray(flat).save(out, "JPEG", quality=90)
+    return np.asarray(Image.open(out), np.uint8).reshape(image.shape)
+
+
+# Changes that no alarm should follow, as long as the label stays.
+CONTROLS: dict[str, Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]] = {
+    "random-pixel": _random_pixel,
+    "salt": _salt,
+    "gaussian": _gaussian,
+    "jpeg": _jpeg,
+}
+
+
+def control_set(
+    bundle: Bundle, benign: ImageSet, name: str, *, n: int | None = None, seed: int = 0
+) -> ImageSet:
+    """Benign images, correctly classified before, with a change that does not flip them."""
+    evaluator = evaluator_for(bundle.model, bundle.shape)
+    rng = np.random.default_rng([seed, *name.encode()])
+    chosen: list[int] = []
+    images: list[NDArray[np.uint8]] = []
+    for index in rng.permutation(len(benign)).tolist():
+        if n is not None and len(chosen) == n:
+            break
+        changed = CONTROLS[name](benign.pixels[index], rng)
+        both = evaluator.plain(np.stack([benign.pixels[index], changed])).argmax(1)
+        if (both == benign.labels[index]).all():
+            chosen.append(index)
+            images.append(changed)
+    return _plain_set(
+        name,
+        np.stack(images) if images else benign.pixels[:0],
+        [benign.keys[i] for i in chosen],
+        benign.labels[chosen],
+    )
+
+
+def _plain_set(
+    name: str, pixels: NDArray[np.uint8], keys: Sequence[str], labels: NDArray[np.int64]
+) -> ImageSet:
+    return ImageSet(
+        name=name,
+        pixels=pixels,
+        keys=tuple(keys),
+        labels=labels,
+        where=np.full((len(keys), 2), -1, np.int64),
+        queries=np.zeros(len(keys), np.int64),
+    )

@@ -1,0 +1,165 @@
+"""Many images to judge: drawn from a source, or unpacked from uploaded files."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource
+from ndcore.data.decode import decode
+from ndcore.data.splits import positions
+from ndcore.errors import BadImageError, BadRequestError
+
+__all__ = ["MOST", "UNKNOWN", "Images", "draw", "unpack"]
+
+UNKNOWN = -1
+MOST = 1000  # images judged at a time
+MOST_BYTES = 10 * 2**20  # of one file, unpacked
+KINDS = {"benign": 0, "attacked": 1}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+@dataclass(frozen=True)
+class Images:
+    """N images and what is known of them.
+
+    Attributes:
+        ids: names for people; of a source, ids that can be looked up.
+        sets: what each belongs to.
+        attacked: int8 (N,): 1 attacked, 0 benign, `UNKNOWN`.
+        labels: int64 (N,), true classes or `UNKNOWN`.
+        pixels: uint8 (N, H, W, C).
+    """
+
+    ids: tuple[str, ...]
+    sets: tuple[str, ...]
+    attacked: NDArray[np.int8]
+    labels: NDArray[np.int64]
+    pixels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: slice) -> Images:
+        """Some of them."""
+        return Images(
+            self.ids[rows],
+            self.sets[rows],
+            self.attacked[rows],
+            self.labels[rows],
+            self.pixels[rows],
+        )
+
+    def plus(self, other: Images) -> Images:
+        """These, then those."""
+        return Images(
+            self.ids + other.ids,
+            self.sets + other.sets,
+            np.concatenate([self.attacked, other.attacked]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.pixels, other.pixels]),
+        )
+
+
+def draw(bundle: Bundle, source: ImageSource, n: int, seed: int = 0) -> Images:
+    """Benign images of a source that neither trained nor calibrated anything.
+
+    They are of the evaluation split where the source has it, else of its test part; a source that
+    knows neither, such as the samples, is taken whole.
+
+    Args:
+        bundle: whose splits count.
+        source: of the bundle's shape and classes.
+        n: how many at most.
+        seed: of the draw.
+
+    Raises:
+        BadRequestError: n is out of range.
+    """
+    if not 1 <= n <= MOST:
+        raise BadRequestError(f"the number of images must lie between 1 and {MOST}, got {n}")
+    members = positions(source, bundle.splits["evaluation"])
+    members = members or [i for i, part in enumerate(source.parts) if part == "test"]
+    members = members or list(range(len(source)))
+    chosen = sorted(np.random.default_rng(seed).permutation(members)[:n].tolist())
+    return Images(
+        ids=tuple(source.ids[i] for i in chosen),
+        sets=("benign",) * len(chosen),
+        attacked=np.zeros(len(chosen), np.int8),
+        labels=source.labels[chosen],
+        pixels=source.pixels(chosen),
+    )
+
+
+def unpack(files: Iterable[tuple[str, bytes]], bundle: Bundle) -> tuple[Images | None, list[str]]:
+    """Images in files and in ZIP archives of files.
+
+    A folder named as a class tells the true class; a name that ends in `-benign` or `-attacked`, as
+    the Attack Lab writes them, tells which it is.
+
+    Args:
+        files: names and bytes.
+        bundle: with the shape that images are brought to.
+
+    Returns:
+        The images, None without any; and a sentence for each file that is left out.
+    """
+    rows: list[tuple[str, int, int, NDArray[np.uint8]]] = []
+    problems: list[str] = []
+    for name, data in _files(files, problems):
+        if len(rows) == MOST:
+            problems.append(f"only the first {MOST:,} images are taken")
+            break
+        try:
+            pixels = decode(data, bundle.shape, name=name).pixels
+        except BadImageError as error:
+            problems.append(str(error))
+            continue
+        path = PurePosixPath(name.replace("\\", "/"))
+        kind = KINDS.get(path.stem.rpartition("-")[2], UNKNOWN) if "-" in path.stem else UNKNOWN
+        parent = path.parent.name
+        label = bundle.classes.index(parent) if parent in bundle.classes else UNKNOWN
+        rows.append((name, kind, label, pixels))
+    if not rows:
+        return None, problems
+    words = {kind: word for word, kind in KINDS.items()} | {UNKNOWN: "upload"}
+    return Images(
+        ids=tuple(row[0] for row in rows),
+        sets=tuple(words[row[1]] for row in rows),
+        attacked=np.array([row[1] for row in rows], np.int8),
+        labels=np.array([row[2] for row in rows], np.int64),
+        pixels=np.stack([row[3] for row in rows]),
+    ), problems
+
+
+def _files(files: Iterable[tuple[str, bytes]], problems: list[str]) -> Iterator[tuple[str, bytes]]:
+    """The files, and in place of each archive the images in it."""
+    for name, data in files:
+        if not zipfile.is_zipfile(io.BytesIO(data)):
+            yield name, data
+            continue
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                for member in archive.infolist():
+                    path = PurePosixPath(member.filename)
+                    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+                    if member.is_dir() or hidden or path.suffix.lower() not in SUFFIXES:
+                        continue
+                    if member.file_size > MOST_BYTES:
+                        problems.append(f"{path.name} in {name} is larger than 10 MB")
+                        continue
+                    yield member.filename, archive.read(member)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+            problems.append(f"the archive {name} is damaged or locked: {_said(error)}")
+
+
+def _said(error: Any) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,153 @@
+"""Measurements of image sets, kept on disk piece by piece so that a killed study goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource
+from ndcore.data.splits import positions
+from ndcore.detectors.repair import Repairs, load_repairs, repair, save_repairs
+from ndcore.detectors.scoring.detector import Measured
+from ndcore.detectors.scoring.features import FeaturePass, Features, load_features, save_features
+from ndcore.detectors.scoring.reference import (
+    Reference,
+    collect_reference,
+    load_reference,
+    save_reference,
+)
+from ndcore.errors import BundleError
+from ndcore.networks.evaluator import evaluator_for
+from ndcore.storage.stamped import load_stamped, save_stamped
+from ndcore.study.image_sets import ImageSet
+
+__all__ = ["Measurer", "Step"]
+
+FEATURE_PIECE = 512
+REPAIR_PIECE = 64
+
+# (what is being done, done, total)
+Step = Callable[[str, int, int], None]
+# More images are done.
+Count = Callable[[int], None]
+Piece = TypeVar("Piece", Features, Repairs)
+
+
+class Measurer:
+    """Reads image sets, or what an earlier run has read of them.
+
+    Args:
+        bundle: model and distributions.
+        source: where the reference images are.
+        folder: for the pieces.
+        per_class: reference images of each class.
+        seed: of their draw.
+        on_step: told what is being done.
+        should_stop: asked between batches.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        source: ImageSource,
+        folder: Path,
+        per_class: int,
+        seed: int,
+        on_step: Step,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self.folder = folder
+        self._step, self._should_stop = on_step, should_stop
+        self._evaluator = evaluator_for(bundle.model, bundle.shape)
+        path = folder / f"reference-{per_class}-{seed}.npz"
+        try:
+            self.reference: Reference = load_reference(path, bundle.weight_hash)
+        except BundleError:
+            self.reference = self._collect(bundle, source, per_class, seed)
+            save_reference(path, self.reference)
+        self.passes = FeaturePass(bundle, self.reference)
+        self._known_as = f"{bundle.weight_hash} {per_class} {seed}"
+
+    def _collect(self, bundle: Bundle, source: ImageSource, per_class: int, seed: int) -> Reference:
+        return collect_reference(
+            bundle.model,
+            bundle.layers,
+            source,
+            positions(source, bundle.splits["reference"]),
+            per_class=per_class,
+            seed=seed,
+            on_batch=self._counter("reference images", 0, per_class * len(bundle.classes)),
+            should_stop=self._should_stop,
+        )
+
+    def measure(self, images: ImageSet, repairs: bool = True) -> Measured:
+        """Features of a set of at least one image and, if wanted, its repairs."""
+        return Measured(self._features(images), self._repairs(images) if repairs else None)
+
+    def images(self, name: str, question: str, make: Callable[[], ImageSet]) -> ImageSet:
+        """A set that takes long to make: `make()`, or what it made for the same question."""
+        path = self.folder / f"{name}-images.npz"
+        stamp = f"{self._known_as} {question}"
+        known = load_stamped(path, stamp)
+        if known is not None:
+            keys = tuple(str(key) for key in known.pop("keys"))
+            return ImageSet(name=name, keys=keys, attacked=int(known.pop("attacked")), **known)
+        found = make()
+        arrays = {key: np.asarray(value) for key, value in vars(found).items() if key != "name"}
+        save_stamped(path, arrays | {"keys": np.array(found.keys, np.str_)}, stamp)
+        return found
+
+    def _stamp(self, pixels: NDArray[np.uint8]) -> str:
+        return hashlib.sha256(self._known_as.encode() + pixels.tobytes()).hexdigest()
+
+    def _features(self, images: ImageSet) -> Features:
+        def make(pixels: NDArray[np.uint8], count: Count) -> Features:
+            return self.passes.read(pixels, on_batch=count, should_stop=self._should_stop)
+
+        pieces = self._pieces(images, "features", FEATURE_PIECE, load_features, make, save_features)
+        return Features.joined(pieces)
+
+    def _repairs(self, images: ImageSet) -> Repairs:
+        def make(pixels: NDArray[np.uint8], count: Count) -> Repairs:
+            return repair(self._evaluator, pixels, on_image=count, should_stop=self._should_stop)
+
+        pieces = self._pieces(images, "repairs", REPAIR_PIECE, load_repairs, make, save_repairs)
+        return Repairs.joined(pieces)
+
+    def _pieces(
+        self,
+        images: ImageSet,
+        what: str,
+        size: int,
+        load: Callable[[Path, str], Piece | None],
+        make: Callable[[NDArray[np.uint8], Count], Piece],
+        save: Callable[[Path, Piece, str], None],
+    ) -> list[Piece]:
+        """One piece for every `size` images, from disk where an earlier run has made it."""
+        found = []
+        for start in range(0, len(images), size):
+            pixels = images.pixels[start : start + size]
+            path = self.folder / f"{images.name}-{what}-{start:06d}.npz"
+            stamp = self._stamp(pixels)
+            piece = load(path, stamp)
+            if piece is None:
+                piece = make(pixels, self._counter(f"{what} of {images.name}", start, len(images)))
+                save(path, piece, stamp)
+            found.append(piece)
+        return found
+
+    def _counter(self, what: str, done: int, total: int) -> Count:
+        """To be called with the number of images that came to the `done` ones."""
+
+        def count(images: int) -> None:
+            nonlocal done
+            done += images
+            self._step(what, done, total)
+
+        return count

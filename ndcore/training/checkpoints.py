@@ -1,0 +1,90 @@
+"""A training run on disk: its record, and weights with optimiser after the last whole epoch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from ndcore.networks.weights import save_weights
+
+__all__ = ["load_checkpoint", "read_run", "save_checkpoint"]
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The content of `run.json`, or None where there is no readable run."""
+    try:
+        run = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError):
+        return None
+    wanted = {"config", "splits", "epochs", "dtype", "done", "model"}
+    return run if isinstance(run, dict) and wanted <= run.keys() else None
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    average: AveragedModel | None,
+    epochs: int,
+) -> None:
+    """Write everything that the next epoch starts from, atomically."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    for number, weight, optimiser in _weights(optimisers):
+        buffer = optimiser.state[weight].get("momentum_buffer")
+        if buffer is not None:
+            tensors[f"momentum.{number}"] = buffer
+    save_weights(path, tensors | {"epochs": torch.tensor(epochs)})
+
+
+def load_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    average: AveragedModel | None,
+    epochs: int,
+) -> int:
+    """Load a checkpoint in place, of at most `epochs` epochs.
+
+    Returns:
+        The epochs it holds; 0, and nothing loaded, when it is missing, damaged or of more epochs.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError):
+        return 0
+    held = int(tensors.pop("epochs", torch.tensor(-1)))
+    if not 0 < held <= epochs:
+        return 0
+    model.load_state_dict(_part(tensors, "model."))
+    if average is not None:
+        average.load_state_dict(_part(tensors, "average."))
+    for number, weight, optimiser in _weights(optimisers):
+        buffer = tensors.get(f"momentum.{number}")
+        if buffer is not None:
+            optimiser.state[weight]["momentum_buffer"] = buffer.to(weight.device)
+    return held
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _weights(
+    optimisers: list[torch.optim.Optimizer],
+) -> Iterator[tuple[int, nn.Parameter, torch.optim.Optimizer]]:
+    number = 0
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            for weight in group["params"]:
+                yield number, weight, optimiser
+                number += 1

@@ -1,0 +1,319 @@
+"""Train a model with a checkpoint per epoch; a killed run goes on where it stopped.
+
+A run is a folder: `run.json` (configuration, splits, one row per epoch), `state.safetensors`
+(weights and optimiser, the last whole epoch) and, when done, `weights.safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from ndcore.data.catalog import ImageSource
+from ndcore.data.splits import make_splits, positions
+from ndcore.errors import DataError, StoppedError
+from ndcore.networks.forward import pick_device, predict
+from ndcore.networks.registry import ModelSpec
+from ndcore.networks.weights import load_weights, save_weights, weight_hash
+from ndcore.storage.atomic import write_json
+from ndcore.training.augment import cut_out, resize, shift
+from ndcore.training.checkpoints import load_checkpoint, read_run, save_checkpoint
+from ndcore.training.held_images import Resident
+from ndcore.training.learning_curves import Judged, count_hits, judged
+from ndcore.training.muon import ConvMuon
+from ndcore.training.recipes import TrainConfig
+
+NORM_IMAGES = 10_240
+NORM_BATCH = 512
+SMALL_MODEL = 1_000_000
+
+__all__ = ["EpochRecorder", "train"]
+
+
+class EpochRecorder(Protocol):
+    """What watches a run: it is told of the start and of each epoch, before the checkpoint."""
+
+    def start(
+        self, run: dict[str, Any], model: nn.Module, source: ImageSource, members: list[int]
+    ) -> None:
+        """Prepare for the epochs after those in `run["epochs"]`; `members` are trained on."""
+
+    def epoch(self, number: int, model: nn.Module, curves: dict[str, float]) -> None:
+        """Keep what epoch `number` (from 1) made of the model."""
+
+
+def train(
+    spec: ModelSpec,
+    source: ImageSource,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    device: str = "auto",
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    recorder: EpochRecorder | None = None,
+) -> dict[str, Any]:
+    """Train `spec` on the reference split of `source` and write the run to `folder`.
+
+    Args:
+        spec: model to build.
+        source: labelled images of the model's shape.
+        config: recipe.
+        folder: run folder; an unfinished run with the same configuration there is resumed, a
+            finished one is returned as it is.
+        device: `auto`, `cpu`, `cuda`, ...
+        on_epoch: called with each epoch's row.
+        should_stop: asked after every step.
+        recorder: watches the run; it changes neither the model nor the order of random numbers.
+
+    Returns:
+        The content of `run.json`.
+
+    Raises:
+        StoppedError: `should_stop` said so; whole epochs are kept.
+        DataError: a class is too small to split, or a registered model does not take the images.
+    """
+    place = pick_device(device)
+    _require_fit(spec, source)
+    splits = make_splits(source, config.seed)
+    recorded = json.loads(json.dumps(asdict(config)))
+    run = read_run(folder)
+    same = run is not None and (
+        (run["model"], _complete(run["config"]), run["splits"]) == (spec.name, recorded, splits)
+    )
+    if run is None or not same:
+        run = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
+        run |= {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}
+    if run["done"] and (folder / "weights.safetensors").is_file():
+        return run
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = spec.build()
+        if config.identity_start:
+            model = _initialised(model)
+    model.to(place)
+    model.to(memory_format=torch.channels_last)
+    optimisers = _optimisers(model, config)
+    average = AveragedModel(model) if config.average_from < 1 else None
+    state = folder / "state.safetensors"
+    # A row without a checkpoint is one that a kill cut short.
+    held = load_checkpoint(state, model, optimisers, average, len(run["epochs"]))
+    run["epochs"] = run["epochs"][:held]
+    if not held:
+        state.unlink(missing_ok=True)
+    reference = Resident(source, positions(source, splits["reference"]))
+    dev = positions(source, splits["dev"])
+    if not run["dtype"]:
+        run["dtype"] = _faster_dtype(model, reference, place, config)
+    dtype = getattr(torch, run["dtype"])
+    if recorder:
+        recorder.start(run, model, source, positions(source, splits["reference"]))
+
+    for epoch in range(len(run["epochs"]), config.epochs):
+        started = time.monotonic()
+        averaging = average if epoch >= config.average_from * config.epochs else None
+        trained = _epoch(
+            model, optimisers, averaging, reference, config, epoch, place, dtype, should_stop
+        )
+        logits = predict(model, source, dev)
+        accuracy = float((logits.argmax(1) == source.labels[dev]).mean())
+        row = {"epoch": epoch + 1, "loss": round(trained.loss, 4)}
+        row |= {"dev_accuracy": round(accuracy, 4), "seconds": round(time.monotonic() - started, 1)}
+        if recorder:
+            seen = judged(torch.from_numpy(logits), torch.from_numpy(source.labels[dev]))
+            curves = {f"train_{name}": value for name, value in trained._asdict().items()}
+            curves |= {f"validation_{name}": value for name, value in seen._asdict().items()}
+            began = time.monotonic()
+            recorder.epoch(epoch + 1, model, curves)
+            row["record_seconds"] = round(time.monotonic() - began, 2)
+        run["epochs"].append(row)
+        # In this order: a kill between the two costs this epoch and not the run.
+        write_json(folder / "run.json", run)
+        save_checkpoint(state, model, optimisers, average, epoch + 1)
+        if on_epoch:
+            on_epoch(run["epochs"][-1])
+    if average is not None and int(average.n_averaged):
+        model.load_state_dict(average.module.state_dict())
+    _settle_norms(model, reference, place)
+    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    # Rounded once to float16, so that the shipped half-size file holds these very weights.
+    rounded = {n: t.half().float() if t.is_floating_point() else t for n, t in weights.items()}
+    save_weights(folder / "weights.safetensors", rounded, half=True)
+    load_weights(model, folder / "weights.safetensors")
+    run |= {"done": True, "weight_hash": weight_hash(model)}
+    write_json(folder / "run.json", run)
+    return run
+
+
+def _complete(config: dict[str, Any]) -> dict[str, Any]:
+    """A stored configuration, with the defaults of options that are newer than it."""
+    defaults: dict[str, Any] = json.loads(json.dumps(asdict(TrainConfig(epochs=0))))
+    return defaults | config
+
+
+def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
+    if spec.classes and source.shape != spec.shape:
+        raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
+    if spec.classes and len(source.classes) != len(spec.classes):
+        raise DataError(
+            f"the data has {len(source.classes)} classes but {spec.name} tells "
+            f"{len(spec.classes)} apart"
+        )
+
+
+def _initialised(model: nn.Module) -> nn.Module:
+    """Let deep convolutions start as the identity on their first channels, where they can."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels > 3:
+            nn.init.dirac_(module.weight.data[: module.in_channels])
+    return model
+
+
+def _optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    normed = {
+        id(first.weight)
+        for block in model.modules()
+        if isinstance(block, nn.Sequential)
+        for first, second in pairwise(block)
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d)
+    }
+    muon = normed if config.conv_lr else set()
+    conv = [weight for weight in model.parameters() if id(weight) in muon]
+    rest = [weight for weight in model.parameters() if id(weight) not in muon]
+    sgd = torch.optim.SGD(
+        rest,
+        lr=config.lr,
+        momentum=config.momentum,
+        nesterov=True,
+        weight_decay=config.weight_decay,
+    )
+    return [ConvMuon(conv, config.conv_lr, config.momentum), sgd] if conv else [sgd]
+
+
+@torch.no_grad()
+def _settle_norms(model: nn.Module, reference: Resident, place: torch.device) -> None:
+    """Take batch-norm statistics anew from unaltered images: training saw altered ones only."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over batches
+    model.train()
+    order = torch.randperm(len(reference), generator=torch.Generator().manual_seed(0))
+    for rows in torch.split(order[:NORM_IMAGES], NORM_BATCH):
+        if len(rows) > 1:
+            model(reference.batch(rows)[0].to(place, memory_format=torch.channels_last))
+    model.eval()
+
+
+def _autocast(place: torch.device, dtype: torch.dtype) -> Any:
+    return nullcontext() if dtype == torch.float32 else torch.autocast(place.type, dtype)
+
+
+def _faster_dtype(
+    model: nn.Module, reference: Resident, place: torch.device, config: TrainConfig
+) -> str:
+    """bfloat16 or float32, whichever runs this model forward and back sooner on this machine.
+
+    Small models gain nothing from bfloat16; for them the answer never hangs on a stop-watch.
+    """
+    if sum(weight.numel() for weight in model.parameters()) < SMALL_MODEL:
+        return "float32"
+    images, _ = reference.batch(torch.arange(min(config.batch_size, 128, len(reference))))
+    images = images.to(place, memory_format=torch.channels_last)
+    model.eval()  # batch-norm statistics stay as they are
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        for timed in (False, True):
+            started = time.perf_counter()
+            with _autocast(place, dtype):
+                model(images).float().sum().backward()
+            if place.type == "cuda":
+                torch.cuda.synchronize()
+            if timed:
+                seconds[dtype] = time.perf_counter() - started
+    model.zero_grad(set_to_none=True)
+    return "bfloat16" if seconds[torch.bfloat16] < 0.8 * seconds[torch.float32] else "float32"
+
+
+def _epoch(
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    averaging: AveragedModel | None,
+    reference: Resident,
+    config: TrainConfig,
+    epoch: int,
+    place: torch.device,
+    dtype: torch.dtype,
+    should_stop: Callable[[], bool] | None,
+) -> Judged:
+    """One pass in a seeded order; its mean loss and errors, on the images as they were altered."""
+    # A generator per epoch, so that a resumed run sees what an unbroken one would have seen.
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    mirrored_first = torch.rand(
+        len(reference), generator=torch.Generator().manual_seed(config.seed)
+    )
+    order = torch.randperm(len(reference), generator=generator)
+    size = min(config.batch_size, len(reference))
+    steps = len(reference) // size
+    side = next(side for share, side in config.sides if epoch < share * config.epochs + 1e-9)
+    total = 0.0
+    hits = torch.zeros(2, dtype=torch.int64, device=place)
+    model.train()
+    for step in range(steps):
+        if should_stop and should_stop():
+            raise StoppedError("training was stopped; the epochs done so far are kept")
+        rows = order[step * size : (step + 1) * size]
+        images, labels = reference.batch(rows)
+        if config.mirror:
+            turned = (mirrored_first[rows] < 0.5) ^ (epoch % 2 == 1)
+            images = torch.where(turned[:, None, None, None], images.flip(-1), images)
+        images = images.to(place)
+        images = cut_out(shift(images, config.shift_px, generator), config.cut_out_px, generator)
+        images = resize(images, side or images.shape[-1])
+        _set_rates(optimisers, config, (epoch + step / steps) / config.epochs)
+        with _autocast(place, dtype):
+            logits = model(images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(
+            logits.float(), labels.to(place), label_smoothing=config.label_smoothing
+        )
+        for optimiser in optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimiser in optimisers:
+            optimiser.step()
+        if averaging is not None:
+            averaging.update_parameters(model)
+        total += float(loss.detach())
+        hits += count_hits(logits.detach(), labels.to(place))
+    if not np.isfinite(total):
+        raise DataError("training diverged: the loss is no longer a number; lower the rates")
+    first, fifth = (1 - hits / (steps * size)).tolist()
+    return Judged(total / steps, first, fifth)
+
+
+def _set_rates(
+    optimisers: list[torch.optim.Optimizer], config: TrainConfig, progress: float
+) -> None:
+    began = 0.0
+    for until, first, last in config.rates:
+        if progress < until:
+            factor = first + (last - first) * (progress - began) / (until - began)
+            break
+        began = until
+    for optimiser in optimisers:
+        peak = config.conv_lr if isinstance(optimiser, ConvMuon) else config.lr
+        for group in optimiser.param_groups:
+            group["lr"] = peak * factor

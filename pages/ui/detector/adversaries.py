@@ -1,0 +1,86 @@
+"""The attackers who know the detector: what they gain and what it costs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.figures.detector.frontier import Adversary, frontier
+from pages.ui.frame.words import percent
+
+__all__ = ["adversaries_panel", "price"]
+
+ALPHA = 0.05
+PLAIN = "one-pixel"
+
+
+def price(document: dict[str, Any]) -> str:
+    """One sentence: how often the best of them slips through, beside the plain attack."""
+    known = _known(document)
+    plain = document.get("evasion", {}).get(PLAIN)
+    if not known or not plain or not plain["evasion"]:
+        return ""
+    name, worst = max(known.items(), key=lambda item: item[1]["evasion"]["rate"])
+    return (
+        f"An attacker who knows it flips and goes unnoticed on **{percent(worst['evasion'])}** of "
+        f"{worst['attacked']:,} images ({name}), where the plain attack flips "
+        f"{percent(plain['success'])} and goes unnoticed on {percent(plain['evasion'])}."
+    )
+
+
+def adversaries_panel(document: dict[str, Any]) -> None:
+    """Success and queries against detection, the plain attack first."""
+    found = document.get("evasion", {})
+    shown = {PLAIN: found[PLAIN]} if PLAIN in found else {}
+    shown |= {name: found[name] for name in ("inconspicuous",) if name in found}
+    shown |= _known(document)
+    shown = {name: row for name, row in shown.items() if row["success"] and row["detected"]["n"]}
+    if len(shown) < 2:
+        return
+    st.subheader("Attackers who know the detector")
+    st.plotly_chart(
+        frontier([_adversary(name, row) for name, row in shown.items()], alpha=ALPHA),
+        key="study_frontier",
+    )
+    st.caption(
+        f"Those after {' and '.join(name for name in shown if name not in _known(document))} know "
+        "the score, its thresholds and its repair, and show it up to four images before they "
+        "submit one. Unnoticed is: flipped and not flagged, of all images attacked."
+    )
+    about = {row["name"]: row["about"] for row in document["attacks"]}
+    rows = [
+        {
+            "attacker": name,
+            "attacked": row["attacked"],
+            "flipped": percent(row["success"]),
+            "successes": row["detected"]["n"],
+            "of these detected": percent(row["detected"]),
+            "unnoticed": percent(row["evasion"]),
+            "queries per success": round(row["queries_mean"]),
+            "what it does": about.get(name, ""),
+        }
+        for name, row in shown.items()
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="study_adversaries")
+
+
+def _known(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Figures of the attackers who know the detector, where they were run and had successes."""
+    names = [row["name"] for row in document["attacks"] if row.get("knows_the_detector")]
+    found = document.get("evasion", {})
+    return {name: found[name] for name in names if name in found and found[name]["evasion"]}
+
+
+def _adversary(name: str, row: dict[str, Any]) -> Adversary:
+    return Adversary(
+        name=name,
+        success=row["success"]["rate"],
+        success_ci=tuple(row["success"]["ci95"]),
+        detected=row["detected"]["rate"],
+        detected_ci=tuple(row["detected"]["ci95"]),
+        evasion=row["evasion"]["rate"],
+        queries=row["queries_mean"],
+        n=row["attacked"],
+    )

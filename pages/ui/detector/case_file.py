@@ -1,0 +1,67 @@
+"""The verdicts on a page as a case file: one HTML page that opens anywhere, or JSON."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ndcore.analysis.case_file import Case, case_document, image_files
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors import Verdict
+from ndcore.figures.detector.case_file import case_bytes
+from pages.ui.detector.suspect import Subject, known_repairs
+from pages.ui.frame import loaders
+
+__all__ = ["case_file_buttons"]
+
+
+def case_file_buttons(
+    bundle: Bundle, detector: str, found: Sequence[Subject], verdicts: Sequence[Verdict]
+) -> None:
+    """Two buttons; a file is made when its button is pressed.
+
+    Args:
+        bundle: in use.
+        detector: name of the score.
+        found: name, pixels and known changes of each image; verdicts: on them.
+    """
+    repairs = known_repairs(bundle, found)
+    frozen = loaders.frozen(bundle) if repairs else None
+    alpha = verdicts[0].alpha
+    cases = [
+        Case(
+            name=name,
+            pixels=pixels,
+            verdict=verdict,
+            changes=() if name == "benign" else tuple(changes),
+            repairs=repairs[i] if repairs else None,
+            by_repair=frozen.judge(repairs[i], alpha)[0] if frozen else None,
+        )
+        for i, ((name, pixels, changes), verdict) in enumerate(zip(found, verdicts, strict=True))
+    ]
+    command = ["python", "-m", "ndcore", "detect", *image_files([name for name, *_ in found])]
+    command += ["--bundle", bundle.name, "--detector", detector]
+    command += ["--alpha", f"{alpha:g}", "--case-file", "case.html"]
+    command += [] if repairs else ["--no-repair"]
+
+    def made(kind: str) -> bytes:
+        document = case_document(bundle, detector, cases, command=shlex.join(command))
+        return case_bytes(document, kind)
+
+    row = st.container(horizontal=True)
+    for kind, label in (("html", "Case file (HTML)"), ("json", "Case file (JSON)")):
+        row.download_button(
+            label,
+            lambda kind=kind: made(kind),
+            f"{bundle.name}-case.{kind}",
+            icon=":material/folder_open:",
+            on_click="ignore",
+            key=f"case_{kind}",
+        )
+    without = "" if repairs else " The search for the suspect pixel joins it once it was made."
+    st.caption(
+        "A case file holds the images, the evidence and where they come from; the HTML opens by "
+        f"itself, with no network.{without}"
+    )

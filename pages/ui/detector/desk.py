@@ -1,0 +1,263 @@
+"""The hypothesis desk: choose on dev images, freeze, look once at the evaluation images."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors.scoring.scores import layer_measures
+from ndcore.errors import BadRequestError, BundleError
+from ndcore.figures.detector.layer_auroc import layer_auroc
+from ndcore.statistics.roc import auroc
+from ndcore.study.desk import Desk, desk_file, load_desk
+from ndcore.study.hypotheses.frozen_list import Frozen, frozen_of
+from ndcore.study.hypotheses.hypothesis import OVER, Hypothesis, dev_figures, hypothesis
+from pages.ui.detector.frozen_list import frozen_list, when
+
+__all__ = ["desk_panel"]
+
+AGAINST = {
+    "benign-correct": "correctly classified ones",
+    "benign-misclassified": "misclassified ones",
+    "confidence-matched": "equally confident ones",
+}
+ENDS = 2
+
+
+def desk_panel(bundle: Bundle) -> None:
+    """Choice, dev figures, the button, and all that was frozen."""
+    st.subheader("Hypothesis desk")
+    st.markdown(
+        "Which layers, and which divergence, tell an attack? Choose on the **dev** images as long "
+        "as you like. **Freeze** tests your choice on **evaluation** images that nothing was "
+        "chosen on: once, with both figures side by side, and the answer stays on the list."
+    )
+    try:
+        file = desk_file(bundle)
+        desk = _loaded(str(file), file.stat().st_mtime_ns, bundle.weight_hash) if file else None
+    except BundleError as error:
+        st.error(f"{error}.")
+        return
+    if desk is None or not desk.attacks:
+        st.info(
+            "There is nothing to choose on yet: this bundle has no study with attacks on dev "
+            "images. With its data on disk, "
+            f"`python -m ndcore study detectors --bundle {bundle.name} --data .data` makes one, "
+            "and keeps what an earlier run has measured; then reload this page."
+        )
+        return
+    unsaved = st.session_state.setdefault(f"unsaved_{bundle.weight_hash}", [])
+    frozen = frozen_of(bundle.name, bundle.weight_hash, unsaved)
+    about = _choose(bundle, desk)
+    if about is not None:
+        _figures(bundle, desk, frozen, about)
+    frozen_list(bundle, frozen)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Opening the scores …")
+def _loaded(path: str, _changed: int, weight_hash: str) -> Desk:
+    return load_desk(Path(path), weight_hash)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _dev(digest: str, about: Hypothesis, _desk: Desk) -> dict[str, Any]:
+    return dev_figures(_desk, about)
+
+
+def _choose(bundle: Bundle, desk: Desk) -> Hypothesis | None:
+    """The hypothesis on the desk; None, with a sentence, while it is none."""
+    attack = st.segmented_control(
+        "Attack",
+        desk.attacks,
+        default=desk.attacks[0],
+        required=True,
+        key=f"desk_attack_{bundle.name}",
+        persist_state="session",
+    )
+    measures = st.multiselect(
+        "Scores, each with its aggregation over the units or positions of a layer",
+        list(desk.measures),
+        default=["w1-top"] if "w1-top" in desk.measures else list(desk.measures)[:1],
+        key=f"desk_measures_{bundle.name}",
+        persist_state="session",
+        help="A score of every neuron against the predicted class, and how a layer's neurons "
+        "become one number.",
+    )
+    known = layer_measures()
+    st.caption("  \n".join(f"**{name}**: {known[name][0]}" for name in measures))
+    key = f"desk_layers_{bundle.name}"
+    layers = st.pills(
+        "Layers",
+        list(desk.layers),
+        selection_mode="multi",
+        # The buttons below set it, which a default would be at odds with.
+        default=None if key in st.session_state else list(desk.layers),
+        key=key,
+        persist_state="session",
+    )
+    presets = {
+        "All": list(desk.layers),
+        f"First {ENDS}": list(desk.layers[:ENDS]),
+        f"Last {ENDS}": list(desk.layers[-ENDS:]),
+    }
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    for name, chosen in presets.items():
+        row.button(name, on_click=_set, args=(key, chosen), key=f"desk_preset_{name}")
+    over = row.segmented_control(
+        "Over layers and scores take",
+        list(OVER),
+        default="mean",
+        required=True,
+        key=f"desk_over_{bundle.name}",
+        persist_state="session",
+        help="Every part first becomes its rank among benign dev images, so that all are on one "
+        "scale; then " + "; or ".join(f"“{word}”: {text}" for word, text in OVER.items()) + ".",
+    )
+    try:
+        return hypothesis(desk, measures, layers, str(attack), str(over))
+    except BadRequestError as error:
+        st.info(f"{str(error)[:1].upper()}{str(error)[1:].partition(':')[0]}.")
+        return None
+
+
+def _set(key: str, value: list[str]) -> None:
+    st.session_state[key] = value
+
+
+def _figures(bundle: Bundle, desk: Desk, frozen: Frozen, about: Hypothesis) -> None:
+    """Dev and, once frozen, evaluation figures of one hypothesis."""
+    dev = _dev(desk.digest, about, desk)
+    record = frozen.find(desk, about)
+    held = record["evaluation"] if record else None
+    left, right = st.columns(2)
+    for place, title, found in ((left, "Dev", dev), (right, "Evaluation", held)):
+        with place.container(border=True, height="stretch"):
+            _number(title, found)
+    if record is None:
+        looks = len(frozen.records())
+        st.button(
+            "Freeze, and look once",
+            type="primary",
+            icon=":material/ac_unit:",
+            on_click=frozen.freeze,
+            args=(desk, about),
+            key="freeze",
+        )
+        st.caption(
+            f"This will be look {looks + 1} at the evaluation images with this model. It cannot be "
+            "taken back. The tab “The study” tells evaluation figures too: a choice made with them "
+            "in mind is no fresh test."
+        )
+    else:
+        st.caption(
+            f"Frozen {when(record)} as look {record['look']}; asking again gives the same answer."
+        )
+    frame = _table(dev, held)
+    st.dataframe(frame, hide_index=True, column_config=_formats(frame), key="desk_table")
+    if held is not None:
+        _thresholds(held)
+    curves = {}
+    benign, attacked = desk.sets["dev"].scores, desk.sets[f"dev-{about.attack}"].scores
+    for measure in about.measures:
+        at = desk.parts.index((measure, desk.measures[measure][0]))
+        layers = desk.measures[measure]
+        values = [
+            auroc(benign[:, at + i].astype(float), attacked[:, at + i].astype(float))
+            for i in range(len(layers))
+        ]
+        curves[measure] = (layers, values)
+    st.plotly_chart(
+        layer_auroc(curves, title="Dev images: AUROC of each layer alone"), key="desk_layers"
+    )
+    command = ["python", "-m", "ndcore", "study", "hypothesis", "--bundle", bundle.name]
+    command += [word for name in about.measures for word in ("--measure", name)]
+    command += ["--layers", ",".join(about.layers), "--attack", about.attack]
+    command += ["--over", about.over, "--json", "-"]
+    st.caption("The same figures on the command line:")
+    st.code(shlex.join(command), language="bash", wrap_lines=True)
+
+
+def _number(title: str, found: dict[str, Any] | None) -> None:
+    if found is None:
+        st.metric(f"{title} AUROC", "not looked at")
+        st.caption("Shown once, when the hypothesis is frozen.")
+        return
+    low, high = found["ci95"]
+    st.metric(f"{title} AUROC", f"{found['auroc']:.3f}")
+    st.caption(
+        f"95% interval {low:.3f}-{high:.3f}, {found['n']:,} attacked against {found['benign']:,} "
+        f"benign images. Confidence alone: {found['confidence_alone']:.3f}."
+        + (" Expect less elsewhere: this was chosen here." if title == "Dev" else "")
+    )
+
+
+def _table(dev: dict[str, Any], held: dict[str, Any] | None) -> pd.DataFrame:
+    """Both splits against each kind of benign images."""
+    rows = [_line("all benign images", dev, dev["benign"], held, held and held["benign"])]
+    for key, words in AGAINST.items():
+        one, other = dev["against"][key], held["against"][key] if held else None
+        rows.append(_line(words, one, one["n"], other, other and other["n"]))
+    return pd.DataFrame(rows)
+
+
+def _line(
+    words: str,
+    dev: dict[str, Any],
+    n_dev: int,
+    held: dict[str, Any] | None,
+    n_held: int | None,
+) -> dict[str, Any]:
+    line: dict[str, Any] = {"against": words}
+    for split, found, n in (("dev", dev, n_dev), ("evaluation", held, n_held)):
+        low, high = (found or {}).get("ci95", (None, None))
+        line |= {
+            split: found["auroc"] if found else None,
+            f"{split} from": low,
+            f"{split} to": high,
+            f"{split} n": n,
+        }
+    return line
+
+
+def _formats(frame: pd.DataFrame) -> dict[str, Any]:
+    words = ("dev", "evaluation", "from", "to")
+    return {
+        name: st.column_config.NumberColumn(format="%.3f")
+        for name in frame.columns
+        if name.split(" ")[-1] in words
+    }
+
+
+def _thresholds(held: dict[str, Any]) -> None:
+    """Detection at fixed false-alarm rates, and classes without a threshold."""
+    rows = [
+        {
+            "allowed": float(alpha),
+            "caught": caught,
+            "caught from": held["tpr_ci95"][alpha][0],
+            "caught to": held["tpr_ci95"][alpha][1],
+            "false alarms": held["false_alarms"][alpha]["rate"],
+            "band from": held["false_alarms"][alpha]["band"][0],
+            "band to": held["false_alarms"][alpha]["band"][1],
+        }
+        for alpha, caught in held["tpr_at_fpr"].items()
+    ]
+    frame = pd.DataFrame(rows)
+    percent = {name: st.column_config.NumberColumn(format="percent") for name in frame.columns}
+    st.dataframe(frame, hide_index=True, column_config=percent, key="desk_thresholds")
+    few = {alpha: names for alpha, names in held["too_few"].items() if names}
+    notes = [
+        f"At {100 * float(alpha):g}% the calibration images of {len(names)} predicted "
+        f"{'class is' if len(names) == 1 else 'classes are'} too few ({', '.join(names)}): their "
+        "images are never flagged."
+        for alpha, names in few.items()
+    ]
+    st.caption(
+        f"Thresholds from {held['calibration']:,} calibration images, per predicted class. "
+        + " ".join(notes)
+    )

@@ -1,0 +1,113 @@
+"""Why a verdict came out as it did: layers, the score taken apart, benign scores beside it."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors import Verdict
+from ndcore.figures.detector.verdict import layer_profile, null_distribution
+from ndcore.figures.detector.waterfall import waterfall
+from pages.ui.frame import loaders
+from pages.ui.frame.link import recall
+
+__all__ = ["evidence", "shares"]
+
+NEURONS = 12  # shown one by one
+SMALL = 0.03  # share of the score below which a layer's rest is told with the others
+
+
+def guarantee(bundle: Bundle, verdict: Verdict) -> str:
+    """What the threshold promises, and how sharply."""
+    if not verdict.guaranteed:
+        needed = math.ceil(1 / verdict.alpha - 1e-9) - 1
+        return (
+            "No guarantee and no threshold, so nothing is ever flagged here: a false-positive rate "
+            f"of {100 * verdict.alpha:g}% takes at least {needed:,} calibration images per class. "
+            "Allow more false alarms, or build the bundle with more images."
+        )
+    low, high = verdict.fpr_band
+    return (
+        f"Guarantee: of benign images taken for {bundle.classes[verdict.predicted]}, on average at "
+        f"most {100 * verdict.alpha:g}% are flagged. With {verdict.calibration_images} calibration "
+        f"images the realised rate lies between {100 * low:.1f}% and {100 * high:.1f}% in 95 of "
+        "100 calibrations. Nothing is guaranteed about attacks: a score may miss them."
+    )
+
+
+def evidence(bundle: Bundle, named: list[tuple[str, Verdict]], alpha: float) -> None:
+    """Layer profile, benign scores and parts of the score of the named images' verdicts."""
+    profile = {name: [layer.p_value for layer in verdict.layers] for name, verdict in named}
+    st.plotly_chart(layer_profile(bundle.layers, profile, alpha), key="profile")
+    st.caption(
+        "Per layer: the share of benign images of the same predicted class that score as high."
+    )
+    tabs = st.tabs([f"{name.capitalize()} image" for name, _ in named])
+    detector = loaders.detector(bundle, str(st.session_state["detector"]))
+    for tab, (name, verdict) in zip(tabs, named, strict=True):
+        label = bundle.classes[verdict.predicted]
+        with tab:
+            charts = st.container(horizontal=True, gap="large")
+            left, right = charts.container(width=450), charts.container(width=450)
+            left.plotly_chart(
+                null_distribution(
+                    detector.calibration_scores(verdict.predicted),
+                    {name: verdict.score},
+                    verdict.threshold,
+                    label=label,
+                ),
+                key=f"null_{name}",
+            )
+            right.plotly_chart(
+                waterfall(*shares(verdict), total="score", title="What the score is made of"),
+                key=f"units_{name}",
+            )
+            st.caption(guarantee(bundle, verdict))
+            units = pd.DataFrame([vars(unit) for unit in verdict.units])
+            with st.expander("Numbers"):
+                st.dataframe(units, hide_index=True)
+                st.dataframe(
+                    pd.DataFrame([vars(layer) for layer in verdict.layers]), hide_index=True
+                )
+            mark_units(bundle, verdict, name)
+
+
+def shares(verdict: Verdict) -> tuple[list[str], list[float]]:
+    """The strongest neurons one by one, then the rest of each layer: names and parts."""
+    top = verdict.units[:NEURONS]
+    names = [f"{unit.layer} · {unit.unit}" for unit in top]
+    parts = [unit.contribution for unit in top]
+    others = 0.0
+    for layer in sorted(verdict.layers, key=lambda layer: -layer.contribution):
+        rest = layer.contribution - sum(u.contribution for u in top if u.layer == layer.layer)
+        if rest >= SMALL * verdict.score:
+            names.append(f"rest of {layer.layer}")
+            parts.append(rest)
+        else:
+            others += rest
+    return ([*names, "other layers"], [*parts, others]) if others > 0 else (names, parts)
+
+
+def mark_units(bundle: Bundle, verdict: Verdict, name: str) -> None:
+    """Open the Explorer with these very neurons marked."""
+    marks: dict[str, list[str]] = {}
+    for unit in verdict.units[:NEURONS]:
+        marks.setdefault(unit.layer, []).append(str(unit.unit))
+    if st.button(
+        "Mark these neurons in the Explorer", icon=":material/neurology:", key=f"mark_{name}"
+    ):
+        link = {
+            "bundle": bundle.name,
+            "layers": ",".join(layer for layer in bundle.layers if layer in marks),
+            "marks": ";".join(f"{layer}:{','.join(units)}" for layer, units in marks.items()),
+        }
+        token = recall("pair")
+        for stale in ("pills_layers", "explorer_view"):
+            st.session_state.pop(stale, None)
+        st.switch_page(
+            "pages/2_Activation_Explorer.py",
+            query_params=link | ({"pair": token} if token else {}),
+        )

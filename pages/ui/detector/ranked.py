@@ -1,0 +1,238 @@
+"""Many judged images on the page: counts, p-values, a ranked table, and the two kinds of error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.decode import encode_png
+from ndcore.data.pairs import Pair
+from ndcore.detectors import DETECTORS
+from ndcore.figures.detector.p_values import p_histogram
+from ndcore.figures.style.image_tiles import ImageTile, image_tiles
+from ndcore.statistics.intervals import wilson
+from ndcore.study.incoming import UNKNOWN
+from ndcore.study.triage import Judged
+from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.pictures import rings, show_image
+from pages.ui.frame.link import remember
+from pages.ui.frame.pair import keep_pair
+
+__all__ = ["show_judged", "summary"]
+
+MOST_TILES = 48
+TILE = 96
+SHOWN = {
+    "all": "all",
+    "flagged": "flagged",
+    "false alarm": "false alarms",
+    "missed": "missed attacks",
+    "undecided": "undecided",
+}
+
+# Position of a judged image -> its pixels and what they were made from; None where not here.
+Lookup = Callable[[int], Pair | None]
+
+
+def show_judged(
+    bundle: Bundle, judged: Judged, alpha: float, detector: str, lookup: Lookup, name: str
+) -> None:
+    """Everything about judged images.
+
+    Args:
+        bundle: in use.
+        judged: by one detector.
+        alpha: false alarms allowed.
+        detector: its name.
+        lookup: finds an image.
+        name: of the file to download.
+    """
+    st.markdown(summary(judged, alpha))
+    groups = {
+        word: judged.p[judged.attacked == kind]
+        for word, kind in (("benign", 0), ("attacked", 1), ("unknown", UNKNOWN))
+    }
+    st.plotly_chart(p_histogram(groups, alpha), key="triage_p")
+    st.caption(
+        "Where the calibration holds, the p-values of benign images lie evenly along the dotted "
+        "line, apart from chance; what the detector catches piles up at the left."
+    )
+    frame = pd.DataFrame(judged.rows(bundle.classes, alpha))
+    outcomes = frame["outcome"]
+    options = [
+        kind
+        for kind in SHOWN
+        if kind == "all"
+        or (frame["flagged"].any() if kind == "flagged" else (outcomes == kind).any())
+    ]
+    show = st.segmented_control(
+        "Show",
+        options,
+        default="all",
+        required=True,
+        format_func=lambda kind: SHOWN[kind],
+        key="triage_show",
+    )
+    kept = {
+        "all": np.ones(len(frame), bool),
+        "flagged": frame["flagged"].to_numpy(bool),
+    }.get(str(show), (outcomes == show).to_numpy(bool))
+    picked = _table(frame[kept], str(show))
+    if picked is not None:
+        _preview(bundle, judged, int(judged.order[picked]), alpha, detector, lookup)
+    csv_button(frame, f"{bundle.name}-{name}-triage.csv", "triage_csv")
+    known = judged.attacked != UNKNOWN
+    if known.any():
+        _gallery(
+            bundle, judged, judged.false_positives(alpha), lookup, "False alarms", "benign, flagged"
+        )
+    if (judged.attacked == 1).any():
+        _gallery(
+            bundle,
+            judged,
+            judged.false_negatives(alpha),
+            lookup,
+            "Missed attacks",
+            "attacked, not flagged",
+        )
+
+
+def summary(judged: Judged, alpha: float) -> str:
+    """The counts in words."""
+    found = judged.counts(alpha)
+    percent = f"{100 * alpha:g}%"
+    told = [f"**{found['flagged']:,} of {found['images']:,}** images are flagged at {percent}."]
+    for name, hit, words in (
+        ("benign", "false_alarms", "false alarms"),
+        ("attacked", None, "caught"),
+    ):
+        n = found[name]
+        if not n:
+            continue
+        k = found[hit] if hit else n - found["missed"]
+        low, high = wilson(k, n)
+        told.append(
+            f"Of {n:,} {name} ones {k:,} are {words}: **{100 * k / n:.1f}%** (95% interval "
+            f"{100 * low:.1f}-{100 * high:.1f}%)."
+        )
+    if found["wrong"]:
+        told.append(
+            f"The model gets {found['wrong']:,} benign ones wrong; {found['wrong_flagged']:,} of "
+            "these are flagged."
+        )
+    if found["undecided"]:
+        told.append(
+            f"{found['undecided']:,} are undecided: benign calibration images taken for their "
+            f"class are too few for {percent}, so they are never flagged."
+        )
+    return " ".join(told)
+
+
+def _table(frame: pd.DataFrame, show: str) -> int | None:
+    """The ranked table; returns the picked image's rank from 0, or None."""
+    if not frame["true"].any():
+        frame = frame.drop(columns="true")
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        height=min(38 + 35 * len(frame), 420),
+        key=f"triage_table_{show}",
+        column_config={
+            "p": st.column_config.NumberColumn(format="%.4f"),
+            "confidence": st.column_config.NumberColumn(format="percent"),
+            "score": st.column_config.NumberColumn(format="%.3f"),
+        },
+    )
+    rows = event["selection"]["rows"]
+    st.caption("Tick a row to see that image. The most suspicious come first.")
+    return int(frame["rank"].iloc[rows[0]]) - 1 if rows and rows[0] < len(frame) else None
+
+
+def _preview(
+    bundle: Bundle, judged: Judged, at: int, alpha: float, detector: str, lookup: Lookup
+) -> None:
+    """The picked image, and the way to its full verdict."""
+    pair = lookup(at)
+    with st.container(border=True, key="triage_preview"):
+        words = (
+            f"**{judged.ids[at]}** ({judged.sets[at]}), taken for "
+            f"**{bundle.classes[judged.predicted[at]]}** "
+            f"({100 * judged.confidence[at]:.1f}%): {judged.outcomes(alpha)[at]}, "
+            f"p\u00a0=\u00a0{judged.p[at]:.4f}, score {judged.scores[at]:.3f}."
+        )
+        if pair is None:
+            st.markdown(words)
+            st.caption("Its pixels are not on this machine, so it cannot be judged again.")
+            return
+        row = st.container(horizontal=True, gap="medium", vertical_alignment="center")
+        picture = row.container(width=170)
+        caption = "as judged; the changed pixel ringed" if pair.changes else "as judged"
+        show_image(pair.images[-1], caption, changes=pair.changes, width=160, place=picture)
+        told = row.container(width=420)
+        told.markdown(words)
+        told.button(
+            "Judge it in full",
+            icon=":material/troubleshoot:",
+            help="Layers, neurons and the suspect pixel of this image, in the tab “One image”.",
+            on_click=_open,
+            args=(bundle, pair, detector),
+            key="triage_open",
+        )
+
+
+def _open(bundle: Bundle, pair: Pair, detector: str) -> None:
+    """Callback: make this the current pair and open the tab that judges one."""
+    keep_pair(bundle, pair)
+    st.session_state["detector_tab"] = "One image"
+    st.session_state.pop("judge", None)  # so that it falls back to the pair
+    if detector in DETECTORS:
+        st.session_state.pop("detector", None)
+        remember("detector", detector)
+
+
+def _gallery(
+    bundle: Bundle, judged: Judged, rows: NDArray[np.int64], lookup: Lookup, title: str, words: str
+) -> None:
+    st.markdown(f"**{title}** ({words}): {len(rows):,}")
+    if not len(rows):
+        return
+    tiles = []
+    for at in rows[:MOST_TILES].tolist():
+        pair = lookup(at)
+        if pair is not None:
+            tiles.append(_tile(bundle, judged, at, pair))
+    if tiles:
+        st.html(image_tiles(tiles, width=TILE))
+    told = []
+    if len(tiles) < min(len(rows), MOST_TILES):
+        ids = [judged.ids[at] for at in rows[:MOST_TILES].tolist()]
+        some = ", ".join(ids[:6]) + (", …" if len(rows) > 6 else "")
+        told.append(
+            f"Of {min(len(rows), MOST_TILES) - len(tiles):,} the pixels are not on this machine"
+            + (f": {some}." if not tiles else ".")
+        )
+    if len(rows) > MOST_TILES:
+        told.append(f"The first {MOST_TILES} are drawn; the table lists all.")
+    if told:
+        st.caption(" ".join(told))
+
+
+def _tile(bundle: Bundle, judged: Judged, at: int, pair: Pair) -> ImageTile:
+    pixels = pair.images[-1]
+    label, true = int(judged.predicted[at]), int(judged.labels[at])
+    told = bundle.classes[label]
+    if true not in (UNKNOWN, label):
+        told = f"{bundle.classes[true]} → {told}"
+    return ImageTile(
+        png=encode_png(pixels),
+        size=(pixels.shape[0], pixels.shape[1]),
+        ringed=rings(pair.changes),
+        words=(told, f"p {judged.p[at]:.3f}", judged.ids[at]),
+    )

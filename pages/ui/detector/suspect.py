@@ -1,0 +1,192 @@
+"""Which single pixel carries the prediction: leave-one-pixel-out repair of one image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from ndcore.attacks import PixelChange
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors.repair import Repairs, repair
+from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
+from ndcore.networks.evaluator import evaluator_for
+from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.pictures import show_image
+from pages.ui.frame import loaders
+from pages.ui.frame.words import percent, verdict_sentence, with_article
+
+__all__ = ["Subject", "known_repairs", "suspect_panel", "suspect_table"]
+
+WIDTH = 200
+LISTED = 20
+ASKED = "suspect_asked"
+Subject = tuple[str, NDArray[np.uint8], list[PixelChange]]
+
+
+def suspect_panel(bundle: Bundle, found: list[Subject], alpha: float) -> None:
+    """Repair every pixel of every image in turn, on request, and show what it does.
+
+    Args:
+        bundle: in use.
+        found: name, pixels uint8 (H, W, C) and known changes of each image.
+        alpha: false-positive rate of the verdict, where the bundle has a study.
+    """
+    st.subheader("Which pixel carries the prediction?")
+    st.caption(
+        "Every pixel in turn takes the median of its neighbours. Where one repair takes the "
+        "prediction away, that pixel carried it: the suspect of a one-pixel attack."
+        + (" This is the detector that the study froze." if loaders.frozen(bundle) else "")
+    )
+    height, width = bundle.shape[:2]
+    wanted = _key(bundle, found)
+    if st.session_state.get(ASKED) != wanted:
+        st.button(
+            f"Look at all {height * width:,} pixels",
+            on_click=st.session_state.update,
+            args=({ASKED: wanted},),
+            icon=":material/search:",
+            key="suspect",
+            type="primary" if loaders.frozen(bundle) else "secondary",
+        )
+        return
+    repairs = [_repaired(bundle, pixels) for _, pixels, _ in found]
+    top = max(float(one.lost.max()) for one in repairs)
+    row = st.container(horizontal=True, gap="large")
+    for at, (subject, one) in enumerate(zip(found, repairs, strict=True)):
+        with row.container(width=2 * WIDTH + 24):
+            _show(bundle, subject, one, top, at)
+            _judged(bundle, subject[0], one, alpha)
+    st.html(suspect_legend(top, words="probability of the predicted class lost"))
+    _tested(bundle)
+
+
+def known_repairs(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
+    """The repairs of these images when the panel shows them, else none."""
+    if st.session_state.get(ASKED) != _key(bundle, found):
+        return []
+    return [_repaired(bundle, pixels) for _, pixels, _ in found]
+
+
+def _key(bundle: Bundle, found: Sequence[Subject]) -> tuple[str, str]:
+    pixels = b"".join(pixels.tobytes() for _, pixels, _ in found)
+    return bundle.weight_hash, hashlib.sha256(pixels).hexdigest()
+
+
+def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: int) -> None:
+    name, pixels, changes = subject
+    row, col = (int(place) for place in repairs.suspect[0])
+    st.markdown(f"**{name.capitalize()} image**: {_words(bundle, repairs, changes, name)}")
+    images = st.container(horizontal=True, gap="small")
+    ring = [PixelChange(row, col, (), tuple(int(value) for value in pixels[row, col]))]
+    show_image(
+        pixels,
+        f"suspect at row {row}, column {col}",
+        changes=ring,
+        width=WIDTH,
+        place=images.container(width=WIDTH),
+    )
+    show_image(
+        suspect_colours(repairs.lost[0], top),
+        "probability lost without each pixel",
+        changes=ring,
+        width=WIDTH,
+        place=images.container(width=WIDTH),
+    )
+    frame = suspect_table(bundle, repairs)
+    with st.expander(f"Numbers: the {len(frame)} most suspicious pixels"):
+        st.dataframe(frame, hide_index=True, key=f"suspect_numbers_{at}")
+        csv_button(frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_csv_{at}")
+
+
+def _judged(bundle: Bundle, name: str, repairs: Repairs, alpha: float) -> None:
+    """The verdict of the detector that the study froze."""
+    frozen = loaders.frozen(bundle)
+    if frozen is None:
+        return
+    verdict = frozen.judge(repairs, alpha)[0]
+    label = bundle.classes[verdict.predicted]
+    st.markdown(verdict_sentence(label, name, verdict))
+    threshold = f"{verdict.threshold:.2f}" if verdict.guaranteed else "none"
+    low, high = verdict.fpr_band
+    st.caption(
+        f"Score {verdict.score:.2f} · threshold {threshold} · p = {verdict.p_value:.4f} · realised "
+        f"false alarms {100 * low:.1f}-{100 * high:.1f}% in 95 of 100 calibrations with "
+        f"{verdict.calibration_images} images"
+    )
+
+
+def _tested(bundle: Bundle) -> None:
+    """How often this suspect was right in the study."""
+    frozen = loaders.frozen(bundle)
+    if frozen is None:
+        st.caption(
+            "No p-value: it takes the calibration images of a study. "
+            f"`python -m ndcore study detectors --bundle {bundle.name}` makes one."
+        )
+        return
+    study = loaders.study(bundle)
+    places = {} if study is None else study.document.get("localisation", {})
+    told = []
+    for name in ("one-pixel", "inconspicuous"):
+        if name in places:
+            where = places[name]["suspect_is_the_pixel_when_detected"]
+            label = places[name]["repaired_label_is_true_when_detected"]
+            if where["n"]:
+                told.append(
+                    f"of {where['n']} detected {name} attacks the first suspect was the changed "
+                    f"pixel in {percent(where)} and the repaired label the true one in "
+                    f"{percent(label)}"
+                )
+    if told:
+        st.caption(f"In the study, {'; '.join(told)}.")
+
+
+def _words(bundle: Bundle, repairs: Repairs, changes: list[PixelChange], name: str) -> str:
+    """The finding in words, with what is known about the truth."""
+    lost, (row, col) = float(repairs.lost[0].max()), repairs.suspect[0]
+    label = bundle.classes[int(repairs.predicted[0])]
+    repaired = bundle.classes[int(repairs.repaired[0])]
+    flips = int((repairs.label[0] != repairs.predicted[0]).sum())
+    told = f"without the pixel at row {row}, column {col} the probability of {label} falls by "
+    told += f"{100 * lost:.1f} points"
+    if repaired == label:
+        told += " and it stays the prediction; no other repair costs more."
+    else:
+        others = "" if flips == 1 else f" ({flips} pixels do so)"
+        told += f" and the image is taken for {with_article(repaired)}{others}."
+    if name != "benign" and changes:
+        hit = any((change.row, change.col) == (row, col) for change in changes)
+        told += " It is the pixel that was changed." if hit else " It is not the changed pixel."
+    return told
+
+
+def _repaired(bundle: Bundle, pixels: NDArray[np.uint8]) -> Repairs:
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    return _repair(bundle.weight_hash, digest, bundle, pixels)
+
+
+@st.cache_data(max_entries=256, show_spinner="Repairing every pixel in turn …")
+def _repair(weight_hash: str, digest: str, _bundle: Bundle, _pixels: NDArray[np.uint8]) -> Repairs:
+    return repair(evaluator_for(_bundle.model, _bundle.shape), _pixels[None])
+
+
+def suspect_table(bundle: Bundle, repairs: Repairs) -> pd.DataFrame:
+    """The most suspicious pixels of one image, the first the suspect."""
+    drop, lost, label = repairs.drop[0], repairs.lost[0], repairs.label[0]
+    order = np.argsort(-drop, axis=None, kind="stable")[:LISTED]
+    rows, cols = np.unravel_index(order, drop.shape)
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "column": cols,
+            "probability lost": lost[rows, cols],
+            "log-odds lost": drop[rows, cols],
+            "taken for": [bundle.classes[int(i)] for i in label[rows, cols]],
+            "in float32": repairs.exact[0][rows, cols],
+        }
+    )

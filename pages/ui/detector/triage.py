@@ -1,0 +1,273 @@
+"""Triage: which of many images to look at first; a study's, a source's or uploaded ones."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from ndcore.attacks import PixelChange, apply_changes
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import find_image
+from ndcore.data.pairs import Pair
+from ndcore.errors import BundleError, DataError, NeuralDivergenceError
+from ndcore.jobs import Job
+from ndcore.study import SavedStudy
+from ndcore.study.incoming import MOST, UNKNOWN, Images, draw, unpack
+from ndcore.study.triage import Judged, detectors_here, judge_study
+from pages.ui.detector.ranked import Lookup, show_judged
+from pages.ui.detector.study import BENIGN
+from pages.ui.detector.triage_job import TriageJob, current, start, watch
+from pages.ui.frame import loaders
+from pages.ui.frame.words import sentence
+from pages.ui.images.gallery import gallery_pair, rows_here
+from pages.ui.images.picker import NAMES, ready_sources
+
+__all__ = ["triage_panel"]
+
+USUAL = 100
+FOR_PIXELS = "one-pixel"  # the set whose pixels and colours a bundle's gallery tells
+MB = 50
+
+
+def triage_panel(bundle: Bundle) -> None:
+    """Choose images and a detector, judge them, show them ranked."""
+    st.subheader("Many images, the most suspicious first")
+    try:
+        study = loaders.study(bundle)
+    except BundleError as error:
+        st.warning(f"{error}; its images and its detector are not on offer here.")
+        study = None
+    options = [*(["study"] if study else []), *ready_sources(bundle), "upload"]
+    names = NAMES | {"study": "The study's images"}
+    chosen = st.segmented_control(
+        "Images",
+        options,
+        default=options[0],
+        required=True,
+        key=f"triage_images_{bundle.name}",
+        format_func=lambda name: names.get(name, name),
+        persist_state="session",
+    )
+    if chosen == "study" and study is not None:
+        _of_study(bundle, study)
+        return
+    source = names.get(str(chosen), str(chosen))
+    found = _uploaded(bundle) if chosen == "upload" else _drawn(bundle, str(chosen))
+    known = detectors_here(bundle, study)
+    detector = st.selectbox(
+        "Detector",
+        list(known),
+        key=f"triage_detector_{bundle.name}",
+        persist_state="session",
+    )
+    st.caption(sentence(known[detector]))
+    job = current(bundle)
+    busy = job is not None and job.active
+    images = found[0] if found else None
+    count = len(images) if images else 0
+    if (
+        st.button(
+            f"Judge {count:,} images" if count != 1 else "Judge 1 image",
+            type="primary",
+            icon=":material/checklist:",
+            disabled=not count or busy,
+            key="triage_start",
+        )
+        and found is not None
+    ):
+        start(bundle, TriageJob(bundle.name, source, str(detector), *found), study)
+    if job is not None:
+        _show_job(bundle, job)
+
+
+def _alpha() -> float:
+    percent = st.select_slider(
+        "False alarms allowed among benign images",
+        [0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
+        value=5.0,
+        format_func=lambda p: f"{p:g}%",
+        key="triage_alpha",
+        persist_state="session",
+    )
+    return float(percent) / 100
+
+
+def _of_study(bundle: Bundle, study: SavedStudy) -> None:
+    """The evaluation images and attacks on them, from the saved scores."""
+    attacks = [row["name"] for row in study.document["attacks"] if row["name"] in study.scores]
+    rows = study.document["detectors"]
+    ranked = [row["name"] for row in rows if row["name"] in study.names]
+    frozen = [row["name"] for row in rows if row["frozen"] and row["name"] in study.names]
+    about = {row["name"]: row["about"] for row in rows}
+    left, right = st.columns(2)
+    with left:
+        kinds = st.multiselect(
+            "Attacks among them",
+            attacks,
+            default=attacks[:1],
+            key=f"triage_attacks_{bundle.name}",
+            persist_state="session",
+        )
+    with right:
+        detector = st.selectbox(
+            "Detector",
+            ranked,
+            index=ranked.index(frozen[0]) if frozen else 0,
+            key=f"triage_saved_{bundle.name}",
+            persist_state="session",
+        )
+        st.caption(sentence(about[detector]))
+    alpha = _alpha()
+    judged = judge_study(study, str(detector), kinds)
+    spots = [study.about[name]["where"] for name in (BENIGN, *kinds)]
+    where = np.concatenate(spots)
+    st.caption(
+        "The scores were saved by the study, so nothing is computed here; images are drawn where "
+        "their data set is on this machine."
+    )
+    show_judged(bundle, judged, alpha, str(detector), _finder(bundle, judged, where), "study")
+
+
+def _finder(bundle: Bundle, judged: Judged, where: NDArray[np.int16]) -> Lookup:
+    """Looks images of a study up in the data set, and colours of attacks in the gallery."""
+    changes = {
+        (row["id"].rpartition(".")[0] or row["id"]): row["pixels"][0]
+        for row in bundle.gallery
+        if len(row["pixels"]) == 1
+    }
+
+    def lookup(at: int) -> Pair | None:
+        key, kind = judged.ids[at], judged.sets[at]
+        change = None
+        if kind != "benign":
+            change = changes.get(key)
+            if kind != FOR_PIXELS or change is None:
+                return None
+            if (change["row"], change["col"]) != tuple(where[at].tolist()):
+                return None
+        benign = _pixels(key)
+        if benign is None or benign.shape != bundle.shape:
+            return None
+        attacked = None
+        if change is not None:
+            after = tuple(change["rgb_after"])
+            attacked = apply_changes(benign, [PixelChange(change["row"], change["col"], (), after)])
+        return Pair(key, benign, attacked, int(judged.labels[at]))
+
+    return lookup
+
+
+@st.cache_data(ttl=600, max_entries=4096, show_spinner="Looking for the images …")
+def _pixels(key: str) -> NDArray[np.uint8] | None:
+    """An image by its key, or None where its data set is not here."""
+    try:
+        return find_image(key)[0]
+    except DataError:
+        return None
+
+
+def _drawn(bundle: Bundle, name: str) -> tuple[Images, dict[int, Pair]] | None:
+    """A draw from a source, and ready-made attacks beside it."""
+    source = loaders.source(name)
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    most = min(MOST, len(source))
+    n = bar.number_input(
+        "Benign images", 1, most, min(USUAL, most), key=f"triage_n_{name}", width=160
+    )
+    seed = bar.number_input("Seed of the draw", 0, 2**31 - 1, 0, key="triage_seed", width=160)
+    rows = rows_here(bundle)
+    wanted = bar.number_input(
+        "Attacks from the gallery",
+        0,
+        min(MOST, len(rows)),
+        min(USUAL // 2, len(rows)),
+        key=f"triage_gallery_{bundle.name}",
+        width=200,
+        disabled=not rows,
+        help="Verified one-pixel attacks whose images are on this machine.",
+    )
+    try:
+        images, pairs = _gathered(
+            bundle.name, bundle.weight_hash, name, int(n), int(seed), int(wanted), bundle
+        )
+    except NeuralDivergenceError as error:
+        st.error(sentence(error))
+        return None
+    st.caption(
+        f"{len(images) - len(pairs):,} benign images that neither trained nor calibrated anything, "
+        f"and {len(pairs):,} attacked ones."
+    )
+    return images, pairs
+
+
+@st.cache_data(max_entries=8, show_spinner="Looking for the images …")
+def _gathered(
+    name: str, weight_hash: str, source: str, n: int, seed: int, attacks: int, _bundle: Bundle
+) -> tuple[Images, dict[int, Pair]]:
+    benign = draw(_bundle, loaders.source(source), n, seed)
+    pairs = [gallery_pair(row) for row in rows_here(_bundle)[:attacks]]
+    if not pairs:
+        return benign, {}
+    more = Images(
+        ids=tuple(pair.image_id for pair in pairs),
+        sets=("attacked",) * len(pairs),
+        attacked=np.ones(len(pairs), np.int8),
+        labels=np.array([UNKNOWN if pair.label is None else pair.label for pair in pairs]),
+        pixels=np.stack([pair.images[-1] for pair in pairs]),
+    )
+    return benign.plus(more), {len(benign) + at: pair for at, pair in enumerate(pairs)}
+
+
+def _uploaded(bundle: Bundle) -> tuple[Images, dict[int, Pair]] | None:
+    """Files from the browser, and what is in their archives."""
+    files = st.file_uploader(
+        f"PNG, JPEG, WebP or BMP files, or ZIP archives of them, up to {MB} MB each",
+        type=["png", "jpg", "jpeg", "webp", "bmp", "zip"],
+        accept_multiple_files=True,
+        key="triage_upload",
+        max_upload_size=MB,
+        help="A folder in the archive that is named as a class tells the true class; names that "
+        "end in -benign or -attacked, as the Attack Lab writes them, tell which it is.",
+    )
+    if not files:
+        return None
+    given = [(file.name, file.getvalue()) for file in files]
+    digest = hashlib.sha256()
+    for name, data in given:
+        digest.update(name.encode() + data)
+    images, problems = _unpacked(bundle.name, digest.hexdigest(), bundle, given)
+    if problems:
+        more = f" And {len(problems) - 3} more." if len(problems) > 3 else ""
+        st.warning("Left out: " + "; ".join(problems[:3]) + "." + more)
+    return (images, {}) if images is not None else None
+
+
+@st.cache_data(max_entries=4, show_spinner="Reading the files …", scope="session")
+def _unpacked(
+    name: str, digest: str, _bundle: Bundle, _files: list[tuple[str, bytes]]
+) -> tuple[Images | None, list[str]]:
+    return unpack(_files, _bundle)
+
+
+def _show_job(bundle: Bundle, job: Job) -> None:
+    """Progress while it runs, the images once it ended."""
+    if job.active:
+        watch(job)
+        return
+    if job.state == "failed":
+        st.error(f"{job.error}.")
+    work: TriageJob | None = job.result
+    judged = work.judged if work else None
+    if work is None or judged is None:
+        if job.state != "failed":
+            st.info("Stopped before an image was judged.")
+        return
+    st.divider()
+    total = len(work.images)
+    part = f"{len(judged):,} of {total:,}" if len(judged) < total else f"all {total:,}"
+    note = "; stopped before the end" if job.state == "cancelled" else ""
+    st.caption(f"{work.source}: {part} judged by {work.detector} in {job.seconds:.1f} s{note}.")
+    show_judged(bundle, judged, _alpha(), work.detector, work.pair, "images")

@@ -1,0 +1,90 @@
+"""Images on the page: one enlarged and its changed pixels ringed, or many as tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
+
+from ndcore.attacks import AttackResult, PixelChange
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.decode import encode_png
+from ndcore.figures.style.pair_tiles import PairTile, pair_tiles
+from ndcore.figures.style.pixel_image import pixel_image
+
+__all__ = ["rings", "show_image", "show_pairs"]
+
+MOST_RINGS = 5
+
+
+def rings(changes: Sequence[PixelChange]) -> tuple[tuple[int, int], ...]:
+    """Places to ring; none where so many pixels changed that rings would hide the image."""
+    if len(changes) > MOST_RINGS:
+        return ()
+    return tuple((change.row, change.col) for change in changes)
+
+
+def show_image(
+    pixels: NDArray[np.uint8],
+    caption: str,
+    *,
+    changes: Sequence[PixelChange] = (),
+    candidates: NDArray[np.integer] | None = None,
+    width: int = 260,
+    hatched: bool = False,
+    place: DeltaGenerator | None = None,
+) -> None:
+    """Draw pixels (H, W, C) with a caption under them.
+
+    Args:
+        pixels: uint8 image.
+        caption: also what a screen reader says.
+        changes: pixels to ring, up to `MOST_RINGS`.
+        candidates: int (P, 2) rows and columns to dot.
+        width: largest width in CSS pixels.
+        hatched: show what is transparent as a hatch.
+        place: where; default: the page.
+    """
+    where = place if place is not None else st
+    height, across = pixels.shape[:2]
+    dots = [] if candidates is None else [(int(row), int(col)) for row, col in candidates]
+    where.html(
+        pixel_image(
+            encode_png(pixels),
+            (height, across),
+            label=caption,
+            ringed=rings(changes),
+            candidates=dots,
+            width=width,
+            hatched=hatched,
+        )
+    )
+    where.caption(caption)
+
+
+def show_pairs(bundle: Bundle, results: Sequence[AttackResult], *, width: int = 76) -> None:
+    """Before and after of many results as tiles."""
+    tiles = [
+        PairTile(
+            before=encode_png(result.benign),
+            after=encode_png(result.attacked),
+            size=(result.benign.shape[0], result.benign.shape[1]),
+            ringed=rings(result.pixels),
+            name=result.id,
+            outcome=_outcome_words(bundle, result),
+        )
+        for result in results
+    ]
+    st.html(pair_tiles(tiles, width=width))
+
+
+def _outcome_words(bundle: Bundle, result: AttackResult) -> str:
+    names = bundle.classes
+    if result.skipped:
+        return f"{names[result.true]}: skipped"
+    if result.success:
+        return f"{names[result.true]} → {names[result.predicted_after]}"
+    return f"{names[result.true]}: {'stopped' if result.stopped else 'not fooled'}"

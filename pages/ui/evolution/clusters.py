@@ -1,0 +1,182 @@
+"""Training Evolution, one layer: clusters of its units, and what drives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ndcore.data.decode import encode_png
+from ndcore.errors import DataError
+from ndcore.evolution import UnitClusters
+from ndcore.figures.evolution.levels import exceptional
+from ndcore.figures.evolution.plane import plane_figure
+from ndcore.figures.evolution.tiles import PictureRow, picture_rows
+from ndcore.figures.style.palette import BENIGN, class_colours
+from pages.ui.elements.csv_button import csv_button
+from pages.ui.evolution.run_images import thumb
+from pages.ui.evolution.runs import OpenRun
+from pages.ui.evolution.state import View, choose, clicked, dark, held
+from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures, unit_words
+
+__all__ = ["HALF", "clusters_panel", "take_unit"]
+
+MOST_CLUSTERS = 10
+CLUSTERS = 5
+MAP_CHART = "evolution_map"
+HALF = 455  # CSS pixels; two halves stand side by side where there is room
+
+
+def take_unit(key: str) -> None:
+    """Callback: look into the clicked unit."""
+    found = clicked(key)
+    if found is not None:
+        held("unit", int(found[0]))
+
+
+@st.cache_resource(max_entries=128, show_spinner="Grouping the neurons …")
+def _grouped(stamp: str, layer: str, epoch: int, clusters: int, _each: OpenRun) -> UnitClusters:
+    return _each.run.clusters(layer, epoch, clusters)
+
+
+def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View) -> None:
+    """The units of a layer by likeness, the pictures of a cluster, and their numbers."""
+    units = each.run.layer(layer).units
+    row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
+    row.markdown(f"**Kinds of neurons in {layer} at epoch {epoch}**", width="content")
+    wanted = CLUSTERS
+    if units > 2:
+        options = list(range(1, min(MOST_CLUSTERS, units) + 1))
+        wanted = int(
+            choose(
+                row.container(width=260),
+                "Clusters",
+                options,
+                "clusters",
+                min(CLUSTERS, units),
+                slider=True,
+            )
+        )
+    found = _grouped(each.stamp, layer, epoch, wanted, each)
+    averages: list[np.ndarray | None] = [None] * len(found.sizes)
+    trouble = ""
+    try:
+        averages = cluster_pictures(each, layer, epoch, found)
+    except DataError as error:
+        trouble = str(error)
+    values = {
+        name: each.run.units(layer, name, view.variant)[:, each.run.epochs.tolist().index(epoch)]
+        for name in ("discriminability", "density")
+    }
+    tips = [
+        f"neuron {u}<br>"
+        + "<br>".join(f"{view.name(name)} {values[name][u]:.3g}" for name in values)
+        for u in range(units)
+    ]
+    halves = st.container(horizontal=True, gap="medium")
+    left, right = halves.container(width=HALF), halves.container(width=HALF)
+    left.plotly_chart(
+        plane_figure(
+            found.places,
+            found.labels,
+            found.centres,
+            found.sizes,
+            title="Neurons by likeness, in clusters",
+            group="cluster",
+            tips=tips,
+            pictures=[None if a is None else encode_png(thumb(a)) for a in averages],
+            ink=BENIGN["dark" if dark() else "light"],
+            chosen=unit,
+        ),
+        key=MAP_CHART,
+        on_select=lambda: take_unit(MAP_CHART),
+        selection_mode="points",
+    )
+    left.caption(
+        "Neurons that see the classes alike lie close together. A circle's area grows with its "
+        "cluster; the picture in it averages the neurons nearest to its centre. Click a dot to "
+        "choose its neuron."
+    )
+    with right:
+        if trouble:
+            st.info(f"The pictures of patches need the images: {trouble}.")
+        else:
+            unit_rows(each, layer, epoch, found, averages)
+    _numbers(each, layer, epoch, found, values)
+
+
+def unit_rows(
+    each: OpenRun,
+    layer: str,
+    epoch: int,
+    found: UnitClusters,
+    averages: Sequence[np.ndarray | None],
+) -> None:
+    """A cluster's average, then the units nearest to its centre: average, patches, purity."""
+    cluster = 0
+    if len(found.sizes) > 1:
+        cluster = st.segmented_control(
+            "Neurons nearest to the centre of cluster",
+            range(len(found.sizes)),
+            default=0,
+            required=True,
+            format_func=lambda number: f"{number + 1}",
+            key=f"evo_cluster_{len(found.sizes)}",
+        )
+    near = [int(unit) for unit in found.nearest[int(cluster)]]
+    pictures = unit_pictures(each, layer, epoch, near)
+    colour = class_colours(len(found.sizes))[int(cluster)]
+    average = averages[int(cluster)]
+    size = int(found.sizes[int(cluster)])
+    whole = PictureRow(
+        f"cluster {int(cluster) + 1}: {size} neuron{'s' if size > 1 else ''}",
+        None if average is None else encode_png(thumb(average)),
+        (),
+        f"average of neurons {', '.join(map(str, near))}, the nearer the heavier",
+        colour,
+    )
+    rows = [
+        PictureRow(f"neuron {unit}", picture.png, picture.patches, unit_words(picture), colour)
+        for unit, picture in pictures.items()
+    ]
+    st.html(picture_rows([whole, *rows]))
+    then = ", then the first 5" if any(picture.patches for picture in pictures.values()) else ""
+    st.caption(
+        "The average of the 20 patches that drive a neuron most, weighted by its activation"
+        f"{then}; there is no average where no image drives it above 0. Clearness is the "
+        "average's contrast relative to the patches': 1 = all alike."
+    )
+
+
+def _numbers(
+    each: OpenRun,
+    layer: str,
+    epoch: int,
+    found: UnitClusters,
+    values: dict[str, np.ndarray],
+) -> None:
+    label = f"Numbers: {len(found.labels)} neurons of {layer}"
+    with st.expander(label, key="evo_layer_open", on_change="rerun") as box:
+        if not box.open:
+            return
+        at = each.run.epochs.tolist().index(epoch)
+        frame = pd.DataFrame(
+            {
+                "neuron": np.arange(len(found.labels)),
+                "epoch": epoch,
+                "cluster": found.labels + 1,
+                "discriminability": values["discriminability"],
+                "density": values["density"],
+                "share above 0": each.run.units(layer, "active")[:, at],
+                "share saturated": each.run.units(layer, "saturation")[:, at],
+                "place x": found.places[:, 0],
+                "place y": found.places[:, 1],
+            }
+        )
+        frame["exceptional"] = np.isin(
+            frame["neuron"], exceptional(each.run.units(layer), most=len(frame))
+        )
+        st.dataframe(frame, hide_index=True, key="evo_units", height=260)
+        csv_button(frame, f"{each.name}-{layer}-epoch{epoch}.csv", "evo_units_csv")

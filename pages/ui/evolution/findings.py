@@ -1,0 +1,196 @@
+"""Training Evolution, the paper's findings: accuracies beside ours, and each claim's verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.evolution import list_runs
+from ndcore.evolution.findings import VERDICTS, findings_of, told_files
+from pages.ui.elements.csv_button import csv_button
+from pages.ui.evolution.runs import stamp_of
+
+__all__ = ["accuracy_frame", "findings_frame", "findings_panel"]
+
+OPEN = "evo_findings_open"
+MARKS = dict(zip(VERDICTS, ("✓", "✗", "?"), strict=True))
+
+
+def findings_panel() -> None:
+    """What the paper reports of its networks, beside the runs that are recorded here."""
+    st.header("The paper's findings", divider="grey")
+    names = list_runs()
+    runs = f"{len(names)} recorded run{'s' if len(names) > 1 else ''}"
+    label = f"Accuracies and claims of the paper, on {runs}"
+    with st.expander(label, icon=":material/fact_check:", key=OPEN, on_change="rerun") as box:
+        if not box.open:
+            return
+        document = _document(tuple((name, stamp_of(name)) for name in names))
+        for row in document["unread"]:
+            st.warning(f"The run '{row['run']}' is left out: {row['reason']}.")
+        _accuracies(document)
+        _claims(document)
+        _missing(document["missing"])
+
+
+@st.cache_data(max_entries=2, show_spinner="Checking the paper's claims …")
+def _document(stamps: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """The report, made again when a run's files change."""
+    return findings_of()
+
+
+def _accuracies(document: dict[str, Any]) -> None:
+    st.subheader("Accuracy")
+    st.table(_compared(document["accuracy"]))
+    frame = accuracy_frame(document["accuracy"])
+    recipes = _recipes(document["accuracy"])
+    if recipes:
+        st.markdown(f"Recipe: {recipes}")
+    csv_button(frame, "deep-view-accuracy.csv", "evo_accuracy_csv")
+    st.caption(
+        "Share of images classified rightly, with Wilson's 95% interval: of the test set, and of a "
+        "held-out part of the training set that training never saw. Lossless: how many of the "
+        "images came from lossless files; the others had been through JPEG. The paper's figures "
+        "are on all 10,000 test images, lossless; it gives none for shallow-bn, lenet-bn and "
+        "nin-bn."
+    )
+
+
+def _compared(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Columns of wrapped text: each figure with its interval and the images behind it."""
+    stated = [row["paper"] for row in rows]
+    return pd.DataFrame(
+        {
+            "Network": [row["network"] for row in rows],
+            "Paper": ["none" if paper is None else f"{100 * paper:.2f}%" for paper in stated],
+            "Test images": [_measured(row, "test") for row in rows],
+            "Held-out images": [_measured(row, "evaluation") for row in rows],
+            "Run": [row["run"] or "not recorded" for row in rows],
+        }
+    ).set_index("Network")
+
+
+def _measured(row: dict[str, Any], part: str) -> str:
+    found = row[part]
+    if found is None:
+        ended = row["test"] or row["evaluation"]
+        return "" if row["run"] is None or ended else f"in training, epoch {row['epochs']}"
+    low, high = (100 * end for end in found["ci95"])
+    files = told_files(found["n"], found["lossless"])
+    return f"**{100 * found['accuracy']:.2f}%** ({low:.2f}-{high:.2f}%; n = {found['n']:,}{files})"
+
+
+def _recipes(rows: Sequence[dict[str, Any]]) -> str:
+    """Recipes, each with its runs."""
+    runs: dict[str, list[str]] = {}
+    for row in rows:
+        if row["run"] is not None:
+            data = "an image folder" if row["data"] == "folder" else row["data"]
+            told = f"{row['recipe']}, seed {row['seed']}, on {data}"
+            runs.setdefault(told, []).append(row["run"])
+    return " ".join(f"**{', '.join(names)}**: {told}." for told, names in runs.items())
+
+
+def _claims(document: dict[str, Any]) -> None:
+    st.subheader("Claims of the case studies")
+    counted = document["summary"]
+    tested = [verdict for verdict in VERDICTS[:2] if counted[verdict]]
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    chosen = row.pills(
+        "Show",
+        VERDICTS,
+        selection_mode="multi",
+        default=tested or VERDICTS,
+        format_func=lambda verdict: f"{MARKS[verdict]} {verdict}: {counted[verdict]}",
+        key="evo_verdicts",
+    )
+    ruled = row.toggle("How each is decided", key="evo_rules")
+    rows = [row for row in document["findings"] if row["verdict"] in chosen]
+    if rows:
+        st.table(_told(rows, ruled=ruled))
+    csv_button(findings_frame(document["findings"]), "deep-view-findings.csv", "evo_findings_csv")
+    st.caption(
+        "Statistics and rules were fixed before a run was looked at. They are ours: the paper "
+        "reads its claims off heat maps. Discriminability is normalised here. The same in a "
+        "terminal: `python -m ndcore evolve --findings --json -`"
+    )
+
+
+def _told(rows: Sequence[dict[str, Any]], *, ruled: bool) -> pd.DataFrame:
+    """Three columns of wrapped text."""
+    return pd.DataFrame(
+        {
+            "Verdict": [f"{MARKS[row['verdict']]} {row['verdict']}" for row in rows],
+            "Claim": [
+                f"**{row['id']}** {row['claim']} (section {row['section']})"
+                + (_rule(row) if ruled else "")
+                for row in rows
+            ],
+            "In numbers": [_numbers(row) for row in rows],
+        }
+    ).set_index("Verdict")
+
+
+def _rule(row: dict[str, Any]) -> str:
+    return f" *Decided by* {row['statistic']}; *held if* {row['rule']}."
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    left_out = row["missing"] if row["figures"] else []
+    more = f" Not judged: {', '.join(left_out)}." if left_out else ""
+    return f"{row['sentence']}{more}"
+
+
+def _missing(missing: Sequence[dict[str, str]]) -> None:
+    if not missing:
+        return
+    st.markdown(
+        "To record the networks that are missing (45 epochs each; a killed run goes on where it "
+        "was):"
+    )
+    st.code("\n".join(row["command"] for row in missing), language="sh", wrap_lines=True)
+
+
+def accuracy_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row per network and run; accuracies in %."""
+
+    def percent(value: float | None) -> float | None:
+        return None if value is None else 100 * value
+
+    def told(name: str, found: dict[str, Any] | None) -> dict[str, Any]:
+        low, high = found["ci95"] if found else (None, None)
+        return {
+            f"{name} %": percent(found["accuracy"]) if found else None,
+            f"{name} from %": percent(low),
+            f"{name} to %": percent(high),
+            f"{name} n": found["n"] if found else None,
+            f"{name} lossless": found["lossless"] if found else None,
+        }
+
+    counts = [f"{name} {what}" for name in ("test", "held-out") for what in ("n", "lossless")]
+    return pd.DataFrame(
+        [
+            {"network": row["network"], "paper %": percent(row["paper"])}
+            | told("test", row["test"])
+            | told("held-out", row["evaluation"])
+            | {"run": row["run"] or "not recorded"}
+            | {key: row[key] for key in ("epochs", "seed", "data", "recipe")}
+            for row in rows
+        ]
+    ).astype(dict.fromkeys((*counts, "epochs", "seed"), "Int64"))
+
+
+def findings_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row per claim; the figures are JSON."""
+    return pd.DataFrame(
+        [
+            row
+            | {key: ", ".join(row[key]) for key in ("networks", "missing")}
+            | {key: json.dumps(row[key]) for key in ("figures", "recordings")}
+            for row in rows
+        ]
+    )

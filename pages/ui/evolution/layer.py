@@ -1,0 +1,180 @@
+"""Training Evolution, one layer: choosing it, and its units over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ndcore.evolution import WatchedLayer
+from ndcore.evolution.trends import correlations
+from ndcore.figures.evolution.levels import EXCEPTIONAL, exceptional, levels_figure
+from ndcore.figures.evolution.rows import Row
+from ndcore.figures.style.palette import BENIGN
+from pages.ui.evolution.clusters import HALF, clusters_panel, take_unit
+from pages.ui.evolution.runs import OpenRun
+from pages.ui.evolution.state import View, choose, dark
+from pages.ui.frame.link import remember
+
+__all__ = ["choose_epoch", "choose_layer", "choose_unit", "layer_panel"]
+
+LEVELS_CHART = "evolution_levels"
+LEAST_EPOCHS = 3  # for a correlation
+
+
+def choose_layer(place: DeltaGenerator, each: OpenRun) -> str:
+    """Pick a layer; a click into the heat map picks too."""
+    layers = {layer.name: layer for layer in each.run.layers}
+    found = choose(
+        place,
+        "Layer",
+        list(layers),
+        "layer",
+        next(iter(layers)),
+        text=lambda name: _told(layers[name]),
+    )
+    return str(found)
+
+
+def _told(layer: WatchedLayer) -> str:
+    height, width = layer.size
+    size = "" if layer.size == (1, 1) else f", {height} x {width}"
+    return f"{layer.number}. {layer.name} ({layer.kind}, {layer.units} neurons{size})"
+
+
+def choose_epoch(place: DeltaGenerator, each: OpenRun) -> int:
+    """Pick one of the epochs at which details were kept."""
+    detailed = each.run.detailed
+    if len(detailed) == 1:
+        return detailed[0]
+    return int(
+        choose(
+            place,
+            "Epoch of clusters, patches and facets",
+            detailed,
+            "epoch",
+            detailed[-1],
+            slider=True,
+            about="Class samples and top patches were kept at these epochs.",
+        )
+    )
+
+
+def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) -> int:
+    """Pick a unit; a click on a line or a dot picks too."""
+    # Another layer begins with a neuron of its own.
+    here = (each.name, layer)
+    if st.session_state.get("evo_unit_of", here) != here:
+        st.session_state.pop("evo_unit", None)
+        remember("unit", "")
+    st.session_state["evo_unit_of"] = here
+    values = each.run.units(layer, view.metric, view.variant)
+    red = exceptional(values)
+    units = list(range(len(values)))
+    first = red[0] if red else int(values[:, -1].argmax())
+    return int(
+        choose(
+            place,
+            "Neuron",
+            units,
+            "unit",
+            first,
+            text=lambda unit: (
+                f"{unit}: {values[unit, -1]:.3g} at the end"
+                + (", exceptional" if unit in red else "")
+            ),
+        )
+    )
+
+
+def layer_panel(
+    opened: Sequence[OpenRun],
+    rows: Sequence[Row],
+    view: View,
+    layer: str,
+    epoch: int | None,
+    unit: int,
+) -> None:
+    """Grid of epochs and levels, then clusters and their pictures.
+
+    Args:
+        opened: runs; the first one is looked into.
+        rows: their layers, aligned.
+        view: the metric.
+        layer: of the first run.
+        epoch: with details, or None where there is none.
+        unit: the chosen one.
+
+    Raises:
+        RunError: the details of the epoch are damaged.
+    """
+    each = opened[0]
+    shown = [(each, layer)]
+    row = next(row for row in rows if row.first == each.run.layer(layer).number - 1)
+    if len(opened) > 1 and row.second is not None:
+        shown.append((opened[1], opened[1].run.layers[row.second].name))
+    _levels(shown, view, epoch, unit)
+    if len(opened) > 1 and row.second is None:
+        st.caption(f"{opened[1].name} has no layer that stands in the row of {layer}.")
+    if epoch is None:
+        st.info("No epoch with class samples and patches has been recorded yet.")
+        return
+    clusters_panel(each, layer, epoch, unit, view)
+
+
+def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None, unit: int) -> None:
+    values = [each.run.units(name, view.metric, view.variant) for each, name in shown]
+    top = 1.02 * max(float(each.max()) for each in values) or 1.0
+    ink = BENIGN["dark" if dark() else "light"]
+    halves = st.container(horizontal=True, gap="medium")
+    for at, ((each, name), each_values) in enumerate(zip(shown, values, strict=True)):
+        red = exceptional(each_values)
+        key = f"{LEVELS_CHART}_{at}"
+        place = halves.container(width=HALF) if len(shown) > 1 else st.container()
+        place.plotly_chart(
+            levels_figure(
+                each.run.epochs,
+                each_values,
+                metric=view.metric,
+                title=f"{each.name} · {name}: {len(each_values)} neurons",
+                top=top,
+                red=red,
+                ink=ink,
+                unit=unit if at == 0 else None,
+                epoch=epoch if at == 0 else None,
+            ),
+            key=key,
+            on_select=lambda key=key, at=at: take_unit(key) if at == 0 else None,
+            selection_mode="points",
+        )
+        r = _correlation(each, name)
+        told = (
+            f"{len(red)} exceptional neuron{'s' if len(red) > 1 else ''}, in red: "
+            f"{', '.join(map(str, red))}"
+            if red
+            else ("No neuron is exceptional")
+        )
+        together = (
+            ""
+            if r is None
+            else (
+                f" Over the epochs the layer's density and discriminability correlate by {r:+.2f}."
+            )
+        )
+        place.caption(f"{told}.{together}")
+    st.caption(
+        f"The more opaque a cell, the more of the layer's neurons have a {view.name()} of that "
+        f"level. Red lines are exceptional: {EXCEPTIONAL}. The thick line is the chosen neuron; "
+        "click a line to choose another."
+    )
+
+
+def _correlation(each: OpenRun, layer: str) -> float | None:
+    """Pearson's r of the layer's two metrics over the epochs, None where one stands still."""
+    two = [each.run.units(layer, name).mean(0) for name in ("discriminability", "density")]
+    if len(two[0]) < LEAST_EPOCHS:
+        return None
+    r = float(correlations(two[0][None], two[1][None])[0])
+    return None if np.isnan(r) else r

@@ -1,0 +1,266 @@
+"""Training Evolution, the whole network: heat map, curves, warnings and their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from ndcore.evolution import EvolutionRun, Warned
+from ndcore.figures.evolution.cursor import MacroRun, short
+from ndcore.figures.evolution.macro import macro_figure, macro_width
+from ndcore.figures.evolution.rows import Row, aligned_rows
+from pages.ui.elements.csv_button import csv_button
+from pages.ui.evolution.runs import OpenRun
+from pages.ui.evolution.state import View, clicked, held
+
+__all__ = ["curve_rows", "macro_panel", "macro_rows", "rows_of", "spans"]
+
+CHART = "evolution_macro"
+CELL = "evolution_cell"  # that was clicked last
+
+
+def rows_of(opened: Sequence[OpenRun]) -> list[Row]:
+    """The layers of the chosen runs, aligned."""
+    return aligned_rows(*([layer.name for layer in each.run.layers] for each in opened))
+
+
+def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
+    """The heat map of one run, or of two side by side.
+
+    Args:
+        opened: runs.
+        view: what the colours and digits show.
+        layer: of the first run, pointed out.
+    """
+    rows = rows_of(opened)
+    runs = [_macro_run(each, rows, at, view) for at, each in enumerate(opened)]
+    names = [row.name for row in rows]
+    place = _place(opened[0].run, layer)
+    chosen = next(number for number, row in enumerate(rows, start=1) if row.first == place)
+    warnings = [each.run.warnings() for each in opened]
+    warned = _warned_rows(opened, warnings, rows)
+    # Digits would run into each other where the cells are narrow. The chosen layer is pointed out
+    # by a style, because another figure takes the browser a second to draw.
+    st.html(
+        f"<style>.st-key-{CHART}{{container-type:inline-size}}"
+        f"@container (max-width:{macro_width(runs)}px)"
+        f"{{.st-key-{CHART} .heatmap-label{{display:none}}}}"
+        f".st-key-{CHART} .xy .ytick:nth-of-type({chosen}) text"
+        "{font-weight:800!important;text-decoration:underline 2px}</style>"
+    )
+    st.plotly_chart(
+        macro_figure(
+            runs,
+            names,
+            metric=view.metric,
+            local=view.local,
+            warned=warned,
+        ),
+        key=CHART,
+        on_select=lambda: _take(opened[0].run, rows),
+        selection_mode="points",
+        # Zooming would part the panels from the slider.
+        config={"displayModeBar": False},
+    )
+    scale = "each layer on a scale of its own" if view.local else "one scale"
+    told = f"Colour: {view.name()}, {scale}"
+    if view.digits != "none":
+        told += f"; digits, where they fit: {view.name(view.digits)}"
+    above = "validation error" if len(opened) > 1 else "loss and error in training / validation"
+    st.caption(
+        f"{told}. Click a cell to look into its layer; drag the slider through the epochs, above "
+        f"it stands the {above}. A layer with **!** has a warning below."
+    )
+    _vulnerability(opened)
+    for each, found in zip(opened, warnings, strict=True):
+        _warnings(each.name if len(opened) > 1 else "", found)
+    _numbers(opened, view)
+
+
+def _place(run: EvolutionRun, layer: str) -> int:
+    return run.layer(layer).number - 1
+
+
+def _take(run: EvolutionRun, rows: Sequence[Row]) -> None:
+    """Callback: look into the layer, and at the epoch, of the clicked cell."""
+    # A second click on a cell takes its selection back, and still means the cell.
+    found = clicked(CHART) or st.session_state.get(CELL)
+    if found is None:
+        return
+    st.session_state[CELL] = found
+    row, epoch = rows[int(found[1])], int(found[2])
+    if row.first is None:
+        st.toast(f"{run.model} has no layer {row.name}; swap the runs to look into it.")
+        return
+    held("layer", run.layers[row.first].name)
+    if run.detailed:
+        held("epoch", min(run.detailed, key=lambda each: (abs(each - epoch), each)))
+
+
+def _macro_run(each: OpenRun, rows: Sequence[Row], at: int, view: View) -> MacroRun:
+    run = each.run
+    places = [row.second if at else row.first for row in rows]
+    metrics = {
+        name: _aligned(run.macro(name, view.variant), places)
+        for name in ("discriminability", "density")
+    }
+    tips = [
+        [""] * len(run.epochs)
+        if place is None
+        else [
+            f"{each.name}, {run.layers[place].name}, epoch {epoch}<br>"
+            + "<br>".join(f"{view.name(name)} {metrics[name][row, e]:.3g}" for name in metrics)
+            for e, epoch in enumerate(run.epochs)
+        ]
+        for row, place in enumerate(places)
+    ]
+    return MacroRun(
+        name=each.name,
+        epochs=run.epochs,
+        values=metrics[view.metric],
+        digits=metrics.get(view.digits),
+        tips=tips,
+        curves=run.curves,
+        lowered=run.rate_lowered,
+        vulnerability=each.vulnerability,
+    )
+
+
+def _aligned(values: NDArray[np.floating], places: Sequence[int | None]) -> NDArray[np.floating]:
+    nothing = np.full(values.shape[1], np.nan)
+    return np.stack([nothing if place is None else values[place] for place in places])
+
+
+def _warned_rows(
+    opened: Sequence[OpenRun], warnings: Sequence[Sequence[Warned]], rows: Sequence[Row]
+) -> list[str]:
+    found = []
+    for at, each in enumerate(opened):
+        places = {_place(each.run, warned.layer) for warned in warnings[at]}
+        found += [row.name for row in rows if (row.second if at else row.first) in places]
+    return found
+
+
+def spans(epochs: Sequence[int]) -> str:
+    """Epochs in words: `3, 5-9`."""
+    parts: list[list[int]] = []
+    for epoch in epochs:
+        if parts and epoch == parts[-1][-1] + 1:
+            parts[-1][1:] = [epoch]
+        else:
+            parts.append([epoch])
+    return ", ".join("-".join(map(str, part)) for part in parts)
+
+
+def _warnings(name: str, found: Sequence[Warned]) -> None:
+    """The rules that hold, each with its layers; `name` tells one run from another."""
+    whose = f" of {name}" if name else ""
+    if not found:
+        st.markdown(f":material/check_circle: No warning{whose}: no rule holds at any epoch.")
+        return
+    layers = len({warned.layer for warned in found})
+    label = (
+        f"{len(found)} warning{'s' if len(found) > 1 else ''} in {layers} "
+        f"layer{'s' if layers > 1 else ''}{whose}"
+    )
+    with st.expander(label, icon=":material/warning:", expanded=len(found) <= 8):
+        for rule in dict.fromkeys(warned.rule for warned in found):
+            those = [warned for warned in found if warned.rule == rule]
+            told = "; ".join(
+                f"**{warned.layer}** (epochs {spans(warned.epochs)}, {short(warned.value)})"
+                for warned in those
+            )
+            st.markdown(f"**{rule[:1].upper()}{rule[1:]}** ({those[0].sentence}): {told}")
+        st.caption("In brackets: when the rule held, and its measure where it was furthest.")
+
+
+def _vulnerability(opened: Sequence[OpenRun]) -> None:
+    """What the last row shows, or how it is made where it is missing."""
+    measured = [each for each in opened if each.vulnerability]
+    if measured:
+        numbers = {each.vulnerability[0]["benign"] for each in measured}
+        st.caption(
+            "One pixel: share of the images that the network gets right which one changed pixel "
+            "flips (`fast`, a fixed budget of queries), and how well the divergence detector (W1) "
+            "tells the flipped ones from benign ones (AUROC, 0.5 = not at all); of "
+            f"{' and '.join(map(str, sorted(numbers)))} validation images, with 95% intervals."
+        )
+    for each in opened:
+        if not each.vulnerability:
+            data = each.run.about["data"]
+            place = ".data/cifar10" if data == "folder" else data
+            st.caption(
+                ":material/info: How easily one pixel flips the network, and how well the detector "
+                f"sees it, was not measured for {each.name}. To see it per epoch in a last row: "
+                f"`python -m ndcore evolve {each.name} --vulnerability --data {place}`"
+            )
+
+
+def _numbers(opened: Sequence[OpenRun], view: View) -> None:
+    """The table behind the heat map, made when it is opened."""
+    layers = sum(len(each.run.layers) for each in opened)
+    with st.expander(f"Numbers: {layers} layers", key="evo_macro_open", on_change="rerun") as box:
+        if not box.open:
+            return
+        frame = pd.concat([macro_rows(each, view.variant) for each in opened], ignore_index=True)
+        curves = pd.concat([curve_rows(each) for each in opened], ignore_index=True)
+        stem = "-".join(each.name for each in opened)
+        for key, table in (("layers", frame), ("curves", curves)):
+            st.dataframe(table, hide_index=True, key=f"evo_{key}", height=260)
+            csv_button(table, f"{stem}-{key}.csv", f"evo_{key}_csv")
+        st.caption(
+            f"The same numbers: `python -m ndcore evolve {opened[0].name} --variant "
+            f"{view.variant} --json -`"
+        )
+
+
+def macro_rows(each: OpenRun, variant: str) -> pd.DataFrame:
+    """One row per layer and epoch."""
+    run = each.run
+    found = {name: run.macro(name, variant) for name in ("discriminability", "density")}
+    more = {name: run.macro(name) for name in ("active", "saturation")}
+    return pd.DataFrame(
+        [
+            {
+                "run": each.name,
+                "number": layer.number,
+                "layer": layer.name,
+                "neurons": layer.units,
+                "epoch": int(epoch),
+                f"discriminability ({variant})": float(found["discriminability"][row, e]),
+                "density": float(found["density"][row, e]),
+                "share above 0": float(more["active"][row, e]),
+                "share saturated": float(more["saturation"][row, e]),
+            }
+            for row, layer in enumerate(run.layers)
+            for e, epoch in enumerate(run.epochs)
+        ]
+    )
+
+
+def curve_rows(each: OpenRun) -> pd.DataFrame:
+    """One row per epoch: losses, errors, and vulnerability where it is known."""
+    columns: dict[str, Any] = {"run": each.name, "epoch": each.run.epochs}
+    frame = pd.DataFrame(columns | {k.replace("_", " "): v for k, v in each.run.curves.items()})
+    if each.vulnerability:
+        told = pd.DataFrame([_flat(row) for row in each.vulnerability])
+        frame = frame.merge(told, on="epoch", how="left")
+    return frame
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """An interval takes two columns."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if key.endswith("_ci95"):
+            low, high = value if value is not None else (None, None)
+            name = key.replace("_ci95", " 95% interval")
+            flat |= {f"{name} from": low, f"{name} to": high}
+        elif key not in ("weights", "seconds"):
+            flat[key.replace("_", " ")] = value
+    return flat

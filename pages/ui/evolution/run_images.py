@@ -1,0 +1,62 @@
+"""The images of a recording, which holds none: looked up where they lie on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import streamlit as st
+
+from ndcore.data.catalog import CIFAR10_CLASSES, Pixels, data_dir, find_image
+from ndcore.data.cifar10 import CIFAR10_HOW, is_cifar10_root
+from ndcore.errors import DataError
+from ndcore.evolution import EvolutionRun
+from pages.ui.frame import loaders
+
+__all__ = ["Reader", "reader_of", "thumb"]
+
+Reader = Callable[[Sequence[str]], Pixels]
+
+
+def reader_of(run: EvolutionRun) -> Reader:
+    """What turns keys of images into pixels uint8 (n, H, W, C); it needs no Streamlit.
+
+    Raises:
+        DataError: the images are not on this machine, or nobody can tell where.
+    """
+    name = str(run.about["data"])
+    if name in ("digits", "samples"):
+        return _indexed(name)
+    if run.classes != CIFAR10_CLASSES or tuple(run.about["shape"]) != (32, 32, 3):
+        raise DataError(
+            "the recording does not say where its images lie, so its patches cannot be drawn"
+        )
+    if is_cifar10_root(data_dir()):
+        return _indexed("cifar10")
+    try:
+        find_image("train/cat/0000")
+    except DataError:
+        raise DataError(f"CIFAR-10 is not on this machine; get it with `{CIFAR10_HOW}`") from None
+    return lambda keys: np.stack([find_image(key)[0] for key in keys])
+
+
+def _indexed(name: str) -> Reader:
+    source, where = loaders.source(name), _where(name)
+
+    def read(keys: Sequence[str]) -> Pixels:
+        missing = [key for key in keys if key not in where]
+        if missing:
+            raise DataError(f"image '{missing[0]}' of the recording is not in {name}")
+        return source.pixels([where[key] for key in keys])
+
+    return read
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking up the images …")
+def _where(name: str) -> dict[str, int]:
+    return {key: index for index, key in enumerate(loaders.source(name).keys())}
+
+
+def thumb(pixels: np.ndarray) -> np.ndarray:
+    """Pixels in [0, 255] of any kind as uint8."""
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

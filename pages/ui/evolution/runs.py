@@ -1,0 +1,140 @@
+"""Recorded runs on the page: choose one or two, and look again while one is being trained."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from ndcore.errors import RunError
+from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
+from pages.ui.evolution.state import choose, held
+from pages.ui.frame.link import just_linked, recall
+from pages.ui.frame.words import sentence
+
+__all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run", "open_run", "stamp_of"]
+
+LOOK_S = 5.0
+NONE = "no other run"
+COMMAND = "python -m ndcore train lenet --data .data/cifar10 --epochs 45 --record"
+SMALL = "python -m ndcore train lenet-digits --data digits --record"
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that is shown.
+
+    Attributes:
+        name: of its folder.
+        stamp: changes with its files.
+        run: what was recorded.
+        vulnerability: one-pixel flips and the detector at each epoch where they were measured.
+    """
+
+    name: str
+    stamp: str
+    run: EvolutionRun
+    vulnerability: tuple[dict[str, Any], ...] = ()
+
+
+def no_run() -> None:
+    """The empty state: how a run is made."""
+    st.info(
+        "No training run has been recorded on this machine yet. Record one of the paper's "
+        "networks while it trains on CIFAR-10, or a small one on digits in about a minute, then "
+        "reload this page; it may be opened while the training goes on."
+    )
+    st.code(f"{COMMAND}\n{SMALL}", language="sh", wrap_lines=True)
+
+
+def choose_runs() -> list[OpenRun]:
+    """Pickers of the run and of the one to compare it with; the opened runs, at most two."""
+    names = list_runs()
+    if not names:
+        no_run()
+        return []
+    for link in ("run", "against"):
+        wanted = recall(link)
+        if wanted and wanted not in names and just_linked(link):
+            st.warning(f"The link names the run '{wanted[:40]}', which is not on this machine.")
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    first = choose(row.container(width=260), "Training run", names, "run", names[0])
+    others = [NONE, *(name for name in names if name != first)]
+    second = NONE
+    if len(others) > 1:
+        second = choose(row.container(width=260), "Compare with", others, "against", NONE)
+    row.button(
+        "Swap",
+        icon=":material/swap_horiz:",
+        on_click=_swap,
+        args=(first, second),
+        disabled=second == NONE,
+        key="evo_swap",
+        help="The levels below look into the first run.",
+    )
+    opened = []
+    for name in (first, second):
+        if name == NONE:
+            continue
+        try:
+            opened.append(open_run(name))
+        except RunError as error:
+            st.error(sentence(error))
+    return opened if opened and opened[0].name == first else []
+
+
+def _swap(first: str, second: str) -> None:
+    """Callback: look into the other run."""
+    held("run", second)
+    held("against", first)
+
+
+def open_run(name: str) -> OpenRun:
+    """A run, read once per server and again when its files change.
+
+    Raises:
+        RunError: it cannot be opened.
+    """
+    stamp = stamp_of(name)
+    run = _load(name, stamp)
+    try:
+        found = run.vulnerability
+    except RunError as error:
+        st.error(sentence(error))
+        found = None
+    return OpenRun(name, stamp, run, tuple(row.to_dict() for row in found.epochs) if found else ())
+
+
+def stamp_of(name: str) -> str:
+    """Changes with a run's files and the folder they are in."""
+    folder = run_folders().get(name)
+    files = sorted(folder.glob("*/*")) if folder else []
+    seen = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()
+
+
+@st.cache_resource(max_entries=6, show_spinner="Opening the run …")
+def _load(name: str, stamp: str) -> EvolutionRun:
+    return load_run(name)
+
+
+def keep_looking(opened: list[OpenRun]) -> None:
+    """Show new epochs of a run that is still being trained, without a reload."""
+    going = [each for each in opened if not each.run.result]
+    if not going:
+        return
+
+    @st.fragment(run_every=LOOK_S)
+    def look() -> None:
+        names = " and ".join(each.name for each in going)
+        epochs = ", ".join(f"{len(each.run.epochs)} epochs" for each in going)
+        st.caption(
+            f":material/hourglass: The training of {names} has not ended ({epochs} so far); new "
+            "epochs appear here as they are recorded."
+        )
+        if any(stamp_of(each.name) != each.stamp for each in going):
+            st.rerun()
+
+    look()

@@ -1,0 +1,273 @@
+"""Training Evolution, one neuron: the patches that drive it, and the facets they fall into."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ndcore.data.decode import encode_png
+from ndcore.errors import DataError, NeuralDivergenceError, StoppedError
+from ndcore.evolution import Facets, Patches, cut_patches, facets_of, trimmed
+from ndcore.figures.evolution.plane import plane_figure
+from ndcore.figures.evolution.tiles import PictureRow, picture_rows
+from ndcore.figures.style.palette import BENIGN, class_colours
+from ndcore.jobs import Job, JobManager
+from pages.ui.elements.csv_button import csv_button
+from pages.ui.evolution.clusters import HALF
+from pages.ui.evolution.run_images import Reader, reader_of, thumb
+from pages.ui.evolution.runs import OpenRun
+from pages.ui.evolution.state import choose, dark
+from pages.ui.evolution.unit_pictures import unit_pictures, unit_words
+
+__all__ = ["FacetResult", "find_facets", "unit_panel"]
+
+FACETS, MOST_FACETS = 10, 20
+PATCHES = 1000
+SHOWN = 5
+AT_ONCE = 100
+POLL_S = 0.4
+EXPECTED_S = 5.0
+
+
+@dataclass(frozen=True)
+class FacetResult:
+    """Facets of a unit, with the patches they are made of, uint8 (n, H, W, C)."""
+
+    facets: Facets
+    cut: np.ndarray
+    found: Patches
+
+
+def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
+    """Top patches of the neuron, then its facets on request.
+
+    Args:
+        each: the run.
+        layer: name.
+        unit: index.
+        epoch: one with details.
+
+    Raises:
+        RunError: the details are damaged.
+    """
+    found = each.run.patches(layer, unit, epoch, PATCHES)
+    try:
+        picture = unit_pictures(each, layer, epoch, [unit])[unit]
+    except DataError as error:
+        st.info(f"The pictures of patches need the images: {error}.")
+        _numbers(each, layer, unit, epoch, found, None)
+        return
+    row = PictureRow(
+        f"{layer} · neuron {unit}, epoch {epoch}", picture.png, picture.patches, unit_words(picture)
+    )
+    st.html(picture_rows([row], large=104, small=64))
+    classes = ", ".join(f"{name} ({count})" for name, count in picture.classes)
+    st.caption(f"Classes of the {len(picture.activations)} patches behind the average: {classes}.")
+    try:
+        reader = reader_of(each.run)
+    except DataError as error:
+        st.info(f"The patches themselves, and the facets they fall into, need the images: {error}.")
+        _numbers(each, layer, unit, epoch, found, None)
+        return
+    result = _facets(each, layer, unit, epoch, found, reader)
+    if result is not None:
+        _draw(each, layer, unit, result)
+    _numbers(each, layer, unit, epoch, found, result)
+
+
+def _facets(
+    each: OpenRun, layer: str, unit: int, epoch: int, found: Patches, reader: Reader
+) -> FacetResult | None:
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    most = min(MOST_FACETS, len(found))
+    wanted = int(
+        choose(
+            row.container(width=320),
+            "Facets",
+            list(range(1, most + 1)),
+            "facets",
+            min(FACETS, most),
+            slider=True,
+            about="Kinds of patches among those that drive the neuron most.",
+        )
+    )
+    if row.button("Show the facets", icon=":material/grid_view:", key="evo_show_facets"):
+        st.session_state["evo_facets_on"] = True
+    if len(found) < PATCHES and epoch != each.run.detailed[-1]:
+        st.caption(
+            f"{len(found)} patches per neuron were kept at epoch {epoch}; the last epoch, "
+            f"{each.run.detailed[-1]}, holds more."
+        )
+    if not st.session_state.get("evo_facets_on"):
+        return None
+    key = (each.stamp, layer, unit, epoch, wanted)
+    job = _jobs().get(_known().get(key, ""))
+    if job is None or job.state == "cancelled":
+        if job is not None and st.session_state.get("evo_stopped") == job.id:
+            st.info("The search for facets was stopped. Choose another number or neuron, or:")
+            if not st.button("Start again", key="evo_again"):
+                return None
+        try:
+            job = _jobs().submit(
+                lambda job: find_facets(job, found, reader, each.run.about["shape"], wanted),
+                label=f"facets of {layer} {unit}",
+                deadline_s=120,
+            )
+        except NeuralDivergenceError as error:
+            st.error(f"{error}.")
+            return None
+        _known()[key] = job.id
+    if job.active:
+        _watch(job)
+        return None
+    if job.state == "failed":
+        st.error(f"{job.error}.")
+    return job.result if isinstance(job.result, FacetResult) else None
+
+
+@st.cache_resource
+def _jobs() -> JobManager:
+    """A queue of its own: facets take seconds and do not wait for attacks."""
+    return JobManager(workers=1)
+
+
+@st.cache_resource
+def _known() -> dict[tuple, str]:
+    """What was asked -> id of its job."""
+    return {}
+
+
+def find_facets(
+    job: Job, found: Patches, reader: Reader, shape: Sequence[int], facets: int
+) -> FacetResult:
+    """The work: read the patches, then group them and lay them out.
+
+    Raises:
+        StoppedError: the job was stopped.
+    """
+    parts: list[np.ndarray] = []
+    for start in range(0, len(found), AT_ONCE):
+        if job.stopping:
+            raise StoppedError("stopped while reading patches")
+        job.report((0.4 * start / len(found), f"Reading patches: {start:,} of {len(found):,}"))
+        keys = found.keys[start : start + AT_ONCE]
+        parts.append(cut_patches(reader(keys), found.boxes[start : start + AT_ONCE]))
+    cut = np.concatenate(parts)
+    cut = cut[:, *trimmed(found.boxes, shape)]
+    job.report((0.4, f"Grouping {len(cut):,} patches (k-means), laying them out (t-SNE)"))
+    result = facets_of(cut, found.activations, facets)
+    if job.stopping:
+        raise StoppedError("stopped while grouping patches")
+    return FacetResult(result, cut, found)
+
+
+def _watch(job: Job) -> None:
+    """Progress and Stop while the job is active."""
+
+    @st.fragment(run_every=POLL_S)
+    def live() -> None:
+        if not job.active:
+            st.rerun()
+        share, words = job.progress or (0.0, "Waiting")
+        if share >= 0.4:  # one call of the library: the time it usually takes is all there is
+            share += 0.55 * min(1.0, job.seconds / EXPECTED_S)
+        text = "Stopping" if job.stopping else f"{words} · {job.seconds:.0f} s"
+        st.progress(share, text)
+        st.button(
+            "Stop",
+            icon=":material/stop_circle:",
+            on_click=_stop,
+            args=(job,),
+            disabled=job.stopping,
+            key="evo_stop",
+        )
+
+    live()
+
+
+def _stop(job: Job) -> None:
+    """Callback: the facets are no longer wanted."""
+    st.session_state["evo_stopped"] = job.id
+    job.cancel()
+
+
+def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
+    facets, found = result.facets, result.found
+    names = dict(enumerate(each.run.classes))
+    tips = [
+        f"patch {n + 1}: {names.get(int(label), label)}, activation {value:.3g}"
+        for n, (label, value) in enumerate(zip(found.labels, found.activations, strict=True))
+    ]
+    averages = [encode_png(thumb(average)) for average in facets.averages]
+    halves = st.container(horizontal=True, gap="medium")
+    left, right = halves.container(width=HALF), halves.container(width=HALF)
+    left.plotly_chart(
+        plane_figure(
+            facets.places,
+            facets.labels,
+            facets.centres,
+            facets.sizes,
+            title=f"Facets of {layer} · neuron {unit}",
+            group="facet",
+            tips=tips,
+            pictures=averages,
+            ink=BENIGN["dark" if dark() else "light"],
+            covered=True,
+            height=520,
+        ),
+        key="evolution_facets",
+    )
+    left.caption(
+        f"{len(found):,} patches that drive the neuron most, laid out by their pixels (t-SNE), in "
+        f"{len(facets.sizes)} facets (k-means). The picture of a facet averages the patches "
+        "nearest to its centre, weighted by activation."
+    )
+    rows = []
+    colours = class_colours(len(facets.sizes))
+    for number, (size, near) in enumerate(zip(facets.sizes, facets.nearest, strict=True)):
+        members = found.labels[facets.labels == number]
+        common = Counter(members.tolist()).most_common(2)
+        told = ", ".join(f"{names.get(label, label)} ({count})" for label, count in common)
+        rows.append(
+            PictureRow(
+                f"facet {number + 1}: {size} patches",
+                averages[number],
+                [encode_png(result.cut[patch]) for patch in near[:SHOWN]],
+                f"mostly {told}" if len(common) > 1 else f"all {told}",
+                colours[number],
+            )
+        )
+    right.html(picture_rows(rows, large=56, small=44))
+
+
+def _numbers(
+    each: OpenRun,
+    layer: str,
+    unit: int,
+    epoch: int,
+    found: Patches,
+    result: FacetResult | None,
+) -> None:
+    label = f"Numbers: {len(found):,} patches of {layer} · neuron {unit}"
+    with st.expander(label, key="evo_unit_open", on_change="rerun") as box:
+        if not box.open:
+            return
+        names = dict(enumerate(each.run.classes))
+        frame = pd.DataFrame(
+            {
+                "patch": np.arange(1, len(found) + 1),
+                "image": found.keys,
+                "class": [names.get(int(label), str(label)) for label in found.labels],
+                "activation": found.activations,
+                **dict(zip(("top", "left", "bottom", "right"), found.boxes.T, strict=True)),
+            }
+        )
+        if result is not None:
+            frame["facet"] = result.facets.labels + 1
+        st.dataframe(frame, hide_index=True, key="evo_patches", height=260)
+        csv_button(frame, f"{each.name}-{layer}-{unit}-epoch{epoch}.csv", "evo_patches_csv")

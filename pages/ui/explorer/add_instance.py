@@ -1,0 +1,194 @@
+"""Add an instance to the tray: a gallery attack, a natural error, an image or an upload."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ndcore.analysis.natural_errors import NaturalError
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import find_image
+from ndcore.data.pairs import Pair
+from ndcore.errors import NeuralDivergenceError
+from pages.ui.elements.pictures import show_image
+from pages.ui.frame.words import sentence, with_article
+from pages.ui.images.gallery import gallery_pair, rows_here
+from pages.ui.images.natural_errors import known_errors, sources_for
+from pages.ui.images.picker import NAMES, upload
+from pages.ui.images.tray import MOST, add, is_full, plain
+
+__all__ = ["add_instance"]
+
+WIDTH = 400
+PREVIEW = 96
+FILTER_WIDTH = 190
+ANY = "any class"
+MORE_IMAGES = "Get more with `python -m ndcore data fetch cifar10`."
+SOURCES = NAMES | {"folder": "CIFAR-10 (folder)"}
+
+
+def add_instance(bundle: Bundle, place: DeltaGenerator) -> None:
+    """A button in `place` that opens the four ways to add an instance."""
+    full = is_full(bundle)
+    box = place.popover(
+        "Add an instance",
+        icon=":material/add:",
+        disabled=full,
+        help=f"The tray holds {MOST} instances; remove one first." if full else None,
+        key="add_instance",
+        on_change="rerun",  # what is in it is made only while it is open
+    )
+    if full or not box.open:
+        return
+    ways = {
+        "From the gallery": _from_gallery,
+        "Natural error": _natural_error,
+        "Image": _image,
+        "Upload": _upload,
+    }
+    with box.container(width=WIDTH):
+        tabs = st.tabs(list(ways), key="add_way", on_change="rerun")
+        for tab, draw in zip(tabs, ways.values(), strict=True):
+            if tab.open:
+                with tab:
+                    draw(bundle)
+
+
+def _from_gallery(bundle: Bundle) -> None:
+    rows = rows_here(bundle)
+    if not rows:
+        st.info(
+            "No image of this bundle's gallery is on this machine; get them with `python -m ndcore "
+            "data fetch cifar10`."
+            if bundle.gallery
+            else "This bundle has no gallery; attack some images of your own in the lab."
+        )
+        return
+    names = [f"{row['predicted_before']} → {row['predicted_after']}, {row['id']}" for row in rows]
+    picked = st.selectbox(
+        f"Verified attacks ({len(rows):,})",
+        range(len(rows)),
+        format_func=lambda i: names[i],
+        index=None,
+        placeholder="Type to search: cat → dog",
+        key=f"add_gallery_{bundle.name}",
+    )
+    if picked is None:
+        return
+    try:
+        pair = gallery_pair(rows[picked])
+    except NeuralDivergenceError as error:
+        st.error(sentence(error))
+        return
+    _offer(bundle, pair, pair.image_id, names[picked])
+
+
+def _natural_error(bundle: Bundle) -> None:
+    sources = sources_for(bundle)
+    if not sources:
+        st.info("No images of this bundle's classes are on this machine; upload one.")
+        return
+    name = st.selectbox(
+        "Images from",
+        list(sources),
+        format_func=lambda name: f"{SOURCES.get(name, name)}, {len(sources[name]):,} images",
+        key=f"error_source_{bundle.name}",
+    )
+    source = sources[name]
+    errors = known_errors(bundle, source)
+    if errors is None:
+        return
+    if not errors:
+        more = "Choose other images above." if len(sources) > 1 else MORE_IMAGES
+        st.info(f"The model makes no mistake on these {len(source):,} images. {more}")
+        return
+    bar = st.container(horizontal=True, gap="small")
+    true = _filter(bar, bundle, "True class", f"error_true_{bundle.name}")
+    predicted = _filter(bar, bundle, "Taken for", f"error_predicted_{bundle.name}")
+    listed = [
+        error
+        for error in errors
+        if true in (ANY, bundle.classes[error.true])
+        and predicted in (ANY, bundle.classes[error.predicted])
+    ]
+    if not listed:
+        st.info(f"None of the {len(errors):,} errors found is of this kind.")
+        return
+
+    def words(error: NaturalError) -> str:
+        classes = f"{bundle.classes[error.true]} → {bundle.classes[error.predicted]}"
+        return f"{classes}, {100 * error.confidence:.0f}% sure, {error.image_id}"
+
+    # The choice of one filter is another widget than that of the next one.
+    picked = st.selectbox(
+        f"{len(listed):,} of {len(errors):,} errors, the surest first",
+        listed,
+        format_func=words,
+        key=f"error_{bundle.name}_{name}_{true}_{predicted}",
+    )
+    pixels = source.pixels([picked.position])[0]
+    pair = Pair(picked.image_id, pixels, None, picked.true)
+    _offer(bundle, pair, picked.image_id, words(picked))
+
+
+def _filter(bar: DeltaGenerator, bundle: Bundle, label: str, key: str) -> str:
+    return str(bar.selectbox(label, [ANY, *bundle.classes], key=key, width=FILTER_WIDTH))
+
+
+def _image(bundle: Bundle) -> None:
+    sources = sources_for(bundle)
+    spans = [f"`{source.ids[0]}` to `{source.ids[-1]}`" for source in sources.values()]
+    image_id = st.text_input(
+        "Id of an image",
+        placeholder="samples:3" if "samples" in sources else "",
+        key=f"add_image_{bundle.name}",
+    ).strip()
+    if spans:
+        st.caption(f"On this machine: {'; '.join(spans)}.")
+    if not image_id:
+        return
+    try:
+        pixels, label = find_image(image_id)
+    except NeuralDivergenceError as error:
+        st.error(sentence(error))
+        return
+    if pixels.shape != bundle.shape:
+        st.error(f"Image '{image_id}' is {pixels.shape}, the model takes {bundle.shape}.")
+        return
+    true = label if 0 <= label < len(bundle.classes) else None
+    told = image_id if true is None else f"{image_id}, {with_article(bundle.classes[true])}"
+    _offer(bundle, Pair(image_id, pixels, None, true), image_id, told)
+
+
+def _upload(bundle: Bundle) -> None:
+    choice = upload(bundle, f"add_upload_{bundle.name}")
+    st.caption("An upload stays in this session; a link cannot hold it.")
+    if choice is None:
+        return
+    _offer(bundle, Pair("", choice.pixels[0]), choice.names[0], choice.names[0])
+
+
+def _offer(bundle: Bundle, pair: Pair, name: str, told: str) -> None:
+    """The picture, and the button that adds it."""
+    row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
+    image = pair.benign if pair.attacked is None else pair.attacked
+    place = row.container(width=170)
+    show_image(image, plain(told), changes=pair.changes, width=PREVIEW, place=place)
+    row.button(
+        "Add it",
+        icon=":material/add:",
+        type="primary",
+        on_click=_add,
+        args=(bundle, pair, name),
+        key="add_it",
+    )
+
+
+def _add(bundle: Bundle, pair: Pair, name: str) -> None:
+    """Callback: into the tray, and say where."""
+    try:
+        st.toast(add(bundle, pair, name))
+    except NeuralDivergenceError as error:
+        st.toast(sentence(error))
+    if is_full(bundle):
+        st.session_state["add_instance"] = False

@@ -1,0 +1,89 @@
+"""The depth profile of the current pair: chart, finding, numbers."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.activations.reading import Reading
+from ndcore.analysis.depth import DepthProfile, depth_profile, depth_sentence
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
+from ndcore.errors import NeuralDivergenceError
+from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
+from ndcore.figures.style.palette import BENIGN
+from pages.ui.elements.csv_button import csv_button
+from pages.ui.images.pair_key import pair_key
+
+__all__ = ["depth_panel", "depth_rows"]
+
+RULES = (
+    "Parting: from there to the last layer the two images differ by more than two images of the "
+    "benign one's class do on average. Turning point: from there to the last layer the attacked "
+    "image lies nearer to the class it is taken for than to its true class and the benign image "
+    "does not."
+)
+
+
+def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
+    """Divergence of the pair's images from their classes over all layers.
+
+    Args:
+        bundle: in use.
+        pair: the current pair.
+        reading: of its benign image, then of the attacked one if there is one.
+    """
+    st.caption(
+        "At each layer, how far each image lies from the class it is taken for, from its true "
+        "class and from its runner-up: the mean of the layer's 5% most distant neurons."
+    )
+    try:
+        profile = _profile(pair_key(bundle, pair), pair.label, bundle, reading)
+    except NeuralDivergenceError as error:
+        st.info(f"{error}.")
+        return
+    st.markdown(depth_sentence(profile, bundle.classes))
+    measure = st.segmented_control(
+        "Measure",
+        list(MEASURES),
+        default="score",
+        required=True,
+        key="depth_measure",
+        format_func=lambda name: f"{MEASURES[name][:1].upper()}{MEASURES[name][1:]}",
+        help="Layers differ in scale; a percentile says how many benign images that are taken for "
+        "the class lie nearer to it, so that layers can be compared.",
+    )
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    st.plotly_chart(
+        depth_figure(profile, bundle.classes, BENIGN[theme], str(measure)), key="depth_profile"
+    )
+    if profile.change:
+        st.caption(RULES)
+    frame = depth_rows(profile, bundle.classes)
+    with st.expander(f"Numbers: {len(profile.layers)} layers"):
+        st.dataframe(frame, hide_index=True, key="depth_numbers")
+        csv_button(frame, f"{bundle.name}-depth.csv", "depth_csv")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _profile(key: str, true: int | None, _bundle: Bundle, _reading: Reading) -> DepthProfile:
+    return depth_profile(_bundle, _reading, true)
+
+
+def depth_rows(profile: DepthProfile, classes: tuple[str, ...]) -> pd.DataFrame:
+    """One row per layer, image and class."""
+    rows = [
+        {
+            "layer": layer,
+            "image": name,
+            "class": classes[label],
+            "role": ", ".join(roles),
+            "divergence": float(profile.score(image, label)[j]),
+            "percentile": float(profile.percentile(image, label)[j]),
+            "difference of the pair": profile.change[j] if profile.change else None,
+        }
+        for j, layer in enumerate(profile.layers)
+        for image, name in enumerate(profile.images)
+        for label, roles in profile.roles(image).items()
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,1 @@
+"""What frames every page: its header, the link, the pair, jobs, caches and words."""

@@ -1,0 +1,147 @@
+"""The only caches of the pages: keyed by names and hashes, never by arrays."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.data.catalog import ImageSource, open_source
+from ndcore.data.decode import encode_png
+from ndcore.detectors import DivergenceDetector, load_detector
+from ndcore.errors import BundleError
+from ndcore.figures.explorer.activation_panels import ClassPanel
+from ndcore.figures.explorer.activation_panels import class_panel as make_class_panel
+from ndcore.jobs import JobManager
+from ndcore.storage.places import bundles_dir, study_dir
+from ndcore.study.calibrated import FrozenDetector
+from ndcore.study.saved import SavedStudy, find_study
+
+__all__ = [
+    "bundle",
+    "class_panel",
+    "detector",
+    "frozen",
+    "jobs",
+    "positions",
+    "predictions",
+    "source",
+    "study",
+    "thumbnail",
+]
+
+
+def bundle(name: str) -> Bundle:
+    """A bundle, loaded once per server and again after it was rebuilt.
+
+    Raises:
+        BundleError: it cannot be opened.
+    """
+    manifest = bundles_dir() / name / "manifest.json"
+    stamp = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
+    return _bundle(str(manifest), name, stamp)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the bundle …")
+def _bundle(_place: str, name: str, stamp: str) -> Bundle:
+    return load_bundle(name)
+
+
+def class_panel(of: Bundle, layer: str, reduction: str) -> ClassPanel:
+    """What the Activation view needs of one layer, made once per server.
+
+    Raises:
+        BadRequestError: there is no such layer or reduction.
+    """
+    return _class_panel(of.name, of.weight_hash, layer, reduction, of)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Preparing the neurons …")
+def _class_panel(
+    name: str, weight_hash: str, layer: str, reduction: str, _of: Bundle
+) -> ClassPanel:
+    found = _of.distributions(layer, reduction)
+    names = _of.classes if found.units == len(_of.classes) else ()
+    return make_class_panel(layer, reduction, found, names)
+
+
+def detector(of: Bundle, name: str) -> DivergenceDetector:
+    """A calibrated detector; making one costs nothing once the bundle is loaded.
+
+    Raises:
+        BundleError, BadRequestError: there is none of that name.
+    """
+    return load_detector(of, name)
+
+
+def study(of: Bundle) -> SavedStudy | None:
+    """The finished study of a bundle's detectors, read once per server; None without.
+
+    Raises:
+        BundleError: there is one, but it is damaged or of other weights.
+    """
+    places = (study_dir(of.name), of.folder / "study")
+    stamps = tuple(
+        (str(path), path.stat().st_mtime_ns)
+        for folder in places
+        for path in sorted(folder.glob("study.*"))
+    )
+    return _study(of.weight_hash, stamps, of)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Opening the study …")
+def _study(weight_hash: str, stamps: tuple[tuple[str, int], ...], _of: Bundle) -> SavedStudy | None:
+    return find_study(_of)
+
+
+def frozen(of: Bundle) -> FrozenDetector | None:
+    """The detector that the study froze; None where there is no study with repairs."""
+    try:
+        found = study(of)
+        return None if found is None else FrozenDetector(of, found)
+    except BundleError:
+        return None
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the images …")
+def source(name: str) -> ImageSource:
+    """An image source, opened once per server.
+
+    Raises:
+        DataError: it is not on this machine.
+    """
+    return open_source(name)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def positions(name: str) -> dict[str, int]:
+    """Position of every image id of a source."""
+    return {image_id: i for i, image_id in enumerate(source(name).ids)}
+
+
+@st.cache_resource
+def jobs() -> JobManager:
+    """The server's queue of background work, one job at a time."""
+    return JobManager(workers=1)
+
+
+@st.cache_data(max_entries=2048, show_spinner=False)
+def thumbnail(source_name: str, index: int, side: int = 96) -> bytes:
+    """PNG of one image of a source, enlarged without blur to about `side` pixels."""
+    pixels = source(source_name).pixels([index])[0]
+    return encode_png(pixels, max(1, side // pixels.shape[0]))
+
+
+def predictions(of: Bundle, source_name: str, indices: tuple[int, ...]) -> list[int]:
+    """Predicted class of some images of a source."""
+    return _predictions(of.weight_hash, source_name, indices, of)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _predictions(
+    weight_hash: str, source_name: str, indices: tuple[int, ...], _of: Bundle
+) -> list[int]:
+    pixels = source(source_name).pixels(np.array(indices))
+    return [int(label) for label in _of.read(pixels).predicted]

@@ -1,0 +1,85 @@
+"""What every page does first: title, warm-up, the chosen bundle, and what the link says."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when torch is loaded
+
+import streamlit as st
+import torch
+
+from ndcore.bundles.bundle import Bundle, list_bundles
+from ndcore.errors import NeuralDivergenceError
+from ndcore.storage.places import ROOT
+from pages.ui.frame import loaders
+from pages.ui.frame.link import recall, remember
+from pages.ui.frame.words import sentence
+
+__all__ = ["setup"]
+
+DEFAULT_BUNDLE = "cifar10-vgg16"
+# A file, because named icons are fetched from the internet for the browser tab.
+ICON = ROOT / ".assets" / "icon.png"
+
+
+@st.cache_resource
+def _warm_up() -> None:
+    """Once per server: leave a core to the pages, and keep library objects out of collections."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    gc.collect()
+    gc.freeze()
+
+
+def setup(title: str) -> Bundle | None:
+    """Start a page.
+
+    Args:
+        title: of the page and its browser tab.
+
+    Returns:
+        The chosen bundle, or None when there is none to open; the page has then said what to do.
+    """
+    st.set_page_config(
+        page_title=f"{title} · Neural Divergence", page_icon=str(ICON), layout="wide"
+    )
+    st.logo(str(ICON), size="large")
+    _warm_up()
+    infos = {info.name: info for info in list_bundles()}
+    with st.sidebar:
+        if not infos:
+            st.warning("No bundle is ready.")
+            name = ""
+        else:
+            wanted = recall("bundle", DEFAULT_BUNDLE)
+            names = list(infos)
+            index = names.index(wanted) if wanted in names else 0
+            name = st.selectbox(
+                "Bundle", names, index=index, key="bundle", help="One model and its data set."
+            )
+    if not name:
+        st.title(title)
+        st.info(
+            "There is no bundle yet. Build the small one from nothing with "
+            "`python -m ndcore build digits-cnn`, then reload this page."
+        )
+        return None
+    asked = st.query_params.get("bundle", name)
+    remember("bundle", name)
+    try:
+        bundle = loaders.bundle(name)
+    except NeuralDivergenceError as error:
+        st.title(title)
+        st.error(sentence(error))
+        return None
+    if asked not in infos:
+        st.warning(f"The link names a bundle that is not here; showing {name}.")
+    with st.sidebar:
+        accuracy = bundle.manifest["accuracy"]
+        low, high = accuracy["ci95"]
+        st.caption(
+            f"Accuracy {100 * accuracy['accuracy']:.1f}% on {accuracy['n']:,} held-out images "
+            f"(95% interval {100 * low:.1f}-{100 * high:.1f}%)."
+        )
+    return bundle

@@ -1,0 +1,39 @@
+"""The pair of images that all pages speak of."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
+from ndcore.errors import NeuralDivergenceError
+from pages.ui.frame.link import remember
+
+__all__ = ["current_pair", "drop_pair", "keep_pair"]
+
+
+def keep_pair(bundle: Bundle, pair: Pair) -> None:
+    """Make `pair` the current one on every page, instead of the one before."""
+    st.session_state["pair"] = (bundle.name, pair)
+    remember("pair", pair.token())
+
+
+def drop_pair() -> None:
+    """No pair is current any more."""
+    st.session_state.pop("pair", None)
+    remember("pair", "")
+
+
+def current_pair(bundle: Bundle) -> Pair | None:
+    """The pair of the link or of this session; a link that cannot be followed says why, once."""
+    held = st.session_state.get("pair")
+    pair: Pair | None = held[1] if held and held[0] == bundle.name else None
+    token = st.query_params.get("pair", "")
+    if token not in ("", pair.token() if pair else ""):
+        try:
+            pair = Pair.from_token(token, bundle.shape)
+            st.session_state["pair"] = (bundle.name, pair)
+        except NeuralDivergenceError as error:
+            st.error(f"The pair in the link cannot be shown: {error}.")
+    remember("pair", pair.token() if pair else "")
+    return pair

@@ -1,0 +1,1 @@
+"""Choosing images: sources, galleries, natural errors, uploads and the tray."""

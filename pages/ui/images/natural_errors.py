@@ -1,0 +1,155 @@
+"""Natural errors on the pages: looked for once per server, by a job where it takes long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ndcore.analysis.natural_errors import NaturalError, find_errors, held_out
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import CIFAR10_CLASSES, ImageSource, data_dir, open_data
+from ndcore.errors import NeuralDivergenceError
+from ndcore.jobs import Job
+from pages.ui.frame import loaders
+from pages.ui.images.picker import ready_sources
+
+__all__ = ["known_errors", "sources_for"]
+
+AT_ONCE = 64  # images; more are read by a job
+POLL_S = 0.4
+LOOK_AGAIN_S = 60
+JOBS = "error_jobs"
+
+Key = tuple[str, str, str]
+
+
+def sources_for(bundle: Bundle) -> dict[str, ImageSource]:
+    """Sources on this machine that fit the bundle, the folders of CIFAR-10's images among them."""
+    found = {name: loaders.source(name) for name in _ready(bundle.weight_hash, bundle)}
+    folder = data_dir() / "cifar10"
+    if "cifar10" not in found and bundle.classes == CIFAR10_CLASSES and folder.is_dir():
+        source = _folder(str(folder), bundle.shape)
+        if source is not None and source.classes == bundle.classes:
+            found["folder"] = source
+    return found
+
+
+def known_errors(bundle: Bundle, source: ImageSource) -> tuple[NaturalError, ...] | None:
+    """The natural errors of a source; None while they are being looked for, or before.
+
+    Few images are read at once, many by a job with progress and Stop; what a stopped job found is
+    shown, what a finished one found is kept for everyone on this server.
+    """
+    key = (bundle.weight_hash, source.name, source.root)
+    known = _known()
+    if key in known:
+        return known[key]
+    members = _held_out(*key, bundle, source)
+    if len(members) <= AT_ONCE:
+        with st.spinner("Looking for errors …"):
+            known[key] = find_errors(bundle, source, members)
+        return known[key]
+    job = loaders.jobs().get(st.session_state.get(JOBS, {}).get(key, ""))
+    if job is not None and job.active:
+        _watch(job, len(members))
+        return None
+    if job is not None and job.state == "failed":
+        st.error(f"{job.error}.")
+    stopped = job is not None and job.state == "cancelled"
+    found: tuple[NaturalError, ...] | None = job.result if job is not None else None
+    if stopped:
+        done = job.progress or 0
+        st.caption(f"Stopped after {done:,} of {len(members):,} images; these were found so far.")
+    else:
+        st.caption(
+            f"Each of {len(members):,} images that the model never learned from is read once; "
+            "what is found is kept on this server."
+        )
+    if st.button(
+        "Look again from the start" if stopped else "Look for errors",
+        icon=":material/search:",
+        key="find_errors",
+    ):
+        _start(bundle, source, members, key)
+    return found
+
+
+def _start(bundle: Bundle, source: ImageSource, members: list[int], key: Key) -> None:
+    known = _known()
+
+    def run(job: Job) -> tuple[NaturalError, ...]:
+        if key in known:  # somebody else's job was faster
+            return known[key]
+        done = 0
+
+        def count(images: int) -> None:
+            nonlocal done
+            done += images
+            job.report(done)
+
+        found = find_errors(
+            bundle, source, members, on_batch=count, should_stop=lambda: job.stopping
+        )
+        if done == len(members):
+            known[key] = found
+        return found
+
+    try:
+        job = loaders.jobs().submit(run, label=f"natural errors of {source.name}")
+    except NeuralDivergenceError as error:
+        st.error(f"{error}.")
+        return
+    st.session_state.setdefault(JOBS, {})[key] = job.id
+    st.rerun()
+
+
+def _watch(job: Job, images: int) -> None:
+    """Progress with Stop while the job is active."""
+
+    @st.fragment(run_every=POLL_S)
+    def live() -> None:
+        if not job.active:
+            st.rerun()
+        if job.state == "queued":
+            ahead = loaders.jobs().waiting_before(job)
+            st.progress(0.0, f"Waiting: {ahead} other job(s) on this server come first.")
+        else:
+            done = job.progress or 0
+            text = f"{done:,} of {images:,} images read · {job.seconds:.0f} s"
+            st.progress(done / images, "Stopping …" if job.stopping else text)
+        st.button(
+            "Stop",
+            icon=":material/stop_circle:",
+            on_click=job.cancel,
+            disabled=job.stopping,
+            key="stop_errors",
+        )
+
+    live()
+
+
+@st.cache_resource(show_spinner=False)
+def _known() -> dict[Key, tuple[NaturalError, ...]]:
+    """What was found on this server, by weights and source; a few entries of some kilobytes."""
+    return {}
+
+
+@st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for images …")
+def _ready(weight_hash: str, _bundle: Bundle) -> list[str]:
+    return ready_sources(_bundle)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Looking for images …")
+def _folder(root: str, shape: tuple[int, int, int]) -> ImageSource | None:
+    try:
+        return open_data(Path(root), shape)
+    except NeuralDivergenceError:
+        return None
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _held_out(
+    weight_hash: str, name: str, root: str, _bundle: Bundle, _source: ImageSource
+) -> list[int]:
+    return held_out(_bundle, _source)

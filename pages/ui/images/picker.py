@@ -1,0 +1,239 @@
+"""Choose images: a thumbnail grid of a source, or an upload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource, source_status
+from ndcore.data.decode import decode
+from ndcore.errors import NeuralDivergenceError
+from pages.ui.frame import loaders
+from pages.ui.frame.link import just_linked, recall, remember
+from pages.ui.frame.words import with_article
+from pages.ui.images.ticked import MOST_IMAGES, Selection
+
+__all__ = ["Choice", "choose_from_source", "ready_sources", "upload"]
+
+PER_SCREEN = 20
+DRAWN_AT_ONCE = 100  # images whose prediction is asked at a time
+TILE = 92  # CSS pixels; tiles wrap on narrow screens
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Images to work on: ids ("" = upload), uint8 (N, H, W, C), labels, and names to show."""
+
+    ids: list[str]
+    pixels: NDArray[np.uint8]
+    labels: list[int]
+    names: list[str]
+
+
+def ready_sources(bundle: Bundle) -> list[str]:
+    """Sources on this machine whose classes and image shape are the bundle's."""
+    ready = [row.name for row in source_status() if row.ready]
+    opened = {name: loaders.source(name) for name in ready}
+    return [
+        name
+        for name, source in opened.items()
+        if source.classes == bundle.classes and source.shape == bundle.shape
+    ]
+
+
+def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
+    """A grid of thumbnails to tick; ticks stay while the user pages. None without a tick."""
+    source = loaders.source(name)
+    selection = Selection(bundle, source)
+    if selection.missing:
+        first = selection.missing[0]
+        more = f" and {len(selection.missing) - 1} more" if len(selection.missing) > 1 else ""
+        st.warning(f"The link names images that are not in {NAMES.get(name, name)}: {first}{more}.")
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    wanted = bar.multiselect(
+        "Classes",
+        bundle.classes,
+        key=f"classes_{bundle.name}",
+        placeholder="all classes",
+        width=340,
+    )
+    labels = {bundle.classes.index(label) for label in wanted}
+    members = [i for i, label in enumerate(source.labels) if not labels or int(label) in labels]
+    # What a link asks for is on the first screen.
+    members.sort(key=lambda i: source.ids[i] not in selection.first)
+    screens = max(1, -(-len(members) // PER_SCREEN))
+    screen = 0
+    if screens > 1:
+        label = f"Page of {screens:,}"
+        screen = int(bar.number_input(label, 1, screens, key=f"screen_{name}", width=150)) - 1
+    correct_only = bar.toggle(
+        "Correctly classified only",
+        value=True,
+        key="correct_only",
+        help="An attack on a misclassified image proves nothing; such images are skipped.",
+    )
+    shown = members[screen * PER_SCREEN : (screen + 1) * PER_SCREEN]
+    predicted = loaders.predictions(bundle, name, tuple(shown))
+    rows = list(zip(shown, predicted, strict=True))
+    if correct_only:
+        rows = [(i, label) for i, label in rows if label == int(source.labels[i])]
+    _grid(bundle, name, source, rows, selection)
+    _many(bundle, name, source, [i for i, _ in rows], members, correct_only, selection)
+    selection.into_link()
+    ids = selection.ids
+    if not ids:
+        return None
+    places = loaders.positions(name)
+    ticked = [places[image_id] for image_id in ids]
+    return Choice(
+        ids=ids,
+        pixels=source.pixels(ticked),
+        labels=[int(source.labels[i]) for i in ticked],
+        names=ids,
+    )
+
+
+def _grid(
+    bundle: Bundle,
+    name: str,
+    source: ImageSource,
+    rows: list[tuple[int, int]],
+    selection: Selection,
+) -> None:
+    if not rows:
+        st.info("No image here fits the filter; choose other classes or another page.")
+        return
+    grid = st.container(horizontal=True, key="thumbnails")
+    for i, label in rows:
+        image_id = source.ids[i]
+        true = bundle.classes[int(source.labels[i])]
+        tile = grid.container(width=TILE, gap="xsmall")
+        tile.image(
+            loaders.thumbnail(name, i), width="stretch", alt=f"{image_id}, {with_article(true)}"
+        )
+        told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
+        key = f"pick_{bundle.name}_{image_id}"
+        st.session_state[key] = image_id in selection
+        tile.checkbox(told, key=key, on_change=selection.toggle, args=(image_id,))
+
+
+def _many(
+    bundle: Bundle,
+    name: str,
+    source: ImageSource,
+    shown: list[int],
+    members: list[int],
+    correct_only: bool,
+    selection: Selection,
+) -> None:
+    """How many are chosen, and ways to choose or drop many at once."""
+    bar = st.container(horizontal=True, vertical_alignment="center")
+    count = len(selection.ids)
+    bar.markdown(f"**{count} chosen**" if count else "None chosen", width="content")
+    bar.button(
+        "Clear", disabled=not count, on_click=selection.replace, args=([],), key="clear_chosen"
+    )
+    bar.button(
+        "Choose all shown",
+        disabled=not shown,
+        on_click=selection.add,
+        args=([source.ids[i] for i in shown],),
+        key="choose_shown",
+    )
+    with bar.popover("Choose at random", icon=":material/casino:"):
+        most = min(MOST_IMAGES, len(members))
+        number = st.number_input("Images", 1, most, min(50, most), key=f"random_n_{name}_{most}")
+        seed = st.number_input("Seed of the choice", 0, 2**31 - 1, 0, key="random_seed")
+        # The model is asked outside the callback, where a spinner can show.
+        if st.button("Choose", key="choose_random"):
+            with st.spinner("Choosing …"):
+                drawn = _draw(bundle, name, source, members, int(number), int(seed), correct_only)
+            selection.replace(source.ids[i] for i in drawn)
+            st.rerun()
+        st.caption(f"From the classes above, at most {MOST_IMAGES}; replaces what is chosen.")
+
+
+def _draw(
+    bundle: Bundle,
+    name: str,
+    source: ImageSource,
+    members: list[int],
+    count: int,
+    seed: int,
+    correct_only: bool,
+) -> list[int]:
+    """Positions drawn without replacement; the same seed and filter draw the same images."""
+    order = np.random.default_rng(seed).permutation(sorted(members))
+    found: list[int] = []
+    for start in range(0, len(order), DRAWN_AT_ONCE):
+        part = [int(i) for i in order[start : start + DRAWN_AT_ONCE]]
+        if correct_only:
+            predicted = loaders.predictions(bundle, name, tuple(part))
+            part = [
+                i for i, label in zip(part, predicted, strict=True) if label == source.labels[i]
+            ]
+        found += part
+        if len(found) >= count:
+            break
+    return found[:count]
+
+
+def upload(bundle: Bundle, key: str) -> Choice | None:
+    """A file from the browser, brought to the model's shape; None while there is none.
+
+    Its label is unknown, so the predicted class stands in for it.
+    """
+    file = st.file_uploader(
+        "PNG, JPEG, WebP or BMP, up to 10 MB",
+        type=["png", "jpg", "jpeg", "webp", "bmp"],
+        key=key,
+        max_upload_size=10,
+    )
+    if file is None:
+        return None
+    try:
+        decoded = decode(file.getvalue(), bundle.shape, name=file.name)
+    except NeuralDivergenceError as error:
+        st.error(f"{error}.")
+        return None
+    for note in decoded.notes:
+        st.caption(f":material/info: {note}")
+    pixels = np.stack([decoded.pixels])
+    label = int(bundle.read(pixels).predicted[0])
+    st.caption(
+        f"The model sees: {bundle.classes[label]}. The true class of an upload is unknown, so "
+        "this stands in for it."
+    )
+    return Choice([""], pixels, [label], [file.name])
+
+
+def source_picker(bundle: Bundle, extra: list[str]) -> str:
+    """Which source to choose from; `extra` are further entries such as an upload."""
+    options = [*ready_sources(bundle), *extra]
+    kept = recall("source", options[0])
+    if kept not in options and just_linked("source"):
+        st.warning(f"The link names images from '{kept[:40]}', which is not here; choose another.")
+    default = kept if kept in options else options[0]
+    chosen = st.segmented_control(
+        "Images from",
+        options,
+        default=default,
+        required=True,
+        key="source",
+        format_func=lambda name: NAMES.get(name, name),
+    )
+    remember("source", str(chosen))
+    return str(chosen)
+
+
+NAMES = {
+    "samples": "Sample images",
+    "cifar10": "CIFAR-10",
+    "digits": "Digits",
+    "gallery": "Gallery of attacks",
+    "upload": "Upload",
+}

@@ -1,0 +1,55 @@
+"""Send a pair to the other pages, or lay it beside others in the Explorer's tray."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
+from ndcore.errors import NeuralDivergenceError
+from pages.ui.frame.pair import keep_pair
+from pages.ui.frame.words import sentence
+from pages.ui.images.tray import add
+
+__all__ = ["send_buttons"]
+
+
+def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") -> None:
+    """Three buttons: the Explorer and the Detector with this pair, and the Explorer's tray.
+
+    Args:
+        bundle: in use.
+        pair: to send.
+        key: prefix of the keys where the page has such buttons more than once.
+        what: the pair in a word or two, for the labels.
+    """
+    prefix = f"{key}_" if key else ""
+    row = st.container(horizontal=True)
+    explorer = row.button(
+        "See the neurons" if what == "it" else f"See the neurons of {what}",
+        icon=":material/neurology:",
+        type="secondary" if key else "primary",
+        key=f"{prefix}to_explorer",
+    )
+    detector = row.button(
+        f"Could {what} be noticed?",
+        icon=":material/troubleshoot:",
+        key=f"{prefix}to_detector",
+    )
+    tray = row.button(
+        "Add to the Explorer's tray",
+        icon=":material/library_add:",
+        help="Keeps it in the Explorer beside other pairs and images; stay here and add more.",
+        key=f"{prefix}to_tray",
+    )
+    if explorer or detector:
+        keep_pair(bundle, pair)
+        page = "2_Activation_Explorer" if explorer else "3_Divergence_Detector"
+        link = {"bundle": bundle.name} | ({"pair": pair.token()} if pair.token() else {})
+        st.switch_page(f"pages/{page}.py", query_params=link)
+    if tray:
+        try:
+            told = add(bundle, pair)
+        except NeuralDivergenceError as error:
+            told = sentence(error)
+        st.toast(told)

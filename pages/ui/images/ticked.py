@@ -1,0 +1,147 @@
+"""The images ticked in a source: kept while the user pages through it, and as a link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import ImageSource
+from pages.ui.frame.link import recall, remember
+
+__all__ = ["MOST_IMAGES", "Selection", "ids_from_link", "ids_to_link"]
+
+MOST_IMAGES = 500
+LONGEST_LINK = 4000
+FAMILIES = ("/", "samples", "digits", "cifar10")
+NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+
+
+def ids_to_link(ids: Sequence[str]) -> str:
+    """`samples:0,3,7-9,train/cat/0001`; "" when it would be too long for a link."""
+    parts: list[str] = []
+    run: tuple[str, int, int] | None = None
+    last_prefix = ""
+
+    def close() -> None:
+        nonlocal run, last_prefix
+        if run is None:
+            return
+        prefix, first, last = run
+        numbers = str(first) if first == last else f"{first}-{last}"
+        parts.append(numbers if prefix == last_prefix else f"{prefix}:{numbers}")
+        last_prefix, run = prefix, None
+
+    for image_id in ids:
+        prefix, _, number = image_id.partition(":")
+        if not number.isdigit():
+            close()
+            last_prefix = ""
+            parts.append(image_id)
+        elif run is not None and run[0] == prefix and int(number) == run[2] + 1:
+            run = (prefix, run[1], int(number))
+        else:
+            close()
+            run = (prefix, int(number), int(number))
+    close()
+    text = ",".join(parts)
+    return text if len(text) <= LONGEST_LINK else ""
+
+
+def ids_from_link(text: str) -> list[str]:
+    """The ids that `ids_to_link` wrote, at most `MOST_IMAGES`; what is not understood stays."""
+    found: dict[str, None] = {}
+    prefix = ""
+    for item in text[: 2 * LONGEST_LINK].split(","):
+        if ":" in item:
+            prefix, _, item = item.partition(":")
+        elif not NUMBERS.fullmatch(item):
+            prefix = ""
+        match = NUMBERS.fullmatch(item)
+        if match is None or not prefix:
+            if item:
+                found[f"{prefix}:{item}" if prefix else item] = None
+            continue
+        first, last = int(match[1]), int(match[2] or match[1])
+        for number in range(first, min(last, first + MOST_IMAGES) + 1):
+            found[f"{prefix}:{number}"] = None
+    return list(found)[:MOST_IMAGES]
+
+
+class Selection:
+    """Ticked images of one source in this session, in the order of ticking.
+
+    Args:
+        bundle: in use; another bundle has a selection of its own.
+        source: the images.
+    """
+
+    def __init__(self, bundle: Bundle, source: ImageSource) -> None:
+        self._key = f"chosen_{bundle.name}_{source.name}"
+        self._written = f"{self._key}_link"
+        self.missing: list[str] = []
+        text = recall("images")
+        if self._key not in st.session_state:
+            self._take([], source)
+        # A link that this session did not write itself was followed just now.
+        if text and text != st.session_state.get(self._written):
+            asked = ids_from_link(text)
+            family = _family(asked[0]) if asked else ""
+            if family == _family(source.ids[0]) or family not in FAMILIES:
+                self._take(asked, source)
+
+    def _take(self, asked: Sequence[str], source: ImageSource) -> None:
+        known = set(source.ids)
+        ids = [image_id for image_id in asked if image_id in known]
+        self.missing = [image_id for image_id in asked if image_id not in known]
+        st.session_state[self._key] = dict.fromkeys(ids)
+        st.session_state[f"{self._key}_first"] = frozenset(ids)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids in the order of ticking."""
+        return list(st.session_state[self._key])
+
+    @property
+    def first(self) -> frozenset[str]:
+        """Ids that the link asked for."""
+        found: frozenset[str] = st.session_state[f"{self._key}_first"]
+        return found
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in st.session_state[self._key]
+
+    def toggle(self, image_id: str) -> None:
+        """Tick an image, or untick it."""
+        held = st.session_state[self._key]
+        if image_id in held:
+            del held[image_id]
+        elif len(held) < MOST_IMAGES:
+            held[image_id] = None
+
+    def add(self, ids: Iterable[str]) -> None:
+        """Tick images, as many as fit."""
+        held = st.session_state[self._key]
+        for image_id in ids:
+            if len(held) < MOST_IMAGES:
+                held[image_id] = None
+
+    def replace(self, ids: Iterable[str]) -> None:
+        """Tick these and no others."""
+        st.session_state[self._key] = {}
+        self.add(ids)
+
+    def into_link(self) -> None:
+        """Keep the ids in the link, as far as they fit."""
+        text = ids_to_link(self.ids)
+        st.session_state[self._written] = text
+        remember("images", text)
+
+
+def _family(image_id: str) -> str:
+    """`cifar10` of `cifar10-test:7`, `/` of a path, "" of what is no id."""
+    if ":" in image_id:
+        return image_id.partition(":")[0].partition("-")[0]
+    return "/" if "/" in image_id else ""

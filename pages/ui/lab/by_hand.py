@@ -1,0 +1,231 @@
+"""Pixel by pixel: set a pixel by hand and read at once what the model and the detector say."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from ndcore.activations.reading import Reading
+from ndcore.attacks import PixelChange, VulnerabilityMap, apply_changes
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
+from ndcore.detectors import Verdict
+from ndcore.figures.lab.pixel_panel import opaque
+from pages.ui.components.hand import MOST_SPOTS, Hand, Pick, read_pick
+from pages.ui.components.pixel_view import PixelScene, pixel_view
+from pages.ui.elements.pictures import show_image
+from pages.ui.frame.link import recall
+from pages.ui.frame.words import with_article
+from pages.ui.images.send_buttons import send_buttons
+from pages.ui.lab.grid_map import map_scene, worst_points
+from pages.ui.lab.readout import show_alarm, show_layers, show_prediction, show_units, verdict_on
+
+__all__ = ["Subject", "drive"]
+
+CANVAS_WIDTH = 430
+ORIENTATION = 110
+READOUT_WIDTH = 470
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The image in hand.
+
+    Attributes:
+        name: for people.
+        image_id: where it can be looked up; "" for an upload.
+        benign: uint8 (H, W, C), untouched.
+        label: true class.
+        start: pixels to begin with.
+        map: vulnerability map, if one was made.
+    """
+
+    name: str
+    image_id: str
+    benign: NDArray[np.uint8]
+    label: int
+    start: tuple[PixelChange, ...] = ()
+    map: VulnerabilityMap | None = None
+
+    @property
+    def identity(self) -> str:
+        """Short name of image and start, for keys."""
+        told = repr([(c.row, c.col, c.after) for c in self.start[: MOST_SPOTS + 1]])
+        return hashlib.sha256(self.benign.tobytes() + told.encode()).hexdigest()[:16]
+
+
+def drive(bundle: Bundle, subject: Subject, key: str) -> None:
+    """The picture to click on and the readings; only this part of the page runs again.
+
+    Args:
+        bundle: model, distributions and detector.
+        subject: the image.
+        key: prefix of the widgets, one per place on the page.
+    """
+
+    @st.fragment
+    def live() -> None:
+        hand = _hand(bundle, subject, key)
+        row = st.container(horizontal=True, gap="medium")
+        left, right = row.container(width=CANVAS_WIDTH), row.container(width=READOUT_WIDTH)
+        before = _before(bundle, subject, key)
+        attacked = apply_changes(subject.benign, hand.changes)
+        with left:
+            top = float(before[0].probabilities[0, subject.label])
+            _picture(bundle, subject, hand, attacked, key, top)
+            _controls(bundle, subject, hand, key)
+        now = bundle.read(attacked[None])
+        # Each reading is sent as soon as it is known; the divergence takes longest.
+        with right:
+            show_prediction(bundle, subject.label, hand, before[0], now)
+        below = st.container(horizontal=True, gap="medium")
+        layers, units = below.container(width=CANVAS_WIDTH), below.container(width=READOUT_WIDTH)
+        with units:
+            show_units(bundle, before[0], now)
+        verdict = verdict_on(bundle, now)
+        if verdict is not None and before[1] is not None:
+            with right:
+                show_alarm(bundle, verdict, before[1], touched=bool(hand.spots))
+            with layers:
+                show_layers(bundle, before[1], verdict)
+        pair = Pair(
+            subject.image_id, subject.benign, attacked if hand.spots else None, subject.label
+        )
+        send_buttons(bundle, pair, key, "this change")
+
+    live()
+
+
+def _hand(bundle: Bundle, subject: Subject, key: str) -> Hand:
+    held = st.session_state.get(f"{key}_hand")
+    if held is None or held[0] != subject.identity:
+        held = (subject.identity, Hand.start(subject.start, bundle.shape[2]))
+        st.session_state[f"{key}_hand"] = held
+    hand: Hand = held[1]
+    return hand
+
+
+def _set(subject: Subject, key: str, hand: Hand) -> None:
+    st.session_state[f"{key}_hand"] = (subject.identity, hand)
+
+
+def _picture(
+    bundle: Bundle,
+    subject: Subject,
+    hand: Hand,
+    attacked: NDArray[np.uint8],
+    key: str,
+    top: float,
+) -> None:
+    found = subject.map
+    backdrop = "picture"
+    if found is not None:
+        names = {"lowest": "Vulnerability", "flips": "Flips to", "picture": "Picture"}
+        backdrop = str(
+            st.segmented_control(
+                "Under the pixels",
+                list(names),
+                default="lowest",
+                required=True,
+                format_func=lambda name: names[name],
+                key=f"{key}_backdrop",
+                label_visibility="collapsed",
+            )
+        )
+    if found is None or backdrop == "picture":
+        scene = PixelScene(
+            subject=subject.identity,
+            colours=opaque(subject.benign),
+            label=f"{subject.name}, {with_article(bundle.classes[subject.label])}, enlarged",
+            channels=bundle.shape[2],
+        )
+        legend = ""
+    else:
+        scene, legend = map_scene(bundle, found, backdrop, subject.name, subject.identity, top)
+
+    def picked() -> None:
+        pick = read_pick(st.session_state[f"{key}_canvas"]["picked"], bundle.shape)
+        if pick is None:
+            return
+        if found is not None and backdrop != "picture" and pick.row is not None:
+            worst = found.colours[worst_points(found)[0][pick.row, pick.col]]
+            pick = type(pick)(pick.row, pick.col, tuple(int(v) for v in worst), pick.stamp)
+        _set(subject, key, _hand(bundle, subject, key).take(pick))
+
+    pixel_view(scene, hand, key=f"{key}_canvas", on_pick=picked)
+    if legend:
+        row = st.container(horizontal=True, vertical_alignment="center")
+        show_image(
+            attacked, "The image now", width=ORIENTATION, place=row.container(width=ORIENTATION)
+        )
+        beside = row.container(width=CANVAS_WIDTH - ORIENTATION - 30)
+        beside.html(legend)
+        beside.caption("A click sets the pixel to its worst colour; a swatch changes it.")
+
+
+def _controls(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
+    bar = st.container(horizontal=True, gap="small", vertical_alignment="center")
+    bar.button(
+        "Undo",
+        icon=":material/undo:",
+        disabled=len(hand.steps) < 2,
+        on_click=lambda: _set(subject, key, hand.undo()),
+        key=f"{key}_undo",
+    )
+    bar.button(
+        "Reset",
+        icon=":material/restart_alt:",
+        disabled=not hand.spots,
+        on_click=lambda: _set(subject, key, hand.clear()),
+        key=f"{key}_reset",
+        help="Back to the untouched image.",
+    )
+    switch = f"{key}_several"
+    # Set before the toggle is made, so that an undo or another image moves it.
+    st.session_state[switch] = hand.several
+    bar.toggle(
+        f"Up to {MOST_SPOTS} pixels",
+        key=switch,
+        on_change=lambda: _set(subject, key, hand.keep_several(bool(st.session_state[switch]))),
+        help="Off: a new pixel replaces the last one.",
+    )
+    _typed(bundle, subject, hand, key)
+
+
+def _typed(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
+    """Row and column as numbers: what a click does, without sight or mouse."""
+    height, width, _ = bundle.shape
+    row, col = f"{key}_row", f"{key}_col"
+    # Follow the picture when it changes; between changes the user is typing.
+    told = (subject.identity, hand.spots)
+    if st.session_state.get(f"{key}_told") != told:
+        st.session_state[f"{key}_told"] = told
+        if hand.spots:
+            st.session_state[row], st.session_state[col] = hand.spots[-1].row, hand.spots[-1].col
+
+    def typed() -> None:
+        place = int(st.session_state[row]), int(st.session_state[col])
+        _set(subject, key, hand.take(Pick(*place, hand.colour, hand.stamp + 1)))
+
+    with st.form(f"{key}_typed", border=False):
+        bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+        bar.number_input("Row", 0, height - 1, key=row, width=115)
+        bar.number_input("Column", 0, width - 1, key=col, width=115)
+        bar.form_submit_button("Set this pixel", on_click=typed, key=f"{key}_set")
+
+
+def _before(bundle: Bundle, subject: Subject, key: str) -> tuple[Reading, Verdict | None]:
+    """Reading and verdict of the untouched image, kept while it is in hand."""
+    name = recall("detector", "wasserstein")
+    stamp = (bundle.weight_hash, subject.identity, name)
+    held = st.session_state.get(f"{key}_before")
+    if held is None or held[0] != stamp:
+        reading = bundle.read(subject.benign[None])
+        held = (stamp, (reading, verdict_on(bundle, reading)))
+        st.session_state[f"{key}_before"] = held
+    found: tuple[Reading, Verdict | None] = held[1]
+    return found

@@ -1,0 +1,218 @@
+"""The vulnerability map on the page: its picture, what it says in words, tables and downloads."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from ndcore.attacks import AttackResult, VulnerabilityMap
+from ndcore.bundles.bundle import Bundle
+from ndcore.figures.lab.grid_map import (
+    class_legend,
+    flip_colours,
+    lowest_colours,
+    map_tips,
+    ramp_legend,
+)
+from pages.ui.components.pixel_view import PixelScene
+from pages.ui.frame.words import colour_words
+
+__all__ = [
+    "map_arrays",
+    "map_findings",
+    "map_rows",
+    "map_scene",
+    "map_words",
+    "precision_words",
+    "worst_points",
+]
+
+
+def worst_points(found: VulnerabilityMap) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The worst colour of each pixel, int64 (H, W), and the true-class probability with it.
+
+    Where a colour flips the prediction it is the one that flips it furthest, elsewhere the one
+    with the lowest probability: the two can differ, and a told number must be that of the told
+    colour. NaN where nothing was tried.
+    """
+    probabilities = softmax(found.logits.astype(np.float64), axis=-1)[..., found.true]
+    lowest = np.where(np.isnan(probabilities), np.inf, probabilities).argmin(-1)
+    worst = np.where(found.flips_to >= 0, found.best_colour, lowest)
+    return worst, np.take_along_axis(probabilities, worst[..., None], axis=-1)[..., 0]
+
+
+def map_scene(
+    bundle: Bundle, found: VulnerabilityMap, kind: str, name: str, subject: str, top: float
+) -> tuple[PixelScene, str]:
+    """The map as a picture to click on, and the markup of its legend.
+
+    Args:
+        bundle: names the classes.
+        found: the map.
+        kind: `lowest` probability or class it `flips` to.
+        name, subject: whose map.
+        top: true-class probability of the untouched image.
+    """
+    tried = found.evaluated.any(-1)
+    partial = not bool(tried.all())
+    flips = np.argwhere(found.flips_to >= 0).tolist()
+    worst, probability = worst_points(found)
+    if kind == "lowest":
+        colours = lowest_colours(found.lowest, top)
+        legend = ramp_legend(bundle.classes[found.true], top, partial=partial)
+    else:
+        colours = flip_colours(found.flips_to, tried, len(bundle.classes))
+        legend = class_legend(found.flips_to, bundle.classes, partial=partial)
+    scene = PixelScene(
+        subject=subject,
+        colours=colours,
+        label=f"Vulnerability map of {name}: {len(flips)} pixels flip the prediction",
+        channels=bundle.shape[2],
+        pictured=False,
+        tips=map_tips(
+            probability,
+            found.flips_to,
+            found.colours[worst],
+            bundle.classes,
+            found.true,
+        ),
+        dots=[(row, col) for row, col in flips] if kind == "lowest" else (),
+    )
+    return scene, legend
+
+
+def map_findings(bundle: Bundle, result: AttackResult, key: str) -> None:
+    """What one pixel can reach, and its numbers."""
+    found = result.map
+    if found is None:
+        return
+    targeted = result.config.target
+    if targeted is not None:
+        st.caption(
+            f"Flips here are to any class; the goal was {bundle.classes[targeted]}: see its row."
+        )
+    rows = [
+        {
+            "class": bundle.classes[reach.label],
+            "one pixel gets there": "yes" if reach.reached else "no",
+            "row": reach.row,
+            "column": reach.col,
+            "colour": colour_words(reach.colour),
+            "logits short": max(0.0, reach.margin),
+        }
+        for reach in sorted(found.reach(), key=lambda reach: reach.margin)
+        if np.isfinite(reach.margin)
+    ]
+    told = precision_words(found)
+    if told:
+        st.caption(told)
+    st.markdown("**What one pixel can turn it into**")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        key=f"{key}_reach",
+        column_config={
+            "logits short": st.column_config.NumberColumn(
+                format="%.2f", help="How far below the strongest other class it stays; 0 = reached."
+            )
+        },
+    )
+    with st.expander(f"Numbers: the worst colour at each of {found.lowest.size:,} pixels"):
+        st.dataframe(map_rows(found, bundle.classes), hide_index=True, key=f"{key}_cells")
+    name = f"{bundle.name}-map"
+    bar = st.container(horizontal=True)
+    bar.download_button(
+        "Map as CSV",
+        lambda: map_rows(found, bundle.classes).to_csv(index=False),
+        f"{name}.csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"{key}_map_csv",
+    )
+    bar.download_button(
+        "Map as NPZ",
+        lambda: _npz(result.benign, found),
+        f"{name}.npz",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"{key}_map_npz",
+        help="All logits: (row, column, colour, class).",
+    )
+
+
+def map_words(found: VulnerabilityMap) -> str:
+    """How many pixels flip the prediction, and what that does not say."""
+    tried = found.evaluated
+    flips = int((found.flips_to >= 0).sum())
+    size = found.lowest.size
+    colours = f"{len(found.colours)} colours"
+    done = ""
+    if not found.complete:
+        done = (
+            f" The map is not complete: {int(tried.sum()):,} of {tried.size:,} points of the grid "
+            "were tried; the shares count what was not tried as no flip."
+        )
+    if flips:
+        return (
+            f"**{flips} of {size:,} pixels ({100 * found.vulnerable_share:.1f}%)** flip the "
+            f"prediction with some colour of the grid of {colours}.{done}"
+        )
+    return (
+        f"**No flip on this grid of {colours}.** That is a statement about the grid, not a "
+        f"certificate: other colours were not tried.{done}"
+    )
+
+
+def precision_words(found: VulnerabilityMap) -> str:
+    """Which numbers of the map are rounded; "" when none is."""
+    tried = found.evaluated
+    screened = tried & ~found.confirmed
+    if not screened.any():
+        return ""
+    flips = int((screened & (found.margins < 0)).sum())
+    told = f", {flips:,} of them {'a flip' if flips == 1 else 'flips'}," if flips else ""
+    return (
+        f"{screened.sum():,} of {tried.sum():,} points{told} were screened in bfloat16, so their "
+        "probabilities are rounded; where two classes were close, float32 decided. A click "
+        "computes the pixel again in float32."
+    )
+
+
+def map_rows(found: VulnerabilityMap, classes: tuple[str, ...]) -> pd.DataFrame:
+    """One row per pixel that was tried."""
+    rows, cols = np.nonzero(found.evaluated.any(-1))
+    index, probability = worst_points(found)
+    worst = found.colours[index[rows, cols]]
+    labels = found.flips_to[rows, cols]
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "column": cols,
+            "worst colour": [colour_words(tuple(int(v) for v in colour)) for colour in worst],
+            f"probability of {classes[found.true]} with it": probability[rows, cols],
+            "flips to": [classes[label] if label >= 0 else "" for label in labels.tolist()],
+        }
+    )
+
+
+def map_arrays(found: VulnerabilityMap) -> dict[str, np.ndarray]:
+    """The map as named arrays."""
+    return {
+        "colours": found.colours,
+        "logits": found.logits,
+        "confirmed": found.confirmed,
+        "lowest": found.lowest,
+        "flips_to": found.flips_to,
+        "true": np.array(found.true),
+    }
+
+
+def _npz(benign: np.ndarray, found: VulnerabilityMap) -> bytes:
+    out = io.BytesIO()
+    np.savez_compressed(out, benign=benign, **map_arrays(found))
+    return out.getvalue()

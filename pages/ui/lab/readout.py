@@ -1,0 +1,108 @@
+"""What the model and the detector say to a changed image, beside the untouched one."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ndcore.activations.reading import Reading
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors import Verdict
+from ndcore.errors import NeuralDivergenceError
+from ndcore.figures.lab.readout import layer_rows, probability_rows, unit_rows
+from pages.ui.components.hand import Hand
+from pages.ui.frame import loaders
+from pages.ui.frame.link import recall
+from pages.ui.frame.words import colour_words
+
+__all__ = ["show_alarm", "show_layers", "show_prediction", "show_units", "verdict_on"]
+
+ALPHA = 0.05
+UNITS = 10
+
+
+def verdict_on(bundle: Bundle, reading: Reading) -> Verdict | None:
+    """The chosen detector's verdict on the first image read; None without a calibration."""
+    try:
+        detector = loaders.detector(bundle, recall("detector", "wasserstein"))
+    except NeuralDivergenceError:
+        return None
+    return detector.explain(reading, ALPHA)[0]
+
+
+def show_prediction(bundle: Bundle, true: int, hand: Hand, before: Reading, now: Reading) -> None:
+    """The class predicted now and before, and all probabilities; `true` gets a star."""
+    names = bundle.classes
+    was, label = int(before.predicted[0]), int(now.predicted[0])
+    sure, sure_before = now.probabilities[0, label], before.probabilities[0, was]
+    if not hand.spots:
+        st.markdown(f"#### {names[label]} {100 * sure:.1f}%\nUntouched. Pick a pixel.")
+    else:
+        change = f":red-badge[was {names[was]}]" if label != was else ":gray-badge[no flip]"
+        words = "; ".join(
+            f"row {spot.row}, column {spot.col} → {colour_words(spot.colour)}"
+            for spot in hand.spots
+        )
+        told = f"#### {names[label]} {100 * sure:.1f}% {change}\n{words}. "
+        st.markdown(f"{told}Before: {names[was]} {100 * sure_before:.1f}%.")
+    probabilities = (before.probabilities[0], now.probabilities[0])
+    st.html(probability_rows(names, *probabilities, true))
+
+
+def show_alarm(bundle: Bundle, now: Verdict, before: Verdict, *, touched: bool) -> None:
+    """p-value and score, and whether they would be an alarm; `touched`: tell those before."""
+    label = bundle.classes[now.predicted]
+    if not now.guaranteed:
+        badge = ":orange-badge[too few calibration images for an alarm]"
+    elif now.flagged:
+        badge = ":red-badge[flagged]"
+    else:
+        badge = ":gray-badge[not flagged]"
+    was = f" (untouched: {before.p_value:.3f})" if touched else ""
+    score = f" (untouched: {before.score:.2f})" if touched else ""
+    st.markdown(
+        f"**Divergence** p = {now.p_value:.3f}{was} {badge}  \nScore {now.score:.2f}{score}; "
+        f"{100 * now.p_value:.1f}% of benign images taken for {label} score as high. Alarm at "
+        f"{100 * ALPHA:g}% false alarms."
+    )
+
+
+def show_layers(bundle: Bundle, before: Verdict, now: Verdict) -> None:
+    """How unusual each layer's reading is, before and now."""
+    smallest = 1 / (1 + max(before.calibration_images, now.calibration_images))
+    values = ([layer.p_value for layer in verdict.layers] for verdict in (before, now))
+    st.html(layer_rows(bundle.layers, *values, smallest))
+    st.caption("Longer = more unusual among benign images of the predicted class.")
+
+
+def show_units(bundle: Bundle, before: Reading, now: Reading) -> None:
+    """The neurons that moved most."""
+    moved = _moved(bundle, before, now)
+    if not moved:
+        st.caption("No neuron moved yet.")
+        return
+    names, old, new, shares = zip(*moved, strict=True)
+    st.html(unit_rows(names, old, new, shares))
+    st.caption("Largest change as a share of the layer's axis; conv neurons by strongest position.")
+
+
+def _moved(bundle: Bundle, before: Reading, now: Reading) -> list[tuple[str, float, float, float]]:
+    """(name, before, now, change as a share of the layer's axis), the largest first."""
+    rows = []
+    for layer in bundle.layers:
+        kinds = bundle.reductions(layer)
+        kind = "max" if "max" in kinds else kinds[0]
+        low, high = _axis(bundle.manifest["files"]["distributions.npz"], layer, kind, bundle)
+        old, new = before.values(layer, kind)[0], now.values(layer, kind)[0]
+        change = np.abs(new - old) / (high - low)
+        for unit in np.argsort(-change, kind="stable")[:UNITS].tolist():
+            if change[unit] > 0:
+                rows.append(
+                    (f"{layer} · {unit}", float(old[unit]), float(new[unit]), float(change[unit]))
+                )
+    return sorted(rows, key=lambda row: -row[3])[:UNITS]
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _axis(checksum: str, layer: str, kind: str, _of: Bundle) -> tuple[float, float]:
+    return _of.distributions(layer, kind).axis()

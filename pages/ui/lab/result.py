@@ -1,0 +1,180 @@
+"""One attack's outcome: before and after, the change in numbers, and where to go next."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.attacks import AttackResult
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
+from ndcore.figures.lab.attack import probability_bars
+from ndcore.figures.style.difference import amplified_difference
+from pages.ui.elements.pictures import show_image
+from pages.ui.frame.link import remember
+from pages.ui.frame.pair import keep_pair
+from pages.ui.frame.words import colour_words, with_article
+from pages.ui.images.send_buttons import send_buttons
+from pages.ui.lab.by_hand import Subject, drive
+from pages.ui.lab.downloads import download_buttons
+from pages.ui.lab.grid_map import map_findings, map_words
+
+__all__ = ["pair_of", "show_one"]
+
+IMAGE_WIDTH = 230
+CHART_WIDTH = 460
+MOST_TOLD = 5
+
+
+def pair_of(result: AttackResult) -> Pair:
+    """The pair that other pages show; an upload has no id to be looked up by."""
+    image_id = result.id if ":" in result.id or "/" in result.id else ""
+    attacked = None if result.skipped else result.attacked
+    return Pair(image_id, result.benign, attacked, result.true)
+
+
+def show_one(bundle: Bundle, result: AttackResult) -> None:
+    """One result in full: outcome, map if there is one, and the pixels to drive by hand."""
+    st.subheader(_headline(bundle, result))
+    st.markdown(_change(bundle, result))
+    _pictures(bundle, result)
+    with st.expander("Numbers"):
+        _numbers(bundle, result)
+    pair = pair_of(result)
+    send_buttons(bundle, pair)
+    download_buttons(bundle, [result], "one")
+    remember("pair", pair.token())
+    keep_pair(bundle, pair)
+    st.divider()
+    st.subheader("Vulnerability map" if result.map is not None else "Pixel by pixel")
+    subject = Subject(
+        name=result.id,
+        image_id=pair.image_id,
+        benign=result.benign,
+        label=result.true,
+        start=result.pixels if not result.skipped else (),
+        map=result.map,
+    )
+    if result.map is None:
+        st.caption(
+            "Set a pixel yourself and read what the model says. The exhaustive engine adds a map "
+            "of what every pixel can do."
+        )
+        drive(bundle, subject, "hand")
+        return
+    st.markdown(map_words(result.map))
+    st.caption(
+        "Each cell is a pixel; its colour is the lowest true-class probability that any colour of "
+        "the grid reaches there. Point at a cell for its numbers, click it to try it."
+    )
+    drive(bundle, subject, "hand")
+    map_findings(bundle, result, "hand")
+
+
+def _pictures(bundle: Bundle, result: AttackResult) -> None:
+    names = bundle.classes
+    # Fixed widths in a row that wraps: on a narrow page the chart goes below the images.
+    row = st.container(horizontal=True)
+    shown = [("Before", result.benign, result.predicted_before, result.confidence_before)]
+    if not result.skipped:
+        what = "After" if result.success else "Nearest miss"
+        shown.append((what, result.attacked, result.predicted_after, result.confidence_after))
+    for when, image, label, confidence in shown:
+        caption = f"{when}: {names[label]} {100 * confidence:.1f}%"
+        place = row.container(width=IMAGE_WIDTH)
+        show_image(image, caption, changes=result.pixels, place=place)
+    if len(result.pixels) > MOST_TOLD:
+        difference, gain = amplified_difference(result.benign, result.attacked)
+        caption = f"Change x {gain:.0f}; grey = unchanged"
+        show_image(difference, caption, place=row.container(width=IMAGE_WIDTH))
+    after = None if result.skipped else result.probabilities_after
+    title = "What the model believes" if after is None else None
+    options = {} if title is None else {"title": title}
+    row.container(width=CHART_WIDTH).plotly_chart(
+        probability_bars(names, result.probabilities_before, after, true=result.true, **options),
+        key=f"probabilities_{result.id}",
+    )
+
+
+def _headline(bundle: Bundle, result: AttackResult) -> str:
+    names = bundle.classes
+    label, after = names[result.true], names[result.predicted_after]
+    target = result.config.target
+    if result.skipped:
+        if result.predicted_before == result.true:
+            return f"Not attacked: it is {with_article(label)} already, which is the goal"
+        return f"Not attacked: the model takes this {label} for another class already"
+    if result.success:
+        return f"The {label} became {with_article(after)}"
+    if result.stopped:
+        return "Stopped before a flip was found"
+    if target is not None:
+        return f"The attack failed: no {names[target]} was reached, the model still says {after}"
+    return f"The attack failed: it is still {with_article(after)} to the model"
+
+
+def _change(bundle: Bundle, result: AttackResult) -> str:
+    if result.skipped:
+        was = bundle.classes[result.predicted_before]
+        return f"The model says {was} to the untouched image, so there is nothing to break."
+    config = result.config
+    paid = f"in {result.seconds:.1f} s"
+    if config.searches:
+        most = config.budget(bundle.shape)
+        paid = f"with {result.queries:,} of at most {most:,} queries {paid}, seed {result.seed}"
+    if not result.pixels:
+        return f"No pixel was changed ({paid})."
+    sizes = result.distances
+    if len(result.pixels) > MOST_TOLD:
+        parts = (
+            f"{sizes['l0']:,.0f} pixels changed, each value by at most {255 * sizes['linf']:.0f} "
+            f"of 255 (L2 distance {sizes['l2']:.3f})"
+        )
+    else:
+        parts = "; ".join(
+            f"row {change.row}, column {change.col}: {colour_words(change.before)} → "
+            f"{colour_words(change.after)}"
+            for change in result.pixels
+        )
+    if result.success:
+        how = f"Found by {result.found_by} {paid}"
+        if result.first_hit is not None and result.first_hit != result.queries:
+            how += f", the first hit at query {result.first_hit:,}"
+        return f"{parts}. {how}; confirmed in a plain float32 pass."
+    return f"Nearest miss: {parts}. Ended {paid}."
+
+
+def _numbers(bundle: Bundle, result: AttackResult) -> None:
+    """Probabilities, and everything else that was measured."""
+    config = result.config
+    told = {
+        "engine": config.engine + (f", then {config.then}" if config.then else ""),
+        "goal": "any other class" if config.target is None else bundle.classes[config.target],
+        "queries paid": f"{result.queries:,}",
+        "really computed": f"{result.forwards:,} (the others were remembered)",
+        "first hit at query": "none" if result.first_hit is None else f"{result.first_hit:,}",
+        "found by": result.found_by if result.success else "not found",
+        "precision of the search": result.precision,
+        "changed pixels (L0)": f"{result.distances['l0']:,}",
+        "L2 distance": f"{result.distances['l2']:.4f}",
+        "largest change (L∞)": f"{result.distances['linf']:.4f}",
+        "seconds": f"{result.seconds:.2f}",
+        "seed": str(result.seed),
+    }
+    left, right = st.columns(2)
+    left.dataframe(
+        pd.DataFrame({"measure": list(told), "value": list(told.values())}), hide_index=True
+    )
+    right.dataframe(
+        pd.DataFrame(
+            {
+                "class": bundle.classes,
+                "before": result.probabilities_before,
+                "after": result.probabilities_after,
+            }
+        ),
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format="percent") for name in ("before", "after")
+        },
+    )

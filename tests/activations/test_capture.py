@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ndcore.activations.capture import capture, reduce_units, unit_layout
+from ndcore.activations.reading import read_pixels
+from ndcore.errors import BadRequestError
+from ndcore.networks.registry import layer_names
+
+
+def hand_weighted(inplace: bool = True) -> nn.Sequential:
+    """conv (1 -> 2, 1x1): [x - 0.25, 1 - 2x]; ReLU; pool by mean; dense: [sum, difference]."""
+    conv = nn.Conv2d(1, 2, 1)
+    conv.weight.data = torch.tensor([1.0, -2.0]).view(2, 1, 1, 1)
+    conv.bias.data = torch.tensor([-0.25, 1.0])
+    dense = nn.Linear(2, 2)
+    dense.weight.data = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    dense.bias.data = torch.zeros(2)
+    return nn.Sequential(
+        OrderedDict(
+            conv=conv,
+            relu=nn.ReLU(inplace=inplace),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
+            dense=dense,
+        )
+    ).eval()
+
+
+PIXELS = np.array([[[[0], [255]], [[51], [0]]]], np.uint8)  # 0, 1, 0.2, 0
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+def test_values_by_hand_even_where_a_relu_overwrites_its_input(inplace: bool) -> None:
+    found = read_pixels(hand_weighted(inplace), ["conv", "relu", "dense"], PIXELS)
+    assert found.values("conv", "max")[0] == pytest.approx([0.75, 1.0])
+    assert found.values("conv", "mean")[0] == pytest.approx([0.05, 0.4])
+    assert found.values("relu", "mean")[0] == pytest.approx([0.75 / 4, 2.6 / 4])
+    assert found.values("dense", "value")[0] == pytest.approx([3.35 / 4, -1.85 / 4])
+    assert found.predicted.tolist() == [0]
+    with pytest.raises(BadRequestError, match="'max'"):
+        found.values("dense", "max")
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(len(module._forward_hooks) for module in model.modules())
+
+
+def test_hooks_go_away_after_success_and_failure() -> None:
+    model = hand_weighted()
+    with capture(model, ["relu"], Tensor.clone) as found:
+        model(torch.zeros(1, 1, 2, 2))
+    assert found["relu"].shape == (1, 2, 2, 2)
+    assert hooks(model) == 0
+    with pytest.raises(RuntimeError), capture(model, ["relu"], Tensor.clone):
+        model(torch.zeros(1, 5, 2, 2))
+    assert hooks(model) == 0
+    with pytest.raises(BadRequestError, match="nothing"), capture(model, ["nothing"], Tensor.clone):
+        pass
+
+
+def test_another_thread_is_not_recorded() -> None:
+    model = hand_weighted()
+    with capture(model, ["relu"], Tensor.clone) as found:
+        model(torch.zeros(1, 1, 2, 2))
+        other = threading.Thread(target=lambda: model(torch.ones(3, 1, 2, 2)))
+        other.start()
+        other.join()
+        assert found["relu"].shape[0] == 1
+
+
+def test_layout_and_names() -> None:
+    model = hand_weighted()
+    assert layer_names(model) == ("conv", "dense")
+    assert unit_layout(model, ["conv", "dense"], (2, 2, 1)) == {
+        "conv": (2, ("mean", "max")),
+        "dense": (2, ("value",)),
+    }
+    with pytest.raises(BadRequestError, match="value"):
+        reduce_units(torch.zeros(1, 2), "mean")

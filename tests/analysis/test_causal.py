@@ -1,0 +1,265 @@
+"""Clamped units: known answers on networks made by hand, and hooks that go away."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ndcore.activations.capture import capture, reduce_units
+from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.hold import Clamp, clamp_units, clamped
+from ndcore.analysis.causal import causal_test, clean_members
+from ndcore.analysis.causal_finding import CausalTest, causal_sentence
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import open_source
+from ndcore.data.splits import positions
+from ndcore.detectors import UnitEvidence, Verdict, load_detector
+from ndcore.errors import BadRequestError, StoppedError
+
+CLASSES = ("dark", "bright")
+
+
+class Spots(nn.Module):
+    """Unit 0 sees the red channel, unit 1 the green one, units 2 to 5 see nothing that counts."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.stack([images[:, 0], images[:, 1], *[images[:, 2] + i for i in range(4)]], 1)
+
+
+class Bright(nn.Module):
+    """Two logits: class 1 wins when the largest value of unit 0 exceeds 1/2."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        value = 20 * (maps[:, 0].amax((1, 2)) - 0.5)
+        return torch.stack([-value, value], 1)
+
+
+class ByHand:
+    """A bundle of which only unit 0 decides; its median is 0.1 in both classes."""
+
+    layers = ("spots", "logits")
+
+    def __init__(self) -> None:
+        parts = OrderedDict(spots=Spots(), logits=Bright())
+        self.model = nn.Sequential(parts).eval()
+        self.model.register_parameter("unused", nn.Parameter(torch.zeros(1)))
+        rng = np.random.default_rng(0)
+        values = rng.uniform(0.05, 0.15, (400, 6)).astype(np.float32)
+        values[:, 2:] += np.arange(4, dtype=np.float32)
+        labels = np.arange(400) % 2
+        logits = np.stack([20 - 40 * values[:, 0], 40 * values[:, 0] - 20], 1)
+        self._found = {
+            "spots": ClassHistograms.empty(2, values).update(values, labels),
+            "logits": ClassHistograms.empty(2, logits).update(logits, labels),
+        }
+
+    def reductions(self, layer: str) -> tuple[str, ...]:
+        return ("mean", "max") if layer == "spots" else ("value",)
+
+    def distributions(self, layer: str, reduction: str) -> ClassHistograms:
+        assert reduction == ("max" if layer == "spots" else "value")
+        return self._found[layer]
+
+
+def evidence(layer: str, unit: int) -> UnitEvidence:
+    return UnitEvidence(layer, unit, "max", 1.0, 0.1, 0.01, 1.0)
+
+
+def verdict(predicted: int, units: list[tuple[str, int]]) -> Verdict:
+    return Verdict(
+        predicted=predicted,
+        confidence=1.0,
+        score=1.0,
+        p_value=0.01,
+        flagged=True,
+        alpha=0.05,
+        threshold=0.5,
+        calibration_images=100,
+        guaranteed=True,
+        fpr_band=(0.02, 0.09),
+        layers=(),
+        units=tuple(evidence(*unit) for unit in units),
+    )
+
+
+@pytest.fixture
+def attacked() -> np.ndarray:
+    """A dark image with one bright red pixel."""
+    pixels = np.full((4, 4, 3), 25, np.uint8)
+    pixels[2, 1, 0] = 255
+    return pixels
+
+
+@pytest.fixture
+def dark() -> np.ndarray:
+    return np.full((5, 4, 4, 3), 25, np.uint8)
+
+
+def run(attacked: np.ndarray, benign: np.ndarray, units: list[tuple[str, int]]) -> CausalTest:
+    labels = np.zeros(len(benign), np.int64)
+    return causal_test(ByHand(), attacked, verdict(1, units), benign, labels, wanted=0)
+
+
+def test_clamping_the_unit_that_carries_the_label_returns_it(
+    attacked: np.ndarray, dark: np.ndarray
+) -> None:
+    found = run(attacked, dark, [("spots", 0), ("spots", 3)])
+    assert [step.units for step in found.tops] == [1, 2]
+    assert [step.label for step in found.tops] == [0, 0]
+    assert found.random_hits(found.tops[0]) == 0  # no other unit carries it
+    assert [(step.layer, step.units, step.label) for step in found.layers] == [("spots", 6, 0)]
+    assert (found.images, found.right) == (5, 5)
+    assert found.accuracy(found.tops[0].right) == found.accuracy(5)
+    told = causal_sentence(found, CLASSES)
+    assert told.startswith("The label comes back to dark with the most divergent neuron clamped.")
+    assert "in 0 of 20 draws" in told
+    rows = found.to_dict(CLASSES)
+    assert rows["wanted"] == "dark"
+    assert rows["steps"][0]["returned"]
+    assert rows["clean"]["n"] == 5
+    assert rows["clean"]["ci95"][0] == pytest.approx(0.5655, abs=1e-3)
+
+
+def test_it_says_plainly_that_the_label_does_not_come_back(
+    attacked: np.ndarray, dark: np.ndarray
+) -> None:
+    found = run(attacked, dark[:0], [("spots", 1), ("spots", 4)])
+    assert [step.label for step in found.tops] == [1, 1]
+    assert found.accuracy(found.right) is None
+    told = causal_sentence(found, CLASSES)
+    assert told.startswith("The label dark does not come back: with up to 2 of the most divergent")
+    assert told.endswith("it stays bright. Clamping all of spots does it.")
+    # unit 0 is among the random ones now and then
+    assert 0 < found.random_hits(found.tops[1]) < 20
+    again = run(attacked, dark[:0], [("spots", 1), ("spots", 4)])
+    assert np.array_equal(again.tops[0].random, found.tops[0].random)
+
+
+def test_the_outputs_take_no_part(attacked: np.ndarray, dark: np.ndarray) -> None:
+    found = run(attacked, dark, [("logits", 0), ("spots", 0)])
+    assert [(step.layer, step.units) for step in found.steps] == [("", 1), ("spots", 6)]
+    nothing = run(attacked, dark, [("logits", 0)])
+    assert not nothing.tops
+    assert "nothing to clamp" in causal_sentence(nothing, CLASSES)
+
+
+def test_maps_become_the_nearest_ones_with_the_wanted_value() -> None:
+    maps = torch.tensor([[[[1.0, 5.0], [4.0, 2.0]], [[0.0, 1.0], [0.5, 0.0]]]])
+    every = torch.ones(1, 2, dtype=torch.bool)
+    found = clamp_units(maps, every, torch.tensor([[3.0, 2.0]]), "max")
+    assert found[0, 0].tolist() == [[1, 3], [3, 2]]  # cut off
+    assert found[0, 1].tolist() == [[0, 2], [0.5, 0]]  # lifted at its largest place
+    only = clamp_units(maps, torch.tensor([[True, False]]), torch.tensor([[3.0, 2.0]]), "max")
+    assert torch.equal(only[0, 1], maps[0, 1])
+    mean = clamp_units(maps, every, torch.tensor([[0.0, 1.0]]), "mean")
+    assert torch.allclose(mean.mean((2, 3)), torch.tensor([[0.0, 1.0]]), atol=1e-6)
+    silent = torch.zeros(1, 2, 2, 2)
+    assert torch.equal(clamp_units(silent, every, torch.ones(1, 2), "max"), silent)
+    lone = clamp_units(torch.zeros(1, 2, 1, 1), every, torch.ones(1, 2), "max")
+    assert lone.flatten().tolist() == [1, 1]
+    dense = clamp_units(
+        torch.tensor([[1.0, 2.0]]), torch.tensor([[True, False]]), every * 7, "value"
+    )
+    assert dense.tolist() == [[7, 2]]
+    for shape, reduction in (((1, 2), "max"), ((1, 2, 2, 2), "value"), ((1, 2, 2, 2), "median")):
+        with pytest.raises(BadRequestError, match="does not fit"):
+            clamp_units(torch.zeros(shape), every, torch.ones(1, 2), reduction)
+
+
+def test_units_that_already_sit_at_the_median_change_nothing(digits_bundle: Bundle) -> None:
+    model = digits_bundle.model
+    images = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    layers = digits_bundle.layers
+    with torch.inference_mode():
+        with capture(model, layers, lambda output: output.clone()) as found:
+            before = model(images)
+        clamps = {}
+        for layer in layers:
+            reduction = "max" if found[layer].ndim > 2 else "value"
+            own = reduce_units(found[layer], reduction).numpy()
+            clamps[layer] = Clamp(np.ones_like(own, bool), own, reduction)
+        with clamped(model, clamps):
+            after = model(images)
+    assert torch.equal(before, after)
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(len(module._forward_hooks) for module in model.modules())
+
+
+def test_hooks_go_away_also_on_errors(attacked: np.ndarray, dark: np.ndarray) -> None:
+    bundle = ByHand()
+    hold = {"spots": Clamp(np.ones((1, 6), bool), np.zeros((1, 6), np.float32), "max")}
+
+    def fail() -> None:
+        with clamped(bundle.model, hold):
+            assert hooks(bundle.model) == 1
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        fail()
+    assert hooks(bundle.model) == 0
+    with (
+        pytest.raises(BadRequestError, match="no layer 'nothing'"),
+        clamped(bundle.model, {"nothing": hold["spots"]}),
+    ):
+        pass
+    wrong = {"logits": hold["spots"]}
+    with pytest.raises(BadRequestError, match="does not fit"), clamped(bundle.model, wrong):
+        bundle.model(torch.zeros(1, 3, 4, 4))
+    asked = iter([False, True])
+    with pytest.raises(StoppedError):
+        causal_test(
+            bundle,
+            attacked,
+            verdict(1, [("spots", 0)]),
+            dark,
+            np.zeros(5, np.int64),
+            should_stop=lambda: next(asked),
+        )
+    assert hooks(bundle.model) == 0
+
+
+def test_other_threads_notice_nothing(attacked: np.ndarray) -> None:
+    model = ByHand().model
+    images = torch.from_numpy(attacked).permute(2, 0, 1)[None].float() / 255
+    hold = {"spots": Clamp(np.ones((1, 6), bool), np.zeros((1, 6), np.float32), "max")}
+    seen = {}
+    with clamped(model, hold):
+        here = int(model(images).argmax())
+        other = threading.Thread(target=lambda: seen.update(label=int(model(images).argmax())))
+        other.start()
+        other.join()
+    assert (here, seen["label"]) == (0, 1)
+
+
+def test_a_real_bundle_with_progress_and_a_seeded_sample(digits_bundle: Bundle) -> None:
+    source = open_source("digits")
+    dev = digits_bundle.splits["dev"]
+    members = clean_members(source, dev, 20)
+    assert members == clean_members(source, dev, 20)
+    assert set(members) <= set(positions(source, dev))
+    assert len(clean_members(source, [], 30)) == 30
+    image = source.pixels([5])[0]
+    found = load_detector(digits_bundle).detect(image[None])[0]
+    seen: list[tuple[int, int]] = []
+    test = causal_test(
+        digits_bundle,
+        image,
+        found,
+        source.pixels(members),
+        source.labels[members],
+        on_pass=lambda done, total: seen.append((done, total)),
+    )
+    assert seen[-1][0] == seen[-1][1]
+    assert [step.layer for step in test.layers] == list(digits_bundle.layers[:-1])
+    assert test.wanted is None
+    assert test.right >= 18
+    assert 0 <= test.tops[0].right <= 20
+    told = causal_sentence(test, digits_bundle.classes)
+    assert "does not change" in told or "turns into" in told

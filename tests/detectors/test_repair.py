@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import open_source
+from ndcore.data.neighbours import median_of_neighbours
+from ndcore.detectors.repair import load_repairs, prescreened, repair, save_repairs
+from ndcore.errors import StoppedError
+from ndcore.networks.evaluator import Evaluator, evaluator_for
+from tests.decisive_pixel import OneDecisivePixel
+
+
+@pytest.fixture
+def planted() -> np.ndarray:
+    """Dark images; in the second the pixel that decides is bright."""
+    pixels = np.full((2, 8, 8, 3), 40, np.uint8)
+    pixels[:, 1, 1] = 90  # a harmless outlier
+    pixels[1, 5, 2, 0] = 255
+    return pixels
+
+
+def test_the_planted_pixel_is_found_and_the_label_comes_back(planted: np.ndarray) -> None:
+    model = OneDecisivePixel(5, 2).eval()
+    found = repair(Evaluator(model, (8, 8, 3)), planted)
+    assert found.predicted.tolist() == [0, 1]
+    assert found.suspect[1].tolist() == [5, 2]
+    assert found.repaired[1] == 0
+    assert found.lost[1].max() > 0.99
+    assert found.lost[0].max() == pytest.approx(0, abs=1e-6)
+    # log-odds of two classes are twice the value 20 (red - 1/2)
+    assert found.drop[1, 5, 2] == pytest.approx(40 * (255 - 40) / 255, rel=1e-4)
+    assert found.exact.all()
+
+
+def test_prescreened_positions_hold_the_outlier(planted: np.ndarray) -> None:
+    where = prescreened(planted, 2)
+    assert [5, 2] in where[1].tolist()
+    model = OneDecisivePixel(5, 2).eval()
+    found = repair(Evaluator(model, (8, 8, 3)), planted, where)
+    assert found.suspect[1].tolist() == [5, 2]
+    assert np.count_nonzero(found.drop) == 1
+
+
+def test_it_equals_whole_images_one_by_one(digits_bundle: Bundle) -> None:
+    evaluator = evaluator_for(digits_bundle.model, digits_bundle.shape)
+    pixels = open_source("digits").pixels([3, 4])
+    found = repair(evaluator, pixels)
+    repaired = median_of_neighbours(pixels)
+    for i in range(2):
+        label = int(found.predicted[i])
+        for row, col in [(0, 0), (3, 3), (7, 4), (4, 2)]:
+            changed = pixels[i].copy()
+            changed[row, col] = repaired[i, row, col]
+            before, after = (
+                np.float64(evaluator.plain(image[None])[0]) for image in (pixels[i], changed)
+            )
+            odds = [
+                values[label] - np.log(np.exp(np.delete(values, label)).sum())
+                for values in (before, after)
+            ]
+            exact = found.exact[i, row, col]
+            assert found.drop[i, row, col] == pytest.approx(
+                odds[0] - odds[1], abs=1e-3 if exact else 0.1
+            )
+            assert found.label[i, row, col] == after.argmax()
+            p = [np.exp(v - np.log(np.exp(v).sum()))[label] for v in (before, after)]
+            assert found.lost[i, row, col] == pytest.approx(p[0] - p[1], abs=0.02)
+
+
+def test_repairs_on_disk_and_stopped(planted: np.ndarray, tmp_path: Path) -> None:
+    evaluator = Evaluator(OneDecisivePixel(5, 2).eval(), (8, 8, 3))
+    found = repair(evaluator, planted)
+    save_repairs(tmp_path / "r.npz", found, "stamp")
+    again = load_repairs(tmp_path / "r.npz", "stamp")
+    assert again is not None
+    assert np.array_equal(again.drop, found.drop)
+    assert load_repairs(tmp_path / "r.npz", "other") is None
+    assert load_repairs(tmp_path / "none.npz", "stamp") is None
+    with pytest.raises(StoppedError):
+        repair(evaluator, planted, should_stop=lambda: True)

@@ -1,0 +1,204 @@
+"""The recorded runs in the repository: whole, small, and told alike by page and command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ndcore.cli import main
+from ndcore.evolution import EvolutionRun, kept_averages, kept_epochs, list_runs, load_run
+from ndcore.evolution.findings import VERDICTS, findings_of
+from ndcore.evolution.findings.check import FINDINGS
+from pages.ui.evolution.network import curve_rows, macro_rows
+from pages.ui.evolution.runs import open_run
+from tests.planted_runs import plant
+from tests.ui import opened, texts
+
+FOLDER = Path(__file__).resolve().parents[2] / "cache" / "shipped-runs"
+PAGE = "pages/4_Training_Evolution.py"
+SHIPPED = (
+    "lenet",
+    "lenet-bn",
+    "lenet-d",
+    "lenet-sig1",
+    "lenet-sig4",
+    "lenet-sig4-bn",
+    "shallow",
+    "shallow-bn",
+)
+
+KEPT = (1, 2, *range(5, 46, 5))
+
+
+@pytest.fixture(autouse=True)
+def shipped_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ND_CACHE", raising=False)
+
+
+@pytest.fixture(params=SHIPPED)
+def run(request: pytest.FixtureRequest) -> EvolutionRun:
+    return load_run(FOLDER / request.param)
+
+
+def test_they_are_small() -> None:
+    sizes = {
+        name: sum(path.stat().st_size for path in (FOLDER / name / "evolution").iterdir())
+        for name in SHIPPED
+    }
+    assert max(sizes.values()) <= 10e6
+    assert sum(sizes.values()) <= 25e6
+
+
+def test_a_run_is_complete(run: EvolutionRun) -> None:
+    name = run.folder.parent.name
+    assert run.model == name
+    assert run.epochs.tolist() == list(range(1, 46))
+    assert run.about["config"]["epochs"] == 45
+    # Of the largest, the details of the last epoch alone.
+    assert run.detailed == ((45,) if name == "lenet-d" else KEPT)
+    test, held = run.result["test"], run.result["evaluation"]
+    assert (test["n"], test["lossless"]) == (8983, 0)
+    assert held["n"] == held["lossless"] == 2587
+    assert run.result["test_accuracy"] == test["accuracy"]
+    assert kept_epochs(run) == (45,)
+    for layer in run.layers:
+        assert len(kept_averages(run, layer.name, 45)) == layer.units
+
+
+def test_vulnerability_was_measured_at_every_kept_epoch(run: EvolutionRun) -> None:
+    found = run.vulnerability
+    assert found is not None
+    assert tuple(row.epoch for row in found.epochs) == KEPT
+    assert found.config.images == 300
+    for row in found.epochs:
+        assert 0 < row.flipped <= row.attacked <= 300
+        assert row.flip_rate == row.flipped / row.attacked
+        assert row.auroc is not None
+        assert row.auroc_ci95 is not None
+        assert row.auroc_ci95[0] <= row.auroc <= row.auroc_ci95[1]
+
+
+def test_measuring_again_needs_a_run_trained_here(capsys: pytest.CaptureFixture[str]) -> None:
+    before = load_run(FOLDER / "shallow").vulnerability
+    place = str(FOLDER / "shallow")
+    assert main(["evolve", place, "--vulnerability", "--data", "samples"]) == 2
+    assert "record one here with train shallow --record" in capsys.readouterr().err
+    assert load_run(FOLDER / "shallow").vulnerability == before
+
+
+@pytest.mark.parametrize("variant", ["normalised", "paper"])
+def test_the_command_gives_the_numbers_of_the_page(
+    variant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evolve", "lenet", "--variant", variant, "--layer", "relu4", "--json", "-"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    each = open_run("lenet")
+    shown = macro_rows(each, variant)
+    for layer in told["layers"]:
+        rows = shown[shown["layer"] == layer["layer"]]
+        assert rows["epoch"].tolist() == told["epochs"]
+        assert rows[f"discriminability ({variant})"].tolist() == layer["discriminability"]
+        assert rows["density"].tolist() == layer["density"]
+    curves = curve_rows(each)
+    for part in ("train", "validation"):
+        for name in ("loss", "top1_error", "top5_error"):
+            column = f"{part}_{name}".replace("_", " ")
+            assert curves[column].tolist() == told[part][name]
+    measured = curves.dropna(subset=["flip rate"])
+    rows = told["vulnerability"]["epochs"]
+    assert measured["epoch"].tolist() == [row["epoch"] for row in rows]
+    assert measured["flip rate"].tolist() == [row["flip_rate"] for row in rows]
+    assert measured["auroc"].tolist() == [row["auroc"] for row in rows]
+    units = each.run.units("relu4", variant=variant)
+    assert [row["discriminability"] for row in told["units"]] == units.tolist()
+
+
+def test_claims_on_shipped_networks_are_decided() -> None:
+    results = findings_of([str(FOLDER / name) for name in SHIPPED])["findings"]
+    by_id = {row["id"]: row for row in results}
+    for finding in FINDINGS:
+        if set(finding.networks) <= set(SHIPPED):
+            row = by_id[finding.id]
+            assert row["verdict"] in VERDICTS[:2], row["sentence"]
+            assert row["figures"]
+
+
+def readme_row(row: dict[str, Any]) -> str:
+    """A line of the README's table."""
+
+    def told(found: dict[str, Any]) -> str:
+        low, high = found["ci95"]
+        return f"{100 * found['accuracy']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
+
+    measured = load_run(FOLDER / row["run"]).vulnerability
+    assert measured is not None
+    first, last = measured.epochs[0], measured.epochs[-1]
+    assert first.flip_rate is not None
+    assert last.flip_rate is not None
+    assert last.auroc_ci95 is not None
+    low, high = last.flip_ci95
+    flips = f"{100 * first.flip_rate:.0f}% -> {100 * last.flip_rate:.0f}%"
+    cells = [
+        row["network"],
+        "" if row["paper"] is None else f"{100 * row['paper']:.1f}%",
+        told(row["test"]),
+        told(row["evaluation"]),
+        f"{flips} ({100 * low:.0f}-{100 * high:.0f}%)",
+        f"{last.auroc:.2f} ({last.auroc_ci95[0]:.2f}-{last.auroc_ci95[1]:.2f})",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def test_the_readme_tells_their_figures() -> None:
+    document = findings_of([str(FOLDER / name) for name in SHIPPED])
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for row in document["accuracy"]:
+        if row["run"] is not None:
+            assert readme_row(row) in readme
+    counts = document["summary"]
+    told = f"{counts['held']} held, {counts['did not hold']} did not hold, "
+    assert f"{told}{counts['could not be tested']} could not be tested" in readme
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_page_opens_it(name: str) -> None:
+    at: AppTest = opened(PAGE, run=name)
+    assert not at.exception
+    assert f"**{name}**" in " ".join(str(element.value) for element in at.markdown)
+    assert len(at.get("plotly_chart")) == 3
+
+
+def test_status_and_home_name_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--json", "-"]) == 0
+    assert set(SHIPPED) <= set(json.loads(capsys.readouterr().out)["runs"])
+    told = texts(opened("Home.py"))
+    assert "**Recorded training runs**: lenet, lenet-bn, lenet-d" in told
+
+
+def test_a_run_trained_here_does_not_hide_the_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "runs" / "lenet", "lenet", recorded=3, share=None)
+    plant(tmp_path / "shipped-runs" / "lenet", "lenet")
+    plant(tmp_path / "shipped-runs" / "shallow", "shallow")
+    monkeypatch.setenv("ND_CACHE", str(tmp_path))
+    assert list_runs() == ["lenet", "lenet (shipped)", "shallow"]
+    assert len(load_run("lenet").epochs) == 3
+    assert len(load_run("lenet (shipped)").epochs) == 45
+    judged = {row["id"]: row for row in findings_of()["findings"]}
+    assert judged["DV-30a"]["recordings"] == {"lenet": "lenet (shipped)", "shallow": "shallow"}
+    at: AppTest = opened(PAGE, run="lenet (shipped)")
+    assert not at.exception
+    assert "**lenet (shipped)** · 12 layers · 45 epochs" in texts(at)
+
+
+def test_two_of_them_stand_side_by_side() -> None:
+    at: AppTest = opened(PAGE, run="lenet", against="shallow")
+    assert not at.exception
+    assert not at.error
+    assert np.all([chart is not None for chart in at.get("plotly_chart")])

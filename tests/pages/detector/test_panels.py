@@ -1,0 +1,104 @@
+"""The Detector page's causal test and case file, by AppTest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import find_image
+from ndcore.data.pairs import Pair
+from ndcore.errors import StoppedError
+from ndcore.jobs import Job
+from pages.ui.detector.clamp import HELD
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = "pages/3_Divergence_Detector.py"
+
+
+@pytest.fixture
+def pair(digits_bundle: Bundle) -> Pair:
+    """An image and a verified attack on it, from the gallery."""
+    row = digits_bundle.gallery[0]
+    benign, label = find_image(row["id"])
+    attacked = benign.copy()
+    for change in row["pixels"]:
+        attacked[change["row"], change["col"]] = change["rgb_after"]
+    return Pair(row["id"], benign, attacked, label)
+
+
+def opened(token: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
+    at.run()
+    at.switch_page(PAGE)
+    at.query_params["pair"] = token
+    return at.run()
+
+
+def texts(at: AppTest) -> str:
+    parts = [*at.markdown, *at.caption, *at.subheader]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def held_job(at: AppTest) -> Job:
+    job: Job = at.session_state[HELD][1]
+    for _ in range(600):
+        if not job.active:
+            return job
+        time.sleep(0.1)
+    raise AssertionError("the job did not end")
+
+
+def test_the_causal_test_says_what_came_of_it(digits_bundle: Bundle, pair: Pair) -> None:
+    at = opened(pair.token())
+    assert not at.exception
+    assert "are held at their median over" in texts(at)
+    at.button(key="clamp").click().run()
+    job = held_job(at)
+    assert job.state == "done", job.error
+    at.run()
+    assert not at.exception
+    told = texts(at)
+    wanted = digits_bundle.classes[int(digits_bundle.read(pair.benign[None]).predicted[0])]
+    assert f"The label comes back to {wanted}" in told or (
+        f"The label {wanted} does not come back" in told
+    )
+    assert "benign images (digits)" in told
+    assert "95% interval" in told
+    frame = next(f.value for f in at.dataframe if "clamped" in f.value.columns)
+    assert list(frame["clamped"])[-4:] == list(digits_bundle.layers[:-1])
+    assert (frame["random draws"].dropna() == 20).all()
+    # another score means other neurons, so the answer is gone
+    at.selectbox(key="detector").set_value("surprisal").run()
+    assert at.button(key="clamp")
+
+
+def test_a_stopped_test_can_be_started_again(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object, should_stop: Callable[[], bool], **__: object) -> None:
+        while not should_stop():
+            time.sleep(0.01)
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr("pages.ui.detector.clamp.causal_test", slow)
+    at = opened(pair.token())
+    at.button(key="clamp").click().run()
+    at.button(key="stop_clamp").click().run()
+    assert held_job(at).state == "cancelled"
+    at.run()
+    assert not at.exception
+    assert "Stopped." in texts(at)
+    assert at.button(key="clamp")
+
+
+def test_case_files_can_be_had(digits_bundle: Bundle, pair: Pair) -> None:
+    at = opened(pair.token())
+    buttons = {button.proto.label for button in at.get("download_button")}
+    assert {"Case file (HTML)", "Case file (JSON)", "Verdicts as JSON"} <= buttons
+    assert "joins it once it was made" in texts(at)
+    at.button(key="suspect").click().run()
+    assert not at.exception
+    assert "joins it once it was made" not in texts(at)

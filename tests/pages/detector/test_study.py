@@ -1,0 +1,102 @@
+"""The study panel: a finished study in words, tables and curves; none, or a damaged one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import open_source
+from ndcore.study import study_dir
+from ndcore.study.run import StudyConfig, run_study
+from pages.ui.detector.study import detector_rows, headline
+from tests.ui import opened, texts
+
+PAGE = "pages/3_Divergence_Detector.py"
+
+
+@pytest.fixture(scope="module")
+def finished(digits_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study of the digits bundle."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ND_CACHE", str(digits_cache))
+        from ndcore.bundles.bundle import load_bundle
+
+        folder = tmp_path_factory.mktemp("study")
+        config = StudyConfig(attacks=("one-pixel", "fgsm"), n=12, per_class=20)
+        run_study(load_bundle("digits-cnn"), open_source("digits"), config, folder)
+    return folder
+
+
+@pytest.fixture
+def page(digits_bundle: Bundle, finished: Path) -> Iterator[AppTest]:
+    st.cache_data.clear()
+    folder = study_dir(digits_bundle.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("study.json", "study.npz"):
+        shutil.copy(finished / name, folder / name)
+    at = opened(PAGE)
+    at.session_state["detector_tab"] = "The study"
+    yield at.run()
+    shutil.rmtree(folder)
+
+
+def test_without_a_study_the_command_is_told(digits_bundle: Bundle) -> None:
+    at = opened(PAGE)
+    at.session_state["detector_tab"] = "The study"
+    at.run()
+    assert not at.exception
+    assert "python -m ndcore study detectors --bundle digits-cnn" in texts(at)
+
+
+def test_the_study_is_shown_with_what_was_frozen_first(page: AppTest) -> None:
+    assert not page.exception
+    assert not page.error
+    told = texts(page)
+    assert "fixed before these images were looked at" in told
+    assert "benign images" in told
+    assert len(page.get("plotly_chart")) == 2
+    page.session_state["study_attack"] = "fgsm"
+    page.session_state["study_against"] = "misclassified"
+    page.run()
+    assert not page.exception
+
+
+def test_the_table_is_sorted_and_a_tie_goes_to_the_baseline(page: AppTest) -> None:
+    frame = page.dataframe[0].value
+    assert frame["AUROC"].is_monotonic_decreasing
+    assert {"vs. correct", "vs. mistakes", "same confidence"} <= set(frame.columns)
+    found = {"auroc": 0.9, "ci95": [0.8, 1.0], "aupr": 0.5, "fpr_at_95_tpr": 0.1}
+    found["against"] = {
+        name: {"auroc": 0.9}
+        for name in ("benign-correct", "benign-misclassified", "confidence-matched")
+    }
+    found["tpr_at_fpr"] = {"0.05": 0.8}
+    rows = [
+        {
+            "name": name,
+            "kind": kind,
+            "about": "",
+            "frozen": kind == "ours",
+            "realised_fpr": {"0.05": 0.05},
+            "attacks": {"one-pixel": found},
+        }
+        for name, kind in (("ours", "ours"), ("softmax", "baseline"))
+    ]
+    document = {"attacks": [{"name": "one-pixel", "n": 3}], "detectors": rows}
+    assert list(detector_rows(document, "one-pixel")["detector"]) == ["softmax", "ours"]
+    assert "it is beaten by the best baseline, softmax" in headline(document)
+
+
+def test_a_damaged_study_is_one_sentence(page: AppTest, digits_bundle: Bundle) -> None:
+    path = study_dir(digits_bundle.name) / "study.npz"
+    path.write_bytes(path.read_bytes()[:100])
+    page.run()
+    assert not page.exception
+    assert len(page.error) == 1
+    assert "study" in page.error[0].value

@@ -1,0 +1,160 @@
+"""The Activation Explorer by AppTest: what the page sends to the browser, and its words."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import open_source
+from ndcore.data.pairs import Pair
+from tests.ui import opened, texts
+
+PAGE = "pages/2_Activation_Explorer.py"
+
+
+def sent(at: AppTest) -> dict[str, Any]:
+    """Header of the message to the Activation view."""
+    data = zlib.decompress(at.get("bidi_component")[0].proto.bytes)
+    length = struct.unpack_from("<I", data)[0]
+    return dict(json.loads(data[4 : 4 + length]))
+
+
+def names(items: list[dict[str, Any]]) -> list[str]:
+    return [item["name"] for item in items]
+
+
+def toggle(at: AppTest, key: str, name: str) -> AppTest:
+    """Click a pill."""
+    held = list(at.session_state[key])
+    at.session_state[key] = [n for n in held if n != name] if name in held else [*held, name]
+    return at.run()
+
+
+@pytest.fixture
+def explorer(digits_bundle: Bundle) -> AppTest:
+    row = digits_bundle.gallery[0]
+    change = "~".join(f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"])
+    at = opened(PAGE, pair=f"{row['id']}~{change}")
+    assert not at.exception
+    assert not at.error
+    return at
+
+
+def test_any_number_of_layers(explorer: AppTest, digits_bundle: Bundle) -> None:
+    assert names(sent(explorer)["layers"]) == list(digits_bundle.layers[-2:])
+    explorer.button(key="all_layers").click().run()
+    assert names(sent(explorer)["layers"]) == list(digits_bundle.layers)
+    at = toggle(explorer, "pills_layers", digits_bundle.layers[0])
+    assert names(sent(at)["layers"]) == list(digits_bundle.layers[1:])
+    assert [layer["units"] for layer in sent(at)["layers"]] == [
+        digits_bundle.units(layer) for layer in digits_bundle.layers[1:]
+    ]
+
+
+def test_any_number_of_classes(explorer: AppTest, digits_bundle: Bundle) -> None:
+    row = digits_bundle.gallery[0]
+    assert set(names(sent(explorer)["classes"])) == {
+        row["predicted_before"],
+        row["predicted_after"],
+    }
+    for name in digits_bundle.classes:
+        if name not in explorer.session_state["pills_classes"]:
+            toggle(explorer, "pills_classes", name)
+    assert names(sent(explorer)["classes"]) == list(digits_bundle.classes)
+    layer = digits_bundle.layers[-1]
+    n = digits_bundle.distributions(layer, digits_bundle.reductions(layer)[0]).n
+    assert [item["n"] for item in sent(explorer)["classes"]] == n.tolist()
+
+
+def test_a_new_pair_brings_its_own_classes(explorer: AppTest, digits_bundle: Bundle) -> None:
+    source = open_source("digits")
+    predicted = digits_bundle.read(source.pixels(list(range(20)))).predicted
+    before = set(explorer.session_state["pills_classes"])
+    i = next(i for i in range(20) if digits_bundle.classes[int(predicted[i])] not in before)
+    pair = Pair(f"digits:{i}", source.pixels([i])[0], None, int(source.labels[i]))
+    explorer.session_state["pair"] = (digits_bundle.name, pair)
+    explorer.session_state["kept_pair"] = pair.token()
+    explorer.query_params["pair"] = pair.token()
+    explorer.run()
+    assert not explorer.exception
+    assert names(sent(explorer)["classes"]) == [digits_bundle.classes[int(predicted[i])]]
+
+
+def test_both_images_of_the_pair_are_marks(explorer: AppTest) -> None:
+    found = sent(explorer)["instances"]
+    assert [item["key"] for item in found] == ["benign", "attacked"]
+    assert len({item["shape"] for item in found}) == 2
+    assert len({item["colour"] for item in found}) == 2
+    pictures = [html for html in explorer.get("html") if "data:image/svg" in html.proto.body]
+    assert len(pictures) >= 2
+
+
+def test_the_reduction_of_convolution_units_is_a_switch(explorer: AppTest) -> None:
+    explorer.session_state["pills_layers"] = ["block1_conv1"]
+    assert sent(explorer.run())["layers"][0]["reduction"] == "max"
+    explorer.session_state["reduction"] = "mean"
+    explorer.run()
+    assert sent(explorer)["layers"][0]["reduction"] == "mean"
+
+
+def test_the_models_accuracy_is_on_show(explorer: AppTest, digits_bundle: Bundle) -> None:
+    accuracy = digits_bundle.manifest["accuracy"]["accuracy"]
+    assert f"Accuracy {100 * accuracy:.1f}%" in texts(explorer)
+
+
+@pytest.mark.parametrize(
+    ("view", "sort", "shown", "classes"),
+    [(1, "class:", 2, 2), (2, "attacked", 1, 1), (3, "benign", 1, 1)],
+)
+def test_rachaels_views_are_one_click_each(
+    explorer: AppTest, view: int, sort: str, shown: int, classes: int
+) -> None:
+    explorer.button(key=f"story_{view}").click().run()
+    assert not explorer.exception
+    header = sent(explorer)
+    assert header["view"]["sort"].startswith(sort)
+    assert len(header["instances"]) == shown
+    assert len(header["classes"]) == classes
+    told = texts(explorer)
+    assert told.count("Held: at") + told.count("Did not hold: at") == 3
+
+
+def test_the_table_is_the_pictures_twin(explorer: AppTest, digits_bundle: Bundle) -> None:
+    assert "numbers" not in [frame.key for frame in explorer.dataframe]
+    explorer.session_state["numbers_open"] = True
+    explorer.run()
+    frame = explorer.dataframe[0].value
+    layers = digits_bundle.layers[-2:]
+    assert len(frame) == sum(digits_bundle.units(layer) for layer in layers)
+    name = sent(explorer)["classes"][0]["name"]
+    found = digits_bundle.distributions(layers[0], digits_bundle.reductions(layers[0])[-1])
+    label = digits_bundle.classes.index(name)
+    medians = frame[frame["layer"] == layers[0]][f"{name} median"]
+    np.testing.assert_allclose(medians, found.medians()[label], rtol=1e-6)
+    for words in ("zeros", "5%", "95%"):
+        assert f"{name} {words}" in frame.columns
+    assert any(column.endswith(f"divergence from {name}") for column in frame.columns)
+
+
+@pytest.mark.parametrize("tab", ["Depth profile", "How the change spreads", "Where neurons fire"])
+def test_the_closer_views_open(explorer: AppTest, tab: str) -> None:
+    explorer.session_state["closer"] = tab
+    explorer.run()
+    assert not explorer.exception
+    assert not explorer.error
+
+
+def test_without_an_image_the_classes_are_drawn(digits_bundle: Bundle) -> None:
+    at = opened(PAGE)
+    assert not at.exception
+    header = sent(at)
+    assert header["instances"] == []
+    assert len(header["classes"]) == 2
+    assert "Attack one in the lab" in texts(at)

@@ -1,0 +1,256 @@
+"""The Attack Lab by AppTest on digits: choosing, settings, results, map, hand, batch, gallery."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import open_source
+from pages.ui.components.hand import Hand, Pick
+from tests.ui import GOOD, ended, job_of, opened, texts
+
+LAB = "pages/1_Attack_Lab.py"
+
+
+def attacked(**link: str) -> AppTest:
+    """The page after an attack with the settings of a link."""
+    at = opened(LAB, **link)
+    assert not at.exception
+    at.button(key="start").click().run()
+    ended(job_of(at))
+    at.run()
+    assert not at.exception
+    return at
+
+
+def known(bundle: Bundle) -> str:
+    return str(bundle.gallery[0]["id"])
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_ticks_survive_paging_and_can_be_cleared() -> None:
+    at = opened(LAB)
+    assert "None chosen" in texts(at)
+    at.checkbox[0].check().run()
+    at.number_input(key="screen_digits").set_value(3).run()
+    at.checkbox[1].check().run()
+    assert "2 chosen" in texts(at)
+    assert at.button(key="start").label == "Attack 2 images"
+    at.number_input(key="screen_digits").set_value(1).run()
+    assert at.checkbox[0].value
+    assert at.query_params["images"]
+    at.button(key="choose_shown").click().run()
+    assert all(box.value for box in at.checkbox)
+    at.button(key="clear_chosen").click().run()
+    assert "None chosen" in texts(at)
+    assert not any(box.value for box in at.checkbox)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_random_choice_is_seeded() -> None:
+    found = []
+    for _ in range(2):
+        at = opened(LAB)
+        at.button(key="choose_random").click().run()
+        assert not at.exception
+        assert "50 chosen" in texts(at)
+        found.append(at.query_params["images"])
+    assert found[0] == found[1]
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_link_restores_images_and_settings() -> None:
+    at = opened(
+        LAB,
+        images="digits:3,5-6",
+        engine="de",
+        pixels="3",
+        target="7",
+        budget="1200",
+        seed="9",
+    )
+    assert not at.exception
+    assert not at.warning
+    assert "3 chosen" in texts(at)
+    assert at.selectbox(key="engine").value == "de"
+    assert at.selectbox(key="target_digits-cnn").value == "7"
+    assert at.number_input(key="seed").value == 9
+    assert "At most 1,200 queries per image" in texts(at)
+    at.button(key="start").click().run()
+    config = ended(job_of(at)).result.config
+    assert (config.engine, config.pixels, config.target) == ("de", 3, 7)
+    assert (config.max_queries, config.seed) == (1200, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("engine", "magic"), ("pixels", "9"), ("target", "<b>"), ("budget", "-4"), ("seed", "x"),
+     ("then", "fast"), ("way", "luck"), ("source", "moon"), ("images", "digits:99999"),
+     ("images", "nonsense")],
+)  # fmt: skip
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_bad_link_is_one_sentence_and_the_page_works(name: str, value: str) -> None:
+    at = opened(LAB, **{name: value})
+    assert not at.exception
+    assert len(at.warning) == 1
+    assert value[:40] in at.warning[0].value
+    at.run()
+    assert not at.warning, "said once"
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_job_that_is_gone_is_said() -> None:
+    at = opened(LAB, images="digits:3", job="long-gone")
+    assert not at.exception
+    assert "no longer kept" in at.info[0].value
+    assert "1 chosen" in texts(at)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exhaustive", "de", "fgsm", "pgd", "deepfool", "cw"])
+@pytest.mark.usefixtures("digits_bundle")
+def test_every_engine_is_explained(engine: str) -> None:
+    at = opened(LAB, engine=engine)
+    assert not at.exception
+    told = texts(at)
+    if engine in ("fast", "exhaustive", "de"):
+        assert "queries per image" in told
+    else:
+        assert "changes every pixel" in told
+        assert "comparison" in at.selectbox(key="engine").format_func(engine)
+
+
+def test_an_exhaustive_attack_shows_its_map(digits_bundle: Bundle) -> None:
+    at = attacked(images=known(digits_bundle), engine="exhaustive")
+    told = texts(at)
+    assert "of 64 pixels" in told
+    assert "What one pixel can turn it into" in told
+    assert len(at.get("bidi_component")) == 1
+    assert at.get("download_button")
+    at.session_state["hand_backdrop"] = "flips"
+    at.run()
+    assert not at.exception
+
+
+def test_a_stopped_map_says_how_much_was_tried(digits_bundle: Bundle) -> None:
+    at = attacked(images=known(digits_bundle), engine="exhaustive", budget="40")
+    assert "This budget leaves the map incomplete" in texts(at)
+    assert "40 of 128 points of the grid" in texts(at)
+
+
+def test_a_failed_attack_shows_its_nearest_miss(digits_bundle: Bundle) -> None:
+    at = attacked(images=known(digits_bundle), budget="1", target="0")
+    assert "The attack failed" in at.subheader[0].value
+    assert "Nearest miss" in texts(at)
+
+
+def test_a_comparison_shows_the_change_enlarged_and_makes_no_link(digits_bundle: Bundle) -> None:
+    at = attacked(images=known(digits_bundle), engine="fgsm", epsilon="32")
+    told = texts(at)
+    assert "pixels changed" in told
+    assert "L2 distance" in told
+    assert "grey = unchanged" in told
+    assert "pair" not in at.query_params
+    at.switch_page("pages/2_Activation_Explorer.py").run()
+    assert not at.exception
+    assert not at.error
+    assert len(at.get("bidi_component")) == 1
+
+
+def test_a_pixel_set_by_hand_is_read_at_once_and_sent_on(digits_bundle: Bundle) -> None:
+    image_id = known(digits_bundle)
+    at = opened(LAB, images=image_id, way="hand")
+    assert not at.exception
+    assert "Untouched. Pick a pixel." in texts(at)
+    identity = at.session_state["free_hand"][0]
+    row = digits_bundle.gallery[0]["pixels"][0]
+    pick = Pick(row["row"], row["col"], tuple(row["rgb_after"]), 1)
+    at.session_state["free_hand"] = (identity, Hand(colour=(255,)).take(pick))
+    at.run()
+    told = texts(at)
+    assert f"row {row['row']}, column {row['col']} → grey" in told
+    assert f"#### {digits_bundle.gallery[0]['predicted_after']} " in told
+    assert "**Divergence** p = " in told
+    at.button(key="free_undo").click().run()
+    assert "Untouched" in texts(at)
+    at.session_state["free_hand"] = (identity, Hand(colour=(255,)).take(pick))
+    at.run()
+    at.button(key="free_to_explorer").click().run()
+    assert not at.exception
+    assert at.title[0].value == "Activation Explorer"
+    assert image_id in str(at.query_params["pair"])
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_by_hand_without_an_image_says_what_to_do() -> None:
+    at = opened(LAB, way="hand")
+    assert "Choose an image above" in at.info[0].value
+
+
+def test_a_batch_is_summarised_and_a_cell_filters_it(digits_bundle: Bundle) -> None:
+    source = open_source("digits")
+    wrong = digits_bundle.read(source.pixels(range(200))).predicted != source.labels[:200]
+    skipped = source.ids[int(wrong.argmax())] if wrong.any() else ""
+    ids = [*(row["id"] for row in digits_bundle.gallery[:3]), *([skipped] if skipped else [])]
+    at = attacked(images=",".join(ids))
+    told = texts(at)
+    assert "correctly classified images were broken" in told
+    assert "95% interval" in told
+    if skipped:
+        assert "1 skipped" in told
+    first = digits_bundle.gallery[0]
+    true = digits_bundle.class_index(first["true"])
+    results = job_of(at).result.results
+    after = next(result.predicted_after for result in results if result.id == first["id"])
+    key = f"matrix_{at.session_state['matrix_round']}"
+    at.session_state[key] = {"selection": {"points": [{"customdata": [true, after, 1]}]}}
+    at.run()
+    assert not at.exception
+    assert f"**{first['true']} → {digits_bundle.classes[after]}**" in texts(at)
+    at.button(key="all_cells").click().run()
+    assert "Click a cell" in texts(at)
+
+
+def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
+    at = opened(LAB, source="gallery")
+    assert not at.exception
+    count = len(digits_bundle.gallery)
+    assert f"{count} verified attacks, {count} of them on images" in texts(at)
+    assert len(at.get("bidi_component")) == 1
+    true = digits_bundle.gallery[0]["true"]
+    other = next(name for name in digits_bundle.classes if name != true)
+    at.selectbox(key="gallery_true_digits-cnn").set_value(true).run()
+    assert f"→ {digits_bundle.gallery[0]['predicted_after']}" in at.subheader[0].value
+    at.selectbox(key="gallery_after_digits-cnn").set_value(true).run()
+    assert "No attack fits" in at.info[0].value, other
+
+
+def test_a_gallery_image_that_is_elsewhere_is_one_sentence(
+    digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = [row | {"id": f"cifar10-test:{i}"} for i, row in enumerate(digits_bundle.gallery)]
+    monkeypatch.setattr(Bundle, "gallery", gone)
+    monkeypatch.setenv("ND_DATA", "/nowhere")
+    at = opened(LAB, source="gallery")
+    assert not at.exception
+    assert "0 of them on images" in texts(at)
+    assert "No attack fits" in at.info[0].value
+    at.toggle(key="gallery_here").set_value(False).run()
+    assert not at.exception
+    assert "get it with" in at.info[0].value
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_an_upload_can_be_driven_by_hand_and_sent_on() -> None:
+    at = opened(LAB, source="upload", way="hand")
+    assert "Choose an image above" in at.info[0].value
+    at.file_uploader[0].upload("grey.png", GOOD["grey.png"]).run()
+    identity = at.session_state["free_hand"][0]
+    at.session_state["free_hand"] = (identity, Hand(colour=(255,)).take(Pick(1, 2, (255,), 1)))
+    at.run()
+    assert "row 1, column 2 → grey 255" in texts(at)
+    at.button(key="free_to_detector").click().run()
+    assert not at.exception
+    assert not at.error
+    assert at.title[0].value == "Divergence Detector"
+    assert "Attacked image" in texts(at)

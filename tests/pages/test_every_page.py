@@ -1,0 +1,221 @@
+"""Every page by AppTest: cold (no bundle), warm (digits), bad links, bad uploads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ndcore.attacks import AttackConfig, attack_images
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import open_source
+from ndcore.data.pairs import Pair
+from tests.ui import BAD, GOOD, ended, job_of, opened, texts
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (
+    "pages/1_Attack_Lab.py",
+    "pages/2_Activation_Explorer.py",
+    "pages/3_Divergence_Detector.py",
+)
+
+
+@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.usefixtures("empty_cache")
+def test_without_a_bundle_a_page_says_what_to_do(page: str) -> None:
+    at = opened(page)
+    assert not at.exception
+    assert "python -m ndcore build digits-cnn" in at.info[0].value
+
+
+@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.usefixtures("digits_bundle")
+def test_with_a_bundle_a_page_opens(page: str) -> None:
+    at = opened(page)
+    assert not at.exception
+    assert not at.error
+    assert at.title[0].value
+    assert "held-out images" in texts(at)
+
+
+@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+def test_with_the_shipped_bundle_a_page_opens(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ND_CACHE", raising=False)
+    at = opened(page, bundle="cifar10-vgg16", pair="samples:0~10.21.223300")
+    assert not at.exception
+    assert not at.error
+    assert at.selectbox(key="bundle").value == "cifar10-vgg16"
+
+
+@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None:
+    path = digits_cache / "bundles" / "digits-cnn" / "gallery.json"
+    kept = path.read_bytes()
+    try:
+        path.write_bytes(kept + b" ")
+        at = opened(page)
+        assert not at.exception
+        assert "damaged" in at.error[0].value
+    finally:
+        path.write_bytes(kept)
+
+
+@pytest.fixture
+def pair(digits_bundle: Bundle) -> Pair:
+    row = digits_bundle.gallery[0]
+    source = open_source("digits")
+    i = source.index(row["id"])
+    result = attack_images(
+        digits_bundle.model,
+        source.pixels([i]),
+        source.labels[[i]],
+        [row["id"]],
+        AttackConfig(max_queries=4000),
+    )[0]
+    assert result.success
+    return Pair(result.id, result.benign, result.attacked, result.true)
+
+
+def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundle) -> None:
+    known = digits_bundle.gallery[0]["id"]
+    at = opened("pages/1_Attack_Lab.py", images=known)
+    assert at.checkbox(key=f"pick_digits-cnn_{known}").value
+    at.button(key="start").click().run()
+    job = ended(job_of(at))
+    at.run()
+    assert not at.exception
+    assert job.state == "done"
+    assert "became a" in at.subheader[0].value
+    assert "confirmed in a plain float32 pass" in texts(at)
+    at.switch_page("pages/3_Divergence_Detector.py").run()
+    assert not at.exception
+    assert re.search(r"\[(Not flagged|Flagged|Undecided)\]", texts(at))
+
+
+def test_stop_keeps_the_job_and_says_so(digits_bundle: Bundle) -> None:
+    at = opened("pages/1_Attack_Lab.py")
+    for box in at.checkbox[:5]:
+        box.check()
+    at.run()
+    at.button(key="start").click().run()
+    job = job_of(at)
+    job.cancel()
+    ended(job)
+    at.run()
+    assert not at.exception
+    assert job.state == "cancelled"
+
+
+def test_explorer_draws_the_pair_and_tells_the_story(digits_bundle: Bundle, pair: Pair) -> None:
+    at = opened("pages/2_Activation_Explorer.py", pair=pair.token())
+    assert not at.exception
+    assert not at.error
+    assert len(at.get("bidi_component")) == 1
+    told = texts(at)
+    assert told.count("Held:") + told.count("Did not hold:") == 3
+    at.button(key="story_2").click().run()
+    assert not at.exception
+    assert at.session_state["explorer_view"][1].sort == "attacked"
+    assert not at.session_state["show_benign"]
+
+
+def test_explorer_link_restores_layers_classes_and_marks(digits_bundle: Bundle) -> None:
+    at = opened(
+        "pages/2_Activation_Explorer.py",
+        layers="block1_conv1",
+        classes="3,7",
+        marks="block1_conv1:2,5;nonsense:1",
+    )
+    assert not at.exception
+    assert at.session_state["pills_layers"] == ["block1_conv1"]
+    assert at.session_state["pills_classes"] == ["3", "7"]
+    assert at.session_state["explorer_view"][1].marks == {"block1_conv1": (2, 5)}
+
+
+@pytest.mark.parametrize("name", ["wasserstein", "surprisal"])
+def test_detector_judges_the_pair(digits_bundle: Bundle, pair: Pair, name: str) -> None:
+    at = opened("pages/3_Divergence_Detector.py", pair=pair.token(), detector=name)
+    assert not at.exception
+    assert not at.error
+    told = texts(at)
+    assert "Benign image" in told
+    assert "Attacked image" in told
+    assert "Nothing is guaranteed about attacks" in told
+    at.select_slider(key="alpha").set_value(0.5).run()
+    assert "too few" in texts(at)
+
+
+def test_detector_finds_the_pixel_that_carries_the_prediction(
+    digits_bundle: Bundle, pair: Pair
+) -> None:
+    at = opened("pages/3_Divergence_Detector.py", pair=pair.token())
+    assert "without the pixel at" not in texts(at)
+    at.button(key="suspect").click().run()
+    assert not at.exception
+    told = texts(at)
+    assert told.count("without the pixel at row") == 2
+    assert re.search("It is (the pixel that was|not the) changed", told)
+    frame = next(f.value for f in at.dataframe if "probability lost" in f.value.columns)
+    assert frame["log-odds lost"].is_monotonic_decreasing
+    label = digits_bundle.classes[int(digits_bundle.read(pair.benign[None]).predicted[0])]
+    assert f"the probability of {label} falls by" in told
+
+
+@pytest.mark.parametrize("page", PAGES[1:])
+@pytest.mark.parametrize(
+    "token", ["digits:99999", "nothing:1", "digits:1~99.99.ff", "digits:1~x", "../etc", "%00"]
+)
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_bad_link_is_one_sentence(page: str, token: str) -> None:
+    at = opened(page, pair=token)
+    assert not at.exception
+    assert len(at.error) == 1
+    assert "The pair in the link cannot be shown" in at.error[0].value
+
+
+@pytest.mark.parametrize("page", ["pages/1_Attack_Lab.py", "pages/3_Divergence_Detector.py"])
+@pytest.mark.parametrize("name", [*BAD, *GOOD])
+@pytest.mark.usefixtures("digits_bundle")
+def test_uploads(page: str, name: str) -> None:
+    at = opened(page, source="upload")
+    at.file_uploader[0].upload(name, (BAD | GOOD)[name]).run()
+    assert not at.exception
+    if name in BAD:
+        assert len(at.error) == 1
+        assert name in at.error[0].value
+    else:
+        assert not at.error
+        assert "The model sees" in texts(at)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_detector_judges_a_natural_image() -> None:
+    at = opened("pages/3_Divergence_Detector.py")
+    at.session_state["judge"] = "digits"
+    at.run()
+    at.number_input(key="natural_digits").set_value(7).run()
+    assert not at.exception
+    assert "digits:7" in texts(at)
+    assert "Benign image" in texts(at)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_too_few_calibration_images_come_with_no_false_promise() -> None:
+    at = opened("pages/3_Divergence_Detector.py")
+    at.session_state["judge"] = "digits"
+    at.session_state["alpha"] = 0.5
+    at.run()
+    assert not at.exception
+    assert "takes at least 199 calibration images" in texts(at)
+    assert "0.0% and 0.0%" not in texts(at)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_home_starts_the_story_with_an_image() -> None:
+    at = opened("Home.py")
+    at.button(key="go").click().run()
+    assert not at.exception
+    ticked = [box for box in at.checkbox if box.value]
+    assert len(ticked) == 1

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.cli import main
+from ndcore.data.catalog import open_source
+from ndcore.detectors.scoring.scores import best_detector
+from ndcore.errors import BadRequestError, BundleError, StoppedError
+from ndcore.statistics.roc import (
+    aupr,
+    auroc,
+    bootstrap_auroc,
+    fpr_at_tpr,
+    matching_weights,
+    pooled_band,
+    rate,
+    realised_band,
+)
+from ndcore.study import load_study
+from ndcore.study.image_sets import CONTROLS, benign_set, control_set
+from ndcore.study.run import StudyConfig, run_study
+
+
+def test_auroc_equals_counting_pairs_and_sklearn(rng: np.random.Generator) -> None:
+    benign, attacked = rng.integers(0, 9, 60) / 3, rng.integers(3, 12, 40) / 3
+    pairs = (attacked[:, None] > benign) + 0.5 * (attacked[:, None] == benign)
+    assert auroc(benign, attacked) == pytest.approx(pairs.mean())
+    weights = rng.random(60)
+    truth = np.r_[np.zeros(60), np.ones(40)]
+    wanted = roc_auc_score(
+        truth, np.r_[benign, attacked], sample_weight=np.r_[weights, np.ones(40)]
+    )
+    assert auroc(benign, attacked, weights) == pytest.approx(wanted)
+    assert np.isnan(auroc(benign[:0], attacked))
+    assert aupr(np.zeros(5), np.ones(5)) == 1
+
+
+def test_fpr_at_95_tpr_by_hand() -> None:
+    attacked = np.arange(1.0, 21.0)  # 19 of 20 lie at or above 2
+    assert fpr_at_tpr(np.array([0.0, 1.0, 2.0, 3.0]), attacked) == 0.5
+
+
+def test_bootstrap_draws_source_images_whole(rng: np.random.Generator) -> None:
+    benign, attacked = rng.normal(size=100), rng.normal(1, size=100)
+    keys = [str(i) for i in range(100)]
+    low, high = bootstrap_auroc(benign, attacked, keys, [f"a{k}" for k in keys])
+    assert low < auroc(benign, attacked) < high
+    assert 0.05 < high - low < 0.25
+    again = bootstrap_auroc(benign, attacked, keys, [f"a{k}" for k in keys])
+    assert (low, high) == again
+    # The same image ten times over is one image: no narrower an interval.
+    many = bootstrap_auroc(
+        np.repeat(benign, 10), np.repeat(attacked, 10), np.repeat(keys, 10), np.repeat(keys, 10)
+    )
+    assert many[1] - many[0] > 0.7 * (high - low)
+    assert np.isnan(bootstrap_auroc(benign[:0], attacked, [], keys)[0])
+
+
+def test_matched_confidence_leaves_confidence_no_advantage(rng: np.random.Generator) -> None:
+    benign, attacked = rng.beta(5, 1, 4000), rng.beta(3, 3, 400)
+    weights, comparable = matching_weights(benign, attacked)
+    assert comparable.all()
+    assert auroc(-benign, -attacked) > 0.8
+    assert auroc(-benign, -attacked, weights) == pytest.approx(0.5, abs=0.03)
+    _, lonely = matching_weights(np.full(5, 0.9), np.r_[np.full(5, 0.1), np.full(5, 0.9)], 2)
+    assert lonely.tolist() == [False] * 5 + [True] * 5
+
+
+def test_bands_hold_what_a_simulation_gives(rng: np.random.Generator) -> None:
+    low, high = realised_band(99, 50, 0.1)
+    seen = []
+    for _ in range(2000):
+        cut = np.sort(rng.random(99))[-10]
+        seen.append((rng.random(50) > cut).mean())
+    assert np.mean([low <= value <= high for value in seen]) > 0.94
+    assert pooled_band([99], [50], 0.1) == pytest.approx((low, high), abs=0.021)
+    assert realised_band(5, 50, 0.05) == (0.0, 0.0)
+    assert pooled_band([99, 5], [50, 0], 0.1)[1] > 0
+    assert rate(np.zeros(0, bool))["rate"] is None
+
+
+@pytest.fixture
+def study_folder(tmp_path: Path) -> Path:
+    return tmp_path / "study"
+
+
+CONFIG = StudyConfig(attacks=("one-pixel", "fgsm"), n=30, per_class=30)
+
+
+def test_a_study_from_end_to_end(digits_bundle: Bundle, study_folder: Path) -> None:
+    source = open_source("digits")
+    study = run_study(digits_bundle, source, CONFIG, study_folder)
+    document = study.document
+    assert [attack["name"] for attack in document["attacks"]][:1] == ["one-pixel"]
+    scores = [row["auroc"] for row in document["detectors"]]
+    assert scores == sorted(scores, reverse=True)
+    kinds = {row["kind"] for row in document["detectors"]}
+    assert kinds == {"ours", "divergence", "baseline"}
+    assert [row["name"] for row in document["detectors"] if row["frozen"]] == [best_detector().name]
+    evaluation = set(digits_bundle.splits["evaluation"])
+    for name, about in study.about.items():
+        keys = set(about["keys"].tolist())
+        assert keys <= (
+            set(digits_bundle.splits["calibration"]) if name == "calibration" else evaluation
+        )
+    for row in document["detectors"]:
+        found = row["attacks"]["one-pixel"]
+        assert found["ci95"][0] <= found["auroc"] <= found["ci95"][1]
+        assert set(row["tpr_at_fpr"]) == set(row["realised_fpr"]) == {"0.01", "0.05", "0.1"}
+        column = study.names.index(row["name"])
+        again = auroc(
+            study.scores["evaluation"][:, column].astype(float),
+            study.scores["one-pixel"][:, column].astype(float),
+        )
+        assert again == pytest.approx(found["auroc"], abs=1e-6)
+        assert set(row["controls"]) <= set(CONTROLS)
+    for rows in document["layers"].values():
+        assert len(rows["attacks"]["one-pixel"]["all"]) == len(rows["layers"])
+    assert document["localisation"]["one-pixel"]["suspect_is_the_pixel"]["n"] > 0
+    # Attacks really flip, and benign twins are on record.
+    about = study.about["one-pixel"]
+    assert (about["predicted"] != about["labels"]).all()
+
+    loaded = load_study(study_folder, digits_bundle.weight_hash)
+    assert loaded.names == study.names
+    assert np.array_equal(loaded.scores["one-pixel"], study.scores["one-pixel"])
+    assert not any(
+        values.ndim > 2
+        for about in loaded.about.values()
+        for key, values in about.items()
+        if key != "spot"
+    )
+    with pytest.raises(BundleError, match="other weights"):
+        load_study(study_folder, "another")
+
+
+def test_a_stopped_study_goes_on(digits_bundle: Bundle, study_folder: Path) -> None:
+    source = open_source("digits")
+    steps: list[str] = []
+
+    def stop() -> bool:
+        return "repairs of calibration" in steps
+
+    with pytest.raises(StoppedError):
+        run_study(
+            digits_bundle,
+            source,
+            CONFIG,
+            study_folder,
+            on_step=lambda what, done, total: steps.append(what),
+            should_stop=stop,
+        )
+    later: list[str] = []
+    first = run_study(
+        digits_bundle,
+        source,
+        CONFIG,
+        study_folder,
+        on_step=lambda what, done, total: later.append(what),
+    )
+    assert "features of dev" in steps
+    assert "features of dev" not in later
+    assert "reference images" not in later
+    third: list[str] = []
+    again = run_study(
+        digits_bundle, source, CONFIG, study_folder, on_step=lambda *step: third.append(step[0])
+    )
+    assert third == ["scores"]
+    assert json.dumps(again.document) == json.dumps(first.document)
+
+
+def test_on_the_command_line(
+    digits_bundle: Bundle, study_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["study", "detectors", "--bundle", "digits-cnn", "--n", "20", "--no-repair"]
+    arguments += ["--attacks", "one-pixel", "--out", str(study_folder)]
+    assert main([*arguments, "--json", "-"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {"attacks", "detectors"} <= document.keys()
+    needed = {"name", "auroc", "ci95", "tpr_at_fpr", "realised_fpr"}
+    assert needed <= document["detectors"][0].keys()
+    assert not any(row["frozen"] for row in document["detectors"])
+    assert main(arguments) == 0
+    assert "pixel-outlier" in capsys.readouterr().out
+    for bad, message in (
+        (["--attacks", "magic"], "unknown attack 'magic'"),
+        (["--n", "0"], "at least 1"),
+        (["--data", "samples"], "no lossless image|the data"),
+    ):
+        assert main([*arguments, *bad]) == 2
+        assert any(part in capsys.readouterr().err for part in message.split("|"))
+
+
+def test_controls_do_not_flip_and_do_change(digits_bundle: Bundle) -> None:
+    benign = benign_set(digits_bundle, open_source("digits"), "evaluation", 20)
+    for name in CONTROLS:
+        found = control_set(digits_bundle, benign, name, n=8)
+        assert len(found) == 8
+        before = {key: benign.pixels[i] for i, key in enumerate(benign.keys)}
+        changed = [
+            (before[key] != image).any()
+            for key, image in zip(found.keys, found.pixels, strict=True)
+        ]
+        assert any(changed)
+        assert (digits_bundle.read(found.pixels).predicted == found.labels).all()
+    with pytest.raises(BadRequestError, match="per-class"):
+        StudyConfig(per_class=0)
