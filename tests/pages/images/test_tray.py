@@ -27,9 +27,9 @@ from tests.ui import BAD, GOOD, opened, texts
 SHAPE = (8, 8, 1)
 APP = """
 import streamlit as st
-from pages.ui.instances import instances_view
-from pages.ui.page import setup
-from pages.ui.tray import show_only
+from pages.ui.explorer.instances import instances_view
+from pages.ui.frame.page import setup
+from pages.ui.images.tray import show_only
 
 bundle = setup("Tray")
 st.session_state["shown"] = instances_view(bundle)
