@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from ndcore.activations.reading import read_source
+from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.reading import Reading, read_source
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.splits import positions
 from ndcore.detectors import DETECTORS, DivergenceDetector, load_detector
+from ndcore.detectors.layerwise import Calibration
 from ndcore.errors import BadRequestError, BundleError
 
 
@@ -22,12 +27,58 @@ def test_false_positives_on_untouched_images_are_within_the_guarantee(
     assert flagged < 0.2  # 10% promised; both samples are small here
 
 
+class TwoClasses:
+    """What a detector needs of a bundle whose units lie about 1 in class 0 and about 2 in class 1.
+
+    No weights take part: which images are unusual does not depend on how a network was trained.
+    """
+
+    layers = ("early", "late")
+    calibrations: ClassVar[dict[str, Calibration]] = {}
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        labels = np.arange(800) % 2
+        reference = self.reading(labels, labels)
+        self.histograms = {
+            layer: ClassHistograms.empty(2, reference.values(layer, "value")).update(
+                reference.values(layer, "value"), labels
+            )
+            for layer in self.layers
+        }
+
+    def reading(self, predicted: NDArray[np.int64], inside: NDArray[np.int64]) -> Reading:
+        """Images predicted as one class whose units have the values of another, or of the same."""
+        values = {
+            (layer, "value"): self.rng.normal(1 + inside[:, None], 0.1, (len(inside), 40)).astype(
+                np.float32
+            )
+            for layer in self.layers
+        }
+        return Reading(np.eye(2, dtype=np.float32)[predicted], values)
+
+    def reductions(self, layer: str) -> tuple[str, ...]:
+        return ("value",)
+
+    def distributions(self, layer: str, reduction: str) -> ClassHistograms:
+        return self.histograms[layer]
+
+    def read(self, pixels: NDArray[np.uint8]) -> Reading:
+        raise NotImplementedError
+
+
 @pytest.mark.parametrize("name", DETECTORS)
-def test_noise_is_flagged(digits_bundle: Bundle, name: str, rng: np.random.Generator) -> None:
-    noise = rng.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
-    verdicts = load_detector(digits_bundle, name).detect(noise, 0.05)
-    decided = [verdict.flagged for verdict in verdicts if verdict.guaranteed]
-    assert np.mean(decided) > 0.5  # ten times the rate among benign images
+def test_the_values_of_another_class_are_flagged(name: str, rng: np.random.Generator) -> None:
+    known = TwoClasses(rng)
+    labels = np.arange(400) % 2
+    detector = DivergenceDetector(known, name)
+    detector.fit(known.reading(labels, labels), known.reading(labels, labels))
+    benign = [verdict.flagged for verdict in detector.explain(known.reading(labels, labels), 0.05)]
+    assert np.mean(benign) == pytest.approx(0.05, abs=0.04)
+    disguised = detector.explain(known.reading(labels, 1 - labels), 0.05)
+    assert all(verdict.guaranteed and verdict.flagged for verdict in disguised)
+    # No benign image of either class scores as high.
+    assert {verdict.p_value for verdict in disguised} == {1 / (200 + 1)}
 
 
 def test_contributions_of_all_units_sum_to_the_score(digits_bundle: Bundle) -> None:
