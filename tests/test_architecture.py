@@ -38,6 +38,7 @@ ORDER: tuple[set[str], ...] = (
         "ndcore/figures/lab",
     },
     {"ndcore/cli", "pages/ui/frame", "pages/ui/components"},
+    {"ndcore/cli/commands"},
     {"pages/ui/elements"},
     {"pages/ui/images"},
     {"pages/ui/detector", "pages/ui/evolution", "pages/ui/explorer", "pages/ui/lab"},
@@ -133,19 +134,24 @@ def test_pages_do_not_import_each_other_or_the_command_line(path: Path) -> None:
         assert name != "Home"
 
 
-def test_importing_the_package_loads_neither_torch_nor_streamlit() -> None:
-    code = (
-        "import sys, ndcore; ndcore.__version__; "
-        "assert not {'torch', 'streamlit'} & set(sys.modules)"
-    )
+@pytest.mark.parametrize(
+    "use", ["import ndcore; ndcore.__version__", "import ndcore.cli; ndcore.cli.command_parser()"]
+)
+def test_neither_the_package_nor_the_parser_loads_torch_or_streamlit(use: str) -> None:
+    code = f"{use}; import sys; assert not {{'torch', 'numpy', 'streamlit'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize(
-    "module", ["ndcore.cli.commands", "pages.ui.frame.loaders", "pages.ui.detector.desk"]
+    "use",
+    [
+        "import ndcore.cli; ndcore.cli.main(['detect', 'nothing.png'])",
+        "import pages.ui.frame.loaders",
+        "import pages.ui.detector.desk",
+    ],
 )
-def test_starting_loads_no_library_that_only_a_study_needs(module: str) -> None:
-    code = f"import sys, {module}; assert not {{'sklearn', 'pytorch_ood'}} & set(sys.modules)"
+def test_starting_loads_no_library_that_only_a_study_needs(use: str) -> None:
+    code = f"{use}; import sys; assert not {{'sklearn', 'pytorch_ood'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ndcore.cli import _parser
+from ndcore.cli import command_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,7 +23,8 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command: str) -> None:
-    assert _parser().parse_args(shlex.split(command)).handler
+    typed = shlex.split(command)
+    assert command_parser().parse_args(typed).command == typed[0]
 
 
 def test_there_are_two_commands_to_start_with() -> None:

@@ -1,27 +1,50 @@
-"""Handler of `attack`."""
+"""`attack`."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
-from ndcore.bundles.bundle import load_bundle
+from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
-from ndcore.cli.selection import choose_images
-from ndcore.cli.text import attack_text
-from ndcore.data.decode import encode_png
+from ndcore.cli.shared_options import add_bundle, add_images
 from ndcore.errors import BadRequestError
 from ndcore.storage.atomic import write_bytes, write_json
 
-__all__ = ["attack"]
+if TYPE_CHECKING:
+    from ndcore.attacks import AttackResult
 
-Answer = tuple[dict[str, Any], str, int]
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_images(parser)
+    add_bundle(parser)
+    parser.add_argument(
+        "--engine",
+        default="fast",
+        help="fast, exhaustive or de; for comparison fgsm, pgd, deepfool or cw",
+    )
+    parser.add_argument("--pixels", type=int, default=1)
+    parser.add_argument("--target", metavar="CLASS")
+    parser.add_argument("--max-queries", type=int, help="per image (default: the engine's own)")
+    parser.add_argument(
+        "--then", default="", metavar="ENGINE", help="exhaustive or de, where fast finds nothing"
+    )
+    parser.add_argument("--epsilon", type=int, default=8, help="8-bit steps, of fgsm and pgd")
+    parser.add_argument(
+        "--precision", default="auto", help="auto, or float32: no bfloat16 screening"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", metavar="DIR", help="write PNG pairs and results.json here")
 
 
-def attack(options: Namespace) -> Answer:
+def run(options: Namespace) -> Answer:
     """Attack images, and write the pairs of those that broke where that was asked for."""
+    from ndcore.attacks import AttackConfig, attack_images, summarise
+    from ndcore.bundles.bundle import load_bundle
+    from ndcore.cli.selection import choose_images
+    from ndcore.cli.text import attack_text
+
     bundle = load_bundle(options.bundle)
     target = None if options.target is None else bundle.class_index(options.target)
     config = AttackConfig(
@@ -71,6 +94,8 @@ def attack(options: Namespace) -> Answer:
 
 def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str, Any]) -> None:
     """PNG pairs of the successes and `results.json`; no times, so equal runs give equal bytes."""
+    from ndcore.data.decode import encode_png
+
     rows = []
     try:
         for result, row in zip(results, document["results"], strict=True):

@@ -1,40 +1,56 @@
-"""Handlers of `detect` and `study`."""
+"""`detect`."""
 
 from __future__ import annotations
 
 import shlex
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ndcore.analysis.case_file import Case, case_document
-from ndcore.bundles.bundle import Bundle, load_bundle
-from ndcore.cli.hypothesis import study_hypothesis
+from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
-from ndcore.cli.selection import Chosen, choose_images, default_data
-from ndcore.cli.text import detect_text, study_text
-from ndcore.data.catalog import open_data
-from ndcore.detectors import Judgement, Verdict, load_detector
-from ndcore.detectors.repair import Repairs, repair
-from ndcore.figures.detector.case_file import case_kind, write_case
-from ndcore.networks.evaluator import evaluator_for
-from ndcore.statistics.conformal import check_alpha
-from ndcore.study import study_dir
-from ndcore.study.calibrated import RepairVerdict, load_frozen
-from ndcore.study.saved import study_folder
-from ndcore.study.ship import ship_study
+from ndcore.cli.shared_options import add_bundle, add_images
 
-__all__ = ["detect", "study"]
+if TYPE_CHECKING:
+    from ndcore.bundles.bundle import Bundle
+    from ndcore.cli.selection import Chosen
+    from ndcore.detectors import Judgement, Verdict
+    from ndcore.detectors.repair import Repairs
+    from ndcore.study.calibrated import RepairVerdict
 
-Answer = tuple[dict[str, Any], str, int]
 REPAIR = "repair"  # the detector that the bundle's study froze
 BATCH = 64
 
 
-def detect(options: Namespace) -> Answer:
+def add_arguments(parser: ArgumentParser) -> None:
+    add_images(parser)
+    add_bundle(parser)
+    parser.add_argument("--alpha", type=float, default=0.05, help="false-positive rate")
+    parser.add_argument(
+        "--detector",
+        default="wasserstein",
+        help="wasserstein, surprisal, or repair (needs a study; about a second per image)",
+    )
+    parser.add_argument("--fail-on-flag", action="store_true", help="exit 1 if any is flagged")
+    parser.add_argument(
+        "--case-file", metavar="FILE", help="write images, evidence and provenance: .html or .json"
+    )
+    parser.add_argument(
+        "--no-repair",
+        action="store_true",
+        help="case file without the pixel-by-pixel repair, the slow part",
+    )
+
+
+def run(options: Namespace) -> Answer:
     """Judge images; status 1 where one is flagged and that was asked for."""
+    from ndcore.bundles.bundle import load_bundle
+    from ndcore.cli.selection import choose_images
+    from ndcore.cli.text import detect_text
+    from ndcore.figures.detector.case_file import case_kind, write_case
+    from ndcore.statistics.conformal import check_alpha
+
     if options.case_file:
         case_kind(options.case_file)
     check_alpha(options.alpha)
@@ -72,6 +88,12 @@ class _Found:
 
 def _judge(options: Namespace, bundle: Bundle, chosen: Chosen) -> _Found:
     """The verdicts and repairs that the answer or the case file needs, each made once."""
+    from ndcore.detectors import load_detector
+    from ndcore.detectors.repair import repair
+    from ndcore.networks.evaluator import evaluator_for
+    from ndcore.study.calibrated import load_frozen
+    from ndcore.study.saved import study_folder
+
     by_repair, total = options.detector == REPAIR, len(chosen.ids)
     repairing = by_repair or (options.case_file and not options.no_repair)
     # A case file without a study shows the suspect pixels with no verdict on them.
@@ -102,6 +124,8 @@ def _divergence(options: Namespace) -> str:
 
 def _case(options: Namespace, bundle: Bundle, chosen: Chosen, found: _Found) -> dict[str, Any]:
     """The case file's document; the repairs are in it unless that was declined."""
+    from ndcore.analysis.case_file import Case, case_document
+
     shown = not options.no_repair
     cases = [
         Case(
@@ -115,27 +139,3 @@ def _case(options: Namespace, bundle: Bundle, chosen: Chosen, found: _Found) -> 
     ]
     command = f"python -m ndcore {shlex.join(options.typed)}"
     return case_document(bundle, _divergence(options), cases, command=command)
-
-
-def study(options: Namespace) -> Answer:
-    """Run the study of detectors, or test one hypothesis."""
-    if options.name == "hypothesis":
-        return study_hypothesis(options)
-    # Not at the top: it brings in all detectors that are compared, a second that no other command
-    # should wait.
-    from ndcore.study.run import StudyConfig, run_study
-
-    config = StudyConfig(
-        attacks=tuple(options.attacks) if options.attacks else None,
-        n=options.n,
-        repairs=not options.no_repair,
-        seed=options.seed,
-    )
-    bundle = load_bundle(options.bundle)
-    source = open_data(options.data or default_data(options.bundle), bundle.shape)
-    folder = Path(options.out) if options.out else None
-    with Progress() as progress:
-        found = run_study(bundle, source, config, folder, on_step=progress.step)
-    if options.ship:
-        ship_study(bundle, folder or study_dir(bundle.name))
-    return found.document, study_text(found.document), 0

@@ -1,0 +1,43 @@
+"""The commands, a module each: a new one is a file in this folder and a line in `COMMANDS`.
+
+They are read to build the parser, before it is known which one runs. So they import what is light
+at their top, and torch and the work itself inside `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+__all__ = ["COMMANDS", "Answer", "Command", "command"]
+
+COMMANDS = {
+    "status": "what is installed and which bundles and data are ready",
+    "data": "get a data set",
+    "train": "train a model; a killed run is resumed",
+    "build": "distributions, calibration and gallery of a trained model",
+    "evaluate": "accuracy of a bundle's model",
+    "attack": "change a few pixels so that the model errs",
+    "detect": "how far images lie from their predicted class",
+    "study": "which scores tell attacked images from benign ones",
+    "distributions": "export the histograms of a layer",
+    "evolve": "how a recorded training run evolved",
+    "bench": "ratios measured within one run",
+}
+Answer = tuple[dict[str, Any], str, int]
+
+
+class Command(Protocol):
+    """What each of the modules has."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare what it takes; every command also takes `--json`."""
+
+    def run(self, options: argparse.Namespace) -> Answer:
+        """The JSON document, the text for people and the exit status, of the parsed options."""
+
+
+def command(name: str) -> Command:
+    """The module of one of `COMMANDS`."""
+    return cast(Command, import_module(f"{__name__}.{name}"))

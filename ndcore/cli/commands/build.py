@@ -1,0 +1,66 @@
+"""`build`."""
+
+from __future__ import annotations
+
+import resource
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from ndcore.cli.commands import Answer
+from ndcore.cli.progress import Progress
+from ndcore.cli.shared_options import add_new_data
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("bundle", metavar="BUNDLE")
+    add_new_data(parser)
+    parser.add_argument("--model", help="registered name or file.py:factory (default: BUNDLE)")
+    parser.add_argument("--weights", help="safetensors file (default: the model's training run)")
+    parser.add_argument("--gallery", type=int, default=12, metavar="N", help="successes to collect")
+    parser.add_argument("--gallery-images", type=int, default=60, metavar="N", help="images to try")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(options: Namespace) -> Answer:
+    """Build a bundle; a model whose data is known is trained first where it was not."""
+    from ndcore.bundles.build import BuildConfig, build
+    from ndcore.cli.selection import data_of
+    from ndcore.cli.text import share
+    from ndcore.data.catalog import open_data
+    from ndcore.networks.registry import model_spec
+    from ndcore.storage.places import run_dir
+    from ndcore.training.checkpoints import read_run
+    from ndcore.training.loop import train
+    from ndcore.training.recipes import recipe
+
+    name = options.model or options.bundle
+    spec = model_spec(name)
+    data = data_of(options.data, spec)
+    source = open_data(data, spec.shape)
+    untrained = not options.weights and not (read_run(run_dir(name)) or {}).get("done")
+    if untrained and spec.data and options.data is None:
+        train(spec, source, replace(recipe(name), seed=options.seed), run_dir(name))
+    config = BuildConfig(
+        name=options.bundle,
+        model=name,
+        weights=Path(options.weights) if options.weights else None,
+        gallery=options.gallery,
+        gallery_images=options.gallery_images,
+        seed=options.seed,
+    )
+    with Progress() as progress:
+        manifest = build(config, source, on_step=progress.step)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    document = {
+        "bundle": options.bundle,
+        "images": manifest["images"],
+        "seconds": manifest["seconds"],
+        "accuracy": manifest["accuracy"],
+        "peak_memory_mb": round(peak_mb),
+    }
+    text = (
+        f"bundle {options.bundle}: {manifest['images']} images in {manifest['seconds']} s, "
+        f"held-out accuracy {share(manifest['accuracy'])}, peak memory {peak_mb:.0f} MB"
+    )
+    return document, text, 0

@@ -1,0 +1,68 @@
+"""`evolve`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ndcore.cli.commands import Answer
+from ndcore.cli.progress import Progress
+from ndcore.errors import BadRequestError
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", nargs="*", help="name of a trained model, or a run's folder"
+    )
+    parser.add_argument(
+        "--findings",
+        action="store_true",
+        help="the paper's accuracies and claims beside those of the RUNs (default: all recorded)",
+    )
+    parser.add_argument(
+        "--variant", default="paper", help="of discriminability: paper or normalised"
+    )
+    parser.add_argument("--layer", help="also the metrics of this layer's units")
+    parser.add_argument(
+        "--vulnerability",
+        action="store_true",
+        help="first measure how many images one pixel flips at each epoch whose weights were "
+        "kept, and how well the divergence detector sees it",
+    )
+    parser.add_argument("--data", help="the data the run was trained on, for --vulnerability")
+    parser.add_argument(
+        "--images", type=int, default=100, metavar="N", help="images to attack at each epoch"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of these images and the searches")
+    parser.add_argument("--device", default="auto")
+
+
+def run(options: Namespace) -> Answer:
+    """How a recorded run evolved, or what the paper's claims come to on recorded runs."""
+    from ndcore.evolution import VulnerabilityConfig, load_run
+
+    if options.findings:
+        from ndcore.cli.findings import findings_text
+        from ndcore.evolution.findings import findings_of
+
+        document = findings_of(options.run)
+        return document, findings_text(document), 0
+    if len(options.run) != 1:
+        raise BadRequestError(f"evolve takes one RUN, got {len(options.run)}")
+    found = load_run(options.run[0])
+    if options.vulnerability:
+        from ndcore.cli.selection import data_of
+        from ndcore.data.catalog import open_data
+        from ndcore.evolution.attack_epochs import measure_vulnerability
+        from ndcore.networks.registry import model_spec
+
+        spec = model_spec(found.model)
+        source = open_data(data_of(options.data, spec), spec.shape)
+        config = VulnerabilityConfig(images=options.images, seed=options.seed)
+        with Progress() as progress:
+            measure_vulnerability(
+                found, source, config, device=options.device, on_step=progress.step
+            )
+    from ndcore.cli.evolution import evolution_document, evolution_text
+
+    document = evolution_document(found, options.variant, options.layer)
+    return document, evolution_text(document), 0

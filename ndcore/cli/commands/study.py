@@ -1,0 +1,75 @@
+"""`study detectors` and `study hypothesis`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ndcore.cli.commands import Answer
+from ndcore.cli.progress import Progress
+from ndcore.cli.shared_options import add_bundle
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", choices=("detectors", "hypothesis"))
+    add_bundle(parser)
+    parser.add_argument("--out", metavar="DIR", help="folder of the study's files")
+
+    detectors = parser.add_argument_group("detectors")
+    detectors.add_argument("--data", help="the data the bundle was built from")
+    detectors.add_argument(
+        "--attacks", nargs="+", metavar="ATTACK", help="kinds of attack (default: all)"
+    )
+    detectors.add_argument("--n", type=int, help="benign images and attacked images, each (all)")
+    detectors.add_argument(
+        "--no-repair",
+        action="store_true",
+        help="leave out the pixel-by-pixel repair, the slow part",
+    )
+    detectors.add_argument("--seed", type=int, default=0)
+    detectors.add_argument(
+        "--ship", action="store_true", help="put the finished study into the bundle"
+    )
+
+    hypothesis = parser.add_argument_group("hypothesis")
+    hypothesis.add_argument("--measure", action="append", help="such as w1-top; may be given again")
+    hypothesis.add_argument("--layers", help="names with commas between (default: all)")
+    hypothesis.add_argument("--attack", default="one-pixel", help="kind of attack")
+    hypothesis.add_argument("--over", default="mean", help="mean or largest of measures and layers")
+    hypothesis.add_argument(
+        "--freeze", action="store_true", help="test it, once, on the evaluation images"
+    )
+
+
+def run(options: Namespace) -> Answer:
+    """Run the study of detectors, or test one hypothesis."""
+    if options.name == "detectors":
+        return _study_detectors(options)
+    from ndcore.cli.hypothesis import study_hypothesis
+
+    return study_hypothesis(options)
+
+
+def _study_detectors(options: Namespace) -> Answer:
+    from ndcore.bundles.bundle import load_bundle
+    from ndcore.cli.selection import default_data
+    from ndcore.cli.text import study_text
+    from ndcore.data.catalog import open_data
+    from ndcore.study import study_dir
+    from ndcore.study.run import StudyConfig, run_study
+    from ndcore.study.ship import ship_study
+
+    config = StudyConfig(
+        attacks=tuple(options.attacks) if options.attacks else None,
+        n=options.n,
+        repairs=not options.no_repair,
+        seed=options.seed,
+    )
+    bundle = load_bundle(options.bundle)
+    source = open_data(options.data or default_data(options.bundle), bundle.shape)
+    folder = Path(options.out) if options.out else None
+    with Progress() as progress:
+        found = run_study(bundle, source, config, folder, on_step=progress.step)
+    if options.ship:
+        ship_study(bundle, folder or study_dir(bundle.name))
+    return found.document, study_text(found.document), 0

@@ -1,0 +1,105 @@
+"""`train`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ndcore.cli.commands import Answer
+from ndcore.cli.shared_options import add_new_data
+from ndcore.errors import BadRequestError
+from ndcore.storage.places import run_dir
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("model", help="registered name, such as lenet, or file.py:factory")
+    add_new_data(parser)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--run",
+        metavar="NAME",
+        help="name of the run (default: the model's); one with other settings is replaced",
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="keep what `evolve` shows of every epoch"
+    )
+
+
+def run(options: Namespace) -> Answer:
+    """Train a model, or go on where a killed run stopped; its accuracy, and its recording."""
+    from ndcore.cli.selection import data_of
+    from ndcore.cli.text import share
+    from ndcore.data.catalog import open_data
+    from ndcore.data.splits import positions
+    from ndcore.evolution import keep_averages, load_run
+    from ndcore.evolution.recording.recorder import Recorder
+    from ndcore.networks.forward import evaluate
+    from ndcore.networks.registry import model_spec
+    from ndcore.networks.weights import load_weights
+    from ndcore.training.checkpoints import read_run
+    from ndcore.training.loop import train
+    from ndcore.training.recipes import recipe
+
+    spec = model_spec(options.model)
+    source = open_data(data_of(options.data, spec), spec.shape)
+    config = replace(recipe(spec.name), seed=options.seed)
+    if options.epochs is not None:
+        if options.epochs < 1:
+            raise BadRequestError(f"epochs must be at least 1, got {options.epochs}")
+        config = replace(config, epochs=options.epochs)
+    folder = _run_folder(options.run) if options.run is not None else run_dir(spec.name)
+    earlier = read_run(folder)
+
+    def show(row: dict[str, Any]) -> None:
+        print(
+            f"epoch {row['epoch']}/{config.epochs}: loss {row['loss']:.3f}, "
+            f"dev accuracy {row['dev_accuracy']:.3f}, {row['seconds']:.0f} s",
+            file=sys.stderr,
+        )
+
+    recorder = Recorder(folder) if options.record else None
+    done = train(
+        spec, source, config, folder, device=options.device, on_epoch=show, recorder=recorder
+    )
+    if recorder and not recorder.holds(done):
+        raise BadRequestError(
+            f"the run in {folder} was finished without --record: remove it, or train it anew "
+            "under another name with --run NAME"
+        )
+    model = model_spec(options.model).build()
+    load_weights(model, folder / "weights.safetensors")
+    held = evaluate(model, source, positions(source, done["splits"]["evaluation"]))
+    tests = [i for i, part in enumerate(source.parts) if part == "test"]
+    tested = evaluate(model, source, tests) if tests else held
+    document = {
+        "model": spec.name,
+        "run": str(folder),
+        "resumed": bool(earlier and earlier["epochs"]),
+        "epochs": done["epochs"],
+        "evaluation": held,
+        "test": tested if tests else None,
+        "test_accuracy": tested["accuracy"],
+        "weight_hash": done["weight_hash"],
+    }
+    if recorder:
+        known = ("evaluation", "test", "test_accuracy", "weight_hash")
+        recorder.finish({key: document[key] for key in known})
+        keep_averages(load_run(folder), source)
+        document["recording"] = str(recorder.folder)
+    text = f"{spec.name}: held-out accuracy {share(held)}"
+    return document, text + (f", test part {share(tested)}" if tests else ""), 0
+
+
+def _run_folder(name: str) -> Path:
+    folder = run_dir(name)
+    if folder.name != name:
+        raise BadRequestError(
+            f"'{name}' is no name of a run: use letters, digits, '-', '_' and '.', and no '.' at "
+            "either end"
+        )
+    return folder

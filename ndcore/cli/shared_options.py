@@ -1,0 +1,29 @@
+"""Options that several commands take, each declared once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+__all__ = ["add_bundle", "add_images", "add_new_data"]
+
+
+def add_bundle(parser: ArgumentParser) -> None:
+    """`--bundle`."""
+    parser.add_argument("--bundle", default="cifar10-vgg16")
+
+
+def add_images(parser: ArgumentParser) -> None:
+    """What `ndcore.cli.selection.choose_images` reads."""
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="file, or id such as samples:3")
+    parser.add_argument("--source", choices=("samples", "cifar10", "digits", "folder"))
+    parser.add_argument("--data", help="data folder of --source folder or cifar10")
+    parser.add_argument("--split", help="split of the bundle to draw from (default: evaluation)")
+    parser.add_argument("--n", type=int, help="how many images of the source (default: all)")
+    parser.add_argument(
+        "--lossless", action="store_true", help="only images of the source in lossless files"
+    )
+
+
+def add_new_data(parser: ArgumentParser) -> None:
+    """`--data` of the commands that take any images with classes."""
+    parser.add_argument("--data", help="ImageFolder, CIFAR-10 root or source name")
