@@ -21,7 +21,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/jobs.py", "ndcore/statistics"},
     {"ndcore/storage"},
     {"ndcore/data"},
-    {"ndcore/networks"},
+    {"ndcore/networks", "ndcore/attacks/engines"},
     {"ndcore/activations", "ndcore/training", "ndcore/attacks"},
     {"ndcore/detectors"},
     {"ndcore/detectors/scoring"},

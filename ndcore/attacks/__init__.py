@@ -1,27 +1,18 @@
 """Attacks: run an engine on images, verify each success in plain float32, keep honest failures."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-from torch import nn
-
-from ndcore.attacks.config import COMPARISONS, ENGINES, AttackConfig
+from ndcore.attacks.attack import attack_images
+from ndcore.attacks.config import AttackConfig
+from ndcore.attacks.engines import ENGINES, Engine
 from ndcore.attacks.grid_map import Reach, VulnerabilityMap
-from ndcore.attacks.many_images import run_pool
 from ndcore.attacks.result import AttackProgress, AttackResult, summarise
 from ndcore.data.pixels import PixelChange, apply_changes, changes_between
-from ndcore.errors import BadRequestError
-from ndcore.networks.evaluator import evaluator_for
 
 __all__ = [
-    "COMPARISONS",
     "ENGINES",
     "AttackConfig",
     "AttackProgress",
     "AttackResult",
+    "Engine",
     "PixelChange",
     "Reach",
     "VulnerabilityMap",
@@ -30,56 +21,3 @@ __all__ = [
     "changes_between",
     "summarise",
 ]
-
-
-def attack_images(
-    model: nn.Module,
-    pixels: NDArray[np.uint8],
-    labels: Sequence[int] | NDArray[np.integer],
-    ids: Sequence[str],
-    config: AttackConfig,
-    *,
-    on_progress: Callable[[AttackProgress], None] | None = None,
-    on_result: Callable[[int, AttackResult], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> list[AttackResult]:
-    """Attack images side by side.
-
-    Args:
-        model: in eval mode, returns logits; not changed.
-        pixels: uint8 (N, H, W, C).
-        labels: (N,) true classes.
-        ids: (N,) names; an image's random stream depends on the seed and its id alone.
-        config: what to do.
-        on_progress: called after each batch of candidates.
-        on_result: called with the position and the result of each image as it ends.
-        should_stop: asked before every batch; what was found is kept, images that were begun
-            come back as `stopped` and the others are left out.
-
-    Returns:
-        One result per image reached, in the order given. Images that the model gets wrong are
-        not attacked (`skipped`).
-
-    Raises:
-        BadRequestError: the target is no class of the model, or the engine has no targeted form.
-    """
-    if not len(pixels):
-        return []
-    evaluator = evaluator_for(model, pixels.shape[1:], config.precision)
-    classes = evaluator.plain(pixels[:1]).shape[1]
-    if config.target is not None and not 0 <= config.target < classes:
-        raise BadRequestError(f"target {config.target} is no class: use 0 to {classes - 1}")
-    if config.searches:
-        return run_pool(evaluator, pixels, labels, ids, config, on_progress, on_result, should_stop)
-    from ndcore.attacks.gradient import attack_with_gradients
-
-    return attack_with_gradients(
-        model,
-        pixels,
-        labels,
-        ids,
-        config,
-        on_progress=on_progress,
-        on_result=on_result,
-        should_stop=should_stop,
-    )

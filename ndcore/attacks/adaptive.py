@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from ndcore.attacks.de import differential_evolution
-from ndcore.attacks.fast import best_first
-from ndcore.attacks.search import Candidates, Problem, Search
+from ndcore.attacks.engines.de import differential_evolution
+from ndcore.attacks.engines.fast import best_first
+from ndcore.attacks.engines.search import Candidates, Problem, Search
 from ndcore.data.neighbours import median_of_neighbours
 from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import Evaluator
@@ -116,7 +116,7 @@ def all_flips(
         image: uint8 (H, W, C), classified as `label`.
         label: true class.
         image_id: the search's stream of random numbers is made of it and the seed.
-        search: as in `ndcore.attacks.one_image.SEARCHES`.
+        search: of an engine.
         max_queries: candidates, at most.
         enough: stop at so many flips; None for as many as there are.
         seed: of the search.

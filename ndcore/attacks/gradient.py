@@ -13,6 +13,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from ndcore.attacks.config import AttackConfig
+from ndcore.attacks.engines import ENGINES
 from ndcore.attacks.result import AttackProgress, AttackResult
 from ndcore.data.pixels import changes_between
 from ndcore.errors import BadRequestError
@@ -45,8 +47,6 @@ DEEPFOOL_STEPS = 50
 DEEPFOOL_CLASSES = 10
 CW_ROUNDS, CW_STEPS = 5, 60  # of the search for the weight, of Adam in each
 LENGTHS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0)  # of the change, until it survives rounding
-BOUNDED = ("fgsm", "pgd")
-TARGETED = ("pgd", "cw")
 LOOK_EVERY = 20  # queries
 
 
@@ -65,6 +65,30 @@ class _SeededPGD(LinfProjectedGradientDescentAttack):
         """A point of the epsilon ball around the image."""
         noise = self._rng.uniform(-epsilon, epsilon, x0.shape).astype(np.float32)
         return x0 + astensor(torch.from_numpy(noise).to(x0.raw.device))
+
+
+@dataclass(frozen=True)
+class _Method:
+    """How foolbox runs an engine, and its forward passes for one image among so many classes."""
+
+    make: Callable[[np.random.Generator], Any]
+    passes: Callable[[int], int]
+
+
+METHODS = {
+    "fgsm": _Method(lambda rng: LinfFastGradientAttack(), lambda classes: 1),
+    "pgd": _Method(_SeededPGD, lambda classes: PGD_STEPS),
+    "deepfool": _Method(
+        lambda rng: L2DeepFoolAttack(steps=DEEPFOOL_STEPS, candidates=DEEPFOOL_CLASSES),
+        lambda classes: 1 + DEEPFOOL_STEPS * (max(2, min(DEEPFOOL_CLASSES, classes)) - 1),
+    ),
+    "cw": _Method(
+        lambda rng: L2CarliniWagnerAttack(
+            binary_search_steps=CW_ROUNDS, steps=CW_STEPS, stepsize=0.02, initial_const=0.1
+        ),
+        lambda classes: CW_ROUNDS * CW_STEPS,
+    ),
+}
 
 
 class _Watched(nn.Module):
@@ -108,17 +132,16 @@ def attack_with_gradients(
     on_result: Callable[[int, AttackResult], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[AttackResult]:
-    """Attack images with an engine of `COMPARISONS`; see `ndcore.attacks.attack_images`.
+    """Attack images with an engine that has no search; see `ndcore.attacks.attack_images`.
 
     `queries` counts the forward passes of an image; the backward passes are not counted.
 
     Raises:
         BadRequestError: the engine has no targeted form.
     """
-    if config.target is not None and config.engine not in TARGETED:
-        raise BadRequestError(
-            f"{config.engine} has no targeted form here: use {' or '.join(TARGETED)}"
-        )
+    if config.target is not None and not ENGINES[config.engine].targeted:
+        able = [name for name in METHODS if ENGINES[name].targeted]
+        raise BadRequestError(f"{config.engine} has no targeted form here: use {' or '.join(able)}")
     results: list[AttackResult] = []
     # Callers may forbid gradients around us.
     with torch.inference_mode(False), torch.enable_grad():
@@ -201,9 +224,10 @@ def _trials(
     criterion = (
         Misclassification(classes) if config.target is None else TargetedMisclassification(classes)
     )
-    bound = {"epsilon": config.epsilon / 255} if config.engine in BOUNDED else {}
+    bound = {"epsilon": config.epsilon / 255} if ENGINES[config.engine].bounded else {}
     wrapped = PyTorchModel(watched, bounds=(0, 1), device=device)
-    found = _method(config, image_id).run(wrapped, benign, criterion, **bound).detach()
+    rng = np.random.default_rng([config.seed, zlib.crc32(image_id.encode())])
+    found = METHODS[config.engine].make(rng).run(wrapped, benign, criterion, **bound).detach()
     if not found.any() and image.any():  # Carlini & Wagner's answer when it has none
         return
     values = (found[0] * 255).permute(1, 2, 0).double().cpu().numpy()
@@ -218,23 +242,10 @@ def _trials(
         yield trial
 
 
-def _method(config: AttackConfig, image_id: str) -> Any:
-    if config.engine == "fgsm":
-        return LinfFastGradientAttack()
-    if config.engine == "pgd":
-        return _SeededPGD(np.random.default_rng([config.seed, zlib.crc32(image_id.encode())]))
-    if config.engine == "deepfool":
-        return L2DeepFoolAttack(steps=DEEPFOOL_STEPS, candidates=DEEPFOOL_CLASSES)
-    return L2CarliniWagnerAttack(
-        binary_search_steps=CW_ROUNDS, steps=CW_STEPS, stepsize=0.02, initial_const=0.1
-    )
-
-
 def _most_queries(config: AttackConfig, classes: int) -> int:
     """Forward passes for one image, at most."""
-    deepfool = 1 + DEEPFOOL_STEPS * (max(2, min(DEEPFOOL_CLASSES, classes)) - 1)
-    needs = {"fgsm": 1, "pgd": PGD_STEPS, "deepfool": deepfool, "cw": CW_ROUNDS * CW_STEPS}
-    return needs[config.engine] + (1 if config.engine in BOUNDED else len(LENGTHS))
+    trials = 1 if ENGINES[config.engine].bounded else len(LENGTHS)
+    return METHODS[config.engine].passes(classes) + trials
 
 
 @torch.inference_mode()

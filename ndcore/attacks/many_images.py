@@ -16,10 +16,10 @@ from ndcore.attacks.one_image import Hunt
 from ndcore.attacks.result import AttackProgress, AttackResult
 from ndcore.networks.evaluator import Evaluator
 
-__all__ = ["run_pool"]
+__all__ = ["search_all"]
 
 
-def run_pool(
+def search_all(
     evaluator: Evaluator,
     pixels: NDArray[np.uint8],
     labels: Sequence[int] | NDArray[np.integer],

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from ndcore.attacks.config import AttackConfig
-from ndcore.attacks.de import differential_evolution
-from ndcore.attacks.exhaustive import exhaustive
-from ndcore.attacks.fast import best_first
+from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
 from ndcore.attacks.grid_map import VulnerabilityMap
-from ndcore.attacks.inconspicuous import inconspicuous
 from ndcore.attacks.result import AttackResult
-from ndcore.attacks.search import Candidates, Problem, Search, corner_colours
 from ndcore.data.pixels import changes_between, paint
 from ndcore.networks.evaluator import Evaluator, Query
 
-__all__ = ["SEARCHES", "Hunt"]
+__all__ = ["Hunt"]
 
 CHUNK = 64  # candidates between two looks at hits and budget
-GRID_CHUNK = 256  # of `exhaustive`, which asks for the whole grid anyway
+GRID_CHUNK = 256  # of an engine that keeps a map, which asks for the whole grid anyway
 CALIBRATION = 24  # first candidates of an image that are computed in both precisions
 SAFETY = 4.0  # a screened gap is trusted if it is this many times the largest error seen
-SEARCHES: dict[str, Callable[[Problem, np.random.Generator], Search]] = {
-    "de": differential_evolution,
-    "exhaustive": exhaustive,
-    "fast": best_first,
-    "inconspicuous": inconspicuous,
-}
 
 
 class Hunt:
@@ -82,11 +71,12 @@ class Hunt:
         self._memory: dict[tuple[int, bytes, bytes], tuple[NDArray[np.float32], bool]] = {}
         self._bases: dict[bytes, int] = {}
         self._grid: _Grid | None = None
-        if "exhaustive" in (config.engine, config.then):
+        if any(engine.keeps_map for engine in config.engines):
             self._grid = _Grid(image.shape, len(self._plain_before))
         self.skipped = int(self._plain_before.argmax()) != label or config.target == label
         # Open questions: engines to come, the running search, its candidates.
-        self._engines = [] if self.skipped else [config.engine, *filter(None, [config.then])]
+        self._engines = [] if self.skipped else config.engines
+        self._engine = config.engines[0]
         self._search: Search | None = None
         self.asked: Candidates | None = None
         self._advance(None)
@@ -108,8 +98,9 @@ class Hunt:
                         return
                     # Each engine has the stream that it would have alone.
                     seed = [self.config.seed, zlib.crc32(self.id.encode())]
-                    search = SEARCHES[self._engines.pop(0)]
-                    self._search = search(self.problem, np.random.default_rng(seed))
+                    self._engine = self._engines.pop(0)
+                    assert self._engine.search is not None
+                    self._search = self._engine.search(self.problem, np.random.default_rng(seed))
                     answer = None
                 self.asked = next(self._search) if answer is None else self._search.send(answer)
                 return
@@ -121,14 +112,14 @@ class Hunt:
         """Nothing more is asked, allowed or needed."""
         if self.stopped or self.asked is None or self.queries >= self.budget:
             return True
-        return self._hit is not None and self.asked.engine != "exhaustive"
+        return self._hit is not None and not self._engine.keeps_map
 
     def ask(self) -> Query:
         """The candidates of the next chunk whose answer is not remembered."""
         asked = self.asked
         assert asked is not None
         self.last = asked
-        size = GRID_CHUNK if asked.engine == "exhaustive" else CHUNK
+        size = GRID_CHUNK if self._engine.keeps_map else CHUNK
         size = min(size, len(asked.positions) - self._from, self.budget - self.queries)
         part = slice(self._from, self._from + size)
         self._chunk = Query(asked.base, asked.positions[part], asked.colours[part])
@@ -184,9 +175,9 @@ class Hunt:
             self._memory[key] = (row, bool(exact))
         known = [self._memory[key] for key in self._keys]
         logits = np.array([row for row, _ in known], np.float32)
-        if self._grid is not None and asked.engine == "exhaustive" and not self._keys[0][0]:
+        if self._grid is not None and self._engine.keeps_map and not self._keys[0][0]:
             self._grid.fill(self._chunk, logits, np.array([exact for _, exact in known]))
-        self._look_for_hits(logits, asked.engine)
+        self._look_for_hits(logits)
         self.queries += len(logits)
         self.forwards += len(self._new_keys)
         confidence = self.problem.confidence(logits)
@@ -201,7 +192,7 @@ class Hunt:
         if whole:
             self._advance(np.concatenate(self._answers))
 
-    def _look_for_hits(self, logits: NDArray[np.float32], engine: str) -> None:
+    def _look_for_hits(self, logits: NDArray[np.float32]) -> None:
         margins = self.problem.margins(logits)
         for i in np.argsort(margins, kind="stable"):
             margin = float(margins[i])
@@ -216,7 +207,8 @@ class Hunt:
             if self._wins(image):
                 if self._first_hit is None:
                     self._first_hit = self.queries + int(np.flatnonzero(margins < 0)[0]) + 1
-                self._hit, self._hit_margin, self._found_by = image, margin, engine
+                self._hit, self._hit_margin = image, margin
+                self._found_by = self._engine.name
                 return
 
     def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

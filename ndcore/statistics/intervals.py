@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from scipy.stats import binomtest
+import math
 
 __all__ = ["wilson"]
+
+Z = 1.959963984540054  # of the normal distribution: 95% lie within it on either side
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
@@ -15,5 +17,11 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     """
     if trials == 0:
         return 0.0, 1.0
-    interval = binomtest(successes, trials).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    rate = successes / trials
+    whole = 2 * (trials + Z**2)
+    centre = (2 * trials * rate + Z**2) / whole
+    reach = Z / whole * math.sqrt(4 * trials * rate * (1 - rate) + Z**2)
+    return (
+        0.0 if successes == 0 else centre - reach,
+        1.0 if successes == trials else centre + reach,
+    )

@@ -22,9 +22,9 @@ from ndcore.attacks.adaptive import (
     least_divergent,
     stealthy_de,
 )
-from ndcore.attacks.fast import best_first
-from ndcore.attacks.inconspicuous import inconspicuous
-from ndcore.attacks.search import Candidates
+from ndcore.attacks.engines.fast import best_first
+from ndcore.attacks.engines.inconspicuous import inconspicuous
+from ndcore.attacks.engines.search import Candidates
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import repair
 from ndcore.detectors.scoring.detector import Detector, Measured

@@ -12,8 +12,8 @@ from ndcore.attacks.adaptive import (
     log_odds,
     stealthy_de,
 )
-from ndcore.attacks.inconspicuous import inconspicuous, neighbour_box
-from ndcore.attacks.search import Candidates
+from ndcore.attacks.engines.inconspicuous import inconspicuous, neighbour_box
+from ndcore.attacks.engines.search import Candidates
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.detectors.repair import repair

@@ -10,13 +10,11 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from ndcore.attacks import AttackConfig, AttackResult, attack_images
-from ndcore.attacks.config import STAGE_QUERIES
-from ndcore.attacks.de import GENERATIONS, POPULATION, differential_evolution
-from ndcore.attacks.exhaustive import exhaustive
-from ndcore.attacks.fast import best_first
-from ndcore.attacks.one_image import SEARCHES
-from ndcore.attacks.search import Candidates, Problem, Search, corner_colours
+from ndcore.attacks import ENGINES, AttackConfig, AttackResult, attack_images
+from ndcore.attacks.engines.de import GENERATIONS, POPULATION, differential_evolution
+from ndcore.attacks.engines.exhaustive import exhaustive
+from ndcore.attacks.engines.fast import STAGE_QUERIES, best_first
+from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from tests.decisive_pixel import OneDecisivePixel
@@ -279,9 +277,9 @@ def test_a_search_may_repeat_itself(
         places = np.zeros((5, problem.pixels, 2), np.int64)
         colours = np.full((5, problem.pixels, problem.image.shape[2]), 100, np.uint8)
         while True:
-            yield Candidates(places, colours, "again", problem.image, "de")
+            yield Candidates(places, colours, "again", problem.image)
 
-    monkeypatch.setitem(SEARCHES, "de", stubborn)
+    monkeypatch.setitem(ENGINES, "de", replace(ENGINES["de"], search=stubborn))
     source = open_source("digits")
     image, label = source.pixels([0]), digits_bundle.read(source.pixels([0])).predicted
     config = AttackConfig("de", pixels=pixels, max_queries=20)

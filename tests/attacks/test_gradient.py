@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from ndcore.attacks import COMPARISONS, AttackConfig, AttackResult, attack_images
+from ndcore.attacks import ENGINES, AttackConfig, AttackResult, attack_images
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.errors import BadRequestError
 from tests.decisive_pixel import OneDecisivePixel
 
 GREY = np.full((16, 16, 3), 100, np.uint8)
+COMPARISONS = [engine.name for engine in ENGINES.values() if not engine.search]
 
 
 def attack(model: torch.nn.Module, label: int = 0, **options: object) -> AttackResult:

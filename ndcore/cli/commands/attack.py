@@ -16,21 +16,26 @@ if TYPE_CHECKING:
     from ndcore.attacks import AttackResult
 
 
+class _Engines(str):
+    """Lists the engines when help is shown, not whenever a command line is read."""
+
+    def __mod__(self, values: object) -> str:
+        from ndcore.attacks import ENGINES
+
+        return "; ".join(f"{engine.name}: {engine.about}" for engine in ENGINES.values())
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     add_images(parser)
     add_bundle(parser)
-    parser.add_argument(
-        "--engine",
-        default="fast",
-        help="fast, exhaustive or de; for comparison fgsm, pgd, deepfool or cw",
-    )
+    parser.add_argument("--engine", default="fast", help=_Engines("each with what it does"))
     parser.add_argument("--pixels", type=int, default=1)
     parser.add_argument("--target", metavar="CLASS")
     parser.add_argument("--max-queries", type=int, help="per image (default: the engine's own)")
     parser.add_argument(
-        "--then", default="", metavar="ENGINE", help="exhaustive or de, where fast finds nothing"
+        "--then", default="", metavar="ENGINE", help="goes on where --engine finds nothing"
     )
-    parser.add_argument("--epsilon", type=int, default=8, help="8-bit steps, of fgsm and pgd")
+    parser.add_argument("--epsilon", type=int, default=8, help="8-bit steps, of a bounded engine")
     parser.add_argument(
         "--precision", default="auto", help="auto, or float32: no bfloat16 screening"
     )

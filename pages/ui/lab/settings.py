@@ -7,25 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from ndcore.attacks import COMPARISONS, ENGINES, AttackConfig
+from ndcore.attacks import ENGINES, AttackConfig, Engine
 from ndcore.bundles.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame.link import just_linked, recall, remember
 
 __all__ = ["configure", "read_number"]
 
-NAMES = {
-    "fast": "Fast search",
-    "exhaustive": "Exhaustive grid",
-    "de": "Differential evolution",
-    "fgsm": "FGSM · comparison: changes every pixel",
-    "pgd": "PGD · comparison: changes every pixel",
-    "deepfool": "DeepFool · comparison: changes every pixel",
-    "cw": "Carlini-Wagner · comparison: changes every pixel",
-}
-THEN = {"": "stop", "exhaustive": "Exhaustive grid", "de": "Differential evolution"}
-BOUNDED = ("fgsm", "pgd")
-UNTARGETED = ("fgsm", "deepfool")
 PIXELS = (1, 3, 5)
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)
 MOST_QUERIES = 1_000_000
@@ -36,20 +24,20 @@ def configure(bundle: Bundle) -> AttackConfig | None:
     """Show the settings; None with a sentence when they make no sense."""
     wrong: list[str] = []
     bar = st.container(horizontal=True, gap="small")
-    known = [*ENGINES, *COMPARISONS]
-    linked = _one_of("engine", known, "fast", wrong)
-    engine = bar.selectbox(
+    known = [engine.name for engine in ENGINES.values() if not engine.evades]
+    linked = _one_of("engine", known, AttackConfig.engine, wrong)
+    name = bar.selectbox(
         "Engine",
         known,
         index=known.index(linked),
-        format_func=lambda name: NAMES.get(name, name),
+        format_func=_title,
         key="engine",
         # A comparison has a long name and leaves room for it.
-        width=190 if st.session_state.get("engine", linked) in ENGINES else 350,
+        width=190 if ENGINES[st.session_state.get("engine", linked)].search else 350,
     )
-    values: dict[str, Any] = {"engine": engine}
-    searches = engine in ENGINES
-    if searches:
+    engine = ENGINES[name]
+    values: dict[str, Any] = {"engine": name}
+    if engine.search:
         wanted = read_number("pixels", 1, 1, max(PIXELS), wrong)
         values["pixels"] = int(
             bar.segmented_control(
@@ -62,23 +50,24 @@ def configure(bundle: Bundle) -> AttackConfig | None:
             or 1
         )
         remember("pixels", "" if values["pixels"] == 1 else str(values["pixels"]))
-    if engine not in UNTARGETED:
+    if engine.targeted:
         values["target"] = _goal(bundle, bar, wrong)
-    if engine == "fast":
-        linked = _one_of("then", list(THEN), "", wrong)
+    if engine.is_followed:
+        followers = ["", *(other.name for other in ENGINES.values() if other.follows)]
+        linked = _one_of("then", followers, "", wrong)
         values["then"] = bar.selectbox(
             "If nothing is found",
-            list(THEN),
-            index=list(THEN).index(linked),
-            format_func=lambda name: THEN[name],
+            followers,
+            index=followers.index(linked),
+            format_func=lambda name: ENGINES[name].title if name else "stop",
             key="then",
             width=150,
             help="Where the fast search finds nothing, another engine can go on.",
         )
         remember("then", values["then"])
-    if searches:
+    if engine.search:
         values["max_queries"] = _budget(bundle, bar, values, wrong)
-    if engine in BOUNDED:
+    if engine.bounded:
         values["epsilon"] = bar.slider(
             "Largest change per value (8-bit steps)",
             1,
@@ -98,8 +87,8 @@ def configure(bundle: Bundle) -> AttackConfig | None:
         help="The same seed, image and settings give the same pixel again.",
     )
     remember("seed", str(values["seed"]) if values["seed"] else "")
-    remember("engine", "" if engine == "fast" else engine)
-    st.caption(_explain(bundle, values))
+    remember("engine", "" if name == AttackConfig.engine else name)
+    st.caption(_explain(bundle, engine, values))
     if wrong:
         st.warning(f"The link asks for what is not possible: {'; '.join(wrong)}. Defaults are set.")
     try:
@@ -107,6 +96,11 @@ def configure(bundle: Bundle) -> AttackConfig | None:
     except NeuralDivergenceError as error:
         st.error(f"{error}.")
         return None
+
+
+def _title(name: str) -> str:
+    engine = ENGINES[name]
+    return engine.title + ("" if engine.search else " · comparison: changes every pixel")
 
 
 def _goal(bundle: Bundle, bar: Any, wrong: list[str]) -> int | None:
@@ -151,21 +145,20 @@ def _budget(bundle: Bundle, bar: Any, values: dict[str, Any], wrong: list[str]) 
     return None if chosen == usual else int(chosen)
 
 
-def _explain(bundle: Bundle, values: dict[str, Any]) -> str:
+def _explain(bundle: Bundle, engine: Engine, values: dict[str, Any]) -> str:
     """The engine in a sentence, and the budget in numbers."""
-    engine = values["engine"]
-    told = (ENGINES | COMPARISONS)[engine].replace("`", "")
-    if engine not in ENGINES:
+    told = engine.about.replace("`", "")
+    if not engine.search:
         return f"{told}. It sees the gradients and changes every pixel: no one-pixel attack."
     config = AttackConfig(**values)
     height, width, channels = bundle.shape
     points = height * width * 2**channels
     grid = ""
-    if "exhaustive" in (engine, config.then):
+    if any(part.keeps_map for part in config.engines):
         grid = (
             f" The grid has {points:,} points: {height * width:,} pixels x {2**channels} colours."
         )
-        if engine == "exhaustive" and config.budget(bundle.shape) < points:
+        if engine.keeps_map and config.budget(bundle.shape) < points:
             grid += " This budget leaves the map incomplete."
     return f"{told}. At most {config.budget(bundle.shape):,} queries per image.{grid}"
 

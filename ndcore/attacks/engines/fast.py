@@ -19,12 +19,13 @@ from collections.abc import Callable, Generator
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.attacks.config import STAGE_QUERIES
-from ndcore.attacks.search import Candidates, Problem, Search, corner_colours
+from ndcore.attacks.engines.engine import Engine
+from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
 from ndcore.data.pixels import paint
 
-__all__ = ["Palette", "Point", "best_first"]
+__all__ = ["FAST", "STAGE_QUERIES", "Palette", "Point", "best_first"]
 
+STAGE_QUERIES = 800  # per pixel
 LATTICE = 8  # lattice points along each side
 CHUNK = 32
 LATTICE_SHARE = 0.25  # of each chunk after the first, while the lattice lasts
@@ -78,7 +79,7 @@ def _one_pixel(
             break
         positions = np.array([point[:2] for point in points])[:, None]
         stage = f"best-first, {asked} points seen{of}"
-        logits = yield Candidates(positions, palette(base, points), stage, base, "fast")
+        logits = yield Candidates(positions, palette(base, points), stage, base)
         for point, margin in zip(points, problem.margins(logits).tolist(), strict=True):
             heapq.heappush(frontier, (margin, asked, point))
             asked += 1
@@ -112,3 +113,13 @@ def _neighbours(point: Point, shape: tuple[int, ...]) -> list[Point]:
             if (down or right) and 0 <= at[0] < height and 0 <= at[1] < width:
                 found.append((*at, colour))
     return found
+
+
+FAST = Engine(
+    "fast",
+    "Fast search",
+    "Best-first search over corner colours: few queries, finds nearly all that `exhaustive` finds",
+    best_first,
+    lambda shape, pixels: STAGE_QUERIES * pixels,
+    is_followed=True,
+)

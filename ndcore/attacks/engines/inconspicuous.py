@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.attacks.fast import Point, best_first
-from ndcore.attacks.search import Problem, Search
+from ndcore.attacks.engines.engine import Engine
+from ndcore.attacks.engines.fast import FAST, Point, best_first
+from ndcore.attacks.engines.search import Problem, Search
+from ndcore.data.neighbours import neighbours
 
-__all__ = ["inconspicuous", "neighbour_box"]
+__all__ = ["INCONSPICUOUS", "inconspicuous", "neighbour_box"]
 
 
 def neighbour_box(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -24,14 +26,9 @@ def neighbour_box(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[
     Returns:
         Two arrays uint8 (H, W, C).
     """
-    height, width = image.shape[:2]
-    around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    ends = []
-    for filler, pick in ((255, np.minimum), (0, np.maximum)):
-        padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=filler)
-        views = [padded[i : i + height, j : j + width] for i, j in around]
-        ends.append(np.asarray(pick.reduce(views), np.uint8))
-    return ends[0], ends[1]
+    around = neighbours(image[None])[:, 0]
+    ends = np.fmin.reduce(around), np.fmax.reduce(around)  # NaN beyond the border is no value
+    return ends[0].astype(np.uint8), ends[1].astype(np.uint8)
 
 
 def inconspicuous(problem: Problem, rng: np.random.Generator) -> Search:
@@ -45,3 +42,13 @@ def inconspicuous(problem: Problem, rng: np.random.Generator) -> Search:
         return np.asarray(np.where(upper, high[rows, cols], low[rows, cols])[:, None], np.uint8)
 
     return best_first(problem, rng, palette)
+
+
+INCONSPICUOUS = Engine(
+    "inconspicuous",
+    "Inconspicuous search",
+    "Best-first search like `fast`, each colour within the range of the pixel's eight neighbours",
+    inconspicuous,
+    FAST.needs,
+    evades=True,
+)

@@ -57,14 +57,12 @@ class Candidates:
         colours: uint8 (P, k, C).
         stage: what the search is doing, for people.
         base: image to change, uint8 (H, W, C).
-        engine: which engine asks.
     """
 
     positions: NDArray[np.int64]
     colours: NDArray[np.uint8]
     stage: str
     base: NDArray[np.uint8]
-    engine: str
 
 
 # A search yields candidates and is sent their logits (P, classes) until it has no more to ask.

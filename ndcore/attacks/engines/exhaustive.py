@@ -12,10 +12,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.attacks.search import Candidates, Problem, Search, corner_colours
+from ndcore.attacks.engines.engine import Engine
+from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
 from ndcore.data.pixels import paint
 
-__all__ = ["exhaustive", "grid_points"]
+__all__ = ["EXHAUSTIVE", "exhaustive", "grid_points"]
 
 CHUNK = 256
 
@@ -39,10 +40,19 @@ def exhaustive(problem: Problem, rng: np.random.Generator) -> Search:
         for start in range(0, len(points), CHUNK):
             part = points[start : start + CHUNK]
             stage = f"grid point {start:,} of {len(points):,}{of}"
-            logits = yield Candidates(
-                part[:, None, :2], colours[part[:, 2]][:, None], stage, base, "exhaustive"
-            )
+            logits = yield Candidates(part[:, None, :2], colours[part[:, 2]][:, None], stage, base)
             margins = problem.margins(logits)
             if margins.min() < margin:
                 margin, best = margins.min(), part[margins.argmin()]
         base = paint(base, best[None, None, :2], colours[best[2]][None, None])[0]
+
+
+EXHAUSTIVE = Engine(
+    "exhaustive",
+    "Exhaustive grid",
+    "Every pixel with each of the 8 corner colours: the complete map of that grid",
+    exhaustive,
+    lambda shape, pixels: len(grid_points(tuple(shape))) * pixels,
+    keeps_map=True,
+    follows=True,
+)

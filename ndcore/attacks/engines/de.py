@@ -15,9 +15,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.attacks.search import Candidates, Problem, Search
+from ndcore.attacks.engines.engine import Engine
+from ndcore.attacks.engines.search import Candidates, Problem, Search
 
-__all__ = ["GENERATIONS", "POPULATION", "differential_evolution"]
+__all__ = ["DE", "GENERATIONS", "POPULATION", "differential_evolution"]
 
 POPULATION = 400
 GENERATIONS = 100
@@ -40,7 +41,7 @@ def differential_evolution(problem: Problem, rng: np.random.Generator) -> Search
         positions = np.clip(np.floor(parts[..., :2]), 0, size - 1).astype(np.int64)
         colours = np.clip(np.rint(parts[..., 2:]), 0, 255).astype(np.uint8)
         stage = f"generation {generation} of at most {GENERATIONS}"
-        return Candidates(positions, colours, stage, problem.image, "de")
+        return Candidates(positions, colours, stage, problem.image)
 
     population = _first_population(rng, height, width, channels, problem.pixels)
     fitness = sign * problem.confidence((yield candidates(population, 0)))
@@ -68,3 +69,14 @@ def _children(rng: np.random.Generator, population: NDArray[np.float64]) -> NDAr
     picks += picks >= np.arange(count)[:, None]
     first, second, third = (population[picks[:, i]] for i in range(3))
     return np.asarray(first + SCALE * (second - third))
+
+
+DE = Engine(
+    "de",
+    "Differential evolution",
+    "Differential evolution as in Su, Vargas & Sakurai 2019: 400 candidates, "
+    "at most 100 generations",
+    differential_evolution,
+    lambda shape, pixels: POPULATION * (1 + GENERATIONS),
+    follows=True,
+)

@@ -1,0 +1,16 @@
+"""All engines. A new one is a file beside this and its name in the list."""
+
+from __future__ import annotations
+
+from ndcore.attacks.engines.comparisons import COMPARISONS
+from ndcore.attacks.engines.de import DE
+from ndcore.attacks.engines.engine import Engine
+from ndcore.attacks.engines.exhaustive import EXHAUSTIVE
+from ndcore.attacks.engines.fast import FAST
+from ndcore.attacks.engines.inconspicuous import INCONSPICUOUS
+
+__all__ = ["ENGINES"]
+
+ENGINES: dict[str, Engine] = {
+    engine.name: engine for engine in (FAST, EXHAUSTIVE, DE, INCONSPICUOUS, *COMPARISONS)
+}
