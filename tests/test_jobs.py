@@ -34,12 +34,14 @@ def until_stopped(job: Job) -> str:
 def test_result_progress_and_time(manager: JobManager) -> None:
     def work(job: Job) -> int:
         job.report(41)
+        time.sleep(0.05)
         return 42
 
+    before = time.monotonic()
     job = wait(manager.submit(work, label="sum"))
     assert (job.state, job.result, job.progress) == ("done", 42, 41)
     assert manager.get(job.id) is job
-    assert job.seconds >= 0
+    assert 0.05 <= job.seconds <= time.monotonic() - before
     assert manager.get("unknown") is None
 
 

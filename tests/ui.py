@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from ndcore.jobs import Job
 from pages.ui.frame import loaders
 
-__all__ = ["BAD", "GOOD", "GREY", "ended", "job_of", "opened", "png", "texts"]
+__all__ = ["BAD", "GOOD", "GREY", "ended", "job_of", "linked", "opened", "png", "texts"]
 
 
 def opened(page: str, **link: str) -> AppTest:
@@ -26,10 +26,15 @@ def opened(page: str, **link: str) -> AppTest:
     return at.run()
 
 
-def job_of(at: AppTest) -> Job:
+def linked(at: AppTest, name: str) -> str:
+    """What the link says."""
+    value = at.query_params[name]
+    return value if isinstance(value, str) else value[0]
+
+
+def job_of(at: AppTest, name: str = "job") -> Job:
     """The job that the link names."""
-    value = at.query_params["job"]
-    job = loaders.jobs().get(value if isinstance(value, str) else value[0])
+    job = loaders.jobs().get(linked(at, name))
     assert job is not None
     return job
 

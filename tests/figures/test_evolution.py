@@ -75,10 +75,18 @@ def test_dv7_loss_and_errors_stand_beneath_the_heat_map() -> None:
     lines = [trace for trace in figure["data"] if trace.get("legendgroup")]
     assert len(lines) == 6
     assert {trace["yaxis"] for trace in lines} == {"y3", "y4"}
-    for trace in lines:
-        assert (trace["line"]["dash"] == "solid") == ("train" in trace["hovertemplate"]) or (
-            "top5" in trace["hovertemplate"]
-        )
+    dashes = {
+        trace["hovertemplate"].split(", ")[1].split(" %")[0]: trace["line"]["dash"]
+        for trace in lines
+    }
+    assert dashes == {
+        "train loss": "solid",
+        "train top1 error": "solid",
+        "train top5 error": "dot",
+        "validation loss": "dash",
+        "validation top1 error": "dash",
+        "validation top5 error": "dashdot",
+    }
     assert figure["layout"]["xaxis3"]["matches"] == figure["layout"]["xaxis"]["matches"]
     assert any("rate lowered" in note["text"] for note in figure["layout"]["annotations"])
 

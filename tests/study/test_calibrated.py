@@ -6,11 +6,11 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle, list_bundles, load_bundle
@@ -19,7 +19,6 @@ from ndcore.data.catalog import open_source
 from ndcore.detectors import DivergenceDetector, Verdict, load_detector
 from ndcore.detectors import repair as repair_module
 from ndcore.detectors.regime import regime_of, typicality
-from ndcore.detectors.repair import Repairs
 from ndcore.detectors.scoring.detector import Measured
 from ndcore.detectors.scoring.ood_library import library_detectors, linear_head
 from ndcore.detectors.scoring.reference import Reference
@@ -151,23 +150,23 @@ def test_a_case_file_judges_and_repairs_each_image_once(
 ) -> None:
     judged: list[int] = []
     repaired: list[int] = []
-    explain, repair_one = DivergenceDetector.explain, repair_module._one
+    explain, neighbours = DivergenceDetector.explain, repair_module.median_of_neighbours
 
     def counted(detector: DivergenceDetector, reading: Reading, alpha: float) -> list[Verdict]:
         judged.append(len(reading.predicted))
         return explain(detector, reading, alpha)
 
-    def counted_repair(*image: Any) -> Repairs:
-        repaired.append(1)
-        return repair_one(*image)
+    def counted_repair(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        repaired.append(len(pixels))
+        return neighbours(pixels)
 
     monkeypatch.setattr(DivergenceDetector, "explain", counted)
-    monkeypatch.setattr(repair_module, "_one", counted_repair)
+    monkeypatch.setattr(repair_module, "median_of_neighbours", counted_repair)
     words = ["detect", "--bundle", "digits-cnn", "--source", "digits", "--n", "3"]
     words += ["--detector", name]
     answer, case = tmp_path / "answer.json", tmp_path / "case.json"
     assert main([*words, "--json", str(answer), "--case-file", str(case)]) == 0
-    assert (sum(judged), len(repaired)) == (3, 3)
+    assert (sum(judged), sum(repaired)) == (3, 3)
     told = json.loads(answer.read_text())["results"]
     for row, image in zip(told, json.loads(case.read_text())["images"], strict=True):
         verdict = image["repair"]["verdict"] if name == "repair" else image["verdict"]
@@ -175,7 +174,7 @@ def test_a_case_file_judges_and_repairs_each_image_once(
     judged.clear()
     repaired.clear()
     assert main([*words, "--no-repair", "--case-file", str(case)]) == 0
-    assert (sum(judged), len(repaired)) == (3, 3 if name == "repair" else 0)
+    assert (sum(judged), sum(repaired)) == (3, 3 if name == "repair" else 0)
     assert all(image["repair"] is None for image in json.loads(case.read_text())["images"])
 
 

@@ -19,8 +19,7 @@ from ndcore.data.decode import encode_png
 from ndcore.study import load_study, study_dir
 from ndcore.study.run import StudyConfig, run_study
 from ndcore.study.triage import judge_study
-from pages.ui.frame import loaders
-from tests.ui import ended, opened, texts
+from tests.ui import ended, job_of, opened, texts
 
 PAGE = "pages/3_Divergence_Detector.py"
 FILES = ("study.json", "study.npz", "desk.npz")
@@ -168,10 +167,7 @@ def test_images_of_a_source_are_judged_as_a_job(detector: str) -> None:
     at.number_input(key="triage_n_digits").set_value(20).run()
     labelled(at, "selectbox", "Detector").set_value(detector).run()
     at.button(key="triage_start").click().run()
-    value = at.query_params["triage"]
-    job = loaders.jobs().get(value if isinstance(value, str) else value[0])
-    assert job is not None
-    ended(job)
+    ended(job_of(at, "triage"))
     at.run()
     assert not at.exception
     assert not at.error
@@ -205,10 +201,7 @@ def test_uploads_are_judged_and_a_bad_file_is_said(digits_bundle: Bundle) -> Non
     assert not at.exception
     assert "broken.png" in at.warning[0].value
     at.button(key="triage_start").click().run()
-    value = at.query_params["triage"]
-    job = loaders.jobs().get(value if isinstance(value, str) else value[0])
-    assert job is not None
-    ended(job)
+    ended(job_of(at, "triage"))
     at.run()
     assert not at.exception
     frame = at.dataframe[0].value

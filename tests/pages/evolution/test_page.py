@@ -28,7 +28,7 @@ from pages.ui.evolution.runs import OpenRun, open_run
 from pages.ui.evolution.unit import find_facets
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures
 from tests.planted_runs import plant
-from tests.ui import opened, texts
+from tests.ui import linked, opened, texts
 
 PAGE = "pages/4_Training_Evolution.py"
 EPOCHS = 3
@@ -61,12 +61,6 @@ def cache(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def first(cache: Path) -> OpenRun:
     return OpenRun(MODELS[0], "stamp", load_run(MODELS[0]))
-
-
-def linked(at: AppTest, name: str) -> str:
-    """What the link says."""
-    value = at.query_params[name]
-    return value if isinstance(value, str) else value[0]
 
 
 def fine(at: AppTest) -> AppTest:

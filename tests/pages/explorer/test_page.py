@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ndcore.analysis.story import tell
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
-from tests.ui import opened, texts
+from tests.ui import linked, opened, texts
 
 PAGE = "pages/2_Activation_Explorer.py"
 
@@ -114,7 +115,7 @@ def test_the_models_accuracy_is_on_show(explorer: AppTest, digits_bundle: Bundle
     [(1, "class:", 2, 2), (2, "attacked", 1, 1), (3, "benign", 1, 1)],
 )
 def test_rachaels_views_are_one_click_each(
-    explorer: AppTest, view: int, sort: str, shown: int, classes: int
+    explorer: AppTest, digits_bundle: Bundle, view: int, sort: str, shown: int, classes: int
 ) -> None:
     explorer.button(key=f"story_{view}").click().run()
     assert not explorer.exception
@@ -123,7 +124,9 @@ def test_rachaels_views_are_one_click_each(
     assert len(header["instances"]) == shown
     assert len(header["classes"]) == classes
     told = texts(explorer)
-    assert told.count("Held: at") + told.count("Did not hold: at") == 3
+    claims = tell(digits_bundle, Pair.from_token(linked(explorer, "pair"), digits_bundle.shape))
+    assert [claim.view for claim in claims] == [1, 2, 3]
+    assert all(claim.sentence in told for claim in claims)
 
 
 def test_the_table_is_the_pictures_twin(explorer: AppTest, digits_bundle: Bundle) -> None:
