@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A package's `__init__` re-exports from the rooms inside it; it counts as the last of them.
 ORDER: tuple[set[str], ...] = (
     {"ndcore/errors.py"},
-    {"ndcore/jobs.py", "ndcore/statistics"},
+    {"ndcore/jobs.py", "ndcore/steps.py", "ndcore/statistics"},
     {"ndcore/storage"},
     {"ndcore/data"},
     {"ndcore/networks", "ndcore/attacks/engines"},

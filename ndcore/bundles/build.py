@@ -24,7 +24,7 @@ from ndcore.activations.distributions import Histograms, count_distributions, la
 from ndcore.activations.histograms import BINS
 from ndcore.activations.reading import read_source
 from ndcore.bundles.bundle import FILES, SCHEMA, Bundle
-from ndcore.bundles.gallery import gallery_lines, make_gallery
+from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import DETECTORS, Calibration, DivergenceDetector
@@ -32,6 +32,7 @@ from ndcore.errors import BadRequestError, BundleError, DataError
 from ndcore.networks.forward import evaluate, predict
 from ndcore.networks.registry import layer_names, model_spec
 from ndcore.networks.weights import load_weights, save_weights, weight_hash
+from ndcore.steps import Step, counter, no_step
 from ndcore.storage.atomic import replace_folder, write_bytes, write_json
 from ndcore.storage.places import bundles_dir, run_dir
 from ndcore.training.checkpoints import read_run
@@ -67,7 +68,7 @@ def build(
     config: BuildConfig,
     source: ImageSource,
     *,
-    on_step: Callable[[str, int, int], None] | None = None,
+    on_step: Step = no_step,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Build `config.name` from `source` and write it to the bundles folder.
@@ -90,49 +91,24 @@ def build(
     started = time.monotonic()
     if config.name != Path(config.name).name or config.name.startswith("."):
         raise BadRequestError(f"'{config.name}' cannot be the name of a bundle")
-
-    def step(what: str, done: int = 0, total: int = 0) -> None:
-        if on_step:
-            on_step(what, done, total)
-
     model, run = _trained_model(config)
-    spec = model_spec(config.model)
-    if spec.classes and spec.classes != source.classes:
-        raise DataError(
-            f"the data has classes {', '.join(source.classes[:3])}, ... but {config.model} "
-            f"was made for {', '.join(spec.classes[:3])}, ..."
-        )
-    if source.shape != spec.shape:
-        raise DataError(f"the images are {source.shape} but {config.model} takes {spec.shape}")
+    _require_fit(config, source)
     splits = run["splits"] if run else make_splits(source, config.seed)
-    members = {name: positions(source, keys) for name, keys in splits.items()}
-    short = [name for name, keys in splits.items() if len(members[name]) < len(keys)]
-    if short:
-        raise DataError(
-            f"the data lacks images of the '{short[0]}' split the model was trained with"
-        )
+    members = _members(source, splits)
     if predict(model, source, members["dev"][:1]).shape[1] != len(source.classes):
         raise DataError("the model has not as many outputs as the data has classes")
     layers = layer_names(model)
-
-    total = len(members["reference"])
-    counted = 0
-
-    def counting(images: int) -> None:
-        nonlocal counted
-        counted += images
-        step("distributions", counted, total)
-
+    reference = members["reference"]
     histograms = count_distributions(
         model,
         layers,
         source,
-        members["reference"],
+        reference,
         config.seed,
-        on_batch=counting,
+        on_batch=counter(on_step, "distributions", len(reference)),
         should_stop=should_stop,
     )
-    step("accuracy")
+    on_step("accuracy", 0, 0)
     accuracy = {"split": "evaluation"} | evaluate(model, source, members["evaluation"])
     manifest = {
         "schema_version": SCHEMA,
@@ -146,11 +122,11 @@ def build(
         "accuracy": accuracy,
         "data": _describe(source, members),
         "training": _training_record(run),
-        "distributions": {"images": total, "split": "reference", "bins": BINS},
+        "distributions": {"images": len(reference), "split": "reference", "bins": BINS},
         "versions": {"python": platform.python_version()}
         | {library: version(library) for library in LIBRARIES},
     }
-    step("detector calibration")
+    on_step("detector calibration", 0, 0)
     draft = _Draft(model, layers, manifest, histograms)
     dev = read_source(model, layers, source, members["dev"], should_stop=should_stop)
     held = read_source(model, layers, source, members["calibration"], should_stop=should_stop)
@@ -160,30 +136,21 @@ def build(
     manifest["detectors"] = {
         name: {"dev": len(dev.logits), "calibration": len(held.logits)} for name in DETECTORS
     }
-    gallery, manifest["gallery"] = make_gallery(
-        model,
-        source,
-        members["evaluation"],
-        step,
-        should_stop,
-        samples_too=config.model == "cifar10-vgg16",
-        successes=config.gallery,
-        images=config.gallery_images,
-        seed=config.seed,
+    asked = GalleryConfig(
+        config.gallery, config.gallery_images, config.seed, config.model == "cifar10-vgg16"
     )
-    step("writing")
-    with replace_folder(bundles_dir() / config.name) as folder:
-        save_weights(folder / "weights.safetensors", model.state_dict(), half=True)
-        write_bytes(folder / "distributions.npz", _npz(_histogram_arrays(histograms)))
-        write_bytes(folder / "calibration.npz", _npz(_calibration_arrays(calibrations)))
-        write_json(folder / "splits.json", splits)
-        write_bytes(folder / "gallery.json", gallery_lines(gallery))
-        manifest["files"] = {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
-        }
-        write_json(folder / "manifest.json", manifest)
+    gallery, manifest["gallery"] = make_gallery(
+        model, source, members["evaluation"], asked, on_step, should_stop
+    )
+    on_step("writing", 0, 0)
+    contents = {
+        "distributions.npz": _npz(_histogram_arrays(histograms)),
+        "calibration.npz": _npz(_calibration_arrays(calibrations)),
+        "gallery.json": gallery_lines(gallery),
+    }
+    _write(manifest, model, splits, contents)
     seconds = round(time.monotonic() - started, 1)
-    return manifest | {"images": total, "seconds": seconds}
+    return manifest | {"images": len(reference), "seconds": seconds}
 
 
 class _Draft(Bundle):
@@ -198,6 +165,28 @@ class _Draft(Bundle):
     ) -> None:
         super().__init__(Path(), manifest, model)
         self._distributions = dict(histograms)
+
+
+def _require_fit(config: BuildConfig, source: ImageSource) -> None:
+    spec = model_spec(config.model)
+    if spec.classes and spec.classes != source.classes:
+        raise DataError(
+            f"the data has classes {', '.join(source.classes[:3])}, ... but {config.model} "
+            f"was made for {', '.join(spec.classes[:3])}, ..."
+        )
+    if source.shape != spec.shape:
+        raise DataError(f"the images are {source.shape} but {config.model} takes {spec.shape}")
+
+
+def _members(source: ImageSource, splits: dict[str, list[str]]) -> dict[str, list[int]]:
+    """Where the images of each split lie in the source, which must hold them all."""
+    members = {name: positions(source, keys) for name, keys in splits.items()}
+    for name, keys in splits.items():
+        if len(members[name]) < len(keys):
+            raise DataError(
+                f"the data lacks images of the '{name}' split the model was trained with"
+            )
+    return members
 
 
 def _trained_model(config: BuildConfig) -> tuple[nn.Module, dict[str, Any] | None]:
@@ -235,6 +224,24 @@ def _describe(source: ImageSource, members: dict[str, list[int]]) -> dict[str, A
             for name, rows in members.items()
         },
     }
+
+
+def _write(
+    manifest: dict[str, Any],
+    model: nn.Module,
+    splits: dict[str, list[str]],
+    contents: dict[str, bytes],
+) -> None:
+    """The whole bundle at once; adds the checksums of its files to the manifest."""
+    with replace_folder(bundles_dir() / manifest["name"]) as folder:
+        save_weights(folder / "weights.safetensors", model.state_dict(), half=True)
+        write_json(folder / "splits.json", splits)
+        for name, content in contents.items():
+            write_bytes(folder / name, content)
+        manifest["files"] = {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
+        }
+        write_json(folder / "manifest.json", manifest)
 
 
 def _histogram_arrays(histograms: Histograms) -> dict[str, NDArray[Any]]:

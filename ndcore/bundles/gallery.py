@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,36 +12,40 @@ from torch import nn
 
 from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.data.catalog import ImageSource, open_source
-from ndcore.errors import StoppedError
+from ndcore.steps import Step, stop_if
 
-__all__ = ["GALLERY_ENGINE", "gallery_lines", "make_gallery"]
+__all__ = ["GALLERY_ENGINE", "GalleryConfig", "gallery_lines", "make_gallery"]
 
 GALLERY_ENGINE = "fast"
+
+
+@dataclass(frozen=True)
+class GalleryConfig:
+    """First the 20 sample images if `samples_too`; then lossless images of the data in random
+    order until `successes` of them were broken or `images` were tried."""
+
+    successes: int
+    images: int
+    seed: int
+    samples_too: bool
 
 
 def make_gallery(
     model: nn.Module,
     source: ImageSource,
     members: list[int],
-    step: Callable[[str, int, int], None],
+    config: GalleryConfig,
+    step: Step,
     should_stop: Callable[[], bool] | None,
-    *,
-    samples_too: bool,
-    successes: int,
-    images: int,
-    seed: int,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Verified one-pixel successes and what it took to find them.
-
-    First the 20 sample images if `samples_too`; then the lossless images of `members` (positions
-    in `source`) in random order until `successes` of them were broken or `images` were tried.
+    """Verified one-pixel successes and what it took to find them; `members` are positions.
 
     Raises:
         StoppedError: `should_stop` said so.
     """
-    attack = AttackConfig(GALLERY_ENGINE, seed=seed)
+    attack = AttackConfig(GALLERY_ENGINE, seed=config.seed)
     about = {"engine": attack.engine, "budget": attack.budget(source.shape), "seed": attack.seed}
-    if not successes:
+    if not config.successes:
         return [], about
     rows: list[dict[str, Any]] = []
 
@@ -73,15 +78,14 @@ def make_gallery(
         )
         return ended
 
-    if samples_too:
+    if config.samples_too:
         samples = open_source("samples")
         about["samples"] = _summary(run(samples, list(range(len(samples))), 10**9))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(config.seed)
     lossless = [i for i in members if source.lossless[i]]
-    chosen = [int(i) for i in rng.permutation(lossless)[:images]]
-    if should_stop and should_stop():
-        raise StoppedError("stopped")
-    about["evaluation"] = _summary(run(source, chosen, successes))
+    chosen = [int(i) for i in rng.permutation(lossless)[: config.images]]
+    stop_if(should_stop)
+    about["evaluation"] = _summary(run(source, chosen, config.successes))
     return rows, about
 
 

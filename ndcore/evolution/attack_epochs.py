@@ -25,7 +25,7 @@ from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors import Calibration, DivergenceDetector
-from ndcore.errors import BadRequestError, BundleError, DataError, RunError, StoppedError
+from ndcore.errors import BadRequestError, BundleError, DataError, RunError
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.store import snapshot_file
 from ndcore.evolution.vulnerability import (
@@ -39,6 +39,7 @@ from ndcore.networks.forward import pick_device
 from ndcore.networks.registry import layer_names, model_spec
 from ndcore.networks.weights import load_weights
 from ndcore.statistics.roc import auroc, bootstrap_auroc
+from ndcore.steps import Step, counter, no_step, stop_if
 from ndcore.training.checkpoints import read_run
 
 __all__ = ["measure_vulnerability"]
@@ -46,8 +47,6 @@ __all__ = ["measure_vulnerability"]
 DETECTOR = "wasserstein"
 REDUCTIONS = ("max", "value")  # those that the detector looks at
 BATCH = 128
-
-Step = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def measure_vulnerability(
     config: VulnerabilityConfig | None = None,
     *,
     device: str = "auto",
-    on_step: Step | None = None,
+    on_step: Step = no_step,
     on_epoch: Callable[[EpochVulnerability], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Vulnerability:
@@ -105,8 +104,7 @@ def measure_vulnerability(
         label = f"epoch {epoch} ({number} of {len(kept)})"
 
         def step(what: str, done: int, total: int, label: str = label) -> None:
-            if on_step:
-                on_step(f"{label}: {what}", done, total)
+            on_step(f"{label}: {what}", done, total)
 
         model = _model_of(run, path, device)
         rows[epoch] = _measure(model, source, images, config, epoch, digest, step, should_stop)
@@ -191,8 +189,7 @@ def _measure(
         on_result=lambda index, _: step("attacking", index + 1, len(pixels)),
         should_stop=should_stop,
     )
-    if should_stop and should_stop():
-        raise StoppedError("stopped; the epochs measured so far are kept")
+    stop_if(should_stop, "stopped; the epochs measured so far are kept")
     summary = summarise(results)
     won = [result for result in results if result.success]
     area, interval = None, None
@@ -223,20 +220,13 @@ def _detector(
     should_stop: Callable[[], bool] | None,
 ) -> DivergenceDetector:
     layers = layer_names(model)
-    counted = 0
-
-    def counting(read: int) -> None:
-        nonlocal counted
-        counted += read
-        step("distributions", counted, len(images.reference))
-
     histograms = count_distributions(
         model,
         layers,
         source,
         images.reference,
         config.seed,
-        on_batch=counting,
+        on_batch=counter(step, "distributions", len(images.reference)),
         should_stop=should_stop,
     )
     step("detector", 0, 0)

@@ -29,8 +29,8 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import repair
 from ndcore.detectors.scoring.detector import Detector, Measured
 from ndcore.detectors.scoring.features import FeaturePass
-from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator, evaluator_for
+from ndcore.steps import stop_if
 from ndcore.study.image_sets import ImageSet
 
 __all__ = ["ADVERSARIES", "ALPHA", "Adversary", "adversarial_set"]
@@ -110,8 +110,7 @@ def adversarial_set(
     for index in range(len(benign)):
         if done == wanted:
             break
-        if should_stop and should_stop():
-            raise StoppedError("stopped")
+        stop_if(should_stop)
         image, label = benign.pixels[index], int(benign.labels[index])
         if evaluator.plain(image[None])[0].argmax() != label:
             continue

@@ -21,9 +21,10 @@ from ndcore.detectors.scoring.detector import Measured
 from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.errors import BundleError
+from ndcore.steps import Step, no_step
 from ndcore.storage.stamped import load_stamped, save_stamped
 from ndcore.study.image_sets import Family, ImageSet, attacked_set
-from ndcore.study.measurements import Measurer, Step
+from ndcore.study.measurements import Measurer
 from ndcore.study.report import Scored
 from ndcore.study.saved import study_folder
 
@@ -178,7 +179,7 @@ def dev_attack(
     dev: ImageSet,
     family: Family,
     seed: int = 0,
-    on_step: Step | None = None,
+    on_step: Step = no_step,
     should_stop: Callable[[], bool] | None = None,
 ) -> ImageSet:
     """A kind of attack made from all dev images, now or by an earlier run: the set `dev-KIND`.
@@ -189,8 +190,7 @@ def dev_attack(
     name = f"dev-{family.name}"
 
     def count(done: int, total: int) -> None:
-        if on_step:
-            on_step(f"attack {name}", done, total)
+        on_step(f"attack {name}", done, total)
 
     make = partial(
         attacked_set,

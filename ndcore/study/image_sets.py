@@ -18,8 +18,9 @@ from ndcore.attacks import AttackConfig, AttackResult, PixelChange, apply_change
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import positions
-from ndcore.errors import BadRequestError, StoppedError
+from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import evaluator_for
+from ndcore.steps import stop_if
 
 __all__ = [
     "CONTROLS",
@@ -199,8 +200,7 @@ def attacked_set(
             replace(family.config, seed=seed),
             should_stop=should_stop,
         )
-        if should_stop and should_stop():
-            raise StoppedError("stopped")
+        stop_if(should_stop)
         if on_image:
             on_image(min(start + POOL, len(chosen)), len(chosen))
     won = [result for result in results if result.success]

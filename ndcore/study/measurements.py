@@ -24,16 +24,15 @@ from ndcore.detectors.scoring.reference import (
 )
 from ndcore.errors import BundleError
 from ndcore.networks.evaluator import evaluator_for
+from ndcore.steps import Step, counter
 from ndcore.storage.stamped import load_stamped, save_stamped
 from ndcore.study.image_sets import ImageSet
 
-__all__ = ["Measurer", "Step"]
+__all__ = ["Measurer"]
 
 FEATURE_PIECE = 512
 REPAIR_PIECE = 64
 
-# (what is being done, done, total)
-Step = Callable[[str, int, int], None]
 # More images are done.
 Count = Callable[[int], None]
 Piece = TypeVar("Piece", Features, Repairs)
@@ -82,7 +81,7 @@ class Measurer:
             positions(source, bundle.splits["reference"]),
             per_class=per_class,
             seed=seed,
-            on_batch=self._counter("reference images", 0, per_class * len(bundle.classes)),
+            on_batch=counter(self._step, "reference images", per_class * len(bundle.classes)),
             should_stop=self._should_stop,
         )
 
@@ -137,17 +136,8 @@ class Measurer:
             stamp = self._stamp(pixels)
             piece = load(path, stamp)
             if piece is None:
-                piece = make(pixels, self._counter(f"{what} of {images.name}", start, len(images)))
+                told = f"{what} of {images.name}"
+                piece = make(pixels, counter(self._step, told, len(images), start))
                 save(path, piece, stamp)
             found.append(piece)
         return found
-
-    def _counter(self, what: str, done: int, total: int) -> Count:
-        """To be called with the number of images that came to the `done` ones."""
-
-        def count(images: int) -> None:
-            nonlocal done
-            done += images
-            self._step(what, done, total)
-
-        return count

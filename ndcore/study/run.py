@@ -21,6 +21,7 @@ from ndcore.data.catalog import ImageSource
 from ndcore.detectors.scoring.baselines import baseline_detectors
 from ndcore.detectors.scoring.detector import Detector
 from ndcore.detectors.scoring.scores import divergence_detectors, our_detectors
+from ndcore.steps import Step, no_step
 from ndcore.storage.places import study_dir
 from ndcore.study.adversaries import ADVERSARIES, Adversary, adversarial_set
 from ndcore.study.adversaries import ALPHA as ADVERSARY_ALPHA
@@ -43,7 +44,7 @@ from ndcore.study.image_sets import (
     control_set,
     gallery_set,
 )
-from ndcore.study.measurements import Measurer, Step
+from ndcore.study.measurements import Measurer
 from ndcore.study.saved import SavedStudy, save_study
 
 __all__ = ["StudyConfig", "run_study"]
@@ -59,7 +60,7 @@ def run_study(
     config: StudyConfig,
     folder: Path | None = None,
     *,
-    on_step: Step | None = None,
+    on_step: Step = no_step,
     should_stop: Callable[[], bool] | None = None,
 ) -> SavedStudy:
     """Run, or finish, a study and save it.
@@ -76,9 +77,8 @@ def run_study(
         BadRequestError: the data lacks the bundle's images.
         StoppedError: `should_stop` said so.
     """
-    step: Step = on_step or (lambda what, done, total: None)
     folder = folder or study_dir(bundle.name)
-    measurer = Measurer(bundle, source, folder, config.per_class, config.seed, step, should_stop)
+    measurer = Measurer(bundle, source, folder, config.per_class, config.seed, on_step, should_stop)
     measure = partial(measurer.measure, repairs=config.repairs)
     limits = {"dev": DEV_SHARE, "calibration": CALIBRATION_SHARE, "evaluation": 1}
     benign = {}
@@ -89,7 +89,7 @@ def run_study(
         images = benign_set(bundle, source, split, n, config.seed)
         benign[split] = StudySet(images, measure(images))
     everyone = benign_set(bundle, source, "evaluation", None, config.seed)
-    step("scores", 0, 0)
+    on_step("scores", 0, 0)
     detectors = _detectors(measurer, config.repairs)
     for detector in detectors:
         detector.fit(measurer.reference, benign["dev"].measured, benign["calibration"].measured)
@@ -97,7 +97,7 @@ def run_study(
     none: list[dict[str, Any]] = []
     for kind in _wanted(config):
         images = _attacked(
-            bundle, measurer, everyone, kind, detectors[0], config, step, should_stop
+            bundle, measurer, everyone, kind, detectors[0], config, on_step, should_stop
         )
         if len(images):
             attacks[kind.name] = StudySet(images, measure(images))
@@ -130,7 +130,7 @@ def run_study(
     for family in FAMILIES:
         if family.name in PAIRED and family.name in attacks:
             dev = benign["dev"].images
-            images = dev_attack(bundle, measurer, dev, family, config.seed, step, should_stop)
+            images = dev_attack(bundle, measurer, dev, family, config.seed, on_step, should_stop)
             if len(images):
                 pairs[images.name] = (images, measurer.measure(images, repairs=False))
     make_desk(bundle, measurer.passes, pairs).save(folder / DESK)
