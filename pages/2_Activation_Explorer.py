@@ -10,7 +10,7 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import LayerPanel
 from ndcore.figures.style.palette import class_colours
-from pages.ui.components.activation_view import Instance, ViewState, activation_view
+from pages.ui.components.activation.activation_view import Instance, ViewState, activation_view
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.explorer.depth import depth_panel
 from pages.ui.explorer.instances import Shown, instances_view

@@ -12,7 +12,7 @@ from ndcore.jobs import Job, JobManager
 
 @pytest.fixture
 def manager() -> Iterator[JobManager]:
-    made = JobManager(workers=1, max_queued=3, keep=2)
+    made = JobManager(max_queued=3, keep=2)
     yield made
     made.shutdown()
 

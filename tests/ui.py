@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -45,6 +46,11 @@ def ended(job: Job) -> Job:
             return job
         time.sleep(0.05)
     raise AssertionError("the job goes on")
+
+
+def components(at: AppTest) -> list[Any]:
+    """The components that show something."""
+    return [each for each in at.get("bidi_component") if each.key != "one_page_history"]
 
 
 def texts(at: AppTest) -> str:

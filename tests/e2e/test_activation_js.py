@@ -16,7 +16,7 @@ from ndcore.figures.explorer.activation_panels import LayerPanel, class_panel, p
 
 pytestmark = pytest.mark.e2e
 
-SCRIPT = Path(__file__).resolve().parents[2] / "pages/ui/components/activation_draw.js"
+SCRIPT = Path(__file__).resolve().parents[2] / "pages/ui/components/activation/activation_draw.js"
 CLASSES = ("cat", "dog", "a:b")
 IMAGES = ("benign", "attacked", "2.image")
 ORDER = """async ([message, view]) => {

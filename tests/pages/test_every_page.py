@@ -15,7 +15,7 @@ from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
 from ndcore.networks.evaluator import evaluator_for
 from pages.ui.frame.words import verdict_sentence
-from tests.ui import BAD, GOOD, ended, job_of, opened, texts
+from tests.ui import components, BAD, GOOD, ended, job_of, opened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
@@ -120,7 +120,7 @@ def test_explorer_draws_the_pair_and_tells_the_story(digits_bundle: Bundle, pair
     at = opened("pages/2_Activation_Explorer.py", pair=pair.token())
     assert not at.exception
     assert not at.error
-    assert len(at.get("bidi_component")) == 1
+    assert len(components(at)) == 1
     told = texts(at)
     assert all(claim.sentence in told for claim in tell(digits_bundle, pair))
     at.button(key="story_2").click().run()

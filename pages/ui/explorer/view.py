@@ -15,7 +15,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.explorer.activation_panels import QUANTILES, LayerPanel
 from ndcore.figures.style.palette import class_colours
-from pages.ui.components.activation_view import (
+from pages.ui.components.activation.activation_view import (
     CONTRASTS,
     SHOWN,
     ZOOMS,

@@ -1,30 +1,185 @@
-"""What the link holds, kept in this session too."""
+"""The link: the part of a page's state that its address holds, and the controls bound to it.
+
+A value is kept in the session too, so that it follows the user from page to page. A link was
+followed where the address holds what this session did not put there. Streamlit's own
+`bind="query-params"` (1.67) is not used: it writes labels instead of values, empties the address
+of the page that is left, so that Back shows defaults, and drops nonsense without a word.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 import streamlit as st
 
-__all__ = ["just_linked", "recall", "remember"]
+from pages.ui.frame.words import plain
+
+__all__ = ["choice", "just_linked", "number", "recall", "remember", "several", "switch"]
+
+T = TypeVar("T")
 
 
 def recall(name: str, default: str = "") -> str:
-    """A choice from the link, else from this session, else the default."""
+    """A value from the link, else from this session, else the default."""
     if name in st.query_params:
         return str(st.query_params[name])
-    return str(st.session_state.get(f"kept_{name}", default))
+    return (_kept(name) or [default])[-1]
 
 
 def just_linked(name: str) -> bool:
-    """Whether the link holds a choice that this session did not put there: it was followed."""
-    value = st.query_params.get(name)
-    return value is not None and value != st.session_state.get(f"kept_{name}")
+    """Whether the link holds a value that this session did not put there: it was followed."""
+    found = st.query_params.get_all(name)
+    return bool(found) and found != _kept(name)
 
 
-def remember(name: str, value: str) -> None:
-    """Keep a choice for the other pages and put it into the link; "" takes it out."""
-    st.session_state[f"kept_{name}"] = value
-    if value:
-        if st.query_params.get(name) != value:
-            st.query_params[name] = value
-    elif name in st.query_params:
+def remember(name: str, value: str | Sequence[str]) -> None:
+    """Keep a value for the other pages and put it into the link; "" takes it out."""
+    values = [part for part in ([value] if isinstance(value, str) else value) if part]
+    st.session_state[f"kept_{name}"] = values
+    if values and st.query_params.get_all(name) != values:
+        st.query_params[name] = values
+    elif not values and name in st.query_params:
         del st.query_params[name]
+
+
+def choice(
+    make: Callable[..., Any],
+    label: str,
+    options: Sequence[T],
+    *,
+    key: str,
+    default: T | None = None,
+    name: str = "",
+    **look: Any,
+) -> T:
+    """A control for one of several options.
+
+    Args:
+        make: `st.selectbox`, `st.segmented_control`, `st.select_slider` or `st.radio`, of the
+            page or of a container.
+        label: of the control.
+        options: at least one; the link holds `str(option)`.
+        key: of the control in the session; `st.session_state[key]` set by a callback wins.
+        default: not in the link; the first option where it is None.
+        name: in the link, where it is not the key.
+        look: further arguments of `make`.
+    """
+    name = name or key
+    usual = options[0] if default is None else default
+    by_text = {str(option): option for option in options}
+    if just_linked(name):
+        asked = recall(name)
+        if asked not in by_text:
+            _refuse(label, [asked])
+        st.session_state[key] = by_text.get(asked, usual)
+    elif st.session_state.get(key) not in options:
+        st.session_state[key] = by_text.get(recall(name), usual)
+    if make.__name__ == "segmented_control":
+        look = {"required": True} | look
+    chosen: T = make(label, options, key=key, **look)
+    remember(name, "" if chosen == usual else str(chosen))
+    return chosen
+
+
+def several(
+    make: Callable[..., Any],
+    label: str,
+    options: Sequence[str],
+    *,
+    key: str,
+    default: Sequence[str] = (),
+    name: str = "",
+    **look: Any,
+) -> list[str]:
+    """A control for any number of options, `st.pills` or `st.multiselect`; see `choice`.
+
+    The link holds the options one by one, as older links do with commas between; `-` is none.
+    """
+    name = name or key
+    if just_linked(name):
+        asked = st.query_params.get_all(name)
+        if len(asked) == 1 and asked[0] not in options:
+            asked = asked[0].split(",")
+        wrong = [part for part in asked if part not in options and part != "-"]
+        if wrong:
+            _refuse(label, wrong)
+        st.session_state[key] = [part for part in options if part in asked]
+        if wrong and not st.session_state[key]:
+            st.session_state[key] = list(default)
+    elif key not in st.session_state:
+        known = _kept(name) or list(default)
+        st.session_state[key] = [part for part in options if part in known]
+    else:
+        st.session_state[key] = [part for part in st.session_state[key] if part in options]
+    if make.__name__ == "pills":
+        look = {"selection_mode": "multi"} | look
+    chosen = list(make(label, options, key=key, **look))
+    remember(name, [] if chosen == list(default) else chosen or "-")
+    return chosen
+
+
+def number(
+    make: Callable[..., Any],
+    label: str,
+    least: T,
+    most: T,
+    default: T,
+    *,
+    key: str,
+    name: str = "",
+    **look: Any,
+) -> T:
+    """A control for a number from `least` to `most`, `st.slider` or `st.number_input`.
+
+    All three are whole, or all three floats; see `choice`.
+    """
+    name = name or key
+    low: Any = least
+    kind = type(low)
+    kept: Any = st.session_state.get(key)
+    if just_linked(name) or kept is None:
+        try:
+            kept = kind(recall(name, str(default))[:40])
+        except ValueError:
+            kept = None
+        if kept is None or not low <= kept <= most:
+            if just_linked(name):
+                _refuse(label, [recall(name)])
+            kept = default
+    st.session_state[key] = min(max(kept, low), most)
+    chosen: T = make(label, least, most, key=key, **look)
+    remember(name, "" if chosen == default else str(chosen))
+    return chosen
+
+
+def switch(
+    make: Callable[..., Any],
+    label: str,
+    *,
+    key: str,
+    default: bool = False,
+    name: str = "",
+    **look: Any,
+) -> bool:
+    """An on/off control, `st.toggle` or `st.checkbox`: `1` or `0` in the link; see `choice`."""
+    name = name or key
+    asked = recall(name, "1" if default else "0")
+    if just_linked(name) and asked not in ("0", "1"):
+        _refuse(label, [asked])
+        asked = "1" if default else "0"
+    if just_linked(name) or key not in st.session_state:
+        st.session_state[key] = asked == "1"
+    chosen = bool(make(label, key=key, **look))
+    remember(name, "" if chosen == default else str(int(chosen)))
+    return chosen
+
+
+def _kept(name: str) -> list[str]:
+    return list(st.session_state.get(f"kept_{name}", []))
+
+
+def _refuse(label: str, asked: Sequence[str]) -> None:
+    """One sentence for a value that makes no sense."""
+    told = ", ".join(plain(part) for part in asked)
+    st.warning(f"The link asks for {label[:1].lower()}{label[1:]} “{told}”, which there is not.")

@@ -123,8 +123,8 @@ def positions(name: str) -> dict[str, int]:
 
 @st.cache_resource
 def jobs() -> JobManager:
-    """The server's queue of background work, one job at a time."""
-    return JobManager(workers=1)
+    """The server's background work: one job at a time, and beside it one that takes seconds."""
+    return JobManager({"": 1, "quick": 1})
 
 
 @st.cache_data(max_entries=2048, show_spinner=False)

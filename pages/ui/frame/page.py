@@ -13,6 +13,7 @@ import torch
 from ndcore.bundles.bundle import Bundle, list_bundles
 from ndcore.errors import NeuralDivergenceError
 from ndcore.storage.places import ROOT
+from pages.ui.components.one_page_history import one_page_history
 from pages.ui.frame import loaders
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.words import sentence
@@ -45,6 +46,7 @@ def setup(title: str) -> Bundle | None:
         page_title=f"{title} · Neural Divergence", page_icon=str(ICON), layout="wide"
     )
     st.logo(str(ICON), size="large")
+    one_page_history()
     _warm_up()
     infos = {info.name: info for info in list_bundles()}
     with st.sidebar:

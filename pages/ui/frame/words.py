@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ndcore.detectors import Judgement
 
-__all__ = ["colour_words", "percent", "sentence", "verdict_sentence", "with_article"]
+__all__ = ["colour_words", "percent", "plain", "sentence", "verdict_sentence", "with_article"]
 
 
 def colour_words(colour: tuple[int, ...]) -> str:
@@ -23,10 +24,31 @@ def percent(found: Mapping[str, Any]) -> str:
     return f"{100 * found['rate']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
 
 
+def plain(text: str, most: int = 40) -> str:
+    """Text from outside, cut to `most` characters, that Markdown shows as it is.
+
+    Marks are escaped; a word joiner parts what would become a link, an address or an icon.
+    """
+    return _escaped(" ".join((text if len(text) <= most else f"{text[:most]}…").split()))
+
+
+def _escaped(text: str) -> str:
+    marked = re.sub(r"([\\`*\[\]<>$~&#|]|(?<!\w)_|_(?!\w))", r"\\\1", text)
+    return re.sub(r"(:(?=//|[\w/+-]+:|\w+\\?\[)|(?<=\w)@(?=\w)|www(?=\.))", "\\1\u2060", marked)
+
+
 def sentence(clause: object) -> str:
-    """A clause, such as the text of an error, with a capital at the start and a full stop."""
+    """A clause, such as the text of an error, with a capital at the start and a full stop.
+
+    Commands in backticks stay commands; nothing else in it is Markdown, because errors quote links
+    and file names.
+    """
     text = str(clause)
-    return f"{text[:1].upper()}{text[1:]}."
+    parts = text.split("`")
+    commands = len(parts) % 2 == 1 and "``" not in text
+    told = [part if commands and i % 2 else _escaped(part) for i, part in enumerate(parts)]
+    joined = ("`" if commands else "\\`").join(told)
+    return f"{joined[:1].upper()}{joined[1:]}."
 
 
 def verdict_sentence(label: str, name: str, verdict: Judgement) -> str:

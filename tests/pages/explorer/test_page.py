@@ -15,14 +15,14 @@ from ndcore.analysis.story import tell
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
-from tests.ui import linked, opened, texts
+from tests.ui import components, linked, opened, texts
 
 PAGE = "pages/2_Activation_Explorer.py"
 
 
 def sent(at: AppTest) -> dict[str, Any]:
     """Header of the message to the Activation view."""
-    data = zlib.decompress(at.get("bidi_component")[0].proto.bytes)
+    data = zlib.decompress(components(at)[0].proto.bytes)
     length = struct.unpack_from("<I", data)[0]
     return dict(json.loads(data[4 : 4 + length]))
 
@@ -81,7 +81,7 @@ def test_a_new_pair_brings_its_own_classes(explorer: AppTest, digits_bundle: Bun
     i = next(i for i in range(20) if digits_bundle.classes[int(predicted[i])] not in before)
     pair = Pair(f"digits:{i}", source.pixels([i])[0], None, int(source.labels[i]))
     explorer.session_state["pair"] = (digits_bundle.name, pair)
-    explorer.session_state["kept_pair"] = pair.token()
+    explorer.session_state["kept_pair"] = [pair.token()]
     explorer.query_params["pair"] = pair.token()
     explorer.run()
     assert not explorer.exception

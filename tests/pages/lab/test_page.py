@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from pages.ui.components.hand import Hand, Pick
-from tests.ui import GOOD, ended, job_of, opened, texts
+from tests.ui import components, GOOD, ended, job_of, opened, texts
 
 LAB = "pages/1_Attack_Lab.py"
 
@@ -125,7 +125,7 @@ def test_an_exhaustive_attack_shows_its_map(digits_bundle: Bundle) -> None:
     told = texts(at)
     assert "of 64 pixels" in told
     assert "What one pixel can turn it into" in told
-    assert len(at.get("bidi_component")) == 1
+    assert len(components(at)) == 1
     assert at.get("download_button")
     at.session_state["hand_backdrop"] = "flips"
     at.run()
@@ -154,7 +154,7 @@ def test_a_comparison_shows_the_change_enlarged_and_makes_no_link(digits_bundle:
     at.switch_page("pages/2_Activation_Explorer.py").run()
     assert not at.exception
     assert not at.error
-    assert len(at.get("bidi_component")) == 1
+    assert len(components(at)) == 1
 
 
 def test_a_pixel_set_by_hand_is_read_at_once_and_sent_on(digits_bundle: Bundle) -> None:
@@ -216,7 +216,7 @@ def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
     assert not at.exception
     count = len(digits_bundle.gallery)
     assert f"{count} verified attacks, {count} of them on images" in texts(at)
-    assert len(at.get("bidi_component")) == 1
+    assert len(components(at)) == 1
     true = digits_bundle.gallery[0]["true"]
     other = next(name for name in digits_bundle.classes if name != true)
     at.selectbox(key="gallery_true_digits-cnn").set_value(true).run()

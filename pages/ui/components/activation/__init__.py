@@ -1,0 +1,1 @@
+"""The Activation view: canvas panels of neurons, drawn in the browser."""

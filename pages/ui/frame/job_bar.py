@@ -1,0 +1,147 @@
+"""Work in the background of a page: asked for, waited for, watched, stopped, and found again.
+
+A job's id lives in the link under its kind, so that a reload or a shared link finds it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from ndcore.errors import NeuralDivergenceError
+from ndcore.jobs import Job
+from pages.ui.frame import loaders
+from pages.ui.frame.link import just_linked, recall, remember
+from pages.ui.frame.words import sentence
+
+__all__ = ["Told", "find_job", "job_bar", "submit"]
+
+POLL_S = 0.4
+REFRESH_S = 3.0  # at least so long between two looks of the whole page at new results
+STOP_S = 1.0
+
+# How far a running job is: share 0..1 and words.
+Told = Callable[[Job], tuple[float, str]]
+
+
+def submit(kind: str, about: object, work: Callable[[Job], Any], *, label: str, **ask: Any) -> None:
+    """Queue `work(job)`, put its id into the link and look at the page again.
+
+    Args:
+        kind: of job; its name in the link.
+        about: what exactly is asked, such as the bundle's name and the settings.
+        work: takes the job; may set `job.result` early, for results that grow.
+        label: for people.
+        ask: `deadline_s` and `lane`, see `JobManager.submit`.
+    """
+    try:
+        job = loaders.jobs().submit(work, label=label, kind=kind, about=about, **ask)
+    except NeuralDivergenceError as error:
+        st.error(sentence(error))
+        return
+    remember(kind, job.id)
+    st.rerun()
+
+
+def find_job(kind: str, about: object, *, shared: bool = False) -> Job | None:
+    """The job of this kind that the link or this session speaks of, if it is about this.
+
+    Args:
+        kind: of job.
+        about: what is asked now.
+        shared: a job of another session that was asked the same will do.
+    """
+    asked = recall(kind)
+    job = loaders.jobs().get(asked)
+    if asked and (job is None or job.kind != kind):
+        if just_linked(kind):
+            st.info(
+                f"The {kind} job in the link is no longer kept by this server. What it was asked "
+                "is restored as far as the link says it; start it again to see its results."
+            )
+        remember(kind, "")
+        job = None
+    if job is not None and job.about == about:
+        remember(kind, asked)
+        return job
+    return loaders.jobs().find(kind, about) if shared else None
+
+
+def job_bar(
+    kind: str,
+    about: object,
+    told: Told,
+    *,
+    shared: bool = False,
+    more: Callable[[Job], None] | None = None,
+    size: Callable[[Job], int] | None = None,
+) -> Job | None:
+    """The job with, while it is active, its place in the queue or its progress, and Stop.
+
+    Args:
+        kind, about, shared: see `find_job`.
+        told: how far it is; asked while it runs.
+        more: draws below the bar, again and again while the job is active.
+        size: of the results so far; as they grow, the whole page is drawn again now and then.
+
+    Returns:
+        The job, active or ended, or None. Of a failed one the error has been said.
+    """
+    job = find_job(kind, about, shared=shared)
+    if job is not None and job.active:
+        _watch(job, told, more, size)
+    elif job is not None and job.state == "failed":
+        st.error(sentence(job.error))
+    return job
+
+
+def _watch(
+    job: Job,
+    told: Told,
+    more: Callable[[Job], None] | None,
+    size: Callable[[Job], int] | None,
+) -> None:
+    shown, drawn = size(job) if size else 0, time.monotonic()
+
+    @st.fragment(run_every=POLL_S)
+    def live() -> None:
+        grown = size is not None and size(job) > shown
+        if not job.active or (grown and time.monotonic() - drawn > REFRESH_S):
+            st.rerun()
+        with st.container(border=True, key=f"live_{job.kind}"):
+            share, words = _course(job, told)
+            st.progress(min(1.0, max(0.0, share)), words)
+            st.button(
+                "Stop",
+                icon=":material/stop_circle:",
+                on_click=_stop,
+                args=(job,),
+                disabled=job.stopping,
+                key=f"stop_{job.kind}",
+            )
+            if more is not None and job.state == "running":
+                more(job)
+
+    live()
+
+
+def _course(job: Job, told: Told) -> tuple[float, str]:
+    if job.state == "queued":
+        ahead = loaders.jobs().waiting_before(job)
+        others = (
+            "other job on this server comes" if ahead == 1 else "other jobs on this server come"
+        )
+        return 0.0, f"Waiting: {ahead} {others} first."
+    share, words = told(job)
+    return share, "Stopping; what was found is kept." if job.stopping else words
+
+
+def _stop(job: Job) -> None:
+    """Callback: end the work; what it found shows at once instead of at the next poll."""
+    job.cancel()
+    end = time.monotonic() + STOP_S
+    while job.active and time.monotonic() < end:
+        time.sleep(0.01)
