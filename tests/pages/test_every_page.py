@@ -15,7 +15,7 @@ from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
 from ndcore.networks.evaluator import evaluator_for
 from pages.ui.frame.words import verdict_sentence
-from tests.ui import components, BAD, GOOD, ended, job_of, opened, texts
+from tests.ui import BAD, GOOD, components, ended, job_of, opened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from pages.ui.components.hand import Hand, Pick
-from tests.ui import components, GOOD, ended, job_of, opened, texts
+from tests.ui import GOOD, components, ended, job_of, opened, texts
 
 LAB = "pages/1_Attack_Lab.py"
 
