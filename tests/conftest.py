@@ -15,6 +15,7 @@ import torch
 from ndcore.bundles.build import BuildConfig, build, run_dir
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.data.catalog import open_source
+from ndcore.data.pairs import Pair
 from ndcore.networks.registry import model_spec
 from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
@@ -45,6 +46,14 @@ def digits_bundle(digits_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle
     """The digits bundle, with `ND_CACHE` pointing at its cache."""
     monkeypatch.setenv("ND_CACHE", str(digits_cache))
     return load_bundle("digits-cnn")
+
+
+@pytest.fixture
+def pair(digits_bundle: Bundle) -> Pair:
+    """An image and a verified attack on it, from the gallery of the digits bundle."""
+    row = digits_bundle.gallery[0]
+    changes = (f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"])
+    return Pair.from_token("~".join([row["id"], *changes]), digits_bundle.shape)
 
 
 @pytest.fixture

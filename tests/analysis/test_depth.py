@@ -1,28 +1,22 @@
-"""Depth profile: known answers on made-up readings, real ones on digits, and the panel."""
+"""Depth profile: known answers on made-up readings, real ones on digits."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import streamlit as st
-from numpy.typing import NDArray
-from streamlit.testing.v1 import AppTest
 
 from ndcore.activations.divergence import excess_w1, layer_divergence, pair_distance, top_mean
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.reading import Reading
 from ndcore.analysis.depth import DepthProfile, depth_profile, depth_sentence
-from ndcore.attacks import AttackConfig, attack_images
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
-from ndcore.data.pairs import Pair
 from ndcore.detectors import Calibration, load_detector
 from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
 from ndcore.figures.style.palette import ATTACKED, BENIGN
-from pages.ui.images.pair_key import pair_key
 
 CLASSES = ("cat", "dog", "frog")
 LAYERS = ("first", "second", "third")
@@ -199,64 +193,3 @@ def test_the_figure_of_one_image_has_no_marks() -> None:
     assert not figure.layout.annotations
     assert figure.layout.yaxis.domain == (0, 1), "no room is kept for names of marks"
     assert "none to compare with" in figure.data[0].customdata[0]
-
-
-@pytest.fixture
-def pair(digits_bundle: Bundle) -> Pair:
-    row = digits_bundle.gallery[0]
-    source = open_source("digits")
-    i = source.index(row["id"])
-    pixels: NDArray[np.uint8] = source.pixels([i])
-    config = AttackConfig(max_queries=4000)
-    result = attack_images(digits_bundle.model, pixels, source.labels[[i]], [row["id"]], config)[0]
-    return Pair(result.id, result.benign, result.attacked, result.true)
-
-
-def test_the_cache_key_knows_every_pixel(digits_bundle: Bundle, pair: Pair) -> None:
-    assert pair.attacked is not None
-    other = pair.attacked.copy()
-    other[0, 0] = 255 - other[0, 0]
-    pairs = [pair, replace(pair, attacked=other), replace(pair, attacked=None)]
-    assert len({pair_key(digits_bundle, one) for one in pairs}) == 3
-    assert pair_key(digits_bundle, pair) == pair_key(digits_bundle, replace(pair, image_id="x"))
-
-
-def panel(bundle, pair):
-    import numpy as np
-
-    from pages.ui.explorer.depth import depth_panel
-
-    images = [pair.benign] if pair.attacked is None else [pair.benign, pair.attacked]
-    depth_panel(bundle, pair, bundle.read(np.stack(images)))
-
-
-def shown(bundle: Bundle, pair: Pair) -> AppTest:
-    at = AppTest.from_function(
-        panel, default_timeout=60, kwargs={"bundle": bundle, "pair": pair}
-    ).run()
-    assert not at.exception
-    return at
-
-
-def test_the_panel_draws_a_pair(digits_bundle: Bundle, pair: Pair) -> None:
-    at = shown(digits_bundle, pair)
-    figure = json.loads(at.get("plotly_chart")[0].proto.spec)
-    assert len(figure["data"]) >= 4
-    assert figure["layout"]["yaxis"]["title"]["text"] == f"{MEASURES['score']} (log)"
-    assert at.get("download_button")
-    frame = at.dataframe[0].value
-    assert set(frame["layer"]) == set(digits_bundle.layers)
-    assert set(frame["image"]) == {"benign", "attacked"}
-    assert "turning point" in at.markdown[0].value or "nearer to" in at.markdown[0].value
-    at.segmented_control(key="depth_measure").set_value("percentile").run()
-    assert not at.exception
-    figure = json.loads(at.get("plotly_chart")[0].proto.spec)
-    assert figure["layout"]["yaxis"]["title"]["text"] == MEASURES["percentile"]
-
-
-@pytest.mark.parametrize("label", [None, 3])
-def test_the_panel_draws_an_image_without_attack(digits_bundle: Bundle, label: int | None) -> None:
-    pixels = open_source("digits").pixels([3])[0]
-    at = shown(digits_bundle, Pair("", pixels, None, label))
-    assert len(at.get("plotly_chart")) == 1
-    assert "No image was attacked" in at.markdown[0].value

@@ -1,21 +1,18 @@
-"""Propagation of a changed pixel: known answers, and the panel."""
+"""Propagation of a changed pixel: known answers."""
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 import streamlit as st
 import torch
-from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from ndcore.analysis.propagation import change_of, propagate, propagation_sentence
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
-from ndcore.data.pairs import Pair
 from ndcore.errors import BadRequestError
 from ndcore.figures.explorer.propagation import propagation_maps, propagation_rows
 
@@ -148,38 +145,3 @@ def test_the_maps_have_names_sizes_shares_and_rings(network: nn.Sequential) -> N
     assert propagation_rows(changes[:2]) == ""
     odd = change_of("<b>", np.zeros((1, 2, 2), np.float32), np.ones((1, 2, 2), np.float32))
     assert "<b>" not in propagation_maps([odd], {})
-
-
-def panel(bundle, pair):
-    from pages.ui.explorer.propagation import propagation_panel
-
-    propagation_panel(bundle, pair)
-
-
-def shown(bundle: Bundle, pair: Pair) -> AppTest:
-    at = AppTest.from_function(
-        panel, default_timeout=60, kwargs={"bundle": bundle, "pair": pair}
-    ).run()
-    assert not at.exception
-    return at
-
-
-def test_the_panel_draws_maps_and_numbers(digits_bundle: Bundle) -> None:
-    benign = open_source("digits").pixels([3])[0]
-    attacked = benign.copy()
-    attacked[4, 4] = 255 - attacked[4, 4]
-    at = shown(digits_bundle, Pair("digits:3", benign, attacked, 3))
-    markup = "".join(json.dumps(block.proto.body) for block in at.get("html"))
-    assert markup.count("<figure") == 3
-    assert "block2_conv1" in markup
-    frame = at.dataframe[0].value
-    assert list(frame["layer"]) == list(digits_bundle.layers)
-    assert frame["rows"].isna().sum() == 2
-    assert at.get("download_button")
-
-
-def test_the_panel_without_attack_says_so(digits_bundle: Bundle) -> None:
-    benign = open_source("digits").pixels([3])[0]
-    at = shown(digits_bundle, Pair("digits:3", benign, None, 3))
-    assert "no attacked image" in at.info[0].value
-    assert not at.get("html")

@@ -12,7 +12,6 @@ from ndcore.activations.divergence import excess_w1, surprisal, tail_p
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
-from ndcore.data.neighbours import median_of_neighbours, pixel_outlier
 from ndcore.data.splits import positions
 from ndcore.detectors.scoring.aggregate import Tail, fisher, higher_criticism
 from ndcore.detectors.scoring.baselines import baseline_detectors
@@ -175,28 +174,6 @@ def test_position_map_against_scipy_and_a_planted_position(
     assert where[1].tolist() == [5, 7]
     assert brief[1, 0] == found[1, 2, 3] > 10 * found[0].max()
     assert np.isfinite(brief).all()
-
-
-def test_neighbours_at_borders_and_a_planted_pixel(rng: np.random.Generator) -> None:
-    pixels = rng.integers(0, 256, (2, 6, 5, 3)).astype(np.uint8)
-    found = median_of_neighbours(pixels)
-    for row, col in [(0, 0), (0, 2), (5, 4), (3, 2)]:
-        block = pixels[1, max(0, row - 1) : row + 2, max(0, col - 1) : col + 2].reshape(-1, 3)
-        at = [
-            i
-            for i, (r, c) in enumerate(
-                (r, c)
-                for r in range(max(0, row - 1), min(6, row + 2))
-                for c in range(max(0, col - 1), min(5, col + 2))
-            )
-            if (r, c) != (row, col)
-        ]
-        assert found[1, row, col].tolist() == np.rint(np.median(block[at], axis=0)).tolist()
-    flat = np.full((1, 6, 5, 3), 100, np.uint8)
-    flat[0, 2, 4] = 255
-    score, where = pixel_outlier(flat)
-    assert (score[0], where[0].tolist()) == (155, [2, 4])
-    assert pixel_outlier(np.zeros((1, 1, 1, 3), np.uint8))[0][0] == 0
 
 
 def test_every_detector_has_one_interface(digits_bundle: Bundle, reference: Reference) -> None:

@@ -1,8 +1,7 @@
-"""The recorded runs in the repository: whole, small, and told alike by page and command line."""
+"""The recorded runs in the repository: whole and small, and what the README tells of them."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ from ndcore.cli import main
 from ndcore.evolution import EvolutionRun, kept_averages, kept_epochs, list_runs, load_run
 from ndcore.evolution.findings import VERDICTS, findings_of
 from ndcore.evolution.findings.check import FINDINGS
-from pages.ui.evolution.network import curve_rows, macro_rows
-from pages.ui.evolution.runs import open_run
 from tests.planted_runs import plant
 from tests.ui import opened, texts
 
@@ -30,7 +27,6 @@ SHIPPED = (
     "shallow",
     "shallow-bn",
 )
-
 KEPT = (1, 2, *range(5, 46, 5))
 
 
@@ -90,33 +86,6 @@ def test_measuring_again_needs_a_run_trained_here(capsys: pytest.CaptureFixture[
     assert load_run(FOLDER / "shallow").vulnerability == before
 
 
-@pytest.mark.parametrize("variant", ["normalised", "paper"])
-def test_the_command_gives_the_numbers_of_the_page(
-    variant: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["evolve", "lenet", "--variant", variant, "--layer", "relu4", "--json", "-"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    each = open_run("lenet")
-    shown = macro_rows(each, variant)
-    for layer in told["layers"]:
-        rows = shown[shown["layer"] == layer["layer"]]
-        assert rows["epoch"].tolist() == told["epochs"]
-        assert rows[f"discriminability ({variant})"].tolist() == layer["discriminability"]
-        assert rows["density"].tolist() == layer["density"]
-    curves = curve_rows(each)
-    for part in ("train", "validation"):
-        for name in ("loss", "top1_error", "top5_error"):
-            column = f"{part}_{name}".replace("_", " ")
-            assert curves[column].tolist() == told[part][name]
-    measured = curves.dropna(subset=["flip rate"])
-    rows = told["vulnerability"]["epochs"]
-    assert measured["epoch"].tolist() == [row["epoch"] for row in rows]
-    assert measured["flip rate"].tolist() == [row["flip_rate"] for row in rows]
-    assert measured["auroc"].tolist() == [row["auroc"] for row in rows]
-    units = each.run.units("relu4", variant=variant)
-    assert [row["discriminability"] for row in told["units"]] == units.tolist()
-
-
 def test_claims_on_shipped_networks_are_decided() -> None:
     results = findings_of([str(FOLDER / name) for name in SHIPPED])["findings"]
     by_id = {row["id"]: row for row in results}
@@ -164,21 +133,6 @@ def test_the_readme_tells_their_figures() -> None:
     assert f"{told}{counts['could not be tested']} could not be tested" in readme
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_the_page_opens_it(name: str) -> None:
-    at: AppTest = opened(PAGE, run=name)
-    assert not at.exception
-    assert f"**{name}**" in " ".join(str(element.value) for element in at.markdown)
-    assert len(at.get("plotly_chart")) == 3
-
-
-def test_status_and_home_name_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "--json", "-"]) == 0
-    assert set(SHIPPED) <= set(json.loads(capsys.readouterr().out)["runs"])
-    told = texts(opened("Home.py"))
-    assert "**Recorded training runs**: lenet, lenet-bn, lenet-d" in told
-
-
 def test_a_run_trained_here_does_not_hide_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,10 +148,3 @@ def test_a_run_trained_here_does_not_hide_the_shipped_one(
     at: AppTest = opened(PAGE, run="lenet (shipped)")
     assert not at.exception
     assert "**lenet (shipped)** · 12 layers · 45 epochs" in texts(at)
-
-
-def test_two_of_them_stand_side_by_side() -> None:
-    at: AppTest = opened(PAGE, run="lenet", against="shallow")
-    assert not at.exception
-    assert not at.error
-    assert len(at.get("plotly_chart")) == 4

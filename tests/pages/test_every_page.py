@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from ndcore.analysis.story import tell
-from ndcore.attacks import AttackConfig, attack_images
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
 from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
@@ -64,22 +62,6 @@ def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None
         assert "damaged" in at.error[0].value
     finally:
         path.write_bytes(kept)
-
-
-@pytest.fixture
-def pair(digits_bundle: Bundle) -> Pair:
-    row = digits_bundle.gallery[0]
-    source = open_source("digits")
-    i = source.index(row["id"])
-    result = attack_images(
-        digits_bundle.model,
-        source.pixels([i]),
-        source.labels[[i]],
-        [row["id"]],
-        AttackConfig(max_queries=4000),
-    )[0]
-    assert result.success
-    return Pair(result.id, result.benign, result.attacked, result.true)
 
 
 def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundle) -> None:

@@ -1,34 +1,27 @@
-"""The frozen detector, its study in the bundle, regimes, and the library's baselines."""
+"""The frozen detector, and its study in the bundle."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle, list_bundles, load_bundle
 from ndcore.cli import main
 from ndcore.data.catalog import open_source
-from ndcore.detectors import DivergenceDetector, Verdict, load_detector
+from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.detectors import repair as repair_module
-from ndcore.detectors.regime import regime_of, typicality
-from ndcore.detectors.scoring.detector import Measured
-from ndcore.detectors.scoring.ood_library import library_detectors, linear_head
-from ndcore.detectors.scoring.reference import Reference
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.storage.places import bundles_dir
 from ndcore.study import find_study
 from ndcore.study.calibrated import FrozenDetector, load_frozen
 from ndcore.study.run import StudyConfig, run_study
 from ndcore.study.ship import ship_study
-from pages.ui.detector.evidence import shares
 
 
 @pytest.fixture(scope="module")
@@ -196,80 +189,3 @@ def test_attackers_who_know_it_flip_and_are_counted(finished: Path, digits_bundl
     assert (
         evasion["least-divergent"]["detected"]["rate"] <= evasion["one-pixel"]["detected"]["rate"]
     )
-
-
-def test_regimes_by_hand(digits_bundle: Bundle) -> None:
-    assert [regime_of(share) for share in (0.05, 0.1, 0.5, 0.9, 0.95)] == [
-        "between classes",
-        "typical",
-        "typical",
-        "typical",
-        "over-typical",
-    ]
-    source = open_source("digits")
-    reading = digits_bundle.read(source.pixels(range(60)))
-    last = digits_bundle.layers[-1]
-    shares = typicality(reading.logits, digits_bundle.distributions(last, "value"))
-    assert (shares > 0).all()
-    assert (shares < 1).all()
-    low, high = reading.logits.copy(), reading.logits.copy()
-    rows = np.arange(60), reading.predicted
-    high[rows] += 1000
-    assert (typicality(high, digits_bundle.distributions(last, "value")) > 0.99).all()
-    low -= 1000  # the same class wins, with a logit below all others of it
-    assert (typicality(low, digits_bundle.distributions(last, "value")) < 0.01).all()
-    verdict = load_detector(digits_bundle).detect(source.pixels([3]))[0]
-    assert verdict.typicality == pytest.approx(shares[3])
-    assert verdict.to_dict(digits_bundle.classes)["regime"] == regime_of(shares[3])
-
-
-def test_layers_and_the_shown_bars_sum_to_the_score(digits_bundle: Bundle) -> None:
-    for verdict in load_detector(digits_bundle).detect(open_source("digits").pixels(range(5))):
-        assert sum(layer.contribution for layer in verdict.layers) == pytest.approx(
-            verdict.score, rel=1e-5
-        )
-        names, parts = shares(verdict)
-        assert len(names) == len(parts) == len(set(names))
-        assert sum(parts) == pytest.approx(verdict.score, rel=1e-5)
-
-
-def linear_reference(rng: np.random.Generator, head: torch.nn.Linear) -> Reference:
-    labels = np.repeat(np.arange(3), 40)
-    features = (rng.normal(size=(120, 16)) + 3 * np.eye(16)[labels]).astype(np.float32)
-    with torch.no_grad():
-        logits = head(torch.from_numpy(features)).numpy()
-    return Reference("hash", 3, {}, features, labels.astype(np.int64), logits)
-
-
-def test_the_library_s_detectors_mind_what_is_far_away(rng: np.random.Generator) -> None:
-    head = torch.nn.Linear(16, 3)
-    with torch.no_grad():
-        head.weight.copy_(torch.eye(16)[:3])
-        head.bias.zero_()
-    reference = linear_reference(rng, head)
-    found = linear_head(reference)
-    assert found is not None
-    assert torch.allclose(found.weight, head.weight, atol=1e-4)
-    near = (rng.normal(size=(50, 16)) + 3 * np.eye(16)[rng.integers(0, 3, 50)]).astype(np.float32)
-    far = (6 * rng.normal(size=(50, 16))).astype(np.float32)
-    far[:, :3] = rng.normal(size=(50, 3)) / 3  # no class, and odd in every other direction
-
-    def measured(features: np.ndarray) -> Measured:
-        with torch.no_grad():
-            logits = head(torch.from_numpy(features)).numpy()
-        seen = SimpleNamespace(penultimate=features, logits=logits, predicted=logits.argmax(1))
-        return Measured(seen)  # type: ignore[arg-type]
-
-    for detector in library_detectors():
-        detector.prepare(reference, measured(near))
-        usual, odd = (np.median(detector.score(measured(f))) for f in (near, far))
-        assert np.isfinite([usual, odd]).all()
-        assert odd > usual, detector.name
-
-
-def test_a_head_that_is_not_linear_is_no_head(rng: np.random.Generator) -> None:
-    reference = linear_reference(rng, torch.nn.Linear(16, 3))
-    bent = Reference(
-        "hash", 3, {}, reference.penultimate, reference.labels, np.tanh(reference.logits)
-    )
-    assert linear_head(bent) is None

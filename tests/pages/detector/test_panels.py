@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 
 from ndcore.analysis.causal_finding import causal_sentence
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import find_image
 from ndcore.data.pairs import Pair
 from ndcore.errors import StoppedError
 from ndcore.jobs import Job
@@ -19,17 +18,6 @@ from pages.ui.detector.clamp import HELD
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = "pages/3_Divergence_Detector.py"
-
-
-@pytest.fixture
-def pair(digits_bundle: Bundle) -> Pair:
-    """An image and a verified attack on it, from the gallery."""
-    row = digits_bundle.gallery[0]
-    benign, label = find_image(row["id"])
-    attacked = benign.copy()
-    for change in row["pixels"]:
-        attacked[change["row"], change["col"]] = change["rgb_after"]
-    return Pair(row["id"], benign, attacked, label)
 
 
 def opened(token: str) -> AppTest:

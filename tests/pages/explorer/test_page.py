@@ -15,7 +15,7 @@ from ndcore.analysis.story import tell
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
-from tests.ui import components, linked, opened, texts
+from tests.ui import components, opened, texts
 
 PAGE = "pages/2_Activation_Explorer.py"
 
@@ -39,10 +39,8 @@ def toggle(at: AppTest, key: str, name: str) -> AppTest:
 
 
 @pytest.fixture
-def explorer(digits_bundle: Bundle) -> AppTest:
-    row = digits_bundle.gallery[0]
-    change = "~".join(f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"])
-    at = opened(PAGE, pair=f"{row['id']}~{change}")
+def explorer(pair: Pair) -> AppTest:
+    at = opened(PAGE, pair=pair.token())
     assert not at.exception
     assert not at.error
     return at
@@ -115,7 +113,13 @@ def test_the_models_accuracy_is_on_show(explorer: AppTest, digits_bundle: Bundle
     [(1, "class:", 2, 2), (2, "attacked", 1, 1), (3, "benign", 1, 1)],
 )
 def test_rachaels_views_are_one_click_each(
-    explorer: AppTest, digits_bundle: Bundle, view: int, sort: str, shown: int, classes: int
+    explorer: AppTest,
+    digits_bundle: Bundle,
+    pair: Pair,
+    view: int,
+    sort: str,
+    shown: int,
+    classes: int,
 ) -> None:
     explorer.button(key=f"story_{view}").click().run()
     assert not explorer.exception
@@ -124,7 +128,7 @@ def test_rachaels_views_are_one_click_each(
     assert len(header["instances"]) == shown
     assert len(header["classes"]) == classes
     told = texts(explorer)
-    claims = tell(digits_bundle, Pair.from_token(linked(explorer, "pair"), digits_bundle.shape))
+    claims = tell(digits_bundle, pair)
     assert [claim.view for claim in claims] == [1, 2, 3]
     assert all(claim.sentence in told for claim in claims)
 

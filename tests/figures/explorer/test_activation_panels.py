@@ -1,22 +1,17 @@
-"""Figures: panels whose bytes mean what they say, valid charts; colours are in test_palette."""
+"""The message to the Activation view: what is packed reads back, and is small."""
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 import struct
 import zlib
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 from numpy.typing import NDArray
 
 from ndcore.activations.divergence import excess_w1, rank_share, w1_histograms
 from ndcore.activations.histograms import ClassHistograms
-from ndcore.data.decode import encode_png
-from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.explorer.activation_panels import (
     QUANTILES,
     LayerPanel,
@@ -24,9 +19,6 @@ from ndcore.figures.explorer.activation_panels import (
     densities,
     pack,
 )
-from ndcore.figures.lab.attack import probability_bars, search_course
-from ndcore.figures.style.palette import ATTACKED
-from ndcore.figures.style.pixel_image import pixel_image
 
 
 def test_opacity_is_the_root_of_the_share() -> None:
@@ -121,60 +113,3 @@ def test_two_full_layers_of_two_classes_are_a_small_message() -> None:
         class_panel(name, "value", counted(512, 2)).show([0, 1], values) for name in ("a", "b")
     ]
     assert len(pack(panels, {})) < 200_000
-
-
-def test_pixel_image_is_crisp_ringed_and_safe() -> None:
-    png = encode_png(np.zeros((32, 32, 3), np.uint8))
-    text = pixel_image(
-        png, (32, 32), label='a "<b>" cat', ringed=[(3, 4)], candidates=[(1, 2), (5, 6)]
-    )
-    assert 'alt="a &quot;&lt;b&gt;&quot; cat"' in text
-    source = re.search(r"data:image/svg\+xml;base64,([\w+/=]+)", text)
-    assert source is not None
-    svg = base64.b64decode(source[1]).decode()
-    assert svg.count('cx="4.5" cy="3.5"') == 2
-    assert svg.count(f'fill="{ATTACKED}"') == 2
-    assert "image-rendering:pixelated" in svg
-    assert base64.b64encode(png).decode() in svg
-
-
-CLASSES = [f"class {i}" for i in range(10)]
-EVEN = np.full(10, 0.1, np.float32)
-FIGURES = {
-    "before": probability_bars(CLASSES, EVEN),
-    "after": probability_bars(CLASSES, EVEN, np.eye(10, dtype=np.float32)[3], true=3),
-    "course": search_course([(400, 0.9), (800, 0.4)], true="cat"),
-    "course to a target": search_course([(400, 0.1)], target="dog"),
-    "no course yet": search_course([]),
-    "profile": layer_profile(["a", "b"], {"benign": [1, 0.5], "attacked": [0.001, 0.0]}, 0.05),
-    "null": null_distribution(np.arange(50.0), {"attacked": 70.0}, 47.0, label="dog"),
-    "null without threshold": null_distribution(
-        np.arange(3.0), {"benign": 1.0}, np.inf, label="dog"
-    ),
-    "null of nothing": null_distribution(np.zeros(0), {"benign": 1.0}, np.inf, label="dog"),
-}
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_figures_are_valid_transparent_and_titled(name: str) -> None:
-    figure = FIGURES[name]
-    assert isinstance(figure, go.Figure)
-    json.loads(figure.to_json())
-    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
-    assert figure.layout.title.text
-    # A fixed text colour would vanish in one of the two themes.
-    assert figure.layout.font.color is None
-
-
-def test_bars_name_both_winners_and_star_the_truth() -> None:
-    figure = FIGURES["after"]
-    assert "class 3 ★" in figure.data[0].y
-    assert any("before" in text for text in figure.data[0].text)
-    assert "100.0%" in figure.data[1].text[3]
-
-
-def test_threshold_is_drawn_only_where_there_is_one() -> None:
-    names = [trace.name for trace in FIGURES["null"].data]
-    assert any(name.startswith("threshold") for name in names)
-    names = [trace.name for trace in FIGURES["null without threshold"].data]
-    assert not any(name.startswith("threshold") for name in names)

@@ -1,21 +1,14 @@
-"""Figures of the Training Evolution page: what they draw, from numbers alone."""
+"""The heat map of layers and epochs with its curves: what it draws, from numbers alone."""
 
 from __future__ import annotations
 
-import base64
-from typing import Any
-
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from ndcore.figures.evolution.cursor import MacroRun, short
-from ndcore.figures.evolution.levels import exceptional, level_shares, levels_figure
 from ndcore.figures.evolution.macro import macro_figure, macro_width
-from ndcore.figures.evolution.plane import plane_figure, radii
 from ndcore.figures.evolution.rows import aligned_rows
-from ndcore.figures.evolution.tiles import PictureRow, picture_rows
-from ndcore.figures.style.palette import ATTACKED
+from tests.plain_figure import plain
 
 PNG = b"\x89PNG"
 EPOCHS = np.arange(1, 6)
@@ -32,19 +25,6 @@ def run(name: str = "lenet", values: np.ndarray = VALUES, **more: object) -> Mac
     tips = [[f"{row}, epoch {epoch}" for epoch in EPOCHS] for row in ROWS]
     given = {"digits": values, "tips": tips, "curves": curves} | more
     return MacroRun(name, EPOCHS, values, **given)  # type: ignore[arg-type]
-
-
-def plain(value: Any) -> Any:
-    """A figure as lists and numbers; plotly packs arrays into bytes."""
-    if isinstance(value, go.Figure):
-        return plain(value.to_dict())
-    if isinstance(value, dict) and "bdata" in value:
-        packed = np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"])
-        shape = str(value.get("shape", len(packed))).split(",")
-        return packed.reshape([int(side) for side in shape]).tolist()
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def drawn(*runs: MacroRun, local: bool = False, **more: object) -> dict:
@@ -191,86 +171,3 @@ def test_one_pixel_flips_and_auroc_stand_beneath_with_their_intervals() -> None:
     assert auroc["customdata"][0][2] == "20 flipped against 60 benign"
     assert figure["layout"]["xaxis"]["matches"] == flips["xaxis"], "aligned with the heat map"
     assert figure["layout"]["height"] > drawn(run())["layout"]["height"]
-
-
-def test_dv10_a_cell_is_the_share_of_units_at_a_level(rng: np.random.Generator) -> None:
-    values = rng.random((50, 7))
-    middles, shares = level_shares(values, 1.0)
-    assert shares.shape == (20, 7)
-    assert shares.sum(0) == pytest.approx(np.ones(7))
-    assert middles[0] == pytest.approx(0.025)
-    for epoch in range(7):
-        counts, _ = np.histogram(values[:, epoch], np.linspace(0, 1, 21))
-        assert shares[:, epoch] == pytest.approx(counts / 50)
-    assert level_shares(np.ones((4, 2)), 1.0)[1][-1].tolist() == [1, 1]
-    assert level_shares(np.zeros((4, 2)), 0.0)[1][0].tolist() == [1, 1]
-
-
-def test_dv11_few_units_have_a_line_each_and_many_only_the_exceptional_in_red(
-    rng: np.random.Generator,
-) -> None:
-    values = 0.5 + 0.01 * rng.random((60, 9))
-    values[7] = 0.9
-    values[11, 3:] = 0.1
-    values[20, 4] = 0.9  # apart at one epoch alone
-    assert exceptional(values) == [7, 11]
-    assert exceptional(values, most=1) == [7]
-    assert exceptional(np.ones((6, 4))) == []
-
-    def lines(count: int) -> list[dict]:
-        drawing = levels_figure(
-            np.arange(9),
-            values[:count],
-            metric="density",
-            title="a layer",
-            top=1.0,
-            red=[7, 11],
-            ink="#000000",
-            unit=2,
-        )
-        return [trace for trace in plain(drawing)["data"] if trace["type"] == "scatter"]
-
-    assert len(lines(60)) == 3
-    assert len(lines(20)) == 20
-    red = [line for line in lines(60) if line["line"]["color"].startswith("rgba(229, 32, 43")]
-    assert ATTACKED == "#e5202b"
-    assert sorted(line["customdata"][0][0] for line in red) == [7, 11]
-
-
-def test_dv15_dv16_a_cluster_is_a_circle_with_its_average_at_the_centre() -> None:
-    places = np.array([[0.0, 0], [1, 0], [0, 1], [5, 5]])
-    labels, centres = np.array([0, 0, 0, 1]), np.array([[1 / 3, 1 / 3], [5, 5]])
-    sizes = np.array([3, 1])
-    reach = radii(sizes, 5.0)
-    assert reach[0] / reach[1] == pytest.approx(np.sqrt(3))
-    drawing = plane_figure(
-        places,
-        labels,
-        centres,
-        sizes,
-        title="units",
-        group="cluster",
-        tips=list("abcd"),
-        pictures=[PNG, None],
-        ink="#000000",
-        chosen=3,
-    )
-    figure = plain(drawing)
-    first, second = figure["layout"]["shapes"]
-    assert (first["x1"] - first["x0"]) / 2 == pytest.approx(reach[0])
-    assert (second["x0"] + second["x1"]) / 2 == pytest.approx(5)
-    (image,) = figure["layout"]["images"]
-    assert image["x"] == pytest.approx(1 / 3)
-    dots = [trace for trace in figure["data"] if trace.get("customdata") is not None]
-    assert [trace["name"] for trace in dots] == ["cluster 1 (3)", "cluster 2 (1)"]
-    assert dots[0]["marker"]["color"] != dots[1]["marker"]["color"]
-    assert dots[0]["marker"]["symbol"] != dots[1]["marker"]["symbol"]
-
-
-def test_dv18_a_unit_is_a_row_of_its_average_and_patches() -> None:
-    row = PictureRow("neuron <3>", PNG, [PNG] * 5, "12 of 20 patches are cat", "#ff0000")
-    found = picture_rows([row, PictureRow("neuron 4", None, [], "dead")])
-    assert found.count("<img ") == 6
-    assert 'alt="neuron &lt;3&gt;: average"' in found
-    assert 'alt="neuron &lt;3&gt;: patch 5"' in found
-    assert "no average" in found

@@ -1,13 +1,11 @@
-"""Pictures of p-values, of frozen hypotheses, and tiles: what is drawn is what was given."""
+"""Pictures of p-values and of frozen hypotheses: what is drawn is what was given."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ndcore.data.decode import encode_png
 from ndcore.figures.detector.looks import Look, frozen_figure
 from ndcore.figures.detector.p_values import BINS, p_histogram
-from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 
 
 def test_p_values_are_counted_in_bins_that_end_at_the_threshold() -> None:
@@ -37,11 +35,3 @@ def test_both_figures_of_a_look_stand_in_its_row() -> None:
     assert [round(y) for y in (*dev.y, *held.y)] == [0, 1, 0, 1]
     assert dev.marker.symbol != held.marker.symbol
     assert figure.layout.yaxis.ticktext[1].endswith("…")
-
-
-def test_tiles_say_what_they_show_and_escape_it() -> None:
-    png = encode_png(np.zeros((4, 4, 3), np.uint8))
-    found = image_tiles([ImageTile(png, (4, 4), ((1, 2),), ("cat → dog", "p 0.010", "<a>"))] * 2)
-    assert found.count("<figure") == 2
-    assert "<a>" not in found
-    assert "cat → dog" in found

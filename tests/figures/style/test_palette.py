@@ -16,7 +16,7 @@ import pytest
 from ndcore.figures.style.palette import ATTACKED, BENIGN, class_colours, rgba
 from tests.colour_vision import VISION, contrast, distance, lab
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
 PAGES = {theme: THEME[theme]["backgroundColor"] for theme in ("light", "dark")}
 FLOOR = 10.0

@@ -1,0 +1,54 @@
+"""The detectors of pytorch-ood on features with a known answer."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from ndcore.detectors.scoring.detector import Measured
+from ndcore.detectors.scoring.ood_library import library_detectors, linear_head
+from ndcore.detectors.scoring.reference import Reference
+
+
+def linear_reference(rng: np.random.Generator, head: torch.nn.Linear) -> Reference:
+    labels = np.repeat(np.arange(3), 40)
+    features = (rng.normal(size=(120, 16)) + 3 * np.eye(16)[labels]).astype(np.float32)
+    with torch.no_grad():
+        logits = head(torch.from_numpy(features)).numpy()
+    return Reference("hash", 3, {}, features, labels.astype(np.int64), logits)
+
+
+def test_the_library_s_detectors_mind_what_is_far_away(rng: np.random.Generator) -> None:
+    head = torch.nn.Linear(16, 3)
+    with torch.no_grad():
+        head.weight.copy_(torch.eye(16)[:3])
+        head.bias.zero_()
+    reference = linear_reference(rng, head)
+    found = linear_head(reference)
+    assert found is not None
+    assert torch.allclose(found.weight, head.weight, atol=1e-4)
+    near = (rng.normal(size=(50, 16)) + 3 * np.eye(16)[rng.integers(0, 3, 50)]).astype(np.float32)
+    far = (6 * rng.normal(size=(50, 16))).astype(np.float32)
+    far[:, :3] = rng.normal(size=(50, 3)) / 3  # no class, and odd in every other direction
+
+    def measured(features: np.ndarray) -> Measured:
+        with torch.no_grad():
+            logits = head(torch.from_numpy(features)).numpy()
+        seen = SimpleNamespace(penultimate=features, logits=logits, predicted=logits.argmax(1))
+        return Measured(seen)  # type: ignore[arg-type]
+
+    for detector in library_detectors():
+        detector.prepare(reference, measured(near))
+        usual, odd = (np.median(detector.score(measured(f))) for f in (near, far))
+        assert np.isfinite([usual, odd]).all()
+        assert odd > usual, detector.name
+
+
+def test_a_head_that_is_not_linear_is_no_head(rng: np.random.Generator) -> None:
+    reference = linear_reference(rng, torch.nn.Linear(16, 3))
+    bent = Reference(
+        "hash", 3, {}, reference.penultimate, reference.labels, np.tanh(reference.logits)
+    )
+    assert linear_head(bent) is None
