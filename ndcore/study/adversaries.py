@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from ndcore.attacks.adaptive import (
     Flips,
     Hidden,
-    Judge,
     RepairTable,
     all_flips,
     decoy,
@@ -29,11 +29,11 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import repair
 from ndcore.detectors.scoring.detector import Detector, Measured
 from ndcore.detectors.scoring.features import FeaturePass
-from ndcore.networks.evaluator import Evaluator, evaluator_for
+from ndcore.networks.evaluator import evaluator_for
 from ndcore.steps import stop_if
 from ndcore.study.image_sets import ImageSet
 
-__all__ = ["ADVERSARIES", "ALPHA", "Adversary", "adversarial_set"]
+__all__ = ["ADVERSARIES", "ALPHA", "Adversary", "Defence", "adversarial_set"]
 
 ALPHA = 0.05  # the alarm rate that they try to slip under
 TRIES = 4  # images shown to the detector
@@ -67,12 +67,32 @@ ADVERSARIES = (
 )
 
 
+class Defence:
+    """A model and the detector that guards it, all of which the attackers know.
+
+    Args:
+        bundle: whose model is attacked.
+        detector: fitted.
+        passes: to measure what an attacker shows it.
+    """
+
+    def __init__(self, bundle: Bundle, detector: Detector, passes: FeaturePass) -> None:
+        self.evaluator = evaluator_for(bundle.model, bundle.shape)
+        self.detector, self.passes = detector, passes
+        threshold = detector.calibration.threshold
+        self.cuts = np.array([threshold(c, ALPHA) for c in range(len(bundle.classes))])
+
+    def judge(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """By how much the images lie above what passes."""
+        repairs = repair(self.evaluator, images) if self.detector.needs_repair else None
+        measured = Measured(self.passes.read(images), repairs)
+        return np.asarray(self.detector.score(measured) - self.cuts[measured.features.predicted])
+
+
 def adversarial_set(
-    bundle: Bundle,
+    defence: Defence,
     benign: ImageSet,
     adversary: Adversary,
-    detector: Detector,
-    passes: FeaturePass,
     *,
     n: int | None = None,
     seed: int = 0,
@@ -82,11 +102,9 @@ def adversarial_set(
     """Attack images of `benign` that the model gets right; what the attacker submits.
 
     Args:
-        bundle: whose model is attacked.
+        defence: what is attacked.
         benign: images to start from, in this order.
         adversary: how.
-        detector: fitted; known to the attacker.
-        passes: to measure what the attacker shows it.
         n: attack no more than this many images.
         seed: of the searches.
         on_image: called with (images done, images in all).
@@ -95,15 +113,6 @@ def adversarial_set(
     Raises:
         StoppedError: `should_stop` said so.
     """
-    evaluator = evaluator_for(bundle.model, bundle.shape)
-    cuts = np.array([detector.calibration.threshold(c, ALPHA) for c in range(len(bundle.classes))])
-
-    def judge(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """By how much the images lie above what passes."""
-        repairs = repair(evaluator, images) if detector.needs_repair else None
-        measured = Measured(passes.read(images), repairs)
-        return np.asarray(detector.score(measured) - cuts[measured.features.predicted])
-
     wanted = min(adversary.images, n or adversary.images)
     won: list[tuple[int, Hidden]] = []
     done = 0
@@ -112,10 +121,9 @@ def adversarial_set(
             break
         stop_if(should_stop)
         image, label = benign.pixels[index], int(benign.labels[index])
-        if evaluator.plain(image[None])[0].argmax() != label:
+        if defence.evaluator.plain(image[None])[0].argmax() != label:
             continue
-        known_as = benign.keys[index]
-        found = _attack(adversary.name, evaluator, image, label, known_as, judge, cuts, seed)
+        found = _attack(defence, adversary.name, image, label, benign.keys[index], seed)
         done += 1
         if found.success:
             won.append((index, found))
@@ -136,36 +144,30 @@ def adversarial_set(
 
 
 def _attack(
+    defence: Defence,
     name: str,
-    evaluator: Evaluator,
     image: NDArray[np.uint8],
     label: int,
     image_id: str,
-    judge: Judge,
-    cuts: NDArray[np.float64],
     seed: int,
 ) -> Hidden:
-    budget = QUERIES[name]
+    evaluator, judge = defence.evaluator, defence.judge
+    found = partial(
+        all_flips, evaluator, image, label, image_id, max_queries=QUERIES[name], seed=seed
+    )
     if name == "decoy":
-        flips = all_flips(evaluator, image, label, image_id, max_queries=budget, seed=seed)
-        return decoy(evaluator, image, label, flips, judge, TRIES)
+        return decoy(evaluator, image, label, found(), judge, TRIES)
     if name == "stealthy-de":
         table = RepairTable(evaluator, image)
 
         def suspicion(question: Candidates, logits: NDArray[np.float32]) -> NDArray[np.floating]:
             turn = table.own_turn(question.positions, logits)
-            return np.asarray(turn - cuts[logits.argmax(1)] + 1)
+            return np.asarray(turn - defence.cuts[logits.argmax(1)] + 1)
 
-        search = stealthy_de(suspicion)
-        flips = all_flips(evaluator, image, label, image_id, search, max_queries=budget, seed=seed)
+        flips = found(stealthy_de(suspicion))
         flips = replace(flips, queries=flips.queries + table.queries)
         return least_divergent(evaluator, image, label, flips, judge, table, TRIES)
-    flips = _joined(
-        [
-            all_flips(evaluator, image, label, image_id, search, max_queries=budget, seed=seed)
-            for search in (best_first, inconspicuous)
-        ]
-    )
+    flips = _joined([found(best_first), found(inconspicuous)])
     if not len(flips):
         return Hidden(None, flips.queries, 0, float("nan"))
     table = RepairTable(evaluator, image)  # worth its queries only once something flips

@@ -7,7 +7,7 @@ on dev images, and tested once on evaluation images, without the data set.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from ndcore.detectors.scoring.detector import Measured
 from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.errors import BundleError
-from ndcore.steps import Step, no_step
 from ndcore.storage.stamped import load_stamped, save_stamped
 from ndcore.study.image_sets import Family, ImageSet, attacked_set
 from ndcore.study.measurements import Measurer
@@ -173,33 +172,25 @@ def desk_file(bundle: Bundle) -> Path | None:
     return folder / DESK if folder is not None and (folder / DESK).is_file() else None
 
 
-def dev_attack(
-    bundle: Bundle,
-    measurer: Measurer,
-    dev: ImageSet,
-    family: Family,
-    seed: int = 0,
-    on_step: Step = no_step,
-    should_stop: Callable[[], bool] | None = None,
-) -> ImageSet:
+def dev_attack(measurer: Measurer, dev: ImageSet, family: Family, seed: int = 0) -> ImageSet:
     """A kind of attack made from all dev images, now or by an earlier run: the set `dev-KIND`.
 
     Raises:
-        StoppedError: `should_stop` said so.
+        StoppedError: the measurer's `should_stop` said so.
     """
     name = f"dev-{family.name}"
 
     def count(done: int, total: int) -> None:
-        on_step(f"attack {name}", done, total)
+        measurer.on_step(f"attack {name}", done, total)
 
     make = partial(
         attacked_set,
-        bundle,
+        measurer.bundle,
         dev,
         replace(family, name=name),
         seed=seed,
         on_image=count,
-        should_stop=should_stop,
+        should_stop=measurer.should_stop,
     )
     return measurer.images(name, f"{family} {seed} {len(dev)}", make)
 

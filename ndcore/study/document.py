@@ -54,7 +54,6 @@ def study_document(
         benign: `dev`, `calibration` and `evaluation`.
         attacks, controls: sets made from `evaluation`, by name; none is empty.
     """
-    classes = bundle.classes
     held = benign["evaluation"]
     best = best_detector().name
     rows: list[dict[str, Any]] = []
@@ -62,35 +61,21 @@ def study_document(
     evasion: dict[str, Any] = {}
     for detector in detectors:
         clean = Scored.of(detector, held.images, held.measured)
-        per_attack = {}
-        for name, each in attacks.items():
-            scored = Scored.of(detector, each.images, each.measured)
-            per_attack[name] = attack_figures(clean, scored, classes, config.seed)
-            if detector.name == best:
-                found = localisation(scored, each.images, each.measured)
-                if found is not None:
-                    places[name] = found
-                evasion[name] = evasion_figures(scored)
-        false_alarms = benign_figures(detector, clean, classes, config.seed)
-        first = next(iter(per_attack.values()), {})
-        rows.append(
-            {
-                "name": detector.name,
-                "kind": detector.kind,
-                "about": detector.about,
-                "frozen": detector.name == best,
-                "auroc": first.get("auroc"),
-                "ci95": first.get("ci95"),
-                "tpr_at_fpr": first.get("tpr_at_fpr"),
-                "realised_fpr": {a: row["rate"] for a, row in false_alarms["pooled"].items()},
-                "false_alarms": false_alarms,
-                "attacks": per_attack,
-                "controls": {
-                    name: rate(Scored.of(detector, each.images, each.measured).p <= 0.05)
-                    for name, each in controls.items()
-                },
+        scored = {
+            name: Scored.of(detector, each.images, each.measured) for name, each in attacks.items()
+        }
+        row = _detector_row(detector, clean, scored, bundle.classes, config.seed)
+        alarms = {
+            name: rate(Scored.of(detector, each.images, each.measured).p <= 0.05)
+            for name, each in controls.items()
+        }
+        rows.append(row | {"frozen": detector.name == best, "controls": alarms})
+        if detector.name == best:
+            evasion = {name: evasion_figures(each) for name, each in scored.items()}
+            places = {
+                name: localisation(scored[name], each.images, each.measured)
+                for name, each in attacks.items()
             }
-        )
     # Whoever wins is printed first; on a tie a baseline comes before what it ties with.
     rows.sort(key=lambda row: (-(row["auroc"] or 0), row["kind"] != "baseline"))
     predicted = held.measured.features.predicted
@@ -109,8 +94,34 @@ def study_document(
             attack_row(KINDS_OF_ATTACK[name], each.images) for name, each in attacks.items()
         ],
         "detectors": rows,
-        "localisation": places,
+        "localisation": {name: found for name, found in places.items() if found is not None},
         "evasion": evasion,
+    }
+
+
+def _detector_row(
+    detector: Detector,
+    clean: Scored,
+    attacks: dict[str, Scored],
+    classes: Sequence[str],
+    seed: int,
+) -> dict[str, Any]:
+    """What a detector does on benign images and on each kind of attack; the first one is told."""
+    per_attack = {
+        name: attack_figures(clean, each, classes, seed) for name, each in attacks.items()
+    }
+    false_alarms = benign_figures(detector, clean, classes, seed)
+    first = next(iter(per_attack.values()), {})
+    return {
+        "name": detector.name,
+        "kind": detector.kind,
+        "about": detector.about,
+        "auroc": first.get("auroc"),
+        "ci95": first.get("ci95"),
+        "tpr_at_fpr": first.get("tpr_at_fpr"),
+        "realised_fpr": {a: row["rate"] for a, row in false_alarms["pooled"].items()},
+        "false_alarms": false_alarms,
+        "attacks": per_attack,
     }
 
 

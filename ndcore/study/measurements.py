@@ -61,19 +61,20 @@ class Measurer:
         on_step: Step,
         should_stop: Callable[[], bool] | None = None,
     ) -> None:
-        self.folder = folder
-        self._step, self._should_stop = on_step, should_stop
+        self.bundle, self.folder = bundle, folder
+        self.on_step, self.should_stop = on_step, should_stop
         self._evaluator = evaluator_for(bundle.model, bundle.shape)
         path = folder / f"reference-{per_class}-{seed}.npz"
         try:
             self.reference: Reference = load_reference(path, bundle.weight_hash)
         except BundleError:
-            self.reference = self._collect(bundle, source, per_class, seed)
+            self.reference = self._collect(source, per_class, seed)
             save_reference(path, self.reference)
         self.passes = FeaturePass(bundle, self.reference)
         self._known_as = f"{bundle.weight_hash} {per_class} {seed}"
 
-    def _collect(self, bundle: Bundle, source: ImageSource, per_class: int, seed: int) -> Reference:
+    def _collect(self, source: ImageSource, per_class: int, seed: int) -> Reference:
+        bundle = self.bundle
         return collect_reference(
             bundle.model,
             bundle.layers,
@@ -81,8 +82,8 @@ class Measurer:
             positions(source, bundle.splits["reference"]),
             per_class=per_class,
             seed=seed,
-            on_batch=counter(self._step, "reference images", per_class * len(bundle.classes)),
-            should_stop=self._should_stop,
+            on_batch=counter(self.on_step, "reference images", per_class * len(bundle.classes)),
+            should_stop=self.should_stop,
         )
 
     def measure(self, images: ImageSet, repairs: bool = True) -> Measured:
@@ -107,14 +108,14 @@ class Measurer:
 
     def _features(self, images: ImageSet) -> Features:
         def make(pixels: NDArray[np.uint8], count: Count) -> Features:
-            return self.passes.read(pixels, on_batch=count, should_stop=self._should_stop)
+            return self.passes.read(pixels, on_batch=count, should_stop=self.should_stop)
 
         pieces = self._pieces(images, "features", FEATURE_PIECE, load_features, make, save_features)
         return Features.joined(pieces)
 
     def _repairs(self, images: ImageSet) -> Repairs:
         def make(pixels: NDArray[np.uint8], count: Count) -> Repairs:
-            return repair(self._evaluator, pixels, on_image=count, should_stop=self._should_stop)
+            return repair(self._evaluator, pixels, on_image=count, should_stop=self.should_stop)
 
         pieces = self._pieces(images, "repairs", REPAIR_PIECE, load_repairs, make, save_repairs)
         return Repairs.joined(pieces)
@@ -137,7 +138,7 @@ class Measurer:
             piece = load(path, stamp)
             if piece is None:
                 told = f"{what} of {images.name}"
-                piece = make(pixels, counter(self._step, told, len(images), start))
+                piece = make(pixels, counter(self.on_step, told, len(images), start))
                 save(path, piece, stamp)
             found.append(piece)
         return found

@@ -23,10 +23,9 @@ from ndcore.detectors.scoring.detector import Detector
 from ndcore.detectors.scoring.scores import divergence_detectors, our_detectors
 from ndcore.steps import Step, no_step
 from ndcore.storage.places import study_dir
-from ndcore.study.adversaries import ADVERSARIES, Adversary, adversarial_set
-from ndcore.study.adversaries import ALPHA as ADVERSARY_ALPHA
+from ndcore.study.adversaries import ADVERSARIES, Adversary, Defence, adversarial_set
 from ndcore.study.config import StudyConfig
-from ndcore.study.desk import BENIGN, DESK, PAIRED, dev_attack, make_desk
+from ndcore.study.desk import BENIGN, DESK, PAIRED, Desk, dev_attack, make_desk
 from ndcore.study.document import (
     StudySet,
     attack_row,
@@ -79,15 +78,13 @@ def run_study(
     """
     folder = folder or study_dir(bundle.name)
     measurer = Measurer(bundle, source, folder, config.per_class, config.seed, on_step, should_stop)
-    measure = partial(measurer.measure, repairs=config.repairs)
-    limits = {"dev": DEV_SHARE, "calibration": CALIBRATION_SHARE, "evaluation": 1}
+
+    def measured(images: ImageSet) -> StudySet:
+        return StudySet(images, measurer.measure(images, config.repairs))
+
     benign = {}
-    for split, share in limits.items():
-        n = None if config.n is None else share * config.n
-        if split == "evaluation":
-            n = min(n or BENIGN_IMAGES, BENIGN_IMAGES)
-        images = benign_set(bundle, source, split, n, config.seed)
-        benign[split] = StudySet(images, measure(images))
+    for split, n in _benign_images(config).items():
+        benign[split] = measured(benign_set(bundle, source, split, n, config.seed))
     everyone = benign_set(bundle, source, "evaluation", None, config.seed)
     on_step("scores", 0, 0)
     detectors = _detectors(measurer, config.repairs)
@@ -96,11 +93,9 @@ def run_study(
     attacks: dict[str, StudySet] = {}
     none: list[dict[str, Any]] = []
     for kind in _wanted(config):
-        images = _attacked(
-            bundle, measurer, everyone, kind, detectors[0], config, on_step, should_stop
-        )
+        images = _attacked(measurer, everyone, kind, detectors[0], config)
         if len(images):
-            attacks[kind.name] = StudySet(images, measure(images))
+            attacks[kind.name] = measured(images)
         else:
             none.append(attack_row(kind, images))
     controls = {}
@@ -108,33 +103,48 @@ def run_study(
         n = min(CONTROL_IMAGES, config.n or CONTROL_IMAGES)
         images = control_set(bundle, everyone, name, n=n, seed=config.seed)
         if len(images):
-            controls[name] = StudySet(images, measure(images))
+            controls[name] = measured(images)
     document = study_document(bundle, source, config, detectors, benign, attacks, controls)
     document["attacks"] += none
     document["layers"] = layer_figures(measurer.passes, benign["evaluation"], attacks)
     document["regimes"] = regime_figures(bundle, {"benign": benign["evaluation"]} | attacks)
-    sets = {"calibration": benign["calibration"], "evaluation": benign["evaluation"]}
+    sets = {name: benign[name] for name in ("calibration", "evaluation")} | attacks | controls
     study = SavedStudy(
         document=document,
         scores={
             name: np.stack([d.score(each.measured) for d in detectors], 1).astype(np.float32)
-            for name, each in (sets | attacks | controls).items()
+            for name, each in sets.items()
         },
-        about={name: _identity(each) for name, each in (sets | attacks | controls).items()},
+        about={name: _identity(each) for name, each in sets.items()},
         names=tuple(detector.name for detector in detectors),
     )
     save_study(folder, study)
-    # Scores of every layer, and attacks on dev images, to choose hypotheses with.
+    _desk(measurer, benign, attacks, config.seed).save(folder / DESK)
+    return study
+
+
+def _benign_images(config: StudyConfig) -> dict[str, int | None]:
+    """How many of each split are measured; None for all."""
+    n = config.n
+    return {
+        "dev": None if n is None else DEV_SHARE * n,
+        "calibration": None if n is None else CALIBRATION_SHARE * n,
+        "evaluation": min(n or BENIGN_IMAGES, BENIGN_IMAGES),
+    }
+
+
+def _desk(
+    measurer: Measurer, benign: dict[str, StudySet], attacks: dict[str, StudySet], seed: int
+) -> Desk:
+    """Scores of every layer, and attacks on dev images, to choose hypotheses with."""
     kept = {name: each for name, each in (benign | attacks).items() if name in (*BENIGN, *PAIRED)}
     pairs = {name: (each.images, each.measured) for name, each in kept.items()}
     for family in FAMILIES:
         if family.name in PAIRED and family.name in attacks:
-            dev = benign["dev"].images
-            images = dev_attack(bundle, measurer, dev, family, config.seed, on_step, should_stop)
+            images = dev_attack(measurer, benign["dev"].images, family, seed)
             if len(images):
                 pairs[images.name] = (images, measurer.measure(images, repairs=False))
-    make_desk(bundle, measurer.passes, pairs).save(folder / DESK)
-    return study
+    return make_desk(measurer.bundle, measurer.passes, pairs)
 
 
 def _detectors(measurer: Measurer, repairs: bool) -> list[Detector]:
@@ -158,16 +168,14 @@ def _wanted(config: StudyConfig) -> list[Family | Adversary]:
 
 
 def _attacked(
-    bundle: Bundle,
     measurer: Measurer,
     benign: ImageSet,
     kind: Family | Adversary,
     best: Detector,
     config: StudyConfig,
-    step: Step,
-    should_stop: Callable[[], bool] | None,
 ) -> ImageSet:
     """The gallery where it serves, else attacks made now or by an earlier run."""
+    bundle = measurer.bundle
     shipped = bundle.manifest.get("gallery", {}).get("evaluation", {}).get("attacked", 0)
     if kind.name == "one-pixel" and shipped >= kind.images:
         images = gallery_set(bundle, benign)
@@ -178,17 +186,17 @@ def _attacked(
         return replace(images.take(drawn), attacked=0)
 
     def count(done: int, total: int) -> None:
-        step(f"attack {kind.name}", done, total)
+        measurer.on_step(f"attack {kind.name}", done, total)
 
     question = f"{kind} {config.n} {config.seed} {len(benign)}"
     how: dict[str, Any] = {"n": config.n, "seed": config.seed, "on_image": count}
-    how["should_stop"] = should_stop
+    how["should_stop"] = measurer.should_stop
     if isinstance(kind, Family):
         make = partial(attacked_set, bundle, benign, kind, **how)
     else:
-        cuts = [best.calibration.threshold(c, ADVERSARY_ALPHA) for c in range(len(bundle.classes))]
-        question += f" {best.name} {cuts}"
-        make = partial(adversarial_set, bundle, benign, kind, best, measurer.passes, **how)
+        defence = Defence(bundle, best, measurer.passes)
+        question += f" {best.name} {defence.cuts.tolist()}"
+        make = partial(adversarial_set, defence, benign, kind, **how)
     return measurer.images(kind.name, question, make)
 
 
