@@ -17,7 +17,8 @@ from ndcore.activations.distributions import empty_histograms
 from ndcore.activations.reading import read_source
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import ImageSource
-from ndcore.networks.forward import to_images
+from ndcore.networks.forward import forward
+from ndcore.steps import in_parts
 
 __all__ = ["run"]
 
@@ -50,15 +51,13 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
         for key, values in reading.activations.items():
             histograms[key].update(values, labels)
 
-    @torch.inference_mode()
-    def forward() -> None:
-        for start in range(0, n, BATCH):
-            images = to_images(source.pixels(members[start : start + BATCH]))
-            bundle.model(images.contiguous(memory_format=torch.channels_last))
+    def passes() -> None:
+        for part in in_parts(n, BATCH):
+            forward(bundle.model, source.pixels(members[part]))
 
     spent = {"count": 0.0, "forward": 0.0}
     for index in range(ROUNDS + 1):
-        for name, work in (("forward", forward), ("count", count)):
+        for name, work in (("forward", passes), ("count", count)):
             started = time.perf_counter()
             work()
             if index:  # the first round warms up

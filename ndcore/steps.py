@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ndcore.errors import StoppedError
 
-__all__ = ["Step", "counter", "no_step", "stop_if"]
+__all__ = ["ShouldStop", "Step", "counter", "in_parts", "is_stopped", "no_step", "stop_if"]
 
+ShouldStop = Callable[[], bool] | None
 Step = Callable[[str, int, int], None]  # what is being done, done, total
 
 
@@ -26,7 +27,23 @@ def counter(step: Step, what: str, total: int, done: int = 0) -> Callable[[int],
     return count
 
 
-def stop_if(should_stop: Callable[[], bool] | None, told: str = "stopped") -> None:
+def is_stopped(should_stop: ShouldStop) -> bool:
+    """Whether somebody asks to stop; never where nobody can."""
+    return should_stop is not None and should_stop()
+
+
+def stop_if(should_stop: ShouldStop, told: str = "stopped") -> None:
     """Raise StoppedError with the sentence `told` where that is asked for."""
-    if should_stop and should_stop():
+    if is_stopped(should_stop):
         raise StoppedError(told)
+
+
+def in_parts(count: int, size: int, should_stop: ShouldStop = None) -> Iterator[slice]:
+    """`count` things, `size` at a time.
+
+    Raises:
+        StoppedError: that was asked for before one of the parts.
+    """
+    for start in range(0, count, size):
+        stop_if(should_stop)
+        yield slice(start, min(start + size, count))

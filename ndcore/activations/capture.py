@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-import torch
+import numpy as np
 from torch import Tensor, nn
 
 from ndcore.errors import BadRequestError
+from ndcore.networks.forward import forward
 
 __all__ = ["REDUCTIONS", "capture", "reduce_units", "reductions_of", "unit_layout"]
 
@@ -89,13 +90,10 @@ def reduce_units(activations: Tensor, reduction: str) -> Tensor:
     return activations.mean(spatial) if reduction == "mean" else activations.amax(spatial)
 
 
-@torch.inference_mode()
 def unit_layout(
     model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]
 ) -> dict[str, tuple[int, tuple[str, ...]]]:
     """layer -> (number of units, reductions), found by one pass of a black image."""
-    device = next(model.parameters()).device
-    height, width, channels = shape
     with capture(model, layers, lambda output: (output.shape[1], reductions_of(output))) as found:
-        model(torch.zeros(1, channels, height, width, device=device))
+        forward(model, np.zeros((1, *shape), np.uint8))
     return {name: found[name] for name in layers}

@@ -18,6 +18,7 @@ from ndcore.activations.capture import unit_layout
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.reading import Reading, image_bytes, images_within, read_source
 from ndcore.data.catalog import ImageSource
+from ndcore.steps import ShouldStop, in_parts
 
 __all__ = ["CHUNK_BYTES", "Histograms", "count_distributions", "empty_histograms", "layer_table"]
 
@@ -36,7 +37,7 @@ def empty_histograms(
     source: ImageSource,
     members: Sequence[int],
     seed: int = 0,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> Histograms:
     """Ranges for every layer and reduction from a seeded sample of `members`, nothing counted.
 
@@ -62,7 +63,7 @@ def count_distributions(
     seed: int = 0,
     *,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> Histograms:
     """Histograms of every unit over the images at `members`, by their true class.
 
@@ -95,13 +96,13 @@ def _chunks(
     members: Sequence[int],
     *,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> Iterator[tuple[Sequence[int], Reading]]:
     """Members and their unit values, as many at a time as `CHUNK_BYTES` allows."""
     cost = image_bytes(model, layers, source.shape)
     size = images_within(CHUNK_BYTES, cost.reduced, LARGEST_CHUNK)
-    for start in range(0, len(members), size):
-        chunk = members[start : start + size]
+    for part in in_parts(len(members), size):
+        chunk = members[part]
         yield (
             chunk,
             read_source(

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.activations.capture import capture
 from ndcore.errors import BadRequestError
-from ndcore.networks.forward import to_images
+from ndcore.networks.forward import forward
 
 __all__ = ["Peak", "activation_maps", "peak", "units_to_show"]
 
@@ -26,7 +25,6 @@ class Peak:
     col: int
 
 
-@torch.inference_mode()
 def activation_maps(
     model: nn.Module, layers: Sequence[str], pixels: NDArray[np.uint8]
 ) -> dict[str, NDArray[np.float32]]:
@@ -45,12 +43,10 @@ def activation_maps(
     Raises:
         BadRequestError: the model has no such layer.
     """
-    device = next(model.parameters()).device
     parts: dict[str, list[NDArray[np.float32]]] = {layer: [] for layer in layers}
     with capture(model, layers, lambda output: output.clone()) as found:
         for i in range(len(pixels)):
-            image = to_images(pixels[i : i + 1]).to(device)
-            model(image.contiguous(memory_format=torch.channels_last))
+            forward(model, pixels[i : i + 1])
             for layer in layers:
                 parts[layer].append(found[layer].float().cpu().numpy())
     return {layer: np.concatenate(values) for layer, values in parts.items()}

@@ -13,8 +13,9 @@ from torch import nn
 
 from ndcore.activations.capture import capture, reduce_units, reductions_of
 from ndcore.data.catalog import ImageSource
-from ndcore.errors import BadRequestError, StoppedError
-from ndcore.networks.forward import to_images
+from ndcore.errors import BadRequestError
+from ndcore.networks.forward import forward
+from ndcore.steps import ShouldStop, in_parts
 
 __all__ = [
     "BATCH_BYTES",
@@ -88,29 +89,26 @@ def images_within(budget: int, each: int, most: int) -> int:
     return max(1, min(most, budget // max(1, each)))
 
 
-@torch.inference_mode()
 def image_bytes(model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]) -> ImageBytes:
     """Measured by one pass of a black image of `shape` (H, W, C).
 
     Raw activations are counted as if a pass kept those of all layers to its end. A chain of
     layers frees them on its way, which leaves room for what normalisation and the like make.
     """
-    height, width, channels = shape
-    image = torch.zeros(1, channels, height, width, device=next(model.parameters()).device)
+    image = np.zeros((1, *shape), np.uint8)
 
     def measured(output: torch.Tensor) -> tuple[int, int]:
         values = 4 * output.shape[1] * len(reductions_of(output))
         return output.nbytes, values
 
     with capture(model, layers, measured) as found:
-        model(image)
+        forward(model, image)
     return ImageBytes(
-        raw=image.nbytes + sum(raw for raw, _ in found.values()),
+        raw=4 * image.size + sum(raw for raw, _ in found.values()),
         reduced=sum(values for _, values in found.values()),
     )
 
 
-@torch.inference_mode()
 def read_pixels(
     model: nn.Module,
     layers: Sequence[str],
@@ -118,15 +116,13 @@ def read_pixels(
     reductions: Sequence[str] = ("mean", "max", "value"),
 ) -> Reading:
     """One float32 pass over pixels uint8 (N, H, W, C); safe to call from several threads."""
-    device = next(model.parameters()).device
-    images = to_images(pixels).to(device)
 
     def reduced(output: torch.Tensor) -> dict[str, torch.Tensor]:
         wanted = [name for name in reductions_of(output) if name in reductions]
         return {name: reduce_units(output, name) for name in wanted}
 
     with capture(model, layers, reduced) as found:
-        logits = model(images.contiguous(memory_format=torch.channels_last))
+        logits = forward(model, pixels)
     activations = {
         (layer, reduction): values.float().cpu().numpy()
         for layer in layers
@@ -145,7 +141,7 @@ def read_source(
     *,
     batch: int | None = None,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> Reading:
     """The images at `members`, read batch by batch and joined.
 
@@ -163,10 +159,8 @@ def read_source(
     if batch is None:
         batch = image_bytes(model, layers, source.shape).batch
     parts = []
-    for start in range(0, len(members), batch):
-        if should_stop and should_stop():
-            raise StoppedError("stopped")
-        chosen = members[start : start + batch]
+    for part in in_parts(len(members), batch, should_stop):
+        chosen = members[part]
         parts.append(read_pixels(model, layers, source.pixels(chosen), reductions))
         if on_batch:
             on_batch(len(chosen))

@@ -22,15 +22,14 @@ from ndcore.analysis.causal_finding import CausalTest, ClampStep
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors.verdict import UnitEvidence, Verdict
-from ndcore.errors import StoppedError
-from ndcore.networks.forward import to_images
+from ndcore.networks.forward import MAPS_BATCH, forward
+from ndcore.steps import ShouldStop, in_parts
 
 __all__ = ["COUNTS", "causal_test", "clean_members"]
 
 COUNTS = (1, 2, 5, 10, 20)
 DRAWS = 20
 CLEAN = 100
-BATCH = 64
 
 Masks = dict[str, NDArray[np.bool_]]  # layer -> (units,), the clamped ones
 
@@ -78,7 +77,7 @@ def causal_test(
     draws: int = DRAWS,
     seed: int = 0,
     on_pass: Callable[[int, int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> CausalTest:
     """Clamp the units of a verdict to the medians of the predicted class, few and many.
 
@@ -175,7 +174,7 @@ class _Runner:
         medians: _Medians,
         total: int,
         on_pass: Callable[[int, int], None] | None,
-        should_stop: Callable[[], bool] | None,
+        should_stop: ShouldStop,
     ) -> None:
         self._model, self._medians = bundle.model, medians
         self._total, self._done = total, 0
@@ -195,20 +194,15 @@ class _Runner:
             labels: int64 (N,); None without a clamp.
             rows: which units, one for every image, or one for all; none for no clamp.
         """
-        device = next(self._model.parameters()).device
         found = [np.zeros((0, 1), np.float32)] if not len(pixels) else []
-        for start in range(0, len(pixels), BATCH):
-            if self._should_stop and self._should_stop():
-                raise StoppedError("stopped")
-            part = slice(start, start + BATCH)
-            images = to_images(pixels[part]).to(device)
+        for part in in_parts(len(pixels), MAPS_BATCH, self._should_stop):
             clamps = {}
             if labels is not None:
                 clamps = self._clamps(rows if len(rows) == 1 else rows[part], labels[part])
             with clamped(self._model, clamps):
-                output = self._model(images.contiguous(memory_format=torch.channels_last))
+                output = forward(self._model, pixels[part])
             found.append(output.float().cpu().numpy().copy())
-            self._done += len(images)
+            self._done += len(output)
             if self._on_pass:
                 self._on_pass(self._done, self._total)
         return np.concatenate(found)

@@ -17,6 +17,7 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import predict
+from ndcore.steps import ShouldStop, is_stopped
 
 __all__ = ["NaturalError", "find_errors", "held_out"]
 
@@ -61,7 +62,7 @@ def find_errors(
     members: Sequence[int] | None = None,
     *,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> tuple[NaturalError, ...]:
     """Wrongly classified images of a source, one float32 pass per image.
 
@@ -86,7 +87,7 @@ def find_errors(
     chosen = held_out(bundle, source) if members is None else [int(i) for i in members]
     found: list[NaturalError] = []
     for start in range(0, len(chosen), BATCH):
-        if should_stop and should_stop():
+        if is_stopped(should_stop):
             break
         part = chosen[start : start + BATCH]
         found += _wrong(bundle, source, part)

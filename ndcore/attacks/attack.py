@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.result import AttackProgress, AttackResult
 from ndcore.errors import BadRequestError
+from ndcore.steps import ShouldStop
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +28,7 @@ def attack_images(
     *,
     on_progress: Callable[[AttackProgress], None] | None = None,
     on_result: Callable[[int, AttackResult], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> list[AttackResult]:
     """Attack images side by side.
 

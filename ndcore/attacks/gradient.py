@@ -27,7 +27,8 @@ from ndcore.attacks.engines import ENGINES
 from ndcore.attacks.result import AttackProgress, AttackResult
 from ndcore.data.pixels import changes_between
 from ndcore.errors import BadRequestError
-from ndcore.networks.forward import to_images
+from ndcore.networks.forward import device_of, forward, to_images
+from ndcore.steps import ShouldStop, is_stopped
 
 with warnings.catch_warnings():  # foolbox imports names that SciPy has moved
     warnings.simplefilter("ignore")
@@ -94,7 +95,7 @@ METHODS = {
 class _Watched(nn.Module):
     """A model that counts the images it sees and can be stopped before any of them."""
 
-    def __init__(self, model: nn.Module, should_stop: Callable[[], bool] | None) -> None:
+    def __init__(self, model: nn.Module, should_stop: ShouldStop) -> None:
         super().__init__()
         # A copy, so that no gradient reaches the parameters of a model that others use.
         own = copy.deepcopy(model).requires_grad_(False)
@@ -107,7 +108,7 @@ class _Watched(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        if self._should_stop and self._should_stop():
+        if is_stopped(self._should_stop):
             raise _StopError
         self.queries += len(images)
         logits = self.model(images.contiguous(memory_format=torch.channels_last))
@@ -130,7 +131,7 @@ def attack_with_gradients(
     *,
     on_progress: Callable[[AttackProgress], None] | None = None,
     on_result: Callable[[int, AttackResult], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> list[AttackResult]:
     """Attack images with an engine that has no search; see `ndcore.attacks.attack_images`.
 
@@ -147,7 +148,7 @@ def attack_with_gradients(
     with torch.inference_mode(False), torch.enable_grad():
         watched = _Watched(model, should_stop)
         for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):
-            if should_stop and should_stop():
+            if is_stopped(should_stop):
                 break
 
             def look(index: int = index) -> None:
@@ -218,7 +219,7 @@ def _trials(
     watched: _Watched, image: NDArray[np.uint8], label: int, image_id: str, config: AttackConfig
 ) -> Iterator[NDArray[np.uint8]]:
     """8-bit images (H, W, C) to judge, in this order; empty where foolbox found nothing."""
-    device = next(watched.parameters()).device
+    device = device_of(watched)
     benign = to_images(image[None]).to(device)
     classes = torch.tensor([label if config.target is None else config.target], device=device)
     criterion = (
@@ -248,12 +249,9 @@ def _most_queries(config: AttackConfig, classes: int) -> int:
     return METHODS[config.engine].passes(classes) + trials
 
 
-@torch.inference_mode()
 def _plain(model: nn.Module, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities (classes,) in a plain float32 pass of this image alone."""
-    batch = to_images(image[None]).to(next(model.parameters()).device)
-    logits = model(batch.contiguous(memory_format=torch.channels_last))[0]
-    return np.asarray(softmax(logits.float().cpu().numpy()), np.float32)
+    return np.asarray(softmax(forward(model, image[None])[0].float().cpu().numpy()), np.float32)
 
 
 def _look(

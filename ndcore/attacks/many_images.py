@@ -15,6 +15,7 @@ from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.one_image import Hunt
 from ndcore.attacks.result import AttackProgress, AttackResult
 from ndcore.networks.evaluator import Evaluator
+from ndcore.steps import ShouldStop, is_stopped
 
 __all__ = ["search_all"]
 
@@ -27,7 +28,7 @@ def search_all(
     config: AttackConfig,
     on_progress: Callable[[AttackProgress], None] | None,
     on_result: Callable[[int, AttackResult], None] | None,
-    should_stop: Callable[[], bool] | None,
+    should_stop: ShouldStop,
 ) -> list[AttackResult]:
     """Attack all images; see `ndcore.attacks.attack_images`."""
     results: dict[int, AttackResult] = {}
@@ -40,7 +41,7 @@ def search_all(
             on_result(hunt.index, results[hunt.index])
 
     while True:
-        stop = should_stop is not None and should_stop()
+        stop = is_stopped(should_stop)
         while not stop and len(active) < evaluator.slots:
             index = next(waiting, None)
             if index is None:

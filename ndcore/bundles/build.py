@@ -10,7 +10,6 @@ import hashlib
 import io
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +31,7 @@ from ndcore.errors import BadRequestError, BundleError, DataError
 from ndcore.networks.forward import evaluate, predict
 from ndcore.networks.registry import layer_names, model_spec
 from ndcore.networks.weights import load_weights, save_weights, weight_hash
-from ndcore.steps import Step, counter, no_step
+from ndcore.steps import ShouldStop, Step, counter, no_step
 from ndcore.storage.atomic import replace_folder, write_bytes, write_json
 from ndcore.storage.places import bundles_dir, run_dir
 from ndcore.training.checkpoints import read_run
@@ -69,7 +68,7 @@ def build(
     source: ImageSource,
     *,
     on_step: Step = no_step,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> dict[str, Any]:
     """Build `config.name` from `source` and write it to the bundles folder.
 

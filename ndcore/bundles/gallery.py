@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.data.catalog import ImageSource, open_source
-from ndcore.steps import Step, stop_if
+from ndcore.steps import ShouldStop, Step, is_stopped, stop_if
 
 __all__ = ["GALLERY_ENGINE", "GalleryConfig", "gallery_lines", "make_gallery"]
 
@@ -36,7 +36,7 @@ def make_gallery(
     members: list[int],
     config: GalleryConfig,
     step: Step,
-    should_stop: Callable[[], bool] | None,
+    should_stop: ShouldStop,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Verified one-pixel successes and what it took to find them; `members` are positions.
 
@@ -57,7 +57,7 @@ def make_gallery(
             step("gallery", len(done), len(chosen))
 
         def stop() -> bool:
-            return _broken(done) >= enough or bool(should_stop and should_stop())
+            return _broken(done) >= enough or is_stopped(should_stop)
 
         results = attack_images(
             model,

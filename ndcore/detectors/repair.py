@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from ndcore.data.neighbours import median_of_neighbours
-from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator
+from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.stamped import load_stamped, save_stamped
 
 __all__ = ["Repairs", "load_repairs", "prescreened", "repair", "save_repairs"]
@@ -90,7 +90,7 @@ def repair(
     where: NDArray[np.int64] | None = None,
     *,
     on_image: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> Repairs:
     """Repair every pixel of every image, one at a time.
 
@@ -113,8 +113,7 @@ def repair(
     everywhere = everywhere.reshape(-1, 2)
     found = []
     for index, image in enumerate(pixels):
-        if should_stop and should_stop():
-            raise StoppedError("stopped")
+        stop_if(should_stop)
         places = everywhere if where is None else where[index]
         found.append(_one(evaluator, image, repaired[index], places))
         if on_image:

@@ -39,7 +39,7 @@ from ndcore.networks.forward import pick_device
 from ndcore.networks.registry import layer_names, model_spec
 from ndcore.networks.weights import load_weights
 from ndcore.statistics.roc import auroc, bootstrap_auroc
-from ndcore.steps import Step, counter, no_step, stop_if
+from ndcore.steps import ShouldStop, Step, counter, in_parts, no_step, stop_if
 from ndcore.training.checkpoints import read_run
 
 __all__ = ["measure_vulnerability"]
@@ -66,7 +66,7 @@ def measure_vulnerability(
     device: str = "auto",
     on_step: Step = no_step,
     on_epoch: Callable[[EpochVulnerability], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> Vulnerability:
     """Measure the epochs whose weights were kept and write them to the recording.
 
@@ -174,7 +174,7 @@ def _measure(
     epoch: int,
     digest: str,
     step: Step,
-    should_stop: Callable[[], bool] | None,
+    should_stop: ShouldStop,
 ) -> EpochVulnerability:
     started = time.monotonic()
     pixels = source.pixels(images.attacked)
@@ -217,7 +217,7 @@ def _detector(
     images: _Images,
     config: VulnerabilityConfig,
     step: Step,
-    should_stop: Callable[[], bool] | None,
+    should_stop: ShouldStop,
 ) -> DivergenceDetector:
     layers = layer_names(model)
     histograms = count_distributions(
@@ -251,8 +251,7 @@ def _told_apart(
 
 def _scores(detector: DivergenceDetector, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     parts = [
-        detector.score(detector.bundle.read(pixels[start : start + BATCH]))
-        for start in range(0, len(pixels), BATCH)
+        detector.score(detector.bundle.read(pixels[part])) for part in in_parts(len(pixels), BATCH)
     ]
     return np.concatenate(parts)
 

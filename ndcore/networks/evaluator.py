@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ndcore.data.pixels import paint
 from ndcore.networks.chain import Step, as_matrix, chain_of, fold_batch_norm, traced
-from ndcore.networks.forward import to_images
+from ndcore.networks.forward import device_of, forward, to_images
 from ndcore.networks.windows import Incremental
 
 __all__ = ["Evaluator", "Query", "evaluator_for"]
@@ -131,7 +131,7 @@ class Evaluator:
 
     def __init__(self, model: nn.Module, shape: Sequence[int], precision: str = "auto") -> None:
         self._model = model
-        self._device = next(model.parameters()).device
+        self._device = device_of(model)
         self._lock = threading.Lock()  # kept maps are shared by all who ask
         self.error = 0.0
         self._classes = self.plain(np.zeros((1, *shape), np.uint8)).shape[1]
@@ -249,12 +249,9 @@ class Evaluator:
         ends = np.cumsum([len(query.positions) for query in queries])[:-1]
         return list(np.split(found, ends))
 
-    @torch.inference_mode()
     def plain(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (n, classes) of whole images (n, H, W, C) in the model itself, in float32."""
-        batch = to_images(images).to(self._device)
-        found = self._model(batch.contiguous(memory_format=torch.channels_last))
-        return np.asarray(found.float().cpu().numpy())
+        return np.asarray(forward(self._model, images).float().cpu().numpy())
 
     def _self_test(self, shape: Sequence[int]) -> None:
         """Windows must give what the plain model gives, at corners and borders too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,40 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ndcore.data.catalog import ImageSource
-from ndcore.errors import BadRequestError, StoppedError
+from ndcore.errors import BadRequestError
 from ndcore.statistics.intervals import wilson
+from ndcore.steps import ShouldStop, in_parts
 
-__all__ = ["evaluate", "pick_device", "predict", "to_images"]
+__all__ = ["MAPS_BATCH", "device_of", "evaluate", "forward", "pick_device", "predict", "to_images"]
 
 BATCH = 256
+MAPS_BATCH = 64  # where whole activation maps are kept as well
 
 
 def to_images(pixels: NDArray[np.uint8]) -> Tensor:
     """Pixels uint8 (N, H, W, C) -> images float32 (N, C, H, W) in [0, 1]."""
     images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
     return images.to(torch.float32).div_(255)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters lie."""
+    return next(model.parameters()).device
+
+
+def forward(model: nn.Module, images: NDArray[np.uint8] | Tensor) -> Tensor:
+    """Logits (N, classes) of one batch, without gradients.
+
+    Args:
+        model: on any device.
+        images: pixels uint8 (N, H, W, C), or float images (N, C, H, W).
+    """
+    batch = images if isinstance(images, Tensor) else to_images(images)
+    with torch.inference_mode():
+        batch = batch.to(device_of(model)).contiguous(memory_format=torch.channels_last)
+        logits = model(batch)
+    assert isinstance(logits, Tensor)
+    return logits
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -41,28 +63,24 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-@torch.inference_mode()
 def predict(
     model: nn.Module,
     source: ImageSource,
     members: Sequence[int],
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> NDArray[np.float32]:
     """Logits float32 (n, classes) of the images at `members`, in float32, in eval mode.
 
     Raises:
         StoppedError: `should_stop` said so.
     """
-    device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     try:
-        rows = []
-        for start in range(0, len(members), BATCH):
-            if should_stop and should_stop():
-                raise StoppedError("stopped")
-            images = to_images(source.pixels(members[start : start + BATCH])).to(device)
-            rows.append(model(images.contiguous(memory_format=torch.channels_last)).cpu().numpy())
+        rows = [
+            forward(model, source.pixels(members[part])).cpu().numpy()
+            for part in in_parts(len(members), BATCH, should_stop)
+        ]
     finally:
         model.train(was_training)
     return np.concatenate(rows).astype(np.float32)

@@ -30,7 +30,7 @@ from ndcore.detectors.repair import repair
 from ndcore.detectors.scoring.detector import Detector, Measured
 from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.networks.evaluator import evaluator_for
-from ndcore.steps import stop_if
+from ndcore.steps import ShouldStop, stop_if
 from ndcore.study.image_sets import ImageSet
 
 __all__ = ["ADVERSARIES", "ALPHA", "Adversary", "Defence", "adversarial_set"]
@@ -97,7 +97,7 @@ def adversarial_set(
     n: int | None = None,
     seed: int = 0,
     on_image: Callable[[int, int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> ImageSet:
     """Attack images of `benign` that the model gets right; what the attacker submits.
 

@@ -20,7 +20,7 @@ from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import evaluator_for
-from ndcore.steps import stop_if
+from ndcore.steps import ShouldStop, stop_if
 
 __all__ = [
     "CONTROLS",
@@ -164,7 +164,7 @@ def attacked_set(
     n: int | None = None,
     seed: int = 0,
     on_image: Callable[[int, int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> ImageSet:
     """Attack images of `benign` that the model gets right; the successes.
 

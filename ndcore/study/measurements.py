@@ -24,7 +24,7 @@ from ndcore.detectors.scoring.reference import (
 )
 from ndcore.errors import BundleError
 from ndcore.networks.evaluator import evaluator_for
-from ndcore.steps import Step, counter
+from ndcore.steps import ShouldStop, Step, counter
 from ndcore.storage.stamped import load_stamped, save_stamped
 from ndcore.study.image_sets import ImageSet
 
@@ -59,7 +59,7 @@ class Measurer:
         per_class: int,
         seed: int,
         on_step: Step,
-        should_stop: Callable[[], bool] | None = None,
+        should_stop: ShouldStop = None,
     ) -> None:
         self.bundle, self.folder = bundle, folder
         self.on_step, self.should_stop = on_step, should_stop

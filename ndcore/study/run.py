@@ -7,7 +7,6 @@ were fixed before. A killed study goes on where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from ndcore.data.catalog import ImageSource
 from ndcore.detectors.scoring.baselines import baseline_detectors
 from ndcore.detectors.scoring.detector import Detector
 from ndcore.detectors.scoring.scores import divergence_detectors, our_detectors
-from ndcore.steps import Step, no_step
+from ndcore.steps import ShouldStop, Step, no_step
 from ndcore.storage.places import study_dir
 from ndcore.study.adversaries import ADVERSARIES, Adversary, Defence, adversarial_set
 from ndcore.study.config import StudyConfig
@@ -60,7 +59,7 @@ def run_study(
     folder: Path | None = None,
     *,
     on_step: Step = no_step,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> SavedStudy:
     """Run, or finish, a study and save it.
 

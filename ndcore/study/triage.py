@@ -15,6 +15,7 @@ from ndcore.detectors.layerwise import DETECTORS, DivergenceDetector, load_detec
 from ndcore.detectors.scoring.scores import best_detector
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.statistics.conformal import ClassCalibration, rank
+from ndcore.steps import ShouldStop, is_stopped
 from ndcore.study.calibrated import FrozenDetector
 from ndcore.study.incoming import UNKNOWN, Images
 from ndcore.study.saved import SavedStudy
@@ -188,7 +189,7 @@ def judge_images(
     study: SavedStudy | None = None,
     *,
     on_part: Callable[[Judged], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> Judged:
     """Judge images now; those judged before a stop are returned.
 
@@ -216,7 +217,7 @@ def judge_images(
         judge, batch = partial(_by_divergence, load_detector(bundle, detector)), BATCH
     parts = []
     for start in range(0, len(images), batch):
-        if should_stop and should_stop():
+        if is_stopped(should_stop):
             break
         parts.append(judge(images.take(slice(start, start + batch))))
         if on_part:

@@ -23,10 +23,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import make_splits, positions
-from ndcore.errors import DataError, StoppedError
+from ndcore.errors import DataError
 from ndcore.networks.forward import pick_device, predict
 from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import load_weights, save_weights, weight_hash
+from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.atomic import write_json
 from ndcore.training.augment import cut_out, resize, shift
 from ndcore.training.checkpoints import load_checkpoint, read_run, save_checkpoint
@@ -62,7 +63,7 @@ def train(
     *,
     device: str = "auto",
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
     recorder: EpochRecorder | None = None,
 ) -> dict[str, Any]:
     """Train `spec` on the reference split of `source` and write the run to `folder`.
@@ -257,7 +258,7 @@ def _epoch(
     epoch: int,
     place: torch.device,
     dtype: torch.dtype,
-    should_stop: Callable[[], bool] | None,
+    should_stop: ShouldStop,
 ) -> Judged:
     """One pass in a seeded order; its mean loss and errors, on the images as they were altered."""
     # A generator per epoch, so that a resumed run sees what an unbroken one would have seen.
@@ -273,8 +274,7 @@ def _epoch(
     hits = torch.zeros(2, dtype=torch.int64, device=place)
     model.train()
     for step in range(steps):
-        if should_stop and should_stop():
-            raise StoppedError("training was stopped; the epochs done so far are kept")
+        stop_if(should_stop, "training was stopped; the epochs done so far are kept")
         rows = order[step * size : (step + 1) * size]
         images, labels = reference.batch(rows)
         if config.mirror:

@@ -25,13 +25,13 @@ from ndcore.detectors.scoring.aggregate import fisher, higher_criticism
 from ndcore.detectors.scoring.class_tables import ClassTables
 from ndcore.detectors.scoring.reference import Reference
 from ndcore.detectors.scoring.spatial import SPATIAL, against_class, position_map, summary
-from ndcore.errors import BundleError, StoppedError
-from ndcore.networks.forward import to_images
+from ndcore.errors import BundleError
+from ndcore.networks.forward import MAPS_BATCH, forward
+from ndcore.steps import ShouldStop, in_parts
 from ndcore.storage.stamped import load_stamped, save_stamped
 
 __all__ = ["AGGREGATES", "FeaturePass", "Features", "load_features", "save_features"]
 
-BATCH = 64
 AGGREGATES = ("mean", "top")  # over a layer's units; "top" is the mean of the largest 5%
 
 
@@ -143,7 +143,7 @@ class FeaturePass:
         pixels: NDArray[np.uint8],
         *,
         on_batch: Callable[[int], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        should_stop: ShouldStop = None,
     ) -> Features:
         """Measure images uint8 (N, H, W, C), at least one.
 
@@ -151,24 +151,19 @@ class FeaturePass:
             StoppedError: `should_stop` said so.
         """
         parts = []
-        for start in range(0, len(pixels), BATCH):
-            if should_stop and should_stop():
-                raise StoppedError("stopped")
-            parts.append(self._batch(pixels[start : start + BATCH]))
+        for part in in_parts(len(pixels), MAPS_BATCH, should_stop):
+            parts.append(self._batch(pixels[part]))
             if on_batch:
                 on_batch(len(parts[-1]))
         return Features.joined(parts)
 
     @torch.inference_mode()
     def _batch(self, pixels: NDArray[np.uint8]) -> Features:
-        device = next(self._model.parameters()).device
-        images = to_images(pixels).to(device).contiguous(memory_format=torch.channels_last)
         with capture(self._model, self.layers, lambda output: output.clone()) as found:
-            logits = self._model(images)
+            logits = forward(self._model, pixels)
         maps = {layer: values.float().cpu() for layer, values in found.items()}
         predicted = logits.argmax(1).cpu().numpy()
-        filtered = to_images(squeezed(pixels)).to(device)
-        after = self._model(filtered.contiguous(memory_format=torch.channels_last))
+        after = forward(self._model, squeezed(pixels))
         penultimate = maps[self.layers[max(0, len(self.layers) - 2)]]
         if penultimate.ndim > 2:
             penultimate = penultimate.flatten(2).mean(2)

@@ -20,16 +20,16 @@ from torch import Tensor, nn
 from ndcore.activations.capture import capture
 from ndcore.data.catalog import ImageSource
 from ndcore.detectors.scoring.spatial import SpatialReference
-from ndcore.errors import BundleError, DataError, StoppedError
-from ndcore.networks.forward import to_images
+from ndcore.errors import BundleError, DataError
+from ndcore.networks.forward import MAPS_BATCH, forward
 from ndcore.networks.weights import weight_hash
+from ndcore.steps import ShouldStop, in_parts
 from ndcore.storage.stamped import load_stamped, save_stamped
 
 __all__ = ["PER_CLASS", "Reference", "collect_reference", "load_reference", "save_reference"]
 
 PER_CLASS = 300
 LEAST_LEVELS = 256  # quantiles kept per unit and class
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def collect_reference(
     per_class: int = PER_CLASS,
     seed: int = 0,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop = None,
 ) -> Reference:
     """Read a seeded sample of `per_class` images of every class.
 
@@ -95,13 +95,10 @@ def collect_reference(
     for label in range(classes):
         own = rng.permutation(places[labels == label])[:per_class]
         parts: list[dict[str, Tensor]] = []
-        for start in range(0, len(own), BATCH):
-            if should_stop and should_stop():
-                raise StoppedError("stopped")
-            chosen = own[start : start + BATCH]
-            images = to_images(source.pixels(chosen)).to(next(model.parameters()).device)
+        for part in in_parts(len(own), MAPS_BATCH, should_stop):
+            chosen = own[part]
             with capture(model, layers, lambda output: output.clone()) as found:
-                logits = model(images.contiguous(memory_format=torch.channels_last))
+                logits = forward(model, source.pixels(chosen))
             right = logits.argmax(1) == label
             parts.append(
                 {name: found[name][right].float().cpu() for name in layers}

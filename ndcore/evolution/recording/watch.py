@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from ndcore.activations.capture import capture
 from ndcore.evolution.layers import WatchedLayer
-from ndcore.networks.forward import to_images
+from ndcore.networks.forward import forward
 from ndcore.networks.normalize import Normalize
 from ndcore.networks.receptive import receptive_fields
 from ndcore.networks.registry import layer_names
+from ndcore.steps import in_parts
 
 __all__ = ["Seen", "TopPatches", "top_patches", "values_of_layers", "watched_layers"]
 
@@ -82,10 +83,8 @@ def watched_layers(model: nn.Module, shape: tuple[int, int, int]) -> tuple[Watch
         names = [name for name, child in model.named_children() if not isinstance(child, SILENT)]
     else:
         names = list(layer_names(model))
-    device = next(model.parameters()).device
-    black = torch.zeros(1, shape[2], shape[0], shape[1], device=device)
     with _watching(model), capture(model, names, lambda output: tuple(output.shape)) as shapes:
-        model(black)
+        forward(model, np.zeros((1, *shape), np.uint8))
     names = [name for name in names if len(shapes[name]) in (2, 4)]
     with _watching(model):
         fields = receptive_fields(model, names)
@@ -164,12 +163,10 @@ def _passes(
     pixels: NDArray[np.uint8],
     keep: Callable[[Tensor], Kept],
 ) -> dict[str, list[Kept]]:
-    device = next(model.parameters()).device
     found: dict[str, list[Kept]] = {name: [] for name in names}
     with _watching(model), capture(model, names, keep) as kept:
-        for start in range(0, len(pixels), BATCH):
-            images = to_images(pixels[start : start + BATCH]).to(device)
-            model(images.contiguous(memory_format=torch.channels_last))
+        for part in in_parts(len(pixels), BATCH):
+            forward(model, pixels[part])
             for name in names:
                 found[name].append(kept[name])
     return found
