@@ -15,7 +15,21 @@ import streamlit as st
 
 from pages.ui.frame.words import plain
 
-__all__ = ["choice", "just_linked", "number", "recall", "remember", "several", "switch"]
+__all__ = [
+    "box",
+    "choice",
+    "just_linked",
+    "number",
+    "recall",
+    "refuse",
+    "remember",
+    "several",
+    "switch",
+    "tabs",
+    "text",
+]
+
+LONGEST_TEXT = 200
 
 T = TypeVar("T")
 
@@ -71,7 +85,7 @@ def choice(
     if just_linked(name):
         asked = recall(name)
         if asked not in by_text:
-            _refuse(label, [asked])
+            refuse(label, [asked])
         st.session_state[key] = by_text.get(asked, usual)
     elif st.session_state.get(key) not in options:
         st.session_state[key] = by_text.get(recall(name), usual)
@@ -103,7 +117,7 @@ def several(
             asked = asked[0].split(",")
         wrong = [part for part in asked if part not in options and part != "-"]
         if wrong:
-            _refuse(label, wrong)
+            refuse(label, wrong)
         st.session_state[key] = [part for part in options if part in asked]
         if wrong and not st.session_state[key]:
             st.session_state[key] = list(default)
@@ -145,7 +159,7 @@ def number(
             kept = None
         if kept is None or not low <= kept <= most:
             if just_linked(name):
-                _refuse(label, [recall(name)])
+                refuse(label, [recall(name)])
             kept = default
     st.session_state[key] = min(max(kept, low), most)
     chosen: T = make(label, least, most, key=key, **look)
@@ -166,7 +180,7 @@ def switch(
     name = name or key
     asked = recall(name, "1" if default else "0")
     if just_linked(name) and asked not in ("0", "1"):
-        _refuse(label, [asked])
+        refuse(label, [asked])
         asked = "1" if default else "0"
     if just_linked(name) or key not in st.session_state:
         st.session_state[key] = asked == "1"
@@ -175,11 +189,46 @@ def switch(
     return chosen
 
 
+def text(make: Callable[..., Any], label: str, *, key: str, name: str = "", **look: Any) -> str:
+    """A line of text, `st.text_input`, without spaces around it; see `choice`."""
+    name = name or key
+    if just_linked(name) or key not in st.session_state:
+        st.session_state[key] = recall(name)[:LONGEST_TEXT]
+    typed = str(make(label, key=key, max_chars=LONGEST_TEXT, **look)).strip()
+    remember(name, typed)
+    return typed
+
+
+def tabs(labels: Sequence[str], *, key: str, name: str = "") -> list[Any]:
+    """A tab bar, `st.tabs`; of the tabs only the one that is `open` need be filled."""
+    bar: list[Any] = []
+
+    def make(_: str, options: Sequence[str], **look: Any) -> str:
+        bar.extend(st.tabs(options, on_change="rerun", **look))
+        return next((label for label, tab in zip(options, bar, strict=True) if tab.open), labels[0])
+
+    choice(make, "the tab", labels, key=key, name=name)
+    return bar
+
+
+def box(make: Callable[..., Any], label: str, *, key: str, name: str = "", **look: Any) -> Any:
+    """An `st.expander` or `st.popover` that need only be filled while it is `open`."""
+    made: list[Any] = []
+
+    def unfold(label: str, **look: Any) -> bool:
+        made.append(make(label, on_change="rerun", **look))
+        return bool(made[0].open)
+
+    switch(unfold, label, key=key, name=name, **look)
+    return made[0]
+
+
+def refuse(label: str, asked: Sequence[str]) -> None:
+    """One sentence for values of a link that make no sense."""
+    told = ", ".join(plain(part) for part in asked)
+    label = label.strip("*")
+    st.warning(f"The link asks for {label[:1].lower()}{label[1:]} “{told}”, which there is not.")
+
+
 def _kept(name: str) -> list[str]:
     return list(st.session_state.get(f"kept_{name}", []))
-
-
-def _refuse(label: str, asked: Sequence[str]) -> None:
-    """One sentence for a value that makes no sense."""
-    told = ", ".join(plain(part) for part in asked)
-    st.warning(f"The link asks for {label[:1].lower()}{label[1:]} “{told}”, which there is not.")

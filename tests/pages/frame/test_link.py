@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import setitem
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -21,11 +22,14 @@ def page() -> None:
         link.number(st.slider, "Epsilon", 1, 32, 8, key="epsilon"),
         link.number(st.number_input, "Share", 0.0, 1.0, 0.5, key="share"),
         link.switch(st.toggle, "Only here", key="here", default=True),
+        link.text(st.text_input, "Find", key="find"),
+        next(i for i, tab in enumerate(link.tabs(["One", "Two"], key="bar")) if tab.open),
+        link.box(st.expander, "Numbers", key="unfolded").open,
     ]
 
 
-DEFAULTS = ["fast", 1, 0.05, ["cat"], 8, 0.5, True]
-OTHERS = ["de", 3, 0.01, ["a, b", "dog"], 9, 0.25, False]
+DEFAULTS = ["fast", 1, 0.05, ["cat"], 8, 0.5, True, "", 0, False]
+OTHERS = ["de", 3, 0.01, ["a, b", "dog"], 9, 0.25, False, "cat", 1, True]
 LINK = {
     "engine": ["de"],
     "pixels": ["3"],
@@ -34,6 +38,9 @@ LINK = {
     "epsilon": ["9"],
     "share": ["0.25"],
     "here": ["0"],
+    "find": ["cat"],
+    "bar": ["Two"],
+    "unfolded": ["1"],
 }
 
 
@@ -72,6 +79,9 @@ SET: list[tuple[int, Callable[[AppTest], object]]] = [
     (4, lambda at: at.slider(key="epsilon").set_value(9)),
     (5, lambda at: at.number_input(key="share").set_value(0.25)),
     (6, lambda at: at.toggle(key="here").set_value(False)),
+    (7, lambda at: at.text_input(key="find").set_value(" cat ")),
+    (8, lambda at: setitem(at.session_state, "bar", "Two")),
+    (9, lambda at: setitem(at.session_state, "unfolded", True)),
 ]
 
 
@@ -95,7 +105,7 @@ def test_what_is_set_is_in_the_link_and_opens_elsewhere(
 @pytest.mark.parametrize(
     "value", ["", "moon", "9" * 400, "<b>x</b>", "nan", "-1", "1e9", "[a](http://b)"]
 )
-@pytest.mark.parametrize("name", LINK)
+@pytest.mark.parametrize("name", [name for name in LINK if name != "find"])
 def test_nonsense_is_one_sentence_and_the_default_holds(name: str, value: str) -> None:
     at = opened({name: [value]})
     assert at.session_state["got"] == DEFAULTS
