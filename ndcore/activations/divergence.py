@@ -19,6 +19,7 @@ from ndcore.activations.histograms import BINS, ClassHistograms
 __all__ = [
     "SURPRISAL_BINS",
     "Scales",
+    "SortedAtoms",
     "class_scales",
     "class_separation",
     "class_spread",
@@ -31,31 +32,19 @@ __all__ = [
     "tail_p",
     "top_mean",
     "w1_histograms",
-    "w1_point",
 ]
 
 SURPRISAL_BINS = 64
 FEW = 8  # values per unit that are faster compared with every atom than looked up
 
 
-def w1_point(
-    values: NDArray[np.floating], centres: NDArray[np.floating], weights: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Wasserstein-1 distance between a point mass and a discrete distribution, per row.
+class SortedAtoms:
+    """Discrete distributions with ascending atoms, one per row, and their running sums.
 
     Args:
-        values: (N, units).
         centres: (units, atoms), in any order.
         weights: (units, atoms), not negative, a positive sum per row.
-
-    Returns:
-        float64 (N, units), in units of the activation: E|x - X|.
     """
-    return _Sorted(centres, weights).w1(values)
-
-
-class _Sorted:
-    """Discrete distributions with ascending atoms, one per row, and their running sums."""
 
     def __init__(self, centres: NDArray[np.floating], weights: NDArray[np.floating]) -> None:
         order = np.argsort(centres, axis=1, kind="stable")
@@ -66,7 +55,7 @@ class _Sorted:
         self.moment = np.pad((mass * self.atoms).cumsum(1), ((0, 0), (1, 0)))
 
     def w1(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """E|x - X| for values (N, units)."""
+        """Wasserstein-1 distance of a point to each distribution, E|x - X|, for x (N, units)."""
         x = np.asarray(values, np.float64)
         places = np.empty(x.shape, np.int64)
         if len(x) <= FEW:
@@ -139,7 +128,7 @@ def excess_w1(
         float64 (N, units), not negative.
     """
     weights = histograms.counts[label].astype(np.float64) + 1e-12
-    known = _Sorted(histograms.centres(), weights)
+    known = SortedAtoms(histograms.centres(), weights)
     return np.maximum(known.w1(values) - known.least(), 0) / class_spread(histograms, label)
 
 
@@ -286,6 +275,6 @@ def pair_distance(histograms: ClassHistograms, label: int) -> NDArray[np.float64
     units have to do with each other.
     """
     weights = histograms.counts[label].astype(np.float64) + 1e-12
-    known = _Sorted(histograms.centres(), weights)
+    known = SortedAtoms(histograms.centres(), weights)
     below = known.below[:, 1:-1]
     return np.asarray((2 * below * (1 - below) * np.diff(known.atoms, axis=1)).sum(1), np.float64)

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ndcore.attacks.engines.de import differential_evolution
 from ndcore.attacks.engines.fast import best_first
@@ -30,6 +29,7 @@ from ndcore.attacks.engines.search import Candidates, Problem, Search
 from ndcore.data.neighbours import median_of_neighbours
 from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import Evaluator
+from ndcore.statistics.log_odds import log_odds
 
 __all__ = [
     "Flips",
@@ -204,15 +204,6 @@ class RepairTable:
     ) -> NDArray[np.float64]:
         """The same less half of the log-odds: never above the score `repair-turn`, (P,)."""
         return self.own_drop(positions, logits) - log_odds(logits, logits.argmax(1)) / 2
-
-
-def log_odds(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float64]:
-    """ln p / (1 - p) of class labels[i] under logits (P, classes), (P,)."""
-    values = np.asarray(logits, np.float64)
-    which = np.arange(len(values)), labels
-    others = values.copy()
-    others[which] = -np.inf
-    return np.asarray(values[which] - logsumexp(others, axis=1), np.float64)
 
 
 def least_divergent(

@@ -14,14 +14,13 @@ from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_co
 from ndcore.attacks.grid_map import VulnerabilityMap
 from ndcore.attacks.result import AttackResult
 from ndcore.data.pixels import changes_between, paint
-from ndcore.networks.evaluator import Evaluator, Query
+from ndcore.networks.evaluator import SAFETY, Evaluator, Query
 
 __all__ = ["Hunt"]
 
 CHUNK = 64  # candidates between two looks at hits and budget
 GRID_CHUNK = 256  # of an engine that keeps a map, which asks for the whole grid anyway
 CALIBRATION = 24  # first candidates of an image that are computed in both precisions
-SAFETY = 4.0  # a screened gap is trusted if it is this many times the largest error seen
 
 
 class Hunt:

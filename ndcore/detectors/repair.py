@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ndcore.data.neighbours import median_of_neighbours
 from ndcore.networks.evaluator import Evaluator
+from ndcore.statistics.log_odds import log_odds
 from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.stamped import load_stamped, save_stamped
 
@@ -141,7 +141,7 @@ def _one(
     height, width = image.shape[:2]
     base = evaluator.plain(image[None])[0]
     predicted = int(base.argmax())
-    before = float(_log_odds(base[None], predicted)[0])
+    before = float(log_odds(base[None], predicted)[0])
     drop = np.zeros((height, width), np.float32)
     label = np.full((height, width), predicted, np.int16)
     exact = np.ones((height, width), bool)
@@ -154,7 +154,7 @@ def _one(
         rows, cols = places.T
         colours = np.concatenate([repaired[rows, cols], image[rows[:1], cols[:1]]])[:, None]
         logits = evaluator.evaluate(image, asked, colours)
-        drop[rows, cols] = _log_odds(logits[-1:], predicted) - _log_odds(logits[:-1], predicted)
+        drop[rows, cols] = log_odds(logits[-1:], predicted) - log_odds(logits[:-1], predicted)
         label[rows, cols] = logits[:-1].argmax(1)
         exact[rows, cols] = evaluator.precision == "float32"
         doubtful = _doubtful(drop[rows, cols], label[rows, cols] != predicted)
@@ -163,7 +163,7 @@ def _one(
             again = evaluator.confirm(
                 image, places[doubtful][:, None], repaired[rows, cols][:, None]
             )
-            drop[rows, cols] = before - _log_odds(again, predicted)
+            drop[rows, cols] = before - log_odds(again, predicted)
             label[rows, cols] = again.argmax(1)
             exact[rows, cols] = True
     return Repairs(
@@ -180,13 +180,6 @@ def _doubtful(drop: NDArray[np.float32], flips: NDArray[np.bool_]) -> NDArray[np
     order = np.lexsort((-drop, ~flips))
     largest = np.argsort(-drop, kind="stable")[:CONFIRMED]
     return np.unique(np.concatenate([largest, order[:CONFIRMED]]))
-
-
-def _log_odds(logits: NDArray[np.float32], label: int) -> NDArray[np.float64]:
-    """ln p / (1 - p) of a class, (P,): its logit less the log-sum-exp of the others."""
-    values = logits.astype(np.float64)
-    others = np.delete(values, label, axis=1)
-    return np.asarray(values[:, label] - logsumexp(others, axis=1))
 
 
 def _probability(log_odds: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -24,7 +24,7 @@ from ndcore.networks.chain import Step, as_matrix, chain_of, fold_batch_norm, tr
 from ndcore.networks.forward import device_of, forward, to_images
 from ndcore.networks.windows import Incremental
 
-__all__ = ["Evaluator", "Query", "evaluator_for"]
+__all__ = ["SAFETY", "Evaluator", "Query", "evaluator_for"]
 
 LARGEST = {"cpu": 256, "cuda": 2048}  # candidates in one pass; more gains nothing
 FEW = 64  # the same for a path that only confirms
@@ -271,7 +271,7 @@ class Evaluator:
         try:
             folded = fold_batch_norm(self._model, torch.bfloat16)
             self._screen = _Path(folded, shape, self._device, own=True)
-            if self._exact.windows is None:
+            if not self.incremental:
                 self._screen.windows = None
             found = self.evaluate(query.base, query.positions, query.colours)
         except RuntimeError:  # an operator without a bfloat16 kernel

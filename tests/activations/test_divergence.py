@@ -6,13 +6,13 @@ from scipy.stats import wasserstein_distance
 
 from ndcore.activations.divergence import (
     SURPRISAL_BINS,
+    SortedAtoms,
     class_spread,
     excess_w1,
     surprisal,
     tail_p,
     top_mean,
     w1_histograms,
-    w1_point,
 )
 from ndcore.activations.histograms import ClassHistograms
 
@@ -28,7 +28,7 @@ def test_w1_of_a_point_equals_scipy(rng: np.random.Generator) -> None:
     weights = rng.integers(0, 9, (6, 40)) + 0.0
     weights[:, 0] += 1
     values = rng.normal(size=(5, 6)) * 3
-    found = w1_point(values, centres, weights)
+    found = SortedAtoms(centres, weights).w1(values)
     for i in range(5):
         for unit in range(6):
             wanted = wasserstein_distance([values[i, unit]], centres[unit], None, weights[unit])
@@ -46,7 +46,7 @@ def test_w1_of_histograms_equals_scipy(rng: np.random.Generator) -> None:
 
 def test_w1_on_a_class_histogram_equals_scipy(counted: ClassHistograms) -> None:
     values = np.array([[0.0, 0.1, 0.5, 1.0, 2.0, 9.0, -1.0]])
-    found = w1_point(values, counted.centres(), counted.counts[1].astype(float))
+    found = SortedAtoms(counted.centres(), counted.counts[1].astype(float)).w1(values)
     for unit in range(7):
         wanted = wasserstein_distance(
             [values[0, unit]], counted.centres()[unit], None, counted.counts[1, unit]

@@ -108,7 +108,7 @@ class Recorder:
         count = min(self.config.per_class, smallest)
         # A multiple of the blocks, so that sorted samples divide evenly.
         count = count // BLOCKS * BLOCKS or count
-        self._classes, self._count = len(present), count
+        self._classes = len(present)
         self._blocks = BLOCKS if count >= BLOCKS else count
         sample = [rng.permutation(rows[labels == label])[:count] for label in present]
         self._sample = source.pixels(np.concatenate(sample))
