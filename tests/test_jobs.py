@@ -45,6 +45,7 @@ def test_result_progress_and_time(manager: JobManager) -> None:
     assert manager.get("unknown") is None
 
 
+@pytest.mark.spec("UX-3")
 def test_stop_takes_effect_at_once_and_keeps_what_was_found(manager: JobManager) -> None:
     job = manager.submit(until_stopped, label="endless")
     while job.state != "running":

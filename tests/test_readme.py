@@ -27,12 +27,14 @@ def test_commands_parse(command: str) -> None:
     assert command_parser().parse_args(typed).command == typed[0]
 
 
+@pytest.mark.spec("UX-9")
 def test_there_are_two_commands_to_start_with() -> None:
     assert "pip install -r requirements.txt && streamlit run Home.py" in README
     assert "pip install -r requirements-dev.txt && pytest" in README
     assert len(COMMANDS) >= 8
 
 
+@pytest.mark.spec("UX-9")
 def test_files_it_shows_exist() -> None:
     for target in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
         assert (ROOT / target).is_file(), target

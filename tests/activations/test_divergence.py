@@ -44,6 +44,7 @@ def test_w1_of_histograms_equals_scipy(rng: np.random.Generator) -> None:
         assert found[i] == pytest.approx(wanted, abs=1e-9)
 
 
+@pytest.mark.spec("DD-1")
 def test_w1_on_a_class_histogram_equals_scipy(counted: ClassHistograms) -> None:
     values = np.array([[0.0, 0.1, 0.5, 1.0, 2.0, 9.0, -1.0]])
     found = SortedAtoms(counted.centres(), counted.counts[1].astype(float)).w1(values)
@@ -75,6 +76,7 @@ def test_surprisal_is_minus_log_of_the_smoothed_share(counted: ClassHistograms) 
     assert (far > surprisal(counted.medians()[:1], counted, 0)).all()
 
 
+@pytest.mark.spec("DD-1")
 def test_tail_p_is_two_sided_and_bounded(counted: ClassHistograms) -> None:
     n = counted.n[0]
     middle = tail_p(counted.medians()[:1], counted, 0)
@@ -84,6 +86,7 @@ def test_tail_p_is_two_sided_and_bounded(counted: ClassHistograms) -> None:
     assert (far < 0.02).all()
 
 
+@pytest.mark.spec("DD-2")
 def test_top_mean() -> None:
     scores = np.arange(100.0)[None]
     assert top_mean(scores, 0.05)[0] == pytest.approx(np.mean([95, 96, 97, 98, 99]))

@@ -166,6 +166,7 @@ def run_child(mode: str, target: Path) -> dict[str, int]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.spec("ND-16")
 def test_ten_times_the_memory_is_counted_exactly(tmp_path: Path) -> None:
     report = run_child("count", tmp_path / "found.npz")
     assert report["raw"] >= TIMES * report["limit"]

@@ -70,6 +70,7 @@ class Elements(HTMLParser):
         self.text += data
 
 
+@pytest.mark.spec("DD-10")
 def test_the_document_holds_everything(digits_bundle: Bundle, cases: list[Case]) -> None:
     found = case_document(digits_bundle, "wasserstein", cases, command="the command", now=NOW)
     found = json.loads(case_bytes(found, "json"))
@@ -99,6 +100,7 @@ def test_the_document_holds_everything(digits_bundle: Bundle, cases: list[Case])
     assert alone["difference"] is None
 
 
+@pytest.mark.spec("DD-10")
 def test_the_page_stands_alone_and_trusts_no_name(digits_bundle: Bundle, cases: list[Case]) -> None:
     command = "detect '<b>'"
     document = case_document(digits_bundle, "wasserstein", cases, command=command, now=NOW)

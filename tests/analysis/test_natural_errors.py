@@ -17,6 +17,7 @@ def digits() -> ImageSource:
     return open_source("digits")
 
 
+@pytest.mark.spec("SP-3")
 def test_errors_are_those_of_a_direct_computation(
     digits_bundle: Bundle, digits: ImageSource
 ) -> None:

@@ -12,6 +12,7 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import BadRequestError
 
 
+@pytest.mark.spec("ND-19", "ND-20", "ND-21")
 def test_the_story_has_three_measured_claims(digits_bundle: Bundle, pair: Pair) -> None:
     claims = tell(digits_bundle, pair)
     assert [claim.view for claim in claims] == [1, 2, 3]

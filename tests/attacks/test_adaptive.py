@@ -54,6 +54,7 @@ def test_nothing_flips(evaluator: Evaluator) -> None:
         assert np.isnan(hidden.score)
 
 
+@pytest.mark.spec("DD-7")
 def test_the_least_suspicious_of_those_shown_is_submitted(
     evaluator: Evaluator, flips: Flips
 ) -> None:
@@ -96,6 +97,7 @@ def test_log_odds_by_hand() -> None:
     assert log_odds(logits, np.array([0, 2])) == pytest.approx([0, np.log(1.5)])
 
 
+@pytest.mark.spec("DD-7")
 def test_evolution_hides_once_it_has_flipped(evaluator: Evaluator) -> None:
     seen: list[int] = []
 

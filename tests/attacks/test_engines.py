@@ -73,6 +73,7 @@ class Recorded:
         return draw
 
 
+@pytest.mark.spec("AL-2")
 def test_de_is_the_papers_procedure_on_a_recorded_random_stream() -> None:
     """A slow transcription of the paper, fed with the numbers that the engine drew."""
     stream = Recorded(4)
@@ -117,12 +118,14 @@ def test_de_is_the_papers_procedure_on_a_recorded_random_stream() -> None:
     assert replaced > POPULATION  # the comparison above had something to compare
 
 
+@pytest.mark.spec("AL-2")
 def test_de_ends_after_the_papers_generations() -> None:
     search = differential_evolution(problem(), np.random.default_rng(0))
     asked = to_the_end(search, lambda count: np.full(count, -1.0))
     assert len(asked) == GENERATIONS + 1
 
 
+@pytest.mark.spec("AL-2")
 def test_exhaustive_asks_every_point_once() -> None:
     image = GREY[:4, :5]
     asked = to_the_end(exhaustive(problem(image), np.random.default_rng(0)), np.zeros)
@@ -177,6 +180,7 @@ def run_digits(bundle: Bundle, members: range, **options: object) -> list[Attack
     return attack_images(bundle.model, source.pixels(rows), source.labels[rows], ids, config)
 
 
+@pytest.mark.spec("AL-8")
 def test_the_map_is_what_plain_forward_passes_say(digits_bundle: Bundle) -> None:
     result = next(
         row
@@ -219,6 +223,7 @@ def test_a_stopped_map_says_how_far_it_came(digits_bundle: Bundle) -> None:
     assert np.isnan(result.map.lowest).any()
 
 
+@pytest.mark.spec("AL-2")
 def test_fast_finds_what_exhaustive_finds_with_few_queries(digits_bundle: Bundle) -> None:
     everything = run_digits(digits_bundle, range(120), engine="exhaustive")
     quick = run_digits(digits_bundle, range(120), engine="fast")
@@ -230,6 +235,7 @@ def test_fast_finds_what_exhaustive_finds_with_few_queries(digits_bundle: Bundle
     assert np.mean(spent) < 100
 
 
+@pytest.mark.spec("AL-3")
 @pytest.mark.parametrize("engine", ["fast", "exhaustive"])
 def test_more_pixels_never_find_less(digits_bundle: Bundle, engine: str) -> None:
     found = []

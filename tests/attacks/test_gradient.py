@@ -27,6 +27,7 @@ def run(bundle: Bundle, members: list[int], **options: object) -> list[AttackRes
     return attack_images(bundle.model, source.pixels(members), source.labels[members], ids, config)
 
 
+@pytest.mark.spec("AL-13")
 @pytest.mark.parametrize("engine", COMPARISONS)
 def test_successes_hold_on_the_saved_image(digits_bundle: Bundle, engine: str) -> None:
     before = {name: tensor.clone() for name, tensor in digits_bundle.model.state_dict().items()}

@@ -80,6 +80,7 @@ def test_a_success_survives_png_and_flips_in_a_plain_pass(digits_bundle: Bundle)
     assert summary["ci95"][0] < summary["success_rate"] < summary["ci95"][1]
 
 
+@pytest.mark.spec("AL-14")
 @pytest.mark.parametrize("engine", SEARCHES)
 def test_same_seed_same_pixel_alone_or_in_a_batch(digits_bundle: Bundle, engine: str) -> None:
     source = open_source("digits")
@@ -110,6 +111,7 @@ class Targets(torch.nn.Module):
         return self.scale * torch.stack([base, red, green], 1)
 
 
+@pytest.mark.spec("AL-4")
 @pytest.mark.parametrize("engine", SEARCHES)
 def test_a_targeted_success_is_the_target_and_not_any_flip(engine: str) -> None:
     # One point of a flat landscape gives `fast` no hints.
@@ -140,6 +142,7 @@ def test_a_target_must_be_a_class_and_another_one() -> None:
         attack(Targets(), target=7)
 
 
+@pytest.mark.spec("AL-7")
 def test_a_failure_says_so_and_keeps_the_nearest_miss() -> None:
     class Immovable(torch.nn.Module):
         def __init__(self) -> None:
@@ -168,6 +171,7 @@ def test_misclassified_images_are_not_attacked() -> None:
     assert summary["success_rate"] is None
 
 
+@pytest.mark.spec("AL-5")
 def test_budget_is_exact() -> None:
     result = attack(Never(0, 0), max_queries=1003)
     assert result.queries == 1003
@@ -186,6 +190,7 @@ def test_a_repeat_counts_but_is_not_computed_again() -> None:
     assert model.seen < result.forwards + 200
 
 
+@pytest.mark.spec("AL-6")
 def test_a_stop_keeps_what_was_found_and_leaves_the_rest_out() -> None:
     calls = []
 
@@ -203,6 +208,7 @@ def test_a_stop_keeps_what_was_found_and_leaves_the_rest_out() -> None:
     assert [result.id for result in found] == ids[: len(found)]
 
 
+@pytest.mark.spec("AL-14")
 def test_progress_and_results_come_as_they_are_made() -> None:
     looks, ends = [], []
     model = OneDecisivePixel(3, 3)
@@ -227,6 +233,7 @@ def test_progress_and_results_come_as_they_are_made() -> None:
     assert all(look.queries <= look.max_queries == 1200 for look in looks)
 
 
+@pytest.mark.spec("AL-3")
 @pytest.mark.parametrize("pixels", [1, 3, 5])
 def test_never_more_pixels_than_asked(pixels: int) -> None:
     model = OneDecisivePixel(5, 9)

@@ -129,6 +129,7 @@ def test_a_strange_manifest_is_refused(copy: Path, text: str, match: str) -> Non
     assert info.problem
 
 
+@pytest.mark.spec("UX-7")
 def test_foreign_weights_are_refused(copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     write_json(copy / "manifest.json", manifest | {"weight_hash": "0" * 64})

@@ -90,6 +90,7 @@ def test_the_gallery_is_large_and_held_out(shipped: Bundle) -> None:
         assert 0 < row["first_hit"] <= row["queries"] <= about["budget"]
 
 
+@pytest.mark.spec("SP-2")
 def test_every_distribution_counts_every_reference_image(shipped: Bundle) -> None:
     for layer in shipped.layers:
         for reduction in shipped.reductions(layer):

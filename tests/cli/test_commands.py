@@ -177,6 +177,7 @@ BAD = [
 ]
 
 
+@pytest.mark.spec("UX-7")
 @pytest.mark.parametrize(("arguments", "match"), BAD, ids=[" ".join(row[0]) for row in BAD])
 @pytest.mark.usefixtures("digits_bundle")
 def test_bad_input_is_one_line_and_status_2(

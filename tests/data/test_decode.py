@@ -75,6 +75,7 @@ def test_every_mode_becomes_three_channels_or_one(mode: str) -> None:
     assert decode(data, None).pixels.shape == SHAPE
 
 
+@pytest.mark.spec("UX-7")
 @pytest.mark.parametrize(
     ("data", "match"),
     [

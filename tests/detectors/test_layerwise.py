@@ -16,6 +16,7 @@ from ndcore.detectors.layerwise import Calibration
 from ndcore.errors import BadRequestError, BundleError
 
 
+@pytest.mark.spec("DD-3")
 @pytest.mark.parametrize("name", DETECTORS)
 def test_false_positives_on_untouched_images_are_within_the_guarantee(
     digits_bundle: Bundle, name: str
@@ -81,6 +82,7 @@ def test_the_values_of_another_class_are_flagged(name: str, rng: np.random.Gener
     assert {verdict.p_value for verdict in disguised} == {1 / (200 + 1)}
 
 
+@pytest.mark.spec("DD-4")
 def test_contributions_of_all_units_sum_to_the_score(digits_bundle: Bundle) -> None:
     detector = load_detector(digits_bundle)
     source = open_source("digits")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 
 from ndcore.detectors.scoring.detector import Measured
@@ -20,6 +21,7 @@ def linear_reference(rng: np.random.Generator, head: torch.nn.Linear) -> Referen
     return Reference("hash", 3, {}, features, labels.astype(np.int64), logits)
 
 
+@pytest.mark.spec("DD-6")
 def test_the_library_s_detectors_mind_what_is_far_away(rng: np.random.Generator) -> None:
     head = torch.nn.Linear(16, 3)
     with torch.no_grad():

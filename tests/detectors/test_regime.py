@@ -11,6 +11,7 @@ from ndcore.detectors import load_detector
 from ndcore.detectors.regime import regime_of, typicality
 
 
+@pytest.mark.spec("DD-4")
 def test_regimes_by_hand(digits_bundle: Bundle) -> None:
     assert [regime_of(share) for share in (0.05, 0.1, 0.5, 0.9, 0.95)] == [
         "between classes",

@@ -23,6 +23,7 @@ def planted() -> np.ndarray:
     return pixels
 
 
+@pytest.mark.spec("DD-4")
 def test_the_planted_pixel_is_found_and_the_label_comes_back(planted: np.ndarray) -> None:
     model = OneDecisivePixel(5, 2).eval()
     found = repair(Evaluator(model, (8, 8, 3)), planted)

@@ -53,6 +53,7 @@ def counted(rng: np.random.Generator, low: float) -> ClassHistograms:
     return ClassHistograms.empty(3, values).update(values, labels)
 
 
+@pytest.mark.spec("DD-1")
 @pytest.mark.parametrize("low", [0.0, -9.0], ids=["after ReLU", "signed"])
 def test_tables_give_what_the_definitions_give(rng: np.random.Generator, low: float) -> None:
     histograms = counted(rng, low)
@@ -81,6 +82,7 @@ def test_a_class_without_images_gives_finite_scores(rng: np.random.Generator) ->
     assert (tables.tail_p(values, np.ones(50, np.int64)) > 0).all()
 
 
+@pytest.mark.spec("DD-1")
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_degenerate_forms_are_refused_by_name(name: str) -> None:
     with pytest.raises(BadRequestError, match=r"use |cannot be used"):
@@ -93,6 +95,7 @@ def test_point_scores_by_name() -> None:
         point_score("magic")
 
 
+@pytest.mark.spec("DD-2")
 def test_higher_criticism_and_fisher_by_hand(rng: np.random.Generator) -> None:
     p = rng.random((20, 50))
     p[0, :5] = 1e-9  # below 1/d: not used
@@ -108,6 +111,7 @@ def test_higher_criticism_and_fisher_by_hand(rng: np.random.Generator) -> None:
     assert higher_criticism(np.ones((1, 50)))[0] == 0
 
 
+@pytest.mark.spec("DD-2")
 def test_tail_counts_up_to_the_90_percent_quantile_and_goes_on_beyond(
     rng: np.random.Generator,
 ) -> None:
@@ -137,6 +141,7 @@ def conv(rng: np.random.Generator) -> tuple[SpatialReference, np.ndarray]:
     return SpatialReference.from_quantiles(rows.mean(2), covariance, quantiles), quantiles
 
 
+@pytest.mark.spec("DD-1")
 def test_positions_of_a_unit_against_scipy(
     conv: tuple[SpatialReference, np.ndarray], rng: np.random.Generator
 ) -> None:
@@ -159,6 +164,7 @@ def test_positions_of_a_unit_against_scipy(
             assert 0 <= found["js"][i, unit] <= np.log(2) + 1e-6
 
 
+@pytest.mark.spec("DD-1")
 def test_position_map_against_scipy_and_a_planted_position(
     conv: tuple[SpatialReference, np.ndarray], rng: np.random.Generator
 ) -> None:
@@ -176,6 +182,7 @@ def test_position_map_against_scipy_and_a_planted_position(
     assert np.isfinite(brief).all()
 
 
+@pytest.mark.spec("DD-6")
 def test_every_detector_has_one_interface(digits_bundle: Bundle, reference: Reference) -> None:
     dev, held = (measured(digits_bundle, reference, split) for split in ("dev", "calibration"))
     new = measured(digits_bundle, reference, "evaluation")
@@ -204,6 +211,7 @@ def test_every_detector_has_one_interface(digits_bundle: Bundle, reference: Refe
         assert detector.about
 
 
+@pytest.mark.spec("DD-1")
 def test_the_likelihood_ratio_is_additive_over_layers_and_units(
     digits_bundle: Bundle, reference: Reference
 ) -> None:

@@ -70,6 +70,7 @@ def look(**changes: object) -> dict[str, object]:
     return view | changes
 
 
+@pytest.mark.spec("ND-12", "ND-13", "ND-14")
 def test_every_key_sorts_as_numpy_does(panel: LayerPanel, message: str, page: Page) -> None:
     values = expected(panel)
     assert page.evaluate(KEYS, message) == list(values)
@@ -79,6 +80,7 @@ def test_every_key_sorts_as_numpy_does(panel: LayerPanel, message: str, page: Pa
             assert order == np.argsort(sign * value, kind="stable").tolist(), key
 
 
+@pytest.mark.spec("ND-15")
 def test_the_difference_of_any_two_items_sorts(panel: LayerPanel, message: str, page: Page) -> None:
     values = expected(panel)
     plain = [f"class:{name}" for name in CLASSES] + list(IMAGES)
@@ -88,6 +90,7 @@ def test_the_difference_of_any_two_items_sorts(panel: LayerPanel, message: str, 
         assert order == np.argsort(-difference, kind="stable").tolist()
 
 
+@pytest.mark.spec("ND-11")
 def test_marks_filter_and_what_is_not_on_show_counts_as_the_number(
     message: str, page: Page
 ) -> None:

@@ -32,6 +32,7 @@ def open_lab(page: Page, server: str, link: str) -> None:
     settle(page)
 
 
+@pytest.mark.spec("AL-6")
 def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> None:
     # Differential evolution with a budget for many minutes: it lasts until it is stopped.
     open_lab(page, server, "images=samples:1-3&engine=de&target=frog&pixels=1&budget=40400")
@@ -73,6 +74,7 @@ def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> No
     assert re.search(r"pair=samples%3A\d~\d+\.\d+\.[0-9a-f]{6}", page.url)
 
 
+@pytest.mark.spec("AL-9")
 def test_a_pixel_by_mouse_and_by_keyboard_is_answered_at_once(page: Page, server: str) -> None:
     open_lab(page, server, "images=samples:0&way=hand")
     canvas = page.locator(".st-key-free_canvas canvas").first
@@ -123,6 +125,7 @@ def test_the_map_fills_and_a_click_tries_its_worst_colour(page: Page, server: st
     expect(page.get_by_text("no flip").first).to_be_visible()
 
 
+@pytest.mark.spec("AL-10")
 def test_a_cell_of_the_matrix_shows_its_images(page: Page, server: str) -> None:
     open_lab(page, server, "images=samples:0,8,1&budget=200")
     page.locator(".st-key-start button").first.click()

@@ -57,6 +57,7 @@ def opens_alone(browser: Browser, file: Path, scheme: str) -> None:
     alone.close()
 
 
+@pytest.mark.spec("DD-10", "UX-4")
 def test_a_case_file_opens_by_itself(
     page: Page, browser: Browser, server: str, tmp_path: Path
 ) -> None:

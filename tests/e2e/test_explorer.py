@@ -62,6 +62,7 @@ def link_of(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlparse(page.url).query).items()}
 
 
+@pytest.mark.spec("ND-23")
 @pytest.mark.parametrize(
     ("selector", "value"),
     [
@@ -85,6 +86,7 @@ def test_sorting_hiding_and_recolouring_need_no_server(
     settle(page)
 
 
+@pytest.mark.spec("ND-11")
 def test_marks_survive_sorting_classes_and_images(page: Page, server: str) -> None:
     opened(page, server)
     rows = page.locator(f"{VIEW} .rows").first
@@ -126,6 +128,7 @@ def test_the_numbers_of_a_row_are_the_bundles(page: Page, server: str) -> None:
         expect(tip).to_contain_text(words)
 
 
+@pytest.mark.spec("ND-4")
 def test_what_is_on_show_is_coloured_and_what_is_hidden_is_grey(page: Page, server: str) -> None:
     canvas = opened(page, server)
     item = page.locator(f"{VIEW} .legend .item").filter(has_text="attacked")
@@ -142,6 +145,7 @@ def test_what_is_on_show_is_coloured_and_what_is_hidden_is_grey(page: Page, serv
     assert on.evaluate(background) != off.evaluate(background)
 
 
+@pytest.mark.spec("UX-2")
 def test_the_whole_state_is_in_the_link(page: Page, server: str) -> None:
     more = "&sort=class:dog&minus=attacked&order=low&rows=4&opacity=neuron&hidden=benign"
     more += "&marks=dense_1:3,7&reduction=mean"
@@ -165,6 +169,7 @@ def test_a_damaged_link_shows_the_usual_view(page: Page, server: str, bad: str) 
     expect(page.locator(f"{VIEW} h4").first).to_contain_text("512 of 512 neurons")
 
 
+@pytest.mark.spec("ND-7", "ND-10")
 def test_all_layers_and_all_classes_at_once(page: Page, server: str) -> None:
     bundle = load_bundle("cifar10-vgg16")
     classes = ",".join(bundle.classes)
@@ -192,6 +197,7 @@ def saved(page: Page, kind: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.spec("ND-7")
 def test_the_picture_is_saved_as_it_is_shown(page: Page, server: str, tmp_path: Path) -> None:
     opened(page, server, "&marks=dense_1:3,7")
     png = np.asarray(Image.open(saved(page, "png", tmp_path)).convert("RGB"))

@@ -52,6 +52,7 @@ def attack_from_home(page: Page, server: str) -> None:
     settle(page)
 
 
+@pytest.mark.spec("ND-18")
 def test_attack_explorer_detector(page: Page, server: str) -> None:
     attack_from_home(page, server)
     expect(page.get_by_text("confirmed in a plain float32 pass")).to_be_visible()

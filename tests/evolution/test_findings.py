@@ -72,8 +72,9 @@ def rising_loss(lowest: int) -> dict[str, np.ndarray]:
     return {"validation_loss": 1 + 0.02 * np.abs(E - lowest)}
 
 
+@pytest.mark.spec("DV-22")
 @pytest.mark.parametrize(("id", "network"), [("DV-22a", "shallow"), ("DV-22b", "lenet-sig4")])
-def test_dv_22_a_block_of_layers_falls_once_the_rate_is_lowered(
+def test_a_block_of_layers_falls_once_the_rate_is_lowered(
     calm: Runs, id: str, network: str
 ) -> None:
     run = calm(network)
@@ -94,7 +95,8 @@ def test_dv_22_a_block_of_layers_falls_once_the_rate_is_lowered(
     assert verdict(id, steady) == UNTESTED
 
 
-def test_dv_22_errors_fall_once_the_rate_is_lowered(calm: Runs) -> None:
+@pytest.mark.spec("DV-22")
+def test_errors_fall_once_the_rate_is_lowered(calm: Runs) -> None:
     lenet, shallow = calm("lenet"), calm("shallow")
     found = judged("DV-22c", lenet, shallow)
     assert found.verdict == HELD
@@ -108,7 +110,8 @@ def test_dv_22_errors_fall_once_the_rate_is_lowered(calm: Runs) -> None:
     assert verdict("DV-22c", worse, shallow) == NOT
 
 
-def test_dv_23_units_of_lenet_w_are_dead(calm: Runs) -> None:
+@pytest.mark.spec("DV-23")
+def test_units_of_lenet_w_are_dead(calm: Runs) -> None:
     run = calm("lenet-w")
     active = np.full((8, EPOCHS), 0.3)
     active[:4, 40:] = 0
@@ -119,7 +122,8 @@ def test_dv_23_units_of_lenet_w_are_dead(calm: Runs) -> None:
     assert verdict("DV-23a", changed(run, {("active", "relu2"): active})) == NOT
 
 
-def test_dv_23_units_of_lenet_w_keep_steady_and_degenerate(calm: Runs) -> None:
+@pytest.mark.spec("DV-23")
+def test_units_of_lenet_w_keep_steady_and_degenerate(calm: Runs) -> None:
     run = calm("lenet-w")
     still = {(D, name): np.tile(np.where(E == 1, 2.0, 1.0), (8, 1)) for name in ("conv2", "relu2")}
     assert verdict("DV-23b", changed(run, still)) == HELD
@@ -131,7 +135,8 @@ def test_dv_23_units_of_lenet_w_keep_steady_and_degenerate(calm: Runs) -> None:
     assert verdict("DV-23c", run) == NOT
 
 
-def test_dv_24_lenet_w_is_too_sparse_and_lenet_d_too_dense(calm: Runs) -> None:
+@pytest.mark.spec("DV-24")
+def test_lenet_w_is_too_sparse_and_lenet_d_too_dense(calm: Runs) -> None:
     wide, deep = calm("lenet-w"), calm("lenet-d")
     found = judged("DV-24a", changed(wide, {(P, "relu2"): np.full(EPOCHS, 0.01)}))
     assert found.verdict == HELD
@@ -145,7 +150,8 @@ def test_dv_24_lenet_w_is_too_sparse_and_lenet_d_too_dense(calm: Runs) -> None:
     assert found.verdict == NOT, "17 of 35 is not most"
 
 
-def test_dv_24_density_warns_of_overfitting_early(calm: Runs) -> None:
+@pytest.mark.spec("DV-24")
+def test_density_warns_of_overfitting_early(calm: Runs) -> None:
     wide, deep = calm("lenet-w"), calm("lenet-d")
     sparse = {(P, "relu2"): np.where(E >= 4, 0.01, 0.2)}
     found = judged("DV-24c", changed(wide, sparse, rising_loss(35)), deep)
@@ -162,14 +168,16 @@ def test_dv_24_density_warns_of_overfitting_early(calm: Runs) -> None:
     assert "nothing to warn of" in nothing.sentence.lower()
 
 
-def test_dv_24_nin_is_moderate(calm: Runs) -> None:
+@pytest.mark.spec("DV-24")
+def test_nin_is_moderate(calm: Runs) -> None:
     run = calm("nin")
     assert verdict("DV-24d", run) == HELD
     assert verdict("DV-24d", changed(run, {(P, "relu5"): np.full(EPOCHS, 0.7)})) == NOT
     assert verdict("DV-24d", changed(run, {(D, "*"): DOWN})) == NOT
 
 
-def test_dv_25_an_inner_layer_of_lenet_d_stands_still(calm: Runs) -> None:
+@pytest.mark.spec("DV-25")
+def test_an_inner_layer_of_lenet_d_stands_still(calm: Runs) -> None:
     run = calm("lenet-d")
     flat = np.where((E >= 27) & (E <= 33), 1.6, UP)
     found = judged("DV-25a", changed(run, {(D, "relu9"): flat}))
@@ -180,8 +188,9 @@ def test_dv_25_an_inner_layer_of_lenet_d_stands_still(calm: Runs) -> None:
     assert "ends before epoch 33" in judged("DV-25a", short).sentence
 
 
+@pytest.mark.spec("DV-25")
 @pytest.mark.parametrize(("id", "shaky"), [("DV-25b", "lenet-d"), ("DV-25c", "shallow")])
-def test_dv_25_layers_are_less_stable_than_those_of_lenet(calm: Runs, id: str, shaky: str) -> None:
+def test_layers_are_less_stable_than_those_of_lenet(calm: Runs, id: str, shaky: str) -> None:
     jumping = UP * np.where(E % 2, 0.9, 1.1)
     lenet, other = calm("lenet"), calm(shaky)
     assert verdict(id, changed(other, {(D, "*"): jumping}), lenet) == HELD
@@ -189,7 +198,8 @@ def test_dv_25_layers_are_less_stable_than_those_of_lenet(calm: Runs, id: str, s
     assert verdict(id, other) == UNTESTED
 
 
-def test_dv_26_batch_norm_ties_density_to_discriminability(calm: Runs) -> None:
+@pytest.mark.spec("DV-26")
+def test_batch_norm_ties_density_to_discriminability(calm: Runs) -> None:
     normed, plain = calm("lenet-bn"), calm("lenet")
     dips = changed(normed, {(D, "*"): DIP, (P, "*"): DIP / 4})
     found = judged("DV-26a", dips)
@@ -211,14 +221,16 @@ def test_dv_26_batch_norm_ties_density_to_discriminability(calm: Runs) -> None:
     assert "with and without" in judged("DV-26c", dips).sentence
 
 
-def test_dv_26_batch_norm_fills_what_was_too_sparse(calm: Runs) -> None:
+@pytest.mark.spec("DV-26")
+def test_batch_norm_fills_what_was_too_sparse(calm: Runs) -> None:
     normed, plain = calm("lenet-w-bn"), calm("lenet-w")
     assert verdict("DV-26d", changed(normed, {(P, "relu2"): UP / 5}), plain) == HELD
     assert verdict("DV-26d", changed(normed, {(P, "relu2"): UP / 20}), plain) == NOT
     assert verdict("DV-26d", changed(normed, {(P, "relu2"): DOWN}), plain) == NOT
 
 
-def test_dv_27_sigmoids_saturate(calm: Runs) -> None:
+@pytest.mark.spec("DV-27")
+def test_sigmoids_saturate(calm: Runs) -> None:
     sig1, sig4, normed = calm("lenet-sig1"), calm("lenet-sig4"), calm("lenet-sig4-bn")
     at_once, later = np.where(E >= 2, 1.0, 0.1), np.where(E >= 20, 1.0, 0.1)
     fast, slow = ({(D, "sig4"): values} for values in (at_once, later))
@@ -241,13 +253,15 @@ def test_dv_27_sigmoids_saturate(calm: Runs) -> None:
     assert verdict("DV-27f", changed(sig4, slow), changed(normed, fast)) == NOT
 
 
-def test_dv_27_a_batch_norm_is_worth_two_points(calm: Runs) -> None:
+@pytest.mark.spec("DV-27")
+def test_a_batch_norm_is_worth_two_points(calm: Runs) -> None:
     sig4, normed = (calm(name) for name in ("lenet-sig4", "lenet-sig4-bn"))
     assert verdict("DV-27g", changed(sig4, share=0.80), changed(normed, share=0.83)) == HELD
     assert verdict("DV-27g", changed(sig4, share=0.80), changed(normed, share=0.815)) == NOT
 
 
-def test_dv_28_class_units(calm: Runs, tmp_path: Path) -> None:
+@pytest.mark.spec("DV-28")
+def test_class_units(calm: Runs, tmp_path: Path) -> None:
     lenet = calm("lenet")
     found = judged("DV-28a", lenet)
     assert (found.verdict, found.figures["n"], found.figures["share"]) == (HELD, 50, 1)
@@ -269,7 +283,8 @@ def test_dv_28_class_units(calm: Runs, tmp_path: Path) -> None:
     assert "no patches of its last epoch" in judged("DV-28a", without).sentence
 
 
-def test_dv_28_lenet_d_is_premature(calm: Runs, tmp_path: Path) -> None:
+@pytest.mark.spec("DV-28")
+def test_lenet_d_is_premature(calm: Runs, tmp_path: Path) -> None:
     found = judged("DV-28c", calm("lenet-d"))
     assert (found.verdict, found.figures["pure"]) == (HELD, 8)
     spread = np.tile(np.arange(20) % 10, (8, 1))
@@ -278,6 +293,7 @@ def test_dv_28_lenet_d_is_premature(calm: Runs, tmp_path: Path) -> None:
     assert verdict("DV-28c", mixed) == NOT
 
 
+@pytest.mark.spec("DV-29")
 @pytest.mark.parametrize(
     ("id", "better", "worse"),
     [
@@ -289,7 +305,7 @@ def test_dv_28_lenet_d_is_premature(calm: Runs, tmp_path: Path) -> None:
         ("DV-29g", "nin", "lenet"),
     ],
 )
-def test_dv_29_one_network_is_more_accurate(calm: Runs, id: str, better: str, worse: str) -> None:
+def test_one_network_is_more_accurate(calm: Runs, id: str, better: str, worse: str) -> None:
     first, second = calm(better), calm(worse)
     found = judged(id, changed(first, share=0.83), changed(second, share=0.78))
     assert found.verdict == HELD
@@ -305,8 +321,9 @@ def test_dv_29_one_network_is_more_accurate(calm: Runs, id: str, better: str, wo
     assert "after training is not recorded" in judged(id, unfinished, second).sentence
 
 
+@pytest.mark.spec("DV-29")
 @pytest.mark.parametrize(("id", "network"), [("DV-29d", "lenet-w"), ("DV-29e", "lenet-d")])
-def test_dv_29_wide_and_deep_networks_overfit(calm: Runs, id: str, network: str) -> None:
+def test_wide_and_deep_networks_overfit(calm: Runs, id: str, network: str) -> None:
     run = calm(network)
     found = judged(id, changed(run, curves=rising_loss(30)))
     assert (found.verdict, found.figures["lowest_at"]) == (HELD, 30)
@@ -315,7 +332,8 @@ def test_dv_29_wide_and_deep_networks_overfit(calm: Runs, id: str, network: str)
     assert verdict(id, changed(run, curves=both)) == NOT, "training is worse as well"
 
 
-def test_dv_30_discriminability_grows(calm: Runs) -> None:
+@pytest.mark.spec("DV-30")
+def test_discriminability_grows(calm: Runs) -> None:
     lenet, shallow = calm("lenet"), calm("shallow")
     assert verdict("DV-30a", lenet, shallow) == HELD
     assert verdict("DV-30a", lenet, changed(shallow, {(D, "*"): DOWN})) == NOT
@@ -375,7 +393,8 @@ def test_a_damaged_recording_could_not_be_tested(tmp_path: Path) -> None:
     assert "damaged" in found.sentence
 
 
-def test_dv_21_accuracies_stand_beside_the_papers(calm: Runs, tmp_path: Path) -> None:
+@pytest.mark.spec("DV-21")
+def test_accuracies_stand_beside_the_papers(calm: Runs, tmp_path: Path) -> None:
     going = load_run(plant(tmp_path / "again", "lenet", recorded=2, share=None))
     rows = accuracy_table({"lenet": calm("lenet"), "lenet-again": going, "nin": calm("nin")})
     assert [row.network for row in rows if row.run is None] == [

@@ -50,7 +50,8 @@ def by_class(activations: np.ndarray) -> np.ndarray:
     return activations.transpose(0, 2, 1, 3, 4).reshape(classes, units, -1)
 
 
-def test_dv_1_discriminability_is_the_mean_over_pairs_of_classes(activations: np.ndarray) -> None:
+@pytest.mark.spec("DV-1")
+def test_discriminability_is_the_mean_over_pairs_of_classes(activations: np.ndarray) -> None:
     for unit in range(3):
         of_unit = [activations[c, :, unit].ravel() for c in range(4)]
         for variant, mean in (("paper", False), ("normalised", True)):
@@ -58,7 +59,8 @@ def test_dv_1_discriminability_is_the_mean_over_pairs_of_classes(activations: np
             assert found == pytest.approx(slow_discriminability(of_unit, mean), rel=1e-12)
 
 
-def test_dv_2_distance_is_the_root_of_summed_squares_of_sorted_samples(
+@pytest.mark.spec("DV-2")
+def test_distance_is_the_root_of_summed_squares_of_sorted_samples(
     rng: np.random.Generator,
 ) -> None:
     a, b = rng.normal(0, 1, (2, 7, 11))
@@ -73,7 +75,8 @@ def test_dv_2_distance_is_the_root_of_summed_squares_of_sorted_samples(
         w2(a, b, "half")
 
 
-def test_dv_3_samples_are_all_positions_of_all_images(activations: np.ndarray) -> None:
+@pytest.mark.spec("DV-3")
+def test_samples_are_all_positions_of_all_images(activations: np.ndarray) -> None:
     samples = by_class(activations)
     assert samples.shape == (4, 3, 2 * 3 * 5)
     factor = paper_factor(samples.shape[2], 4)
@@ -83,7 +86,8 @@ def test_dv_3_samples_are_all_positions_of_all_images(activations: np.ndarray) -
     assert (discriminability(ordered, in_order=True) == paper).all()
 
 
-def test_dv_4_density_clamps_the_spatial_mean_of_each_image(activations: np.ndarray) -> None:
+@pytest.mark.spec("DV-4")
+def test_density_clamps_the_spatial_mean_of_each_image(activations: np.ndarray) -> None:
     images = activations.reshape(20, 3, 6)
     for unit in range(3):
         total = 0.0
@@ -94,12 +98,14 @@ def test_dv_4_density_clamps_the_spatial_mean_of_each_image(activations: np.ndar
         assert density(images.mean(-1))[unit] == pytest.approx(total / 20, rel=1e-12)
 
 
-def test_dv_5_a_layer_is_the_mean_of_its_units(rng: np.random.Generator) -> None:
+@pytest.mark.spec("DV-5")
+def test_a_layer_is_the_mean_of_its_units(rng: np.random.Generator) -> None:
     units = rng.random((6, 4))
     assert layer_value(units) == pytest.approx([sum(units[:, e]) / 6 for e in range(4)])
 
 
-def test_dv_13_unit_distance_sums_classes(activations: np.ndarray) -> None:
+@pytest.mark.spec("DV-13")
+def test_unit_distance_sums_classes(activations: np.ndarray) -> None:
     ordered = np.sort(by_class(activations), axis=-1)
     found, paper = unit_distances(ordered), unit_distances(ordered, ordered.shape[2])
     for p in range(3):
@@ -142,7 +148,8 @@ def test_a_calm_layer_is_not_warned_of() -> None:
         assert warnings_of(layer(kind), EPOCHS, measures(), LEARNING) == []
 
 
-def test_dv_23_dead_units() -> None:
+@pytest.mark.spec("DV-23")
+def test_dead_units() -> None:
     active = np.full((4, 12), 0.3)
     active[:2, 8:] = 0
     (dead,) = warnings_of(layer("relu"), EPOCHS, measures(active=active), LEARNING)
@@ -150,7 +157,8 @@ def test_dv_23_dead_units() -> None:
     assert warnings_of(layer("conv"), EPOCHS, measures(active=active), LEARNING) == []
 
 
-def test_dv_24_too_sparse_and_too_dense_are_warned_of_at_the_first_epoch() -> None:
+@pytest.mark.spec("DV-24")
+def test_too_sparse_and_too_dense_are_warned_of_at_the_first_epoch() -> None:
     density = np.full((4, 12), 0.2)
     density[:, 0], density[:, 1] = 0.01, 0.9
     sparse, dense = warnings_of(layer("relu"), EPOCHS, measures(density=density), LEARNING)
@@ -162,7 +170,8 @@ def test_dv_24_too_sparse_and_too_dense_are_warned_of_at_the_first_epoch() -> No
     assert early.rule == "too sparse"
 
 
-def test_dv_25_stagnant_windows() -> None:
+@pytest.mark.spec("DV-25")
+def test_stagnant_windows() -> None:
     spread = np.tile(np.concatenate([np.linspace(1, 2, 5), np.full(7, 2.0)]), (4, 1))
     (stagnant,) = warnings_of(layer("pool"), EPOCHS, measures(discriminability=spread), LEARNING)
     assert (stagnant.rule, stagnant.epochs) == ("stagnant", tuple(range(5, 13)))
@@ -171,7 +180,8 @@ def test_dv_25_stagnant_windows() -> None:
     assert warnings_of(layer("pool"), EPOCHS, measures(discriminability=spread), spread) == []
 
 
-def test_dv_26_density_tied_to_discriminability_is_a_correlation(rng: np.random.Generator) -> None:
+@pytest.mark.spec("DV-26")
+def test_density_tied_to_discriminability_is_a_correlation(rng: np.random.Generator) -> None:
     a = rng.random((3, 9))
     b = np.stack([2 * a[0] + 1, -a[1], rng.random(9)])
     found = correlations(a, b)
@@ -181,14 +191,16 @@ def test_dv_26_density_tied_to_discriminability_is_a_correlation(rng: np.random.
     assert np.isnan(correlations(a[:, :1], b[:, :1])).all()
 
 
-def test_dv_27_saturated_sigmoids() -> None:
+@pytest.mark.spec("DV-27")
+def test_saturated_sigmoids() -> None:
     full = np.full((4, 12), 0.8)
     (saturated,) = warnings_of(layer("sigmoid"), EPOCHS, measures(saturation=full), LEARNING)
     assert (saturated.rule, len(saturated.epochs)) == ("saturated", 12)
     assert warnings_of(layer("relu"), EPOCHS, measures(saturation=full), LEARNING) == []
 
 
-def test_dv_22_what_changes_when_the_learning_rate_is_lowered() -> None:
+@pytest.mark.spec("DV-22")
+def test_what_changes_when_the_learning_rate_is_lowered() -> None:
     config = recipe("lenet")
     assert lowered_after(config.rates, config.epochs) == (30, 40)
     assert lowered_after(config.rates, 9) == (6, 8)

@@ -80,7 +80,8 @@ def test_recording_leaves_the_training_as_it_was(folder: Path, tmp_path: Path) -
     assert not (tmp_path / "evolution").exists()
 
 
-def test_dv_0_network_layer_and_unit_over_all_epochs(folder: Path) -> None:
+@pytest.mark.spec("DV-0")
+def test_network_layer_and_unit_over_all_epochs(folder: Path) -> None:
     run = load_run(folder)
     assert run.epochs.tolist() == [1, 2, 3, 4, 5, 6]
     assert run.detailed == (1, 2, 5, 6)
@@ -94,7 +95,8 @@ def test_dv_0_network_layer_and_unit_over_all_epochs(folder: Path) -> None:
         assert (run.units(layer.name, "density") <= 1).all()
 
 
-def test_dv_6_metrics_are_those_of_the_weights_at_that_epoch(folder: Path) -> None:
+@pytest.mark.spec("DV-6")
+def test_metrics_are_those_of_the_weights_at_that_epoch(folder: Path) -> None:
     run = load_run(folder)
     recorder = Recorder(folder, SMALL)
     whole = json.loads((folder / "run.json").read_text())
@@ -122,7 +124,8 @@ def test_dv_6_metrics_are_those_of_the_weights_at_that_epoch(folder: Path) -> No
         )
 
 
-def test_dv_7_curves(folder: Path) -> None:
+@pytest.mark.spec("DV-7")
+def test_curves(folder: Path) -> None:
     run, whole = load_run(folder), json.loads((folder / "run.json").read_text())
     assert run.curves["train_loss"] == pytest.approx([r["loss"] for r in whole["epochs"]], abs=1e-4)
     right = [1 - row["dev_accuracy"] for row in whole["epochs"]]
@@ -140,7 +143,8 @@ def test_dv_7_curves(folder: Path) -> None:
         assert found == pytest.approx((above >= first).mean(), abs=1.5 / len(members))
 
 
-def test_dv_12_top_patches_are_the_highest_of_the_pool(folder: Path) -> None:
+@pytest.mark.spec("DV-12")
+def test_top_patches_are_the_highest_of_the_pool(folder: Path) -> None:
     run, source = load_run(folder), open_source("digits")
     model = load_weights(build_model(MODEL), folder / "snapshots" / "epoch-006.safetensors")
     with np.load(folder / "evolution" / "pool.npz") as pool:
@@ -160,7 +164,8 @@ def test_dv_12_top_patches_are_the_highest_of_the_pool(folder: Path) -> None:
     assert predict(model, source, [0]).shape == (1, 10)
 
 
-def test_dv_13_distances_come_from_the_class_samples(folder: Path) -> None:
+@pytest.mark.spec("DV-13")
+def test_distances_come_from_the_class_samples(folder: Path) -> None:
     run = load_run(folder)
     for name in ("conv2", "conv5"):
         sketch = run.sketch(name, 6)
@@ -172,7 +177,8 @@ def test_dv_13_distances_come_from_the_class_samples(folder: Path) -> None:
         assert run.distances(name, 6) == pytest.approx(found * factor)
 
 
-def test_dv_14_dv_15_dv_16_clusters_of_a_layer(folder: Path) -> None:
+@pytest.mark.spec("DV-14", "DV-15", "DV-16")
+def test_clusters_of_a_layer(folder: Path) -> None:
     run = load_run(folder)
     found, again = (run.clusters("conv3", 6) for _ in range(2))
     assert found.sizes.tolist() == sorted(found.sizes.tolist(), reverse=True)
@@ -182,7 +188,8 @@ def test_dv_14_dv_15_dv_16_clusters_of_a_layer(folder: Path) -> None:
     assert len(run.clusters("conv3", 6, clusters=9).sizes) == 9
 
 
-def test_dv_28_units_of_the_final_layer_stand_for_their_classes(folder: Path) -> None:
+@pytest.mark.spec("DV-28")
+def test_units_of_the_final_layer_stand_for_their_classes(folder: Path) -> None:
     run, source = load_run(folder), open_source("digits")
     name = run.layers[-1].name
     shares = []
@@ -264,7 +271,8 @@ def test_a_recording_is_small_and_holds_no_pixels(folder: Path) -> None:
             assert "pixels" not in arrays.files
 
 
-def test_dv_17_averages_are_kept_for_a_machine_without_the_images(
+@pytest.mark.spec("DV-17")
+def test_averages_are_kept_for_a_machine_without_the_images(
     copied: Path,
 ) -> None:
     run, source = load_run(copied), open_source("digits")

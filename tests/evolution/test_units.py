@@ -16,7 +16,8 @@ from ndcore.evolution import (
 )
 
 
-def test_dv_12_patches_are_cut_and_grey_beyond_the_image(rng: np.random.Generator) -> None:
+@pytest.mark.spec("DV-12")
+def test_patches_are_cut_and_grey_beyond_the_image(rng: np.random.Generator) -> None:
     pixels = rng.integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
     boxes = np.array([[1, 2, 4, 5], [-1, 4, 2, 7]])
     found = cut_patches(pixels, boxes)
@@ -27,7 +28,8 @@ def test_dv_12_patches_are_cut_and_grey_beyond_the_image(rng: np.random.Generato
     assert (found[1, :, 2] == 128).all()
 
 
-def test_dv_17_averages_are_weighted_by_activation() -> None:
+@pytest.mark.spec("DV-17")
+def test_averages_are_weighted_by_activation() -> None:
     images = np.zeros((3, 2, 2, 1), np.uint8)
     images[1], images[2] = 100, 200
     average = weighted_average(images, np.array([1.0, 3.0, -5.0]))
@@ -36,7 +38,8 @@ def test_dv_17_averages_are_weighted_by_activation() -> None:
     assert weighted_average(images, np.array([0.0, -1.0, 0.0])) is None
 
 
-def test_dv_17_a_cluster_average_weighs_its_four_nearest_units_by_inverse_distance(
+@pytest.mark.spec("DV-17")
+def test_a_cluster_average_weighs_its_four_nearest_units_by_inverse_distance(
     rng: np.random.Generator,
 ) -> None:
     points = np.concatenate([rng.normal(0, 1, (9, 2)), rng.normal(30, 1, (6, 2))])
@@ -65,7 +68,8 @@ def test_clusters_of_few_and_of_dead_units(units: int) -> None:
         cluster_units(np.zeros((units, units)), 0)
 
 
-def test_dv_19_purity_is_a_number(rng: np.random.Generator) -> None:
+@pytest.mark.spec("DV-19")
+def test_purity_is_a_number(rng: np.random.Generator) -> None:
     one = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     same, mixed = np.stack([one] * 20), rng.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
     weights = np.ones(20)
@@ -75,7 +79,8 @@ def test_dv_19_purity_is_a_number(rng: np.random.Generator) -> None:
     assert class_share(np.array([3, 3, 3, 1])) == 0.75
 
 
-def test_dv_20_facets_find_the_kinds_of_patches(rng: np.random.Generator) -> None:
+@pytest.mark.spec("DV-20")
+def test_facets_find_the_kinds_of_patches(rng: np.random.Generator) -> None:
     kinds = rng.integers(0, 256, (3, 5, 5, 3))
     which = np.repeat([0, 1, 2], [40, 30, 25])
     noisy = kinds[which] + rng.normal(0, 8, (95, 5, 5, 3))

@@ -16,8 +16,9 @@ from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
 
 
+@pytest.mark.spec("DV-21")
 @pytest.mark.parametrize("name", NETWORKS)
-def test_dv_21_a_network_gives_logits_and_every_layer_can_be_watched(name: str) -> None:
+def test_a_network_gives_logits_and_every_layer_can_be_watched(name: str) -> None:
     model, (height, width, channels) = build_model(name), model_spec(name).shape
     with torch.inference_mode():
         assert model(torch.rand(2, channels, height, width)).shape == (2, 10)
@@ -29,7 +30,8 @@ def test_dv_21_a_network_gives_logits_and_every_layer_can_be_watched(name: str) 
     assert layers[-1].size == (1, 1)
 
 
-def test_dv_21_layers_carry_the_papers_numbers() -> None:
+@pytest.mark.spec("DV-21")
+def test_layers_carry_the_papers_numbers() -> None:
     def named(model: str) -> list[str]:
         return [layer.name for layer in watched_layers(build_model(model), (32, 32, 3))]
 
@@ -41,13 +43,15 @@ def test_dv_21_layers_carry_the_papers_numbers() -> None:
     assert named("nin")[-2:] == ["conv9", "pool3"]
 
 
-def test_dv_21_accuracies_of_the_paper_are_at_hand() -> None:
+@pytest.mark.spec("DV-21")
+def test_accuracies_of_the_paper_are_at_hand() -> None:
     stated = {name: net.paper_accuracy for name, net in NETWORKS.items() if net.paper_accuracy}
     assert len(stated) == 9
     assert (stated["shallow"], stated["lenet"], stated["nin"]) == (74.91, 80.24, 89.16)
 
 
-def test_dv_22_the_recipe_lowers_the_learning_rate_after_epoch_30_of_45() -> None:
+@pytest.mark.spec("DV-22")
+def test_the_recipe_lowers_the_learning_rate_after_epoch_30_of_45() -> None:
     config = recipe("lenet")
     assert config.epochs == 45
     until, first, last = config.rates[0]

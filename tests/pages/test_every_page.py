@@ -13,7 +13,7 @@ from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
 from ndcore.networks.evaluator import evaluator_for
 from pages.ui.frame.words import verdict_sentence
-from tests.ui import BAD, GOOD, components, ended, job_of, opened, texts
+from tests.ui import BAD, GOOD, components, ended, job_of, linked, opened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
@@ -23,6 +23,7 @@ PAGES = (
 )
 
 
+@pytest.mark.spec("UX-6")
 @pytest.mark.parametrize("page", ["Home.py", *PAGES])
 @pytest.mark.usefixtures("empty_cache")
 def test_without_a_bundle_a_page_says_what_to_do(page: str) -> None:
@@ -50,6 +51,7 @@ def test_with_the_shipped_bundle_a_page_opens(page: str, monkeypatch: pytest.Mon
     assert at.selectbox(key="bundle").value == "cifar10-vgg16"
 
 
+@pytest.mark.spec("UX-7")
 @pytest.mark.parametrize("page", ["Home.py", *PAGES])
 @pytest.mark.usefixtures("digits_bundle")
 def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None:
@@ -64,6 +66,7 @@ def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None
         path.write_bytes(kept)
 
 
+@pytest.mark.spec("AL-7", "AL-11", "ND-18")
 def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundle) -> None:
     known = digits_bundle.gallery[0]["id"]
     at = opened("pages/1_Attack_Lab.py", images=known)
@@ -137,6 +140,7 @@ def test_detector_judges_the_pair(digits_bundle: Bundle, pair: Pair, name: str) 
     assert "too few" in texts(at)
 
 
+@pytest.mark.spec("DD-4")
 def test_detector_finds_the_pixel_that_carries_the_prediction(
     digits_bundle: Bundle, pair: Pair
 ) -> None:
@@ -157,6 +161,7 @@ def test_detector_finds_the_pixel_that_carries_the_prediction(
     assert f"the probability of {label} falls by" in told
 
 
+@pytest.mark.spec("UX-7")
 @pytest.mark.parametrize("page", PAGES[1:])
 @pytest.mark.parametrize(
     "token", ["digits:99999", "nothing:1", "digits:1~99.99.ff", "digits:1~x", "../etc", "%00"]
@@ -169,6 +174,7 @@ def test_a_bad_link_is_one_sentence(page: str, token: str) -> None:
     assert "The pair in the link cannot be shown" in at.error[0].value
 
 
+@pytest.mark.spec("UX-7")
 @pytest.mark.parametrize("page", ["pages/1_Attack_Lab.py", "pages/3_Divergence_Detector.py"])
 @pytest.mark.parametrize("name", [*BAD, *GOOD])
 @pytest.mark.usefixtures("digits_bundle")
@@ -195,6 +201,7 @@ def test_detector_judges_a_natural_image() -> None:
     assert "Benign image" in texts(at)
 
 
+@pytest.mark.spec("DD-3")
 @pytest.mark.usefixtures("digits_bundle")
 def test_too_few_calibration_images_come_with_no_false_promise() -> None:
     at = opened("pages/3_Divergence_Detector.py")
@@ -206,6 +213,7 @@ def test_too_few_calibration_images_come_with_no_false_promise() -> None:
     assert "0.0% and 0.0%" not in texts(at)
 
 
+@pytest.mark.spec("UX-1")
 @pytest.mark.usefixtures("digits_bundle")
 def test_home_starts_the_story_with_an_image() -> None:
     at = opened("Home.py")
@@ -213,3 +221,35 @@ def test_home_starts_the_story_with_an_image() -> None:
     assert not at.exception
     ticked = [box for box in at.checkbox if box.value]
     assert len(ticked) == 1
+
+
+@pytest.mark.spec("UX-1")
+def test_home_says_what_each_page_answers_and_what_is_ready(digits_bundle: Bundle) -> None:
+    at = opened("Home.py")
+    told = texts(at)
+    for question in (
+        "Can one pixel fool this network?",
+        "What happened inside?",
+        "Could it have been noticed?",
+        "How did it come to see so?",
+    ):
+        assert question in told
+    assert "Ready: digits-cnn" in told
+    found = {metric.label: metric.value for metric in at.metric}
+    accuracy = digits_bundle.manifest["accuracy"]["accuracy"]
+    assert found["Held-out accuracy"] == f"{100 * accuracy:.1f}%"
+    assert found["Verified attacks"] == str(len(digits_bundle.gallery))
+
+
+@pytest.mark.spec("UX-2")
+def test_bundle_and_pair_follow_from_page_to_page(digits_bundle: Bundle, pair: Pair) -> None:
+    layers = digits_bundle.layers[:1]
+    at = opened(PAGES[1], pair=pair.token(), classes="3,7", layers=",".join(layers))
+    at.switch_page(PAGES[2]).run()
+    assert not at.exception
+    assert linked(at, "pair") == pair.token()
+    assert "Attacked image" in texts(at)
+    at.switch_page(PAGES[1]).run()
+    assert linked(at, "pair") == pair.token()
+    assert at.session_state["pills_layers"] == list(layers)
+    assert at.session_state["pills_classes"] == ["3", "7"]

@@ -10,6 +10,7 @@ from ndcore.errors import BadRequestError
 from ndcore.statistics.conformal import ClassCalibration, conformal_p, fpr_band, threshold
 
 
+@pytest.mark.spec("DD-3")
 @pytest.mark.parametrize(("n", "alpha"), [(99, 0.05), (400, 0.05), (200, 0.1), (150, 0.01)])
 def test_coverage_by_simulation(n: int, alpha: float, rng: np.random.Generator) -> None:
     rounds = 4000
@@ -37,12 +38,14 @@ def test_threshold_and_p_value_agree(alpha: float, rng: np.random.Generator) -> 
     assert np.array_equal(by_p, scores > threshold(calibration, alpha))
 
 
+@pytest.mark.spec("DD-3")
 def test_too_few_images_never_flag() -> None:
     assert threshold(np.arange(18.0), 0.05) == math.inf
     assert threshold(np.arange(19.0), 0.05) == 18
     assert fpr_band(18, 0.05) == (0.0, 0.0)
 
 
+@pytest.mark.spec("DD-3")
 def test_each_class_has_its_own_calibration(rng: np.random.Generator) -> None:
     scores, predicted = rng.random(100).astype(np.float32), np.repeat([0, 2], [79, 21])
     known = ClassCalibration(scores, predicted)
@@ -60,6 +63,7 @@ def test_each_class_has_its_own_calibration(rng: np.random.Generator) -> None:
     assert known.p_values(new[:0], classes[:0]).shape == (0,)
 
 
+@pytest.mark.spec("DD-3")
 def test_band_is_the_beta_band(rng: np.random.Generator) -> None:
     low, high = fpr_band(400, 0.05)
     assert (low, high) == (

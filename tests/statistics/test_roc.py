@@ -37,6 +37,7 @@ def test_fpr_at_95_tpr_by_hand() -> None:
     assert fpr_at_tpr(np.array([0.0, 1.0, 2.0, 3.0]), attacked) == 0.5
 
 
+@pytest.mark.spec("DD-5")
 def test_bootstrap_draws_source_images_whole(rng: np.random.Generator) -> None:
     benign, attacked = rng.normal(size=100), rng.normal(1, size=100)
     keys = [str(i) for i in range(100)]
@@ -53,6 +54,7 @@ def test_bootstrap_draws_source_images_whole(rng: np.random.Generator) -> None:
     assert np.isnan(bootstrap_auroc(benign[:0], attacked, [], keys)[0])
 
 
+@pytest.mark.spec("DD-5")
 def test_matched_confidence_leaves_confidence_no_advantage(rng: np.random.Generator) -> None:
     benign, attacked = rng.beta(5, 1, 4000), rng.beta(3, 3, 400)
     weights, comparable = matching_weights(benign, attacked)

@@ -171,6 +171,7 @@ def test_a_case_file_judges_and_repairs_each_image_once(
     assert all(image["repair"] is None for image in json.loads(case.read_text())["images"])
 
 
+@pytest.mark.spec("DD-7")
 def test_attackers_who_know_it_flip_and_are_counted(finished: Path, digits_bundle: Bundle) -> None:
     document = json.loads((finished / "study.json").read_text())
     rows = {row["name"]: row for row in document["attacks"]}

@@ -50,6 +50,7 @@ def planted(rng: np.random.Generator, calibration: int = 400) -> Desk:
     return Desk("weights", CLASSES, {"good": LAYERS, "spatial": LAYERS[:2]}, sets)
 
 
+@pytest.mark.spec("DD-8")
 def test_a_planted_layer_wins_on_dev_and_on_evaluation(rng: np.random.Generator) -> None:
     desk = planted(rng)
     wanted = 0.921  # of two normals 2 spreads apart
@@ -103,6 +104,7 @@ def test_one_hypothesis_has_one_form(rng: np.random.Generator) -> None:
             hypothesis(desk, *bad)
 
 
+@pytest.mark.spec("DD-8")
 def test_the_second_freeze_gives_the_first_answer(rng: np.random.Generator, tmp_path: Path) -> None:
     desk = planted(rng)
     frozen = Frozen(tmp_path / "deep" / "frozen.jsonl", "weights")

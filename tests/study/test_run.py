@@ -27,6 +27,7 @@ def study_folder(tmp_path: Path) -> Path:
 CONFIG = StudyConfig(attacks=("one-pixel", "fgsm"), n=30, per_class=30)
 
 
+@pytest.mark.spec("DD-5", "ND-22")
 def test_a_study_from_end_to_end(digits_bundle: Bundle, study_folder: Path) -> None:
     source = open_source("digits")
     study = run_study(digits_bundle, source, CONFIG, study_folder)
@@ -131,6 +132,7 @@ def test_on_the_command_line(
         assert any(part in capsys.readouterr().err for part in message.split("|"))
 
 
+@pytest.mark.spec("DD-5")
 def test_controls_do_not_flip_and_do_change(digits_bundle: Bundle) -> None:
     benign = benign_set(digits_bundle, open_source("digits"), "evaluation", 20)
     for name in CONTROLS:

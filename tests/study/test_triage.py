@@ -37,6 +37,7 @@ def table() -> Judged:
     )
 
 
+@pytest.mark.spec("DD-9")
 def test_ranked_counted_and_named() -> None:
     judged = table()
     order = [judged.ids[i] for i in judged.order]

@@ -10,7 +10,8 @@ from ndcore.figures.style.palette import ATTACKED
 from tests.plain_figure import plain
 
 
-def test_dv10_a_cell_is_the_share_of_units_at_a_level(rng: np.random.Generator) -> None:
+@pytest.mark.spec("DV-10")
+def test_a_cell_is_the_share_of_units_at_a_level(rng: np.random.Generator) -> None:
     values = rng.random((50, 7))
     middles, shares = level_shares(values, 1.0)
     assert shares.shape == (20, 7)
@@ -23,7 +24,8 @@ def test_dv10_a_cell_is_the_share_of_units_at_a_level(rng: np.random.Generator) 
     assert level_shares(np.zeros((4, 2)), 0.0)[1][0].tolist() == [1, 1]
 
 
-def test_dv11_few_units_have_a_line_each_and_many_only_the_exceptional_in_red(
+@pytest.mark.spec("DV-11")
+def test_few_units_have_a_line_each_and_many_only_the_exceptional_in_red(
     rng: np.random.Generator,
 ) -> None:
     values = 0.5 + 0.01 * rng.random((60, 9))

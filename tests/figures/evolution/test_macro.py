@@ -36,7 +36,8 @@ def maps(figure: dict) -> list[dict]:
     return [trace for trace in figure["data"] if trace["type"] == "heatmap"]
 
 
-def test_dv6_the_overview_is_a_heat_map_of_layers_and_epochs() -> None:
+@pytest.mark.spec("DV-6")
+def test_the_overview_is_a_heat_map_of_layers_and_epochs() -> None:
     figure = drawn(run())
     (found,) = maps(figure)
     assert (np.array(found["z"]) == VALUES).all()
@@ -50,7 +51,8 @@ def test_dv6_the_overview_is_a_heat_map_of_layers_and_epochs() -> None:
     assert cells["text"][7] == "relu1, epoch 3"
 
 
-def test_dv7_loss_and_errors_stand_beneath_the_heat_map() -> None:
+@pytest.mark.spec("DV-7")
+def test_loss_and_errors_stand_beneath_the_heat_map() -> None:
     figure = drawn(run(lowered=(3.0,)))
     lines = [trace for trace in figure["data"] if trace.get("legendgroup")]
     assert len(lines) == 6
@@ -71,7 +73,8 @@ def test_dv7_loss_and_errors_stand_beneath_the_heat_map() -> None:
     assert any("rate lowered" in note["text"] for note in figure["layout"]["annotations"])
 
 
-def test_dv7_the_slider_moves_the_cursor_without_the_server() -> None:
+@pytest.mark.spec("DV-7")
+def test_the_slider_moves_the_cursor_without_the_server() -> None:
     figure = drawn(run())
     (slider,) = figure["layout"]["sliders"]
     assert slider["active"] == 4
@@ -87,7 +90,8 @@ def test_dv7_the_slider_moves_the_cursor_without_the_server() -> None:
     assert list(shown["x"]) == [5, 0.1, 50], "at first the last epoch"
 
 
-def test_dv8_digits_stand_in_the_cells() -> None:
+@pytest.mark.spec("DV-8")
+def test_digits_stand_in_the_cells() -> None:
     (found,) = maps(drawn(run(digits=VALUES / 50)))
     assert list(found["text"][2]) == [".20", ".40", ".60", ".80", "1.0"]
     assert found["texttemplate"] == "%{text}"
@@ -96,20 +100,23 @@ def test_dv8_digits_stand_in_the_cells() -> None:
     assert macro_width([run(), run("b")]) > macro_width([run()]) > 15 * 5
 
 
+@pytest.mark.spec("DV-8")
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, ".00"), (0.417, ".42"), (0.999, "1.0"), (4.21, "4.2"), (42.4, "42"), (998, "998")],
 )
-def test_dv8_a_digit_is_at_most_three_characters(value: float, text: str) -> None:
+def test_a_digit_is_at_most_three_characters(value: float, text: str) -> None:
     assert short(value) == text
 
 
-def test_dv8_large_and_missing_values() -> None:
+@pytest.mark.spec("DV-8")
+def test_large_and_missing_values() -> None:
     assert short(8800) == "9k"
     assert short(np.nan) == ""
 
 
-def test_dv9_the_colour_scale_is_global_or_of_each_layer() -> None:
+@pytest.mark.spec("DV-9")
+def test_the_colour_scale_is_global_or_of_each_layer() -> None:
     (one,) = maps(drawn(run()))
     assert np.array(one["z"]).max() == 50
     (own,) = maps(drawn(run(), local=True))
@@ -121,7 +128,8 @@ def test_dv9_the_colour_scale_is_global_or_of_each_layer() -> None:
     assert np.array(first["z"])[0].max() == pytest.approx(4 / 9), "one scale for both runs"
 
 
-def test_dv21_two_runs_stand_side_by_side_with_aligned_layers() -> None:
+@pytest.mark.spec("DV-21")
+def test_two_runs_stand_side_by_side_with_aligned_layers() -> None:
     rows = aligned_rows(
         ["conv1", "pool1", "relu1", "conv2", "relu2", "conv3"],
         ["conv1", "bn1", "pool1", "sig1", "conv2"],

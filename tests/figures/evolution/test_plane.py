@@ -12,7 +12,8 @@ from tests.plain_figure import plain
 PNG = b"\x89PNG"
 
 
-def test_dv15_dv16_a_cluster_is_a_circle_with_its_average_at_the_centre() -> None:
+@pytest.mark.spec("DV-15", "DV-16")
+def test_a_cluster_is_a_circle_with_its_average_at_the_centre() -> None:
     places = np.array([[0.0, 0], [1, 0], [0, 1], [5, 5]])
     labels, centres = np.array([0, 0, 0, 1]), np.array([[1 / 3, 1 / 3], [5, 5]])
     sizes = np.array([3, 1])
@@ -42,7 +43,8 @@ def test_dv15_dv16_a_cluster_is_a_circle_with_its_average_at_the_centre() -> Non
     assert dots[0]["marker"]["symbol"] != dots[1]["marker"]["symbol"]
 
 
-def test_dv18_a_unit_is_a_row_of_its_average_and_patches() -> None:
+@pytest.mark.spec("DV-18")
+def test_a_unit_is_a_row_of_its_average_and_patches() -> None:
     row = PictureRow("neuron <3>", PNG, [PNG] * 5, "12 of 20 patches are cat", "#ff0000")
     found = picture_rows([row, PictureRow("neuron 4", None, [], "dead")])
     assert found.count("<img ") == 6

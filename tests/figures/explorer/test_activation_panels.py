@@ -21,6 +21,7 @@ from ndcore.figures.explorer.activation_panels import (
 )
 
 
+@pytest.mark.spec("ND-8")
 def test_opacity_is_the_root_of_the_share() -> None:
     shares = np.zeros((1, 2, 4))
     shares[0, 0] = [0.0, 0.1, 0.2, 0.4]
@@ -107,6 +108,7 @@ def test_sort_keys_are_what_the_library_computes() -> None:
     np.testing.assert_array_equal(panel.medians, histograms.medians()[[2, 0]])
 
 
+@pytest.mark.spec("ND-23")
 def test_two_full_layers_of_two_classes_are_a_small_message() -> None:
     values = np.random.default_rng(0).random((2, 512), np.float32)
     panels = [

@@ -30,6 +30,7 @@ def test_they_are_valid_transparent_and_titled(name: str) -> None:
     assert figure.layout.font.color is None
 
 
+@pytest.mark.spec("AL-7")
 def test_bars_name_both_winners_and_star_the_truth() -> None:
     figure = FIGURES["after"]
     assert "class 3 ★" in figure.data[0].y

@@ -13,6 +13,7 @@ from ndcore.figures.lab.batch import HELD, class_matrix, count_outcomes, success
 CLASSES = ("cat", "dog", "frog <b>")
 
 
+@pytest.mark.spec("AL-10")
 def test_outcomes_are_counted_by_true_class_and_failures_apart() -> None:
     counts = count_outcomes([0, 0, 1, 2], [1, 1, 0, 2], [True, True, True, False], 3)
     assert counts.tolist() == [[0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]]

@@ -32,6 +32,7 @@ def test_the_yardsticks_themselves() -> None:
     assert distance(red, green, "full") > 3 * distance(red, green, "deuteranopia")
 
 
+@pytest.mark.spec("ND-5")
 @pytest.mark.parametrize("vision", VISION)
 def test_class_colours_are_told_apart(vision: str) -> None:
     colours = class_colours(10)
@@ -40,6 +41,7 @@ def test_class_colours_are_told_apart(vision: str) -> None:
         assert distance(first, second, vision) >= FLOOR, (first, second)
 
 
+@pytest.mark.spec("ND-5")
 @pytest.mark.parametrize("vision", VISION)
 @pytest.mark.parametrize("dot", [ATTACKED, *BENIGN.values()])
 def test_dots_are_told_from_every_class_and_from_each_other(dot: str, vision: str) -> None:
@@ -47,12 +49,14 @@ def test_dots_are_told_from_every_class_and_from_each_other(dot: str, vision: st
         assert distance(dot, other, vision) >= FLOOR, (dot, other)
 
 
+@pytest.mark.spec("UX-4")
 @pytest.mark.parametrize("theme", PAGES)
 def test_dots_stand_out_on_the_page(theme: str) -> None:
     assert contrast(ATTACKED, PAGES[theme]) >= DOT_CONTRAST
     assert contrast(BENIGN[theme], PAGES[theme]) > 12
 
 
+@pytest.mark.spec("UX-4")
 @pytest.mark.parametrize("theme", PAGES)
 def test_bars_show_on_the_page(theme: str) -> None:
     """Less than dots need: a bar is wide, and its opacity is what is read."""
@@ -70,6 +74,7 @@ def test_an_eleventh_class_repeats_the_first_colour() -> None:
     assert class_colours(12)[10] == class_colours(10)[0]
 
 
+@pytest.mark.spec("ND-5")
 def test_streamlits_own_charts_use_the_same_colours() -> None:
     assert THEME["chartCategoricalColors"] == class_colours(10)
 

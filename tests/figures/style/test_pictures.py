@@ -6,6 +6,7 @@ import base64
 import re
 
 import numpy as np
+import pytest
 
 from ndcore.data.decode import encode_png
 from ndcore.figures.style.difference import amplified_difference
@@ -16,6 +17,7 @@ from ndcore.figures.style.pixel_image import pixel_image
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 
 
+@pytest.mark.spec("ND-3")
 def test_pixel_image_is_crisp_ringed_and_safe() -> None:
     png = encode_png(np.zeros((32, 32, 3), np.uint8))
     text = pixel_image(

@@ -69,6 +69,7 @@ def test_without_a_study(name: str) -> None:
         assert "study" not in labelled(at, "button_group", "Images").options
 
 
+@pytest.mark.spec("DD-8")
 def test_a_hypothesis_is_frozen_once_and_stays_on_the_list(studied: Bundle) -> None:
     at = tab("Hypothesis desk")
     assert not at.exception
@@ -121,6 +122,7 @@ def test_an_empty_choice_and_a_damaged_desk_are_a_sentence(studied: Bundle) -> N
     assert "damaged" in at.error[0].value
 
 
+@pytest.mark.spec("DD-9")
 def test_the_study_is_ranked_and_a_row_is_judged_in_full(studied: Bundle) -> None:
     at = tab("Many images")
     assert not at.exception

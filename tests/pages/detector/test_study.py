@@ -67,6 +67,7 @@ def test_the_study_is_shown_with_what_was_frozen_first(page: AppTest) -> None:
     assert not page.exception
 
 
+@pytest.mark.spec("DD-6")
 def test_the_table_is_sorted_and_a_tie_goes_to_the_baseline(page: AppTest) -> None:
     frame = page.dataframe[0].value
     assert frame["AUROC"].is_monotonic_decreasing

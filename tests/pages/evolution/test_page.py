@@ -85,8 +85,9 @@ def test_without_a_bundle_and_a_run_the_page_says_what_to_do() -> None:
     assert "python -m ndcore build digits-cnn" in at.info[0].value
 
 
+@pytest.mark.spec("DV-0")
 @pytest.mark.usefixtures("cache")
-def test_dv0_from_the_network_to_a_layer_to_a_unit() -> None:
+def test_from_the_network_to_a_layer_to_a_unit() -> None:
     at = fine(opened(PAGE, run=MODELS[0], layer="conv3", unit="5"))
     assert at.selectbox(key="evo_layer").value == "conv3"
     assert at.selectbox(key="evo_unit").value == 5
@@ -115,8 +116,9 @@ def test_a_click_into_the_heat_map_chooses_layer_and_epoch(first: OpenRun) -> No
     assert st.session_state["evo_layer"] == "conv3"
 
 
+@pytest.mark.spec("DV-2", "DV-6", "DV-8", "DV-9")
 @pytest.mark.usefixtures("cache")
-def test_dv2_dv6_dv8_dv9_metric_variant_colours_and_digits_are_switched() -> None:
+def test_metric_variant_colours_and_digits_are_switched() -> None:
     at = fine(opened(PAGE, run=MODELS[0]))
     assert "Colour: discriminability (normalised), each layer on a scale of its own" in texts(at)
     for key, value in (
@@ -170,8 +172,9 @@ def test_one_pixel_flips_per_epoch_are_drawn_or_their_command_is_told(
     assert len(frame) == EPOCHS
 
 
+@pytest.mark.spec("DV-21")
 @pytest.mark.usefixtures("cache")
-def test_dv21_two_runs_are_compared_and_swapped() -> None:
+def test_two_runs_are_compared_and_swapped() -> None:
     at = fine(opened(PAGE, run=MODELS[0], against=MODELS[1], layer="relu4"))
     told = texts(at)
     assert f"**{MODELS[0]}**" in told
@@ -183,8 +186,9 @@ def test_dv21_two_runs_are_compared_and_swapped() -> None:
     assert at.selectbox(key="evo_against").value == MODELS[0]
 
 
+@pytest.mark.spec("DV-6")
 @pytest.mark.usefixtures("cache")
-def test_dv6_the_numbers_are_those_of_the_recording(first: OpenRun) -> None:
+def test_the_numbers_are_those_of_the_recording(first: OpenRun) -> None:
     at = fine(opened(PAGE, run=MODELS[0], variant="paper"))
     at.session_state["evo_macro_open"] = True
     fine(at.run())
@@ -194,8 +198,9 @@ def test_dv6_the_numbers_are_those_of_the_recording(first: OpenRun) -> None:
     assert (frame["density"].to_numpy().reshape(12, EPOCHS) == first.run.macro("density")).all()
 
 
+@pytest.mark.spec("DV-22", "DV-23", "DV-24", "DV-25", "DV-26", "DV-27", "DV-28", "DV-29", "DV-30")
 @pytest.mark.usefixtures("cache")
-def test_dv22_to_dv30_without_the_papers_networks_the_commands_are_told() -> None:
+def test_without_the_papers_networks_the_commands_are_told() -> None:
     at = fine(opened(PAGE, run=MODELS[0]))
     assert "Claims of the case studies" not in texts(at)
     at.session_state["evo_findings_open"] = True
@@ -206,7 +211,10 @@ def test_dv22_to_dv30_without_the_papers_networks_the_commands_are_told() -> Non
     assert len(code.value.splitlines()) == 12
 
 
-def test_dv21_to_dv30_the_papers_findings_are_those_of_the_command(
+@pytest.mark.spec(
+    "DV-21", "DV-22", "DV-23", "DV-24", "DV-25", "DV-26", "DV-27", "DV-28", "DV-29", "DV-30"
+)
+def test_the_papers_findings_are_those_of_the_command(
     recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(tmp_path / "runs" / "lenet", "lenet")
@@ -255,7 +263,8 @@ def test_warnings_are_told_with_their_rule_and_epochs(cache: Path) -> None:
     assert spans((1, 2, 3, 7, 9, 10)) == "1-3, 7, 9-10"
 
 
-def test_dv12_dv17_dv18_dv19_a_unit_shows_its_average_patches_and_purity(first: OpenRun) -> None:
+@pytest.mark.spec("DV-12", "DV-17", "DV-18", "DV-19")
+def test_a_unit_shows_its_average_patches_and_purity(first: OpenRun) -> None:
     run, source = first.run, open_source("digits")
     picture = unit_pictures(first, "conv1", 3, [4])[4]
     found = run.patches("conv1", 4, 3, 20)
@@ -278,7 +287,8 @@ def test_dv12_dv17_dv18_dv19_a_unit_shows_its_average_patches_and_purity(first: 
     assert picture.share == pytest.approx(picture.classes[0][1] / 20)
 
 
-def test_dv17_a_cluster_averages_its_nearest_units_by_distance(first: OpenRun) -> None:
+@pytest.mark.spec("DV-17")
+def test_a_cluster_averages_its_nearest_units_by_distance(first: OpenRun) -> None:
     found = first.run.clusters("conv4", 3, 3)
     averages = cluster_pictures(first, "conv4", 3, found)
     assert len(averages) == 3
@@ -293,8 +303,9 @@ def test_dv17_a_cluster_averages_its_nearest_units_by_distance(first: OpenRun) -
         assert average == pytest.approx(sum(image * w for image, w in shown) / total, rel=1e-4)
 
 
+@pytest.mark.spec("DV-14")
 @pytest.mark.usefixtures("cache")
-def test_dv14_the_number_of_clusters_is_changed_on_the_page() -> None:
+def test_the_number_of_clusters_is_changed_on_the_page() -> None:
     at = fine(opened(PAGE, run=MODELS[0], layer="conv3"))
     assert "cluster 1" in "".join(str(html.value) for html in at.get("html"))
     assert at.select_slider(key="evo_clusters").value == 5
@@ -303,8 +314,9 @@ def test_dv14_the_number_of_clusters_is_changed_on_the_page() -> None:
     assert linked(at, "clusters") == "8"
 
 
+@pytest.mark.spec("DV-20")
 @pytest.mark.usefixtures("cache")
-def test_dv20_facets_are_found_in_the_background_and_their_number_changes() -> None:
+def test_facets_are_found_in_the_background_and_their_number_changes() -> None:
     at = fine(opened(PAGE, run=MODELS[0], layer="conv2", unit="1"))
     at.select_slider(key="evo_facets").set_value(4).run()
     at.button(key="evo_show_facets").click().run()
@@ -320,7 +332,8 @@ def test_dv20_facets_are_found_in_the_background_and_their_number_changes() -> N
     assert "40 patches that drive the neuron most" in texts(at)
 
 
-def test_dv20_the_work_reports_and_stops(first: OpenRun) -> None:
+@pytest.mark.spec("DV-20")
+def test_the_work_reports_and_stops(first: OpenRun) -> None:
     found = first.run.patches("conv2", 1, 3, 1000)
     job = Job("facets", 60)
     reader = reader_of(first.run)

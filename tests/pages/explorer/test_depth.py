@@ -45,6 +45,7 @@ def shown(bundle: Bundle, pair: Pair) -> AppTest:
     return at
 
 
+@pytest.mark.spec("UX-5")
 def test_the_panel_draws_a_pair(digits_bundle: Bundle, pair: Pair) -> None:
     at = shown(digits_bundle, pair)
     figure = json.loads(at.get("plotly_chart")[0].proto.spec)

@@ -78,6 +78,7 @@ def widths(found: ClassHistograms) -> NDArray[np.float64]:
     return (found.hi.astype(np.float64) - found.lo) / BINS
 
 
+@pytest.mark.spec("SP-2")
 def test_every_layer_is_shown_in_every_way(digits_bundle: Bundle, raw: Raw) -> None:
     ways = {(panel.layer, panel.reduction) for panel, _ in shown(digits_bundle)}
     fits = {(name, way) for name in digits_bundle.layers for way in digits_bundle.reductions(name)}
@@ -86,6 +87,7 @@ def test_every_layer_is_shown_in_every_way(digits_bundle: Bundle, raw: Raw) -> N
     assert {values.ndim for values in raw.layers.values()} == {2, 4}
 
 
+@pytest.mark.spec("ND-9")
 def test_medians_and_quantiles(digits_bundle: Bundle, raw: Raw) -> None:
     for panel, found in shown(digits_bundle):
         allowed = widths(found) * (1 + SLACK)
@@ -124,6 +126,7 @@ def cumulative(values: NDArray[np.float32], ends: NDArray[np.float64]) -> NDArra
     return np.asarray((below & (values != 0)[:, :, None]).mean(0))
 
 
+@pytest.mark.spec("ND-8", "ND-9")
 def test_densities(digits_bundle: Bundle, raw: Raw) -> None:
     """As many images up to every edge of the drawn axis as there are, to one bin width of it."""
     for panel, found in shown(digits_bundle):
@@ -143,6 +146,7 @@ def test_densities(digits_bundle: Bundle, raw: Raw) -> None:
             assert np.abs(panel.density[label] / 255 - opacity).max() <= 0.5 / 255 + 1e-6
 
 
+@pytest.mark.spec("ND-9")
 def test_dots_are_the_units_values(digits_bundle: Bundle) -> None:
     pixels = open_source("digits").pixels([5, 6])
     reading = digits_bundle.read(pixels)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import struct
 import zlib
 from typing import Any
@@ -46,6 +48,7 @@ def explorer(pair: Pair) -> AppTest:
     return at
 
 
+@pytest.mark.spec("ND-1")
 def test_any_number_of_layers(explorer: AppTest, digits_bundle: Bundle) -> None:
     assert names(sent(explorer)["layers"]) == list(digits_bundle.layers[-2:])
     explorer.button(key="all_layers").click().run()
@@ -57,6 +60,7 @@ def test_any_number_of_layers(explorer: AppTest, digits_bundle: Bundle) -> None:
     ]
 
 
+@pytest.mark.spec("ND-2", "SP-1")
 def test_any_number_of_classes(explorer: AppTest, digits_bundle: Bundle) -> None:
     row = digits_bundle.gallery[0]
     assert set(names(sent(explorer)["classes"])) == {
@@ -86,13 +90,18 @@ def test_a_new_pair_brings_its_own_classes(explorer: AppTest, digits_bundle: Bun
     assert names(sent(explorer)["classes"]) == [digits_bundle.classes[int(predicted[i])]]
 
 
-def test_both_images_of_the_pair_are_marks(explorer: AppTest) -> None:
+@pytest.mark.spec("ND-3")
+def test_both_images_of_the_pair_are_marks(explorer: AppTest, pair: Pair) -> None:
     found = sent(explorer)["instances"]
     assert [item["key"] for item in found] == ["benign", "attacked"]
     assert len({item["shape"] for item in found}) == 2
     assert len({item["colour"] for item in found}) == 2
-    pictures = [html for html in explorer.get("html") if "data:image/svg" in html.proto.body]
+    shown = "".join(html.proto.body for html in explorer.get("html"))
+    pictures = re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", shown)
     assert len(pictures) >= 2
+    (change,) = pair.changes
+    ring = f'cx="{change.col + 0.5}" cy="{change.row + 0.5}"'
+    assert any(ring in base64.b64decode(picture).decode() for picture in pictures)
 
 
 def test_the_reduction_of_convolution_units_is_a_switch(explorer: AppTest) -> None:
@@ -103,11 +112,13 @@ def test_the_reduction_of_convolution_units_is_a_switch(explorer: AppTest) -> No
     assert sent(explorer)["layers"][0]["reduction"] == "mean"
 
 
+@pytest.mark.spec("ND-17")
 def test_the_models_accuracy_is_on_show(explorer: AppTest, digits_bundle: Bundle) -> None:
     accuracy = digits_bundle.manifest["accuracy"]["accuracy"]
     assert f"Accuracy {100 * accuracy:.1f}%" in texts(explorer)
 
 
+@pytest.mark.spec("ND-19", "ND-20", "ND-21")
 @pytest.mark.parametrize(
     ("view", "sort", "shown", "classes"),
     [(1, "class:", 2, 2), (2, "attacked", 1, 1), (3, "benign", 1, 1)],
@@ -133,6 +144,7 @@ def test_rachaels_views_are_one_click_each(
     assert all(claim.sentence in told for claim in claims)
 
 
+@pytest.mark.spec("UX-5")
 def test_the_table_is_the_pictures_twin(explorer: AppTest, digits_bundle: Bundle) -> None:
     assert "numbers" not in [frame.key for frame in explorer.dataframe]
     explorer.session_state["numbers_open"] = True

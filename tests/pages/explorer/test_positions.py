@@ -33,6 +33,7 @@ def pair() -> Pair:
     return Pair("digits:3", benign, attacked, 3)
 
 
+@pytest.mark.spec("UX-5")
 def test_the_panel_shows_the_marked_units_of_both_images(digits_bundle: Bundle, pair: Pair) -> None:
     at = shown(digits_bundle, pair, {"block1_conv2": [2, 5], "dense_1": [1]}, ["dense_1"])
     assert at.selectbox[0].value == "block1_conv2"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from ndcore.bundles.bundle import Bundle
@@ -25,6 +26,7 @@ def shown(bundle: Bundle, pair: Pair) -> AppTest:
     return at
 
 
+@pytest.mark.spec("UX-5")
 def test_the_panel_draws_maps_and_numbers(digits_bundle: Bundle) -> None:
     benign = open_source("digits").pixels([3])[0]
     attacked = benign.copy()

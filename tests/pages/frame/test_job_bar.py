@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.frame import loaders
@@ -47,6 +48,7 @@ def opened(**link: str) -> AppTest:
     return at
 
 
+@pytest.mark.spec("UX-3")
 def test_a_job_is_watched_stopped_and_found_by_its_link() -> None:
     at = opened()
     assert at.session_state["job"] is None

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pages.ui.frame.words import plain, sentence
+from pages.ui.frame.words import colour_words, plain, sentence, with_article
 
 HOSTILE = [
     "[log in](http://x.y)",
@@ -43,3 +43,11 @@ def test_an_error_is_a_sentence_and_its_command_stays_one() -> None:
     assert sentence("samples:3 has 32x32 pixels (dense_1)") == (
         "Samples:3 has 32x32 pixels (dense_1)."
     )
+
+
+def test_articles_and_colours_in_words() -> None:
+    assert with_article("airplane") == "an airplane"
+    assert with_article("8") == "an 8"
+    assert with_article("dog") == "a dog"
+    assert colour_words((3,)) == "grey 3"
+    assert colour_words((1, 2, 3)) == "RGB (1, 2, 3)"

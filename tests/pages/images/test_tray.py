@@ -90,6 +90,7 @@ def mistakes(bundle: Bundle) -> tuple[NaturalError, ...]:
     return found
 
 
+@pytest.mark.spec("UX-6")
 def test_an_empty_tray_says_what_to_do(app: Path) -> None:
     at = tray(app)
     assert keys(at) == []
@@ -120,6 +121,7 @@ def test_the_current_pair_comes_first_in_ink_and_red(app: Path, digits_bundle: B
     assert f"taken for {first['predicted_after']} (" in told
 
 
+@pytest.mark.spec("ND-6")
 def test_each_image_goes_on_and_off_alone_and_the_link_keeps_it(
     app: Path, digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +225,7 @@ def ended(at: AppTest) -> Job:
     raise AssertionError("the job goes on")
 
 
+@pytest.mark.spec("SP-3")
 def test_natural_errors_are_found_by_a_job_and_added(app: Path, digits_bundle: Bundle) -> None:
     at = adding(tray(app), "Natural error")
     assert "never learned from is read once" in texts(at)
@@ -383,6 +386,7 @@ def test_a_full_tray_takes_no_more(app: Path, digits_bundle: Bundle) -> None:
     assert not at.session_state["add_instance"], "full again, so the box closes"
 
 
+@pytest.mark.spec("AL-11")
 def test_the_lab_adds_to_the_tray_and_keeps_the_first(digits_bundle: Bundle) -> None:
     at = opened("pages/1_Attack_Lab.py", source="gallery")
     at.button(key="gallery_to_tray").click().run()
@@ -401,6 +405,7 @@ def test_the_lab_adds_to_the_tray_and_keeps_the_first(digits_bundle: Bundle) -> 
     assert [entry.name for entry in held.values()] == [ids[1]]
 
 
+@pytest.mark.spec("ND-5")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_instance_colours_are_told_apart(theme: str) -> None:
     colours = instance_colours(7, theme)

@@ -13,6 +13,7 @@ from tests.ui import opened, texts
 LAB = "pages/1_Attack_Lab.py"
 
 
+@pytest.mark.spec("AL-9")
 def test_a_typed_pixel_is_read_like_a_clicked_one(digits_bundle: Bundle) -> None:
     row = digits_bundle.gallery[0]
     found = row["pixels"][0]

@@ -28,6 +28,7 @@ def known(bundle: Bundle) -> str:
     return str(bundle.gallery[0]["id"])
 
 
+@pytest.mark.spec("AL-1")
 @pytest.mark.usefixtures("digits_bundle")
 def test_ticks_survive_paging_and_can_be_cleared() -> None:
     at = opened(LAB)
@@ -47,6 +48,25 @@ def test_ticks_survive_paging_and_can_be_cleared() -> None:
     assert not any(box.value for box in at.checkbox)
 
 
+@pytest.mark.spec("AL-1")
+def test_only_correctly_classified_images_of_a_class_are_offered(digits_bundle: Bundle) -> None:
+    source = open_source("digits")
+    predicted = digits_bundle.read(source.pixels(range(len(source.labels)))).predicted
+    wrong = int((predicted != source.labels).argmax())
+    # An image that the link asks for is on the first screen.
+    at = opened(LAB, images=source.ids[wrong])
+    at.multiselect(key="classes_digits-cnn").set_value([str(source.labels[wrong])]).run()
+    for only in (True, False):
+        at.toggle(key="correct_only").set_value(only).run()
+        assert not at.exception
+        keys = [box.key for box in at.checkbox if box.key.startswith("pick_")]
+        offered = [source.index(key.removeprefix("pick_digits-cnn_")) for key in keys]
+        assert offered
+        assert set(source.labels[offered]) == {source.labels[wrong]}
+        assert (wrong in offered) == (not only)
+        assert all(predicted[offered] == source.labels[offered]) == only
+
+
 @pytest.mark.usefixtures("digits_bundle")
 def test_a_random_choice_is_seeded() -> None:
     found = []
@@ -59,6 +79,7 @@ def test_a_random_choice_is_seeded() -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.spec("AL-5", "AL-12")
 @pytest.mark.usefixtures("digits_bundle")
 def test_a_link_restores_images_and_settings() -> None:
     at = opened(
@@ -120,6 +141,7 @@ def test_every_engine_is_explained(engine: str) -> None:
         assert "comparison" in at.selectbox(key="engine").format_func(engine)
 
 
+@pytest.mark.spec("AL-8")
 def test_an_exhaustive_attack_shows_its_map(digits_bundle: Bundle) -> None:
     at = attacked(images=known(digits_bundle), engine="exhaustive")
     told = texts(at)
@@ -138,12 +160,14 @@ def test_a_stopped_map_says_how_much_was_tried(digits_bundle: Bundle) -> None:
     assert "40 of 128 points of the grid" in texts(at)
 
 
+@pytest.mark.spec("AL-7")
 def test_a_failed_attack_shows_its_nearest_miss(digits_bundle: Bundle) -> None:
     at = attacked(images=known(digits_bundle), budget="1", target="0")
     assert "The attack failed" in at.subheader[0].value
     assert "Nearest miss" in texts(at)
 
 
+@pytest.mark.spec("AL-13")
 def test_a_comparison_shows_the_change_enlarged_and_makes_no_link(digits_bundle: Bundle) -> None:
     at = attacked(images=known(digits_bundle), engine="fgsm", epsilon="32")
     told = texts(at)
@@ -157,6 +181,7 @@ def test_a_comparison_shows_the_change_enlarged_and_makes_no_link(digits_bundle:
     assert len(components(at)) == 1
 
 
+@pytest.mark.spec("AL-9")
 def test_a_pixel_set_by_hand_is_read_at_once_and_sent_on(digits_bundle: Bundle) -> None:
     image_id = known(digits_bundle)
     at = opened(LAB, images=image_id, way="hand")
@@ -181,12 +206,14 @@ def test_a_pixel_set_by_hand_is_read_at_once_and_sent_on(digits_bundle: Bundle) 
     assert image_id in str(at.query_params["pair"])
 
 
+@pytest.mark.spec("UX-6")
 @pytest.mark.usefixtures("digits_bundle")
 def test_by_hand_without_an_image_says_what_to_do() -> None:
     at = opened(LAB, way="hand")
     assert "Choose an image above" in at.info[0].value
 
 
+@pytest.mark.spec("AL-10")
 def test_a_batch_is_summarised_and_a_cell_filters_it(digits_bundle: Bundle) -> None:
     source = open_source("digits")
     wrong = digits_bundle.read(source.pixels(range(200))).predicted != source.labels[:200]
@@ -240,6 +267,7 @@ def test_a_gallery_image_that_is_elsewhere_is_one_sentence(
     assert "get it with" in at.info[0].value
 
 
+@pytest.mark.spec("AL-1")
 @pytest.mark.usefixtures("digits_bundle")
 def test_an_upload_can_be_driven_by_hand_and_sent_on() -> None:
     at = opened(LAB, source="upload", way="hand")

@@ -1,0 +1,74 @@
+"""Results as files, a map in words and rows, and the pair that a result hands on."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import open_source
+from ndcore.data.pairs import Pair
+from pages.ui.lab.downloads import results_csv, results_json, results_npz, results_png
+from pages.ui.lab.grid_map import map_rows, map_words
+from pages.ui.lab.result import pair_of
+
+
+@pytest.fixture
+def results(digits_bundle: Bundle) -> list[AttackResult]:
+    source = open_source("digits")
+    known = [source.index(row["id"]) for row in digits_bundle.gallery[:2]]
+    return attack_images(
+        digits_bundle.model,
+        source.pixels(known),
+        source.labels[known],
+        [source.ids[i] for i in known],
+        AttackConfig(engine="exhaustive"),
+    )
+
+
+@pytest.mark.spec("AL-12")
+def test_files_hold_every_result(digits_bundle: Bundle, results: list[AttackResult]) -> None:
+    with zipfile.ZipFile(io.BytesIO(results_png(results))) as archive:
+        assert len(archive.namelist()) == 2 * len(results)
+    frame = pd.read_csv(io.StringIO(results_csv(digits_bundle, results)))
+    assert frame["id"].tolist() == [result.id for result in results]
+    assert frame["l0"].tolist() == [result.distances["l0"] for result in results]
+    document = json.loads(results_json(digits_bundle, results))
+    assert document["config"]["engine"] == "exhaustive"
+    assert document["budget"] == 8 * 8 * 2
+    assert document["summary"]["attacked"] == summarise(results)["attacked"]
+    arrays = np.load(io.BytesIO(results_npz(results)))
+    np.testing.assert_array_equal(arrays["attacked"][1], results[1].attacked)
+    single = np.load(io.BytesIO(results_npz(results[:1])))
+    assert single["map_logits"].shape == (8, 8, 2, 10)
+
+
+@pytest.mark.spec("AL-8")
+def test_the_map_in_words_and_rows(digits_bundle: Bundle, results: list[AttackResult]) -> None:
+    found = results[0].map
+    assert found is not None
+    rows = map_rows(found, digits_bundle.classes)
+    assert len(rows) == 64
+    flips = int((rows["flips to"] != "").sum())
+    assert f"{flips} of 64 pixels" in map_words(found)
+    never = type(found)(found.true, found.colours, found.logits.copy(), found.confirmed)
+    never.logits[..., found.true] = 99
+    assert "not a certificate" in map_words(never)
+    never.logits[4:] = np.nan
+    partial = type(found)(found.true, found.colours, never.logits, found.confirmed)
+    assert "64 of 128 points" in map_words(partial)
+    assert len(map_rows(partial, digits_bundle.classes)) == 32
+
+
+def test_an_attack_on_every_pixel_makes_no_link(results: list[AttackResult]) -> None:
+    result = results[0]
+    assert pair_of(result).token().count("~") == len(result.pixels)
+    pair = Pair(result.id, result.benign, 255 - result.benign, result.true)
+    assert len(pair.changes) > 5
+    assert pair.token() == ""
