@@ -69,9 +69,7 @@ def add_cursor(
         runs: those drawn.
         spans: what the y axis of each panel shows.
     """
-    rows = round(spans[0][1] + 0.5)
     everything = sorted({int(number) for run in runs for number in run.epochs})
-    active = len(everything) - 1
     first = len(figure.data)
     for at in range(len(runs)):
         for colour, width in (("#ffffff", 4), ("#14181f", 1.5)):
@@ -92,51 +90,55 @@ def add_cursor(
             col=len(runs) + 1,
         )
     traces = list(range(first, len(figure.data)))
-    frames, steps = [], []
-    for number in everything:
-        data: list[dict[str, Any]] = []
-        for run in runs:
-            place = number if number in run.epochs else None
-            data += [_column(place, rows)] * 2
-            data += [{"x": [place, place], "y": span} for span in spans[1:]]
-        data += [_profile(run, rows, number) for run in runs]
-        frames.append({"name": str(number), "data": data, "traces": traces})
-        # Without a redraw plotly drops the heat map.
-        arguments = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
-        steps.append(
-            {
-                "label": readout(number, [(run.name, run.epochs, run.curves) for run in runs]),
-                "method": "animate",
-                "args": [[str(number)], arguments | {"transition": {"duration": 0}}],
-            }
-        )
-    for trace, start in zip(traces, frames[active]["data"], strict=True):
+    figure.frames = [
+        {"name": str(number), "data": _frame(runs, spans, number), "traces": traces}
+        for number in everything
+    ]
+    for trace, start in zip(traces, _frame(runs, spans, everything[-1]), strict=True):
         figure.data[trace].update(start)
-    figure.frames = frames
-    figure.update_layout(
-        sliders=[
-            {
-                "active": active,
-                "steps": steps,
-                "transition": {"duration": 0},
-                "x": 0,
-                # The thumb stands above the cursor where there is one heat map.
-                "len": 1 - PROFILE if len(runs) == 1 else 1,
-                "y": 1,
-                "yanchor": "bottom",
-                "pad": {"t": 0, "b": 22 if len(runs) > 1 else 6, "l": 0, "r": 0},
-                # The labels of the steps are read in the line above the slider alone.
-                "font": {"size": 1, "color": "rgba(0,0,0,0)"},
-                "ticklen": 0,
-                "minorticklen": 0,
-                "currentvalue": {
-                    "xanchor": "left",
-                    "font": {"size": 13, "color": MUTED},
-                    "offset": 8,
-                },
-            }
-        ]
-    )
+    figure.update_layout(sliders=[_slider(runs, everything)])
+
+
+def _frame(
+    runs: Sequence[MacroRun], spans: Sequence[Sequence[float]], epoch: int
+) -> list[dict[str, Any]]:
+    """What each line and each run's dots become at an epoch, in the order they were added."""
+    rows = round(spans[0][1] + 0.5)
+    data: list[dict[str, Any]] = []
+    for run in runs:
+        place = epoch if epoch in run.epochs else None
+        data += [_column(place, rows)] * 2
+        data += [{"x": [place, place], "y": span} for span in spans[1:]]
+    return data + [_profile(run, rows, epoch) for run in runs]
+
+
+def _slider(runs: Sequence[MacroRun], epochs: Sequence[int]) -> dict[str, Any]:
+    # Without a redraw plotly drops the heat map.
+    arguments = {
+        "mode": "immediate",
+        "frame": {"duration": 0, "redraw": True},
+        "transition": {"duration": 0},
+    }
+    told = [(run.name, run.epochs, run.curves) for run in runs]
+    return {
+        "active": len(epochs) - 1,
+        "steps": [
+            {"label": readout(epoch, told), "method": "animate", "args": [[str(epoch)], arguments]}
+            for epoch in epochs
+        ],
+        "transition": {"duration": 0},
+        "x": 0,
+        # The thumb stands above the cursor where there is one heat map.
+        "len": 1 - PROFILE if len(runs) == 1 else 1,
+        "y": 1,
+        "yanchor": "bottom",
+        "pad": {"t": 0, "b": 22 if len(runs) > 1 else 6, "l": 0, "r": 0},
+        # The labels of the steps are read in the line above the slider alone.
+        "font": {"size": 1, "color": "rgba(0,0,0,0)"},
+        "ticklen": 0,
+        "minorticklen": 0,
+        "currentvalue": {"xanchor": "left", "font": {"size": 13, "color": MUTED}, "offset": 8},
+    }
 
 
 def _add_line(figure: go.Figure, line: dict[str, Any], *, row: int, col: int, x: int) -> None:

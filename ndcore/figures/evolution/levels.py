@@ -7,6 +7,7 @@ Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural netwo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, rgba
 from ndcore.figures.style.theme import styled
 
-__all__ = ["EXCEPTIONAL", "LEVELS", "exceptional", "level_shares", "levels_figure"]
+__all__ = ["EXCEPTIONAL", "LEVELS", "Chosen", "exceptional", "level_shares", "levels_figure"]
 
 LEVELS = 20
 FEW = 24
@@ -72,6 +73,15 @@ def exceptional(values: Values, most: int = MOST) -> list[int]:
     return [int(unit) for unit in order if often[unit] >= SHARE_OF_EPOCHS][:most]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A unit, drawn in #rrggbb `ink` of the page's theme, and an epoch, or None."""
+
+    unit: int
+    ink: str
+    epoch: int | None = None
+
+
 def levels_figure(
     epochs: NDArray[np.integer],
     values: Values,
@@ -80,9 +90,7 @@ def levels_figure(
     title: str,
     top: float,
     red: Sequence[int],
-    ink: str,
-    unit: int | None = None,
-    epoch: int | None = None,
+    chosen: Chosen | None = None,
 ) -> go.Figure:
     """The grid, with the lines of few units or of the exceptional ones.
 
@@ -95,10 +103,9 @@ def levels_figure(
         title: heading.
         top: upper end of the levels.
         red: exceptional units.
-        ink: #rrggbb of the chosen unit's line in the page's theme.
-        unit: the chosen unit, or None.
-        epoch: to mark, or None.
+        chosen: what to mark, or None.
     """
+    unit = None if chosen is None else chosen.unit
     middles, shares = level_shares(values, top)
     figure = go.Figure()
     figure.add_heatmap(
@@ -122,10 +129,11 @@ def levels_figure(
     rest = range(len(values)) if len(values) <= FEW else ()
     for each in [*(u for u in rest if u not in red and u != unit), *(u for u in red if u != unit)]:
         _line(figure, epochs, values, each, ATTACKED if each in red else MUTED, each in red)
-    if unit is not None:
-        _line(figure, epochs, values, unit, ATTACKED if unit in red else ink, True, chosen=True)
-    if epoch is not None:
-        figure.add_vline(x=epoch, line={"color": MUTED, "dash": "dot", "width": 2})
+    if chosen is not None:
+        colour = ATTACKED if chosen.unit in red else chosen.ink
+        _line(figure, epochs, values, chosen.unit, colour, True, chosen=True)
+    if chosen is not None and chosen.epoch is not None:
+        figure.add_vline(x=chosen.epoch, line={"color": MUTED, "dash": "dot", "width": 2})
     _name_ends(figure, epochs, values, [*red, *([] if unit in (None, *red) else [unit])], top)
     figure.update_xaxes(title={"text": "epoch", "standoff": 12}, showgrid=False, tickformat="d")
     if len(epochs) < 12:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import class_colours, rgba
 from ndcore.figures.style.theme import styled
 
-__all__ = ["SYMBOLS", "plane_figure", "radii"]
+__all__ = ["SYMBOLS", "Groups", "plane_figure", "radii"]
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "pentagon")
 SMALLEST, LARGEST = 0.04, 0.14  # radius, in shares of the plane's width
@@ -35,11 +36,28 @@ def radii(sizes: NDArray[np.integer], span: float) -> NDArray[np.float64]:
     return np.asarray(span * np.maximum(SMALLEST, LARGEST * np.sqrt(shares)))
 
 
+class Groups(Protocol):
+    """Things and the groups they fall into, such as `UnitClusters` and `Facets`."""
+
+    @property
+    def places(self) -> NDArray[np.floating]:
+        """Of the things, (n, 2)."""
+
+    @property
+    def labels(self) -> NDArray[np.integer]:
+        """Group of each, (n,)."""
+
+    @property
+    def centres(self) -> NDArray[np.floating]:
+        """Of the groups, (groups, 2)."""
+
+    @property
+    def sizes(self) -> NDArray[np.integer]:
+        """Members per group."""
+
+
 def plane_figure(
-    places: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    centres: NDArray[np.floating],
-    sizes: NDArray[np.integer],
+    groups: Groups,
     *,
     title: str,
     group: str,
@@ -48,15 +66,11 @@ def plane_figure(
     ink: str,
     chosen: int | None = None,
     covered: bool = False,
-    height: int = 440,
 ) -> go.Figure:
     """The plane; dots carry their index as `customdata`.
 
     Args:
-        places: of the things, (n, 2).
-        labels: group of each, (n,).
-        centres: of the groups, (groups, 2).
-        sizes: members per group.
+        groups: what lies on it.
         title: heading.
         group: what a group is called, such as "cluster".
         tips: what to say on pointing at each thing.
@@ -64,44 +78,22 @@ def plane_figure(
         ink: #rrggbb of the chosen thing's ring in the page's theme.
         chosen: index of a thing to ring, or None.
         covered: the pictures lie over the dots, which are many, instead of under them.
-        height: in pixels.
     """
     figure = go.Figure()
-    around = np.concatenate([places, centres])
+    places, sizes = groups.places, groups.sizes
+    around = np.concatenate([places, groups.centres])
     low, high = around.min(0), around.max(0)
     span = float((high - low).max()) or 1.0
     reaches = radii(sizes, span)
     colours = class_colours(len(sizes))
-    for number, (centre, reach, picture) in enumerate(zip(centres, reaches, pictures, strict=True)):
-        x, y = (float(v) for v in centre)
-        figure.add_shape(
-            type="circle",
-            x0=x - reach,
-            x1=x + reach,
-            y0=y - reach,
-            y1=y + reach,
-            line={"color": colours[number], "width": 3},
-            fillcolor=rgba(colours[number], 0.25),
-            layer="below",
-        )
+    for centre, reach, picture, colour in zip(
+        groups.centres, reaches, pictures, colours, strict=True
+    ):
+        _circle(figure, centre, reach, colour)
         if picture is not None:
-            # The largest square in the circle.
-            side = reach * np.sqrt(2) * 0.97
-            figure.add_layout_image(
-                source=f"data:image/png;base64,{base64.b64encode(picture).decode()}",
-                xref="x",
-                yref="y",
-                x=x,
-                y=y,
-                xanchor="center",
-                yanchor="middle",
-                sizex=side,
-                sizey=side,
-                sizing="contain",
-                layer="above" if covered else "below",
-            )
+            _picture(figure, centre, reach, picture, "above" if covered else "below")
     for number, size in enumerate(sizes):
-        members = np.flatnonzero(labels == number)
+        members = np.flatnonzero(groups.labels == number)
         figure.add_scatter(
             x=places[members, 0],
             y=places[members, 1],
@@ -136,11 +128,46 @@ def plane_figure(
             zeroline=False,
         )
     figure.update_yaxes(scaleanchor="x", scaleratio=1)
-    styled(figure, height=height, title=title, legend=True)
+    styled(figure, height=520 if covered else 440, title=title, legend=True)
     return figure.update_layout(
         margin_t=44,
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "font_size": 12},
         dragmode=False,
         clickmode="event+select",
         hovermode="closest",
+    )
+
+
+def _circle(figure: go.Figure, centre: NDArray[np.floating], reach: float, colour: str) -> None:
+    (x, y), reach = centre.tolist(), float(reach)
+    figure.add_shape(
+        type="circle",
+        x0=x - reach,
+        x1=x + reach,
+        y0=y - reach,
+        y1=y + reach,
+        line={"color": colour, "width": 3},
+        fillcolor=rgba(colour, 0.25),
+        layer="below",
+    )
+
+
+def _picture(
+    figure: go.Figure, centre: NDArray[np.floating], reach: float, picture: bytes, layer: str
+) -> None:
+    """A PNG in the largest square in the circle."""
+    x, y = centre.tolist()
+    side = float(reach * np.sqrt(2) * 0.97)
+    figure.add_layout_image(
+        source=f"data:image/png;base64,{base64.b64encode(picture).decode()}",
+        xref="x",
+        yref="y",
+        x=x,
+        y=y,
+        xanchor="center",
+        yanchor="middle",
+        sizex=side,
+        sizey=side,
+        sizing="contain",
+        layer=layer,
     )

@@ -79,10 +79,7 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
     left, right = halves.container(width=HALF), halves.container(width=HALF)
     left.plotly_chart(
         plane_figure(
-            found.places,
-            found.labels,
-            found.centres,
-            found.sizes,
+            found,
             title="Neurons by likeness, in clusters",
             group="cluster",
             tips=tips,

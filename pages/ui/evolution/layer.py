@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.evolution import WatchedLayer
 from ndcore.evolution.trends import correlations
-from ndcore.figures.evolution.levels import EXCEPTIONAL, exceptional, levels_figure
+from ndcore.figures.evolution.levels import EXCEPTIONAL, Chosen, exceptional, levels_figure
 from ndcore.figures.evolution.rows import Row
 from ndcore.figures.style.palette import BENIGN
 from pages.ui.evolution.clusters import HALF, clusters_panel, take_unit
@@ -141,9 +141,7 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
                 title=f"{each.name} · {name}: {len(each_values)} neurons",
                 top=top,
                 red=red,
-                ink=ink,
-                unit=unit if at == 0 else None,
-                epoch=epoch if at == 0 else None,
+                chosen=Chosen(unit, ink, epoch) if at == 0 else None,
             ),
             key=key,
             on_select=lambda key=key, at=at: take_unit(key) if at == 0 else None,

@@ -208,17 +208,13 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
     left, right = halves.container(width=HALF), halves.container(width=HALF)
     left.plotly_chart(
         plane_figure(
-            facets.places,
-            facets.labels,
-            facets.centres,
-            facets.sizes,
+            facets,
             title=f"Facets of {layer} · neuron {unit}",
             group="facet",
             tips=tips,
             pictures=averages,
             ink=BENIGN["dark" if dark() else "light"],
             covered=True,
-            height=520,
         ),
         key="evolution_facets",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ndcore.figures.evolution.levels import exceptional, level_shares, levels_figure
+from ndcore.figures.evolution.levels import Chosen, exceptional, level_shares, levels_figure
 from ndcore.figures.style.palette import ATTACKED
 from tests.plain_figure import plain
 
@@ -44,8 +44,7 @@ def test_few_units_have_a_line_each_and_many_only_the_exceptional_in_red(
             title="a layer",
             top=1.0,
             red=[7, 11],
-            ink="#000000",
-            unit=2,
+            chosen=Chosen(2, "#000000"),
         )
         return [trace for trace in plain(drawing)["data"] if trace["type"] == "scatter"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -20,10 +22,7 @@ def test_a_cluster_is_a_circle_with_its_average_at_the_centre() -> None:
     reach = radii(sizes, 5.0)
     assert reach[0] / reach[1] == pytest.approx(np.sqrt(3))
     drawing = plane_figure(
-        places,
-        labels,
-        centres,
-        sizes,
+        SimpleNamespace(places=places, labels=labels, centres=centres, sizes=sizes),
         title="units",
         group="cluster",
         tips=list("abcd"),
