@@ -100,7 +100,7 @@ class JobManager:
     Args:
         lanes: queue -> jobs at a time; those of one lane do not wait for those of another.
         max_queued: active jobs at most.
-        keep: finished jobs to remember, the latest ones.
+        keep: finished jobs of each lane to remember, the latest ones.
     """
 
     def __init__(
@@ -140,7 +140,8 @@ class JobManager:
                 raise BadRequestError("the queue is full; try again when a job has finished")
             job = Job(label, deadline_s, kind, about, lane)
             self._jobs[job.id] = job
-            finished = [old.id for old in self._jobs.values() if not old.active]
+            done = (old for old in self._jobs.values() if not old.active)
+            finished = [old.id for old in done if old.lane == lane]
             for old in finished[: max(0, len(finished) - self._keep)]:
                 del self._jobs[old]
         self._queues[lane].put(lambda: job.run(work))

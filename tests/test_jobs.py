@@ -109,6 +109,15 @@ def test_the_queue_is_bounded_and_old_jobs_are_forgotten(manager: JobManager) ->
     assert manager.get(jobs[0].id) is None
 
 
+def test_many_short_jobs_do_not_push_out_the_results_of_long_ones() -> None:
+    manager = JobManager({"": 1, "quick": 1}, keep=2)
+    long = wait(manager.submit(lambda job: 1, label="long"))
+    for i in range(4):
+        wait(manager.submit(lambda job: None, label=str(i), lane="quick"))
+    assert manager.get(long.id) is long
+    manager.shutdown()
+
+
 def test_jobs_of_several_threads_do_not_mix(manager: JobManager) -> None:
     found: dict[int, int] = {}
 

@@ -122,3 +122,29 @@ def test_no_class_at_all_is_something_a_link_can_say() -> None:
 
 def test_older_links_write_classes_with_commas() -> None:
     assert opened({"classes": ["cat,dog"]}).session_state["got"][3] == ["cat", "dog"]
+
+
+def any_of() -> None:
+    import streamlit as st
+
+    from pages.ui.frame import link
+
+    options = list(st.session_state.get("options", "abcde"))
+    st.session_state["got"] = link.several(
+        st.multiselect, "Curves", options, key="curves", default=options[:2], max_selections=3
+    )
+
+
+def test_several_keep_their_order_and_are_no_more_than_may_be_chosen() -> None:
+    at = AppTest.from_function(any_of)
+    at.query_params["curves"] = ["d", "a", "d", "b", "c"]
+    at.run()
+    assert not at.exception
+    assert at.session_state["got"] == ["d", "a", "b"]
+    at.session_state["options"] = "vwxyz"
+    at.run()
+    assert at.session_state["got"] == ["v", "w"], "none of those chosen is there any longer"
+    at.multiselect(key="curves").set_value([]).run()
+    at.session_state["options"] = "abcde"
+    at.run()
+    assert at.session_state["got"] == []
