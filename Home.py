@@ -8,6 +8,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import source_status
 from ndcore.errors import DataError
 from ndcore.evolution import list_runs
+from ndcore.statistics.intervals import Rate
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
 from pages.ui.frame.link import remember
@@ -86,12 +87,11 @@ def start_story(bundle: Bundle) -> None:
 
 def readiness(bundle: Bundle) -> None:
     """Model, data and how well the one does on the other."""
-    accuracy = bundle.manifest["accuracy"]
-    low, high = accuracy["ci95"]
+    accuracy = Rate.of(bundle.manifest["accuracy"], "accuracy")
     units = sum(bundle.units(layer) for layer in bundle.layers)
     first, second, third = st.columns(3)
-    first.metric("Held-out accuracy", f"{100 * accuracy['accuracy']:.1f}%")
-    first.caption(f"n = {accuracy['n']:,}, 95% interval {100 * low:.1f}-{100 * high:.1f}%")
+    first.metric("Held-out accuracy", accuracy.percent())
+    first.caption(f"n = {accuracy.n:,}, 95% interval {accuracy.interval()}")
     second.metric("Neurons observed", f"{units:,}")
     second.caption(
         f"in {len(bundle.layers)} layers, over {bundle.manifest['distributions']['images']:,} "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.statistics.intervals import wilson
+from ndcore.statistics.intervals import Rate
 
 __all__ = ["CausalTest", "ClampStep", "causal_sentence"]
 
@@ -77,12 +77,12 @@ class CausalTest:
         """In how many random draws the label comes back as well."""
         return sum(self.hit(label) for label in step.random.argmax(1).tolist())
 
-    def accuracy(self, right: int) -> dict[str, Any] | None:
-        """Share of the benign images with its 95% Wilson interval; None without images."""
-        if not self.images:
-            return None
-        ci95 = list(wilson(right, self.images))
-        return {"n": self.images, "accuracy": right / self.images, "ci95": ci95}
+    def accuracy(self, right: int) -> Rate:
+        """Share of the benign images; undefined without images."""
+        return Rate(right, self.images)
+
+    def _clean(self, right: int) -> dict[str, Any] | None:
+        return self.accuracy(right).to_dict("accuracy") if self.images else None
 
     def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """As JSON: names instead of class positions."""
@@ -90,7 +90,7 @@ class CausalTest:
             "predicted": classes[self.predicted],
             "wanted": None if self.wanted is None else classes[self.wanted],
             "probabilities": self.probabilities.tolist(),
-            "clean": self.accuracy(self.right),
+            "clean": self._clean(self.right),
             "seed": self.seed,
             "steps": [
                 {
@@ -101,7 +101,7 @@ class CausalTest:
                     "returned": self.hit(step.label),
                     "random_draws": len(step.random),
                     "random_returned": self.random_hits(step),
-                    "clean": self.accuracy(step.right),
+                    "clean": self._clean(step.right),
                 }
                 for step in self.steps
             ],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.grid_map import VulnerabilityMap
 from ndcore.data.pixels import PixelChange
-from ndcore.statistics.intervals import wilson
+from ndcore.statistics.intervals import Rate
 
 __all__ = ["AttackProgress", "AttackResult", "summarise"]
 
@@ -165,11 +165,12 @@ def summarise(results: Sequence[AttackResult]) -> dict[str, Any]:
     """Success rate over the correctly classified images, with its 95% Wilson interval."""
     attacked = [result for result in results if not result.skipped]
     won = [result for result in attacked if result.success]
+    rate = Rate(len(won), len(attacked)).to_dict()
     return {
-        "attacked": len(attacked),
+        "attacked": rate["n"],
         "succeeded": len(won),
-        "success_rate": len(won) / len(attacked) if attacked else None,
-        "ci95": list(wilson(len(won), len(attacked))),
+        "success_rate": rate["rate"],
+        "ci95": rate["ci95"],
         "queries_median": float(np.median([result.queries for result in won])) if won else None,
         "queries_mean": float(np.mean([result.queries for result in won])) if won else None,
         "queries_total": sum(result.queries for result in results),

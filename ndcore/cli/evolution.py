@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.evolution import EvolutionRun, change_after, correlations
+from ndcore.statistics.intervals import Rate
 
 __all__ = ["evolution_document", "evolution_text"]
 
@@ -97,8 +98,7 @@ def evolution_text(document: dict[str, Any]) -> str:
 def _flips(row: dict[str, Any]) -> str:
     line = f"epoch {row['epoch']}: one pixel flips {row['flipped']} of {row['attacked']} images"
     if row["flip_rate"] is not None:
-        low, high = row["flip_ci95"]
-        line += f", {100 * row['flip_rate']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
+        line += f", {Rate(row['flipped'], row['attacked']).text}"
     if row["auroc"] is not None:
         low, high = row["auroc_ci95"]
         line += f"; detector AUROC {row['auroc']:.3f} ({low:.3f}-{high:.3f})"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ndcore.activations.histograms import ClassHistograms
+from ndcore.statistics.intervals import Rate
 
 __all__ = ["attack_text", "detect_text", "histogram_csv", "share", "study_text"]
 
@@ -18,11 +19,8 @@ def share(found: dict[str, Any] | None) -> str:
     """`93.2% (n = 2,585, 95% interval 92.2-94.1%)`."""
     if not found:
         return "unknown"
-    low, high = found["ci95"]
-    return (
-        f"{100 * found['accuracy']:.1f}% (n = {found['n']:,}, "
-        f"95% interval {100 * low:.1f}-{100 * high:.1f}%)"
-    )
+    rate = Rate.of(found, "accuracy")
+    return f"{rate.percent()} (n = {rate.n:,}, 95% interval {rate.interval()})"
 
 
 def attack_text(document: dict[str, Any]) -> str:
@@ -46,11 +44,10 @@ def attack_text(document: dict[str, Any]) -> str:
             )
     summary = document["summary"]
     if summary["attacked"]:
-        low, high = summary["ci95"]
+        rate = Rate(summary["succeeded"], summary["attacked"])
         lines.append(
-            f"{summary['succeeded']} of {summary['attacked']} correctly classified images "
-            f"({100 * summary['success_rate']:.1f}%, "
-            f"95% interval {100 * low:.1f}-{100 * high:.1f}%)"
+            f"{rate.k} of {rate.n} correctly classified images "
+            f"({rate.percent()}, 95% interval {rate.interval()})"
         )
     else:
         lines.append("no image was correctly classified, so none was attacked")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ndcore.data.catalog import ImageSource
 from ndcore.errors import BadRequestError
-from ndcore.statistics.intervals import wilson
+from ndcore.statistics.intervals import Rate
 from ndcore.steps import ShouldStop, in_parts
 
 __all__ = ["MAPS_BATCH", "device_of", "evaluate", "forward", "pick_device", "predict", "to_images"]
@@ -105,10 +105,8 @@ def evaluate(model: nn.Module, source: ImageSource, members: Sequence[int]) -> d
         for c, name in enumerate(source.classes)
         if (labels == c).any()
     }
-    return {
-        "n": len(members),
-        "accuracy": float(right.mean()),
-        "ci95": list(wilson(int(right.sum()), len(members))),
+    found = Rate(int(right.sum()), len(members)).to_dict("accuracy")
+    return found | {
         "per_class": per_class,
         "lossless": int(source.lossless[list(members)].sum()),
     }

@@ -1,10 +1,13 @@
-"""Intervals for reported rates."""
+"""Rates and their intervals, as numbers and in words."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["wilson"]
+__all__ = ["Rate", "wilson"]
 
 Z = 1.959963984540054  # of the normal distribution: 95% lie within it on either side
 
@@ -25,3 +28,45 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
         0.0 if successes == 0 else centre - reach,
         1.0 if successes == trials else centre + reach,
     )
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`k` of `n`, with the 95% Wilson interval; of nothing it is undefined, never a number."""
+
+    k: int
+    n: int
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any], key: str = "rate") -> Rate:
+        """The rate that a document keeps under `key`, with its `n`."""
+        return cls(round((found[key] or 0) * found["n"]), found["n"])
+
+    @property
+    def share(self) -> float:
+        """k / n; NaN where n is 0."""
+        return self.k / self.n if self.n else math.nan
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Low and high end of the interval; NaN where n is 0."""
+        return wilson(self.k, self.n) if self.n else (math.nan, math.nan)
+
+    def percent(self, digits: int = 1) -> str:
+        """`24.6%`."""
+        return f"{100 * self.share:.{digits}f}%" if self.n else "undefined"
+
+    def interval(self, digits: int = 1) -> str:
+        """`22.6-26.7%`."""
+        low, high = self.ends
+        return f"{100 * low:.{digits}f}-{100 * high:.{digits}f}%" if self.n else "undefined"
+
+    @property
+    def text(self) -> str:
+        """`24.6% (22.6-26.7%)`."""
+        return f"{self.percent()} ({self.interval()})" if self.n else "undefined"
+
+    def to_dict(self, key: str = "rate") -> dict[str, Any]:
+        """`{rate, ci95, n}` for JSON; where n is 0 the rate is None and anything is possible."""
+        share = self.share if self.n else None
+        return {key: share, "ci95": list(wilson(self.k, self.n)), "n": self.n}

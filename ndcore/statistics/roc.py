@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, betabinom
 
 from ndcore.statistics.conformal import rank
-from ndcore.statistics.intervals import wilson
+from ndcore.statistics.intervals import Rate
 
 __all__ = [
     "aupr",
@@ -144,12 +144,7 @@ def matching_weights(
 
 def rate(flagged: NDArray[np.bool_]) -> dict[str, Any]:
     """`{rate, ci95, n}` with the Wilson interval; rate is None without images."""
-    n = len(flagged)
-    return {
-        "rate": float(flagged.mean()) if n else None,
-        "ci95": list(wilson(int(flagged.sum()), n)),
-        "n": n,
-    }
+    return Rate(int(flagged.sum()), len(flagged)).to_dict()
 
 
 def realised_band(

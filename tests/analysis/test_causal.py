@@ -129,7 +129,7 @@ def test_it_says_plainly_that_the_label_does_not_come_back(
 ) -> None:
     found = run(attacked, dark[:0], [("spots", 1), ("spots", 4)])
     assert [step.label for step in found.tops] == [1, 1]
-    assert found.accuracy(found.right) is None
+    assert found.accuracy(found.right).percent() == "undefined"
     told = causal_sentence(found, CLASSES)
     assert told.startswith("The label dark does not come back: with up to 2 of the most divergent")
     assert told.endswith("it stays bright. Clamping all of spots does it.")

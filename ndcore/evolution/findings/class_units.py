@@ -12,7 +12,7 @@ from ndcore.evolution.findings.accuracy import difference
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.findings.series import require_layer
 from ndcore.evolution.run import EvolutionRun
-from ndcore.statistics.intervals import wilson
+from ndcore.statistics.intervals import Rate
 
 __all__ = ["FINDINGS"]
 
@@ -38,13 +38,12 @@ def _final_units(runs: Runs) -> Outcome:
         for unit, label in enumerate(run.classes)
     }
     n = TOP * len(own)
-    low, high = wilson(sum(own.values()), n)
-    share = sum(own.values()) / n
+    found = Rate(sum(own.values()), n)
     return Outcome(
-        low > 0.5,
-        {"own_class": own, "share": share, "ci95": [low, high], "n": n},
-        f"lenet: {sum(own.values())} of the {n} top patches of the final layer's units show the "
-        f"unit's own class ({100 * share:.0f}%, 95% interval {100 * low:.0f}-{100 * high:.0f}%).",
+        found.ends[0] > 0.5,
+        {"own_class": own} | found.to_dict("share"),
+        f"lenet: {found.k} of the {n} top patches of the final layer's units show the "
+        f"unit's own class ({found.percent(0)}, 95% interval {found.interval(0)}).",
     )
 
 

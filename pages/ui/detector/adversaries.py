@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.figures.detector.frontier import Adversary, frontier
-from pages.ui.frame.words import percent
+from ndcore.statistics.intervals import Rate
 
 __all__ = ["adversaries_panel", "price"]
 
@@ -24,9 +24,10 @@ def price(document: dict[str, Any]) -> str:
         return ""
     name, worst = max(known.items(), key=lambda item: item[1]["evasion"]["rate"])
     return (
-        f"An attacker who knows it flips and goes unnoticed on **{percent(worst['evasion'])}** of "
-        f"{worst['attacked']:,} images ({name}), where the plain attack flips "
-        f"{percent(plain['success'])} and goes unnoticed on {percent(plain['evasion'])}."
+        "An attacker who knows it flips and goes unnoticed on "
+        f"**{Rate.of(worst['evasion']).text}** of {worst['attacked']:,} images ({name}), where the "
+        "plain attack flips "
+        f"{Rate.of(plain['success']).text} and goes unnoticed on {Rate.of(plain['evasion']).text}."
     )
 
 
@@ -54,10 +55,10 @@ def adversaries_panel(document: dict[str, Any]) -> None:
         {
             "attacker": name,
             "attacked": row["attacked"],
-            "flipped": percent(row["success"]),
+            "flipped": Rate.of(row["success"]).text,
             "successes": row["detected"]["n"],
-            "of these detected": percent(row["detected"]),
-            "unnoticed": percent(row["evasion"]),
+            "of these detected": Rate.of(row["detected"]).text,
+            "unnoticed": Rate.of(row["evasion"]).text,
             "queries per success": round(row["queries_mean"]),
             "what it does": about.get(name, ""),
         }

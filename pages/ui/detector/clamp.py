@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from ndcore.detectors import Verdict
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.detector.clamp import clamp_course, layer_clamps
 from ndcore.jobs import Job
+from ndcore.statistics.intervals import Rate
 from pages.ui.detector.suspect import Subject
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.frame import loaders
@@ -170,22 +170,18 @@ def _show(bundle: Bundle, test: CausalTest, source: str) -> None:
 
 def _price(test: CausalTest, source: str) -> str:
     """What the clamp costs on benign images, in words."""
-    before = test.accuracy(test.right)
-    if before is None or not test.tops:
+    if not test.images or not test.tops:
         return "What it costs is not known: there are no benign images on this machine."
-    after = test.accuracy(test.tops[-1].right)
-    assert after is not None
+    before, after = test.accuracy(test.right), test.accuracy(test.tops[-1].right)
     return (
         f"The price on {test.images} benign images ({source}), each held at the medians of its "
-        f"own predicted class, which favours that class: accuracy {_share(before)} without and "
-        f"{_share(after)} with {test.tops[-1].units} neurons clamped."
+        f"own predicted class, which favours that class: accuracy {_told(before)} without and "
+        f"{_told(after)} with {test.tops[-1].units} neurons clamped."
     )
 
 
-def _share(found: dict[str, Any]) -> str:
-    low, high = found["ci95"]
-    share = 100 * found["accuracy"]
-    return f"{share:.1f}% (95% interval {100 * low:.1f}-{100 * high:.1f}%)"
+def _told(accuracy: Rate) -> str:
+    return f"{accuracy.percent()} (95% interval {accuracy.interval()})"
 
 
 def clamp_table(bundle: Bundle, test: CausalTest) -> pd.DataFrame:
@@ -194,8 +190,7 @@ def clamp_table(bundle: Bundle, test: CausalTest) -> pd.DataFrame:
     name = f"probability of {bundle.classes[shown]}"
     rows = []
     for step in test.steps:
-        clean = test.accuracy(step.right) or {}
-        low, high = clean.get("ci95", (None, None))
+        clean = test.accuracy(step.right)
         rows.append(
             {
                 "clamped": step.layer or "most divergent",
@@ -208,9 +203,9 @@ def clamp_table(bundle: Bundle, test: CausalTest) -> pd.DataFrame:
                 "random draws that do so": test.random_hits(step) if len(step.random) else None,
                 "random draws": len(step.random) or None,
                 "benign images": test.images,
-                "accuracy": clean.get("accuracy"),
-                "from": low,
-                "to": high,
+                "accuracy": clean.share,
+                "from": clean.ends[0],
+                "to": clean.ends[1],
             }
         )
     return pd.DataFrame(rows).astype(

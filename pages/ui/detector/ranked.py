@@ -15,7 +15,7 @@ from ndcore.data.pairs import Pair
 from ndcore.detectors import DETECTORS
 from ndcore.figures.detector.p_values import p_histogram
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
-from ndcore.statistics.intervals import wilson
+from ndcore.statistics.intervals import Rate
 from ndcore.study.incoming import UNKNOWN
 from ndcore.study.triage import Judged
 from pages.ui.elements.csv_button import csv_button
@@ -115,10 +115,10 @@ def summary(judged: Judged, alpha: float) -> str:
         if not n:
             continue
         k = found[hit] if hit else n - found["missed"]
-        low, high = wilson(k, n)
+        rate = Rate(k, n)
         told.append(
-            f"Of {n:,} {name} ones {k:,} are {words}: **{100 * k / n:.1f}%** (95% interval "
-            f"{100 * low:.1f}-{100 * high:.1f}%)."
+            f"Of {n:,} {name} ones {k:,} are {words}: **{rate.percent()}** "
+            f"(95% interval {rate.interval()})."
         )
     if found["wrong"]:
         told.append(

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui.frame.words import percent
+from ndcore.statistics.intervals import Rate
 
 __all__ = ["study_details"]
 
@@ -139,7 +139,7 @@ def _regimes(document: dict[str, Any]) -> None:
         return
     rows = [
         {"images": name}
-        | {regime: percent(row) for regime, row in shares.items()}
+        | {regime: Rate.of(row).text for regime, row in shares.items()}
         | {"n": next(iter(shares.values()))["n"]}
         for name, shares in found.items()
         if next(iter(shares.values()))["n"]

@@ -15,10 +15,11 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import Repairs, repair
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.networks.evaluator import evaluator_for
+from ndcore.statistics.intervals import Rate
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
-from pages.ui.frame.words import percent, verdict_sentence, with_article
+from pages.ui.frame.words import verdict_sentence, with_article
 
 __all__ = ["Subject", "known_repairs", "suspect_panel", "suspect_table"]
 
@@ -139,8 +140,8 @@ def _tested(bundle: Bundle) -> None:
             if where["n"]:
                 told.append(
                     f"of {where['n']} detected {name} attacks the first suspect was the changed "
-                    f"pixel in {percent(where)} and the repaired label the true one in "
-                    f"{percent(label)}"
+                    f"pixel in {Rate.of(where).text} and the repaired label the true one in "
+                    f"{Rate.of(label).text}"
                 )
     if told:
         st.caption(f"In the study, {'; '.join(told)}.")

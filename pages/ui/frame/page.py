@@ -12,6 +12,7 @@ import torch
 
 from ndcore.bundles.bundle import Bundle, list_bundles
 from ndcore.errors import NeuralDivergenceError
+from ndcore.statistics.intervals import Rate
 from ndcore.storage.places import ROOT
 from pages.ui.components.one_page_history import one_page_history
 from pages.ui.frame import loaders
@@ -78,10 +79,9 @@ def setup(title: str) -> Bundle | None:
     if asked not in infos:
         st.warning(f"The link names a bundle that is not here; showing {name}.")
     with st.sidebar:
-        accuracy = bundle.manifest["accuracy"]
-        low, high = accuracy["ci95"]
+        accuracy = Rate.of(bundle.manifest["accuracy"], "accuracy")
         st.caption(
-            f"Accuracy {100 * accuracy['accuracy']:.1f}% on {accuracy['n']:,} held-out images "
-            f"(95% interval {100 * low:.1f}-{100 * high:.1f}%)."
+            f"Accuracy {accuracy.percent()} on {accuracy.n:,} held-out images "
+            f"(95% interval {accuracy.interval()})."
         )
     return bundle

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from ndcore.detectors import Judgement
 
-__all__ = ["colour_words", "percent", "plain", "sentence", "verdict_sentence", "with_article"]
+__all__ = ["colour_words", "plain", "sentence", "verdict_sentence", "with_article"]
 
 
 def colour_words(colour: tuple[int, ...]) -> str:
@@ -16,12 +14,6 @@ def colour_words(colour: tuple[int, ...]) -> str:
     if len(colour) == 1:
         return f"grey {colour[0]}"
     return f"RGB ({', '.join(str(value) for value in colour)})"
-
-
-def percent(found: Mapping[str, Any]) -> str:
-    """`97.1% (95.0-98.4%)` of a rate with its interval."""
-    low, high = found["ci95"]
-    return f"{100 * found['rate']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
 
 
 def plain(text: str, most: int = 40) -> str:

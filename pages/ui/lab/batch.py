@@ -10,6 +10,7 @@ import streamlit as st
 from ndcore.attacks import AttackResult, summarise
 from ndcore.bundles.bundle import Bundle
 from ndcore.figures.lab.batch import HELD, class_matrix, count_outcomes, success_curve
+from ndcore.statistics.intervals import Rate
 from pages.ui.elements.class_matrix import forget_cell, pick_cell
 from pages.ui.elements.pictures import show_pairs
 from pages.ui.lab.downloads import download_buttons
@@ -76,11 +77,10 @@ def _sentence(results: list[AttackResult]) -> str:
     extra = f" {'; '.join(notes).capitalize()}." if notes else ""
     if not summary["attacked"]:
         return f"No image was attacked.{extra}"
-    low, high = summary["ci95"]
+    rate = Rate(summary["succeeded"], summary["attacked"])
     text = (
-        f"**{summary['succeeded']} of {summary['attacked']}** correctly classified images were "
-        f"broken: **{100 * summary['success_rate']:.0f}%** (95% interval {100 * low:.0f}-"
-        f"{100 * high:.0f}%), {summary['attacked'] - summary['succeeded']} were not."
+        f"**{rate.k} of {rate.n}** correctly classified images were broken: "
+        f"**{rate.percent(0)}** (95% interval {rate.interval(0)}), {rate.n - rate.k} were not."
     )
     if results[0].config.searches:
         if summary["queries_median"] is not None:
