@@ -1,49 +1,50 @@
-"""Shared fixtures: a digits bundle trained and built once, and networks with known answers."""
+"""Shared fixtures: a digits bundle trained and built once, and an attack on one of its images.
+
+What a fixture needs is imported in it: tests of figures and numbers run without torch.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when torch is loaded
+# Read once, when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np
 import pytest
-import torch
 
-from ndcore.bundles.build import BuildConfig, build, run_dir
-from ndcore.bundles.bundle import Bundle, load_bundle
-from ndcore.data.catalog import open_source
-from ndcore.data.pairs import Pair
-from ndcore.networks.registry import model_spec
-from ndcore.training.loop import train
-from ndcore.training.recipes import recipe
-
-torch.set_num_threads(2)
+if TYPE_CHECKING:
+    from ndcore.bundles.bundle import Bundle
+    from ndcore.data.pairs import Pair
 
 
 @pytest.fixture(scope="session")
 def digits_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder with a trained and built `digits-cnn`."""
+    from ndcore.bundles.build import BuildConfig, build, run_dir
+    from ndcore.data.catalog import open_source
+    from ndcore.networks.registry import model_spec
+    from ndcore.training.loop import train
+    from ndcore.training.recipes import recipe
+
     cache = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("ND_CACHE")
-    os.environ["ND_CACHE"] = str(cache)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ND_CACHE", str(cache))
         spec, source = model_spec("digits-cnn"), open_source("digits")
         train(spec, source, replace(recipe("digits-cnn"), epochs=12), run_dir("digits-cnn"))
         build(BuildConfig("digits-cnn", "digits-cnn", gallery=4, gallery_images=20), source)
-    finally:
-        if before is None:
-            del os.environ["ND_CACHE"]
-        else:
-            os.environ["ND_CACHE"] = before
     return cache
 
 
 @pytest.fixture
 def digits_bundle(digits_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """The digits bundle, with `ND_CACHE` pointing at its cache."""
+    from ndcore.bundles.bundle import load_bundle
+
     monkeypatch.setenv("ND_CACHE", str(digits_cache))
     return load_bundle("digits-cnn")
 
@@ -51,6 +52,8 @@ def digits_bundle(digits_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle
 @pytest.fixture
 def pair(digits_bundle: Bundle) -> Pair:
     """An image and a verified attack on it, from the gallery of the digits bundle."""
+    from ndcore.data.pairs import Pair
+
     row = digits_bundle.gallery[0]
     changes = (f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"])
     return Pair.from_token("~".join([row["id"], *changes]), digits_bundle.shape)

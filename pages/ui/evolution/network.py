@@ -62,7 +62,7 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
             warned=warned,
         ),
         key=CHART,
-        on_select=lambda: _take(opened[0].run, rows),
+        on_select=lambda: look_into(opened[0].run, rows),
         selection_mode="points",
         # Zooming would part the panels from the slider.
         config={"displayModeBar": False},
@@ -86,7 +86,7 @@ def _place(run: EvolutionRun, layer: str) -> int:
     return run.layer(layer).number - 1
 
 
-def _take(run: EvolutionRun, rows: Sequence[Row]) -> None:
+def look_into(run: EvolutionRun, rows: Sequence[Row]) -> None:
     """Callback: look into the layer, and at the epoch, of the clicked cell."""
     # A second click on a cell takes its selection back, and still means the cell.
     found = clicked(CHART) or st.session_state.get(CELL)

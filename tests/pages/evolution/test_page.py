@@ -103,16 +103,16 @@ def test_from_the_network_to_a_layer_to_a_unit() -> None:
 
 @pytest.mark.usefixtures("cache")
 def test_a_click_into_the_heat_map_chooses_layer_and_epoch(first: OpenRun) -> None:
-    from pages.ui.evolution.network import CHART, _take, rows_of
+    from pages.ui.evolution.network import CHART, look_into, rows_of
 
     rows = rows_of([first])
     point = {"customdata": [0, 6, 1]}
     st.session_state[CHART] = {"selection": {"points": [point]}}
-    _take(first.run, rows)
+    look_into(first.run, rows)
     assert st.session_state["evo_layer"] == "conv3"
     assert st.session_state["evo_epoch"] == 1
     st.session_state[CHART] = {"selection": {"points": []}}
-    _take(first.run, rows)
+    look_into(first.run, rows)
     assert st.session_state["evo_layer"] == "conv3"
 
 
