@@ -32,7 +32,10 @@ def search_all(
 ) -> list[AttackResult]:
     """Attack all images; see `ndcore.attacks.attack_images`."""
     results: dict[int, AttackResult] = {}
-    waiting = iter(range(len(pixels)))
+    waiting = (
+        Hunt(index, image, int(labels[index]), ids[index], config, evaluator)
+        for index, image in enumerate(pixels)
+    )
     active: list[Hunt] = []
 
     def finish(hunt: Hunt) -> None:
@@ -40,22 +43,12 @@ def search_all(
         if on_result:
             on_result(hunt.index, results[hunt.index])
 
-    while True:
-        stop = is_stopped(should_stop)
-        while not stop and len(active) < evaluator.slots:
-            index = next(waiting, None)
-            if index is None:
-                break
-            hunt = Hunt(index, pixels[index], int(labels[index]), ids[index], config, evaluator)
-            if hunt.done:
-                finish(hunt)
+    while not is_stopped(should_stop):
+        while len(active) < evaluator.slots and (begun := next(waiting, None)) is not None:
+            if begun.done:
+                finish(begun)
             else:
-                active.append(hunt)
-        if stop:
-            for hunt in active:
-                hunt.stopped = True
-                finish(hunt)
-            break
+                active.append(begun)
         if not active:
             break
         _serve(evaluator, active)
@@ -65,6 +58,9 @@ def search_all(
         for hunt in [hunt for hunt in active if hunt.done]:
             active.remove(hunt)
             finish(hunt)
+    for hunt in active:
+        hunt.stopped = True
+        finish(hunt)
     return [results[index] for index in sorted(results)]
 
 

@@ -24,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.errors import DataError
-from ndcore.networks.forward import pick_device, predict
+from ndcore.networks.forward import device_of, pick_device, predict
 from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import load_weights, save_weights, weight_hash
 from ndcore.steps import ShouldStop, stop_if
@@ -88,15 +88,8 @@ def train(
     """
     place = pick_device(device)
     _require_fit(spec, source)
-    splits = make_splits(source, config.seed)
-    recorded = json.loads(json.dumps(asdict(config)))
-    run = read_run(folder)
-    same = run is not None and (
-        (run["model"], _complete(run["config"]), run["splits"]) == (spec.name, recorded, splits)
-    )
-    if run is None or not same:
-        run = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
-        run |= {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}
+    run = _run_of(folder, spec, source, config)
+    splits = run["splits"]
     if run["done"] and (folder / "weights.safetensors").is_file():
         return run
 
@@ -126,19 +119,15 @@ def train(
     for epoch in range(len(run["epochs"]), config.epochs):
         started = time.monotonic()
         averaging = average if epoch >= config.average_from * config.epochs else None
-        trained = _epoch(
-            model, optimisers, averaging, reference, config, epoch, place, dtype, should_stop
-        )
+        trained = _epoch(model, optimisers, averaging, reference, config, epoch, dtype, should_stop)
         logits = predict(model, source, dev)
         accuracy = float((logits.argmax(1) == source.labels[dev]).mean())
         row = {"epoch": epoch + 1, "loss": round(trained.loss, 4)}
         row |= {"dev_accuracy": round(accuracy, 4), "seconds": round(time.monotonic() - started, 1)}
         if recorder:
             seen = judged(torch.from_numpy(logits), torch.from_numpy(source.labels[dev]))
-            curves = {f"train_{name}": value for name, value in trained._asdict().items()}
-            curves |= {f"validation_{name}": value for name, value in seen._asdict().items()}
             began = time.monotonic()
-            recorder.epoch(epoch + 1, model, curves)
+            recorder.epoch(epoch + 1, model, _curves(train=trained, validation=seen))
             row["record_seconds"] = round(time.monotonic() - began, 2)
         run["epochs"].append(row)
         # In this order: a kill between the two costs this epoch and not the run.
@@ -149,14 +138,40 @@ def train(
     if average is not None and int(average.n_averaged):
         model.load_state_dict(average.module.state_dict())
     _settle_norms(model, reference, place)
-    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    # Rounded once to float16, so that the shipped half-size file holds these very weights.
-    rounded = {n: t.half().float() if t.is_floating_point() else t for n, t in weights.items()}
-    save_weights(folder / "weights.safetensors", rounded, half=True)
-    load_weights(model, folder / "weights.safetensors")
+    _save_rounded(model, folder / "weights.safetensors")
     run |= {"done": True, "weight_hash": weight_hash(model)}
     write_json(folder / "run.json", run)
     return run
+
+
+def _run_of(
+    folder: Path, spec: ModelSpec, source: ImageSource, config: TrainConfig
+) -> dict[str, Any]:
+    """The run in the folder if it was started with the same model, recipe and images, or a new."""
+    splits = make_splits(source, config.seed)
+    recorded = json.loads(json.dumps(asdict(config)))
+    run = read_run(folder)
+    asked = (spec.name, recorded, splits)
+    if run and (run["model"], _complete(run["config"]), run["splits"]) == asked:
+        return run
+    new = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
+    return new | {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}
+
+
+def _curves(**parts: Judged) -> dict[str, float]:
+    return {
+        f"{part}_{name}": value
+        for part, found in parts.items()
+        for name, value in found._asdict().items()
+    }
+
+
+def _save_rounded(model: nn.Module, path: Path) -> None:
+    """Round once to float16, so that the shipped half-size file holds these very weights."""
+    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    rounded = {n: t.half().float() if t.is_floating_point() else t for n, t in weights.items()}
+    save_weights(path, rounded, half=True)
+    load_weights(model, path)
 
 
 def _complete(config: dict[str, Any]) -> dict[str, Any]:
@@ -256,11 +271,11 @@ def _epoch(
     reference: Resident,
     config: TrainConfig,
     epoch: int,
-    place: torch.device,
     dtype: torch.dtype,
     should_stop: ShouldStop,
 ) -> Judged:
     """One pass in a seeded order; its mean loss and errors, on the images as they were altered."""
+    place = device_of(model)
     # A generator per epoch, so that a resumed run sees what an unbroken one would have seen.
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
     mirrored_first = torch.rand(
