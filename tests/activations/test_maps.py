@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import streamlit as st
 
 from ndcore.activations.capture import capture
 from ndcore.activations.maps import Peak, activation_maps, peak, units_to_show
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.errors import BadRequestError
-
-
-@pytest.fixture(autouse=True)
-def _fresh_server() -> None:
-    st.cache_data.clear()
 
 
 def test_maps_are_what_the_layers_put_out(digits_bundle: Bundle) -> None:

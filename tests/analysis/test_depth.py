@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-import streamlit as st
 
 from ndcore.activations.divergence import excess_w1, layer_divergence, pair_distance, top_mean
 from ndcore.activations.histograms import ClassHistograms
@@ -21,11 +20,6 @@ from ndcore.figures.style.palette import ATTACKED, BENIGN
 CLASSES = ("cat", "dog", "frog")
 LAYERS = ("first", "second", "third")
 MIDDLES = (0.0, 10.0, 20.0)  # of the three classes, at every unit of every layer
-
-
-@pytest.fixture(autouse=True)
-def _fresh_server() -> None:
-    st.cache_data.clear()
 
 
 class Toy:

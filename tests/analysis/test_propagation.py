@@ -6,7 +6,6 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from torch import nn
 
@@ -15,11 +14,6 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.errors import BadRequestError
 from ndcore.figures.explorer.propagation import propagation_maps, propagation_rows
-
-
-@pytest.fixture(autouse=True)
-def _fresh_server() -> None:
-    st.cache_data.clear()
 
 
 @pytest.fixture

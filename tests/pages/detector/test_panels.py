@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,35 +14,17 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import StoppedError
 from ndcore.jobs import Job
 from pages.ui.detector.clamp import HELD
+from tests.ui import ended, opened, texts
 
-ROOT = Path(__file__).resolve().parents[3]
 PAGE = "pages/3_Divergence_Detector.py"
 
 
-def opened(token: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
-    at.run()
-    at.switch_page(PAGE)
-    at.query_params["pair"] = token
-    return at.run()
-
-
-def texts(at: AppTest) -> str:
-    parts = [*at.markdown, *at.caption, *at.subheader]
-    return "\n".join(str(part.value) for part in parts)
-
-
 def held_job(at: AppTest) -> Job:
-    job: Job = at.session_state[HELD][1]
-    for _ in range(600):
-        if not job.active:
-            return job
-        time.sleep(0.1)
-    raise AssertionError("the job did not end")
+    return ended(at.session_state[HELD][1])
 
 
 def test_the_causal_test_says_what_came_of_it(digits_bundle: Bundle, pair: Pair) -> None:
-    at = opened(pair.token())
+    at = opened(PAGE, pair=pair.token())
     assert not at.exception
     assert "are held at their median over" in texts(at)
     at.button(key="clamp").click().run()
@@ -72,7 +53,7 @@ def test_a_stopped_test_can_be_started_again(pair: Pair, monkeypatch: pytest.Mon
         raise StoppedError("stopped")
 
     monkeypatch.setattr("pages.ui.detector.clamp.causal_test", slow)
-    at = opened(pair.token())
+    at = opened(PAGE, pair=pair.token())
     at.button(key="clamp").click().run()
     at.button(key="stop_clamp").click().run()
     assert held_job(at).state == "cancelled"
@@ -83,7 +64,7 @@ def test_a_stopped_test_can_be_started_again(pair: Pair, monkeypatch: pytest.Mon
 
 
 def test_case_files_can_be_had(digits_bundle: Bundle, pair: Pair) -> None:
-    at = opened(pair.token())
+    at = opened(PAGE, pair=pair.token())
     buttons = {button.proto.label for button in at.get("download_button")}
     assert {"Case file (HTML)", "Case file (JSON)", "Verdicts as JSON"} <= buttons
     assert "joins it once it was made" in texts(at)
