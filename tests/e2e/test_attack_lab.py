@@ -38,21 +38,21 @@ def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> No
     open_lab(page, server, "images=samples:1-3&engine=de&target=frog&pixels=1&budget=40400")
     expect(page.get_by_text("3 chosen")).to_be_visible()
     page.locator(".st-key-start button").first.click()
-    live = page.locator(".st-key-live")
+    live = page.locator(".st-key-live_job")
     expect(live).to_contain_text(re.compile(r"of 3 images done"))
     told = live.locator('[data-testid="stMarkdownContainer"]').first.inner_text()
     expect(live.locator('[data-testid="stMarkdownContainer"]').first).not_to_have_text(told)
     expect(live.locator('img[src^="data:image/svg"]').first).to_be_visible()
 
     started = time.monotonic()
-    page.locator(".st-key-stop button").first.click()
+    page.locator(".st-key-stop_job button").first.click()
     expect(live).to_have_count(0, timeout=1000 * (STOP_S + SEEN_S))
     assert time.monotonic() - started < STOP_S + SEEN_S
     settle(page)
     expect(page.get_by_text("stopped before the end").first).to_be_visible()
 
     # Row 2 of the table; its tick box is at the left.
-    table = page.locator(".st-key-results canvas").first
+    table = page.locator("[class*=st-key-row_] canvas").first
     table.scroll_into_view_if_needed()
     corner = table.bounding_box()
     assert corner is not None
@@ -106,7 +106,7 @@ def test_a_pixel_by_mouse_and_by_keyboard_is_answered_at_once(page: Page, server
 def test_the_map_fills_and_a_click_tries_its_worst_colour(page: Page, server: str) -> None:
     open_lab(page, server, "images=samples:0&engine=exhaustive")
     page.locator(".st-key-start button").first.click()
-    expect(page.locator(".st-key-live")).to_contain_text(re.compile(r"map: [\d,]+ of 1,024"))
+    expect(page.locator(".st-key-live_job")).to_contain_text(re.compile(r"map: [\d,]+ of 1,024"))
     expect(page.get_by_role("heading", name="Vulnerability map")).to_be_visible(timeout=180_000)
     settle(page)
     expect(page.get_by_text(re.compile(r"\d+ of 1,024 pixels \(")).first).to_be_visible()
@@ -132,14 +132,14 @@ def test_a_cell_of_the_matrix_shows_its_images(page: Page, server: str) -> None:
     expect(page.get_by_text("correctly classified images were broken")).to_be_visible(
         timeout=60_000
     )
-    expect(page.locator(".st-key-live")).to_have_count(0, timeout=60_000)
+    expect(page.locator(".st-key-live_job")).to_have_count(0, timeout=60_000)
     settle(page)
-    cell = page.locator("[class*=st-key-matrix_] .scatterlayer .point").first
+    cell = page.locator("[class*=st-key-cell_] .scatterlayer .point").first
     cell.scroll_into_view_if_needed()
     box = cell.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator("figure").first).to_be_visible()
     settle(page)
-    page.locator(".st-key-all_cells button").click()
+    page.locator(".st-key-cell_all button").click()
     expect(page.locator("figure")).to_have_count(0)

@@ -129,10 +129,10 @@ def test_stop_ends_a_search_quickly(page: Page, server: str) -> None:
         page.locator("[class*=st-key-pick_] label").nth(i).click()
         settle(page)
     page.locator(".st-key-start button").first.click()
-    stop = page.locator(".st-key-stop button")
+    stop = page.locator(".st-key-stop_job button")
     shown = page.get_by_role("heading", name=re.compile("became|failed|Stopped"))
     expect(stop.or_(shown).or_(page.get_by_text("broken:")).first).to_be_visible()
     if stop.count():
         stop.click(timeout=5_000)
-    expect(page.locator(".st-key-live")).to_have_count(0, timeout=5_000)
+    expect(page.locator(".st-key-live_job")).to_have_count(0, timeout=5_000)
     settle(page)

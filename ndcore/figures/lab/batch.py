@@ -81,7 +81,7 @@ def class_matrix(
         marker={"size": 24, "symbol": "square", "opacity": 0},
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
-        hovertemplate="true class %{y}<br>outcome %{x}<br>%{customdata[2]} images<extra></extra>",
+        hovertemplate="true class %{y}<br>outcome %{x}<br>images: %{customdata[2]}<extra></extra>",
         showlegend=False,
     )
     figure.update_xaxes(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ndcore.attacks import PixelChange
 
-__all__ = ["MOST_SPOTS", "Hand", "Pick", "Spot", "read_pick"]
+__all__ = ["MOST_SPOTS", "Hand", "Pick", "Spot", "read_changes", "read_pick"]
 
 MOST_SPOTS = 5
 MOST_STEPS = 200
@@ -79,6 +79,11 @@ class Hand:
         """The pixels, to be applied to the image."""
         return [PixelChange(spot.row, spot.col, (), spot.colour) for spot in self.spots]
 
+    @property
+    def token(self) -> str:
+        """`3.5.ff0000~7.1.00ff00`: row, column and colour of each pixel; `-` without any."""
+        return "~".join(f"{spot.row}.{spot.col}.{spot.hex[1:]}" for spot in self.spots) or "-"
+
     def take(self, pick: Pick) -> Hand:
         """Set a pixel, or give the last one another colour."""
         spots = self.spots
@@ -125,6 +130,20 @@ def read_pick(value: Any, shape: Sequence[int]) -> Pick | None:
     if not (0 <= row < height and 0 <= col < width):
         return None
     return Pick(row, col, tuple(colour[:channels]), stamp)
+
+
+def read_changes(token: str, shape: Sequence[int]) -> list[PixelChange] | None:
+    """The pixels of `Hand.token`, checked against (H, W, C); None when it makes no sense."""
+    changes = []
+    for part in [] if token == "-" else token.split("~"):
+        row, _, rest = part.partition(".")
+        col, _, colour = rest.partition(".")
+        sent = {"by": "pixel", "row": row, "col": col, "colour": f"#{colour}", "stamp": 0}
+        pick = read_pick(sent, shape)
+        if pick is None or pick.row is None or pick.col is None:
+            return None
+        changes.append(PixelChange(pick.row, pick.col, (), pick.colour))
+    return changes if len(changes) <= MOST_SPOTS else None
 
 
 def _hex(colour: tuple[int, ...]) -> str:

@@ -14,10 +14,12 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.decode import encode_png
 from ndcore.figures.style.pair_tiles import PairTile, pair_tiles
 from ndcore.figures.style.pixel_image import pixel_image
+from pages.ui.frame.words import plain
 
 __all__ = ["rings", "show_image", "show_pairs"]
 
 MOST_RINGS = 5
+MOST_TOLD = 200  # characters of a caption
 
 
 def rings(changes: Sequence[PixelChange]) -> tuple[tuple[int, int], ...]:
@@ -62,7 +64,7 @@ def show_image(
             hatched=hatched,
         )
     )
-    where.caption(caption)
+    where.caption(plain(caption, MOST_TOLD))
 
 
 def show_pairs(bundle: Bundle, results: Sequence[AttackResult], *, width: int = 76) -> None:

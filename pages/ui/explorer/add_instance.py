@@ -15,7 +15,7 @@ from pages.ui.frame.words import sentence, with_article
 from pages.ui.images.gallery import gallery_pair, rows_here
 from pages.ui.images.natural_errors import known_errors, sources_for
 from pages.ui.images.picker import NAMES, upload
-from pages.ui.images.tray import MOST, add, is_full, plain
+from pages.ui.images.tray import MOST, add, is_full
 
 __all__ = ["add_instance"]
 
@@ -173,7 +173,7 @@ def _offer(bundle: Bundle, pair: Pair, name: str, told: str) -> None:
     row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
     image = pair.benign if pair.attacked is None else pair.attacked
     place = row.container(width=170)
-    show_image(image, plain(told), changes=pair.changes, width=PREVIEW, place=place)
+    show_image(image, told, changes=pair.changes, width=PREVIEW, place=place)
     row.button(
         "Add it",
         icon=":material/add:",

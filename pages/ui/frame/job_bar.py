@@ -59,7 +59,7 @@ def find_job(kind: str, about: object, *, shared: bool = False) -> Job | None:
     if asked and (job is None or job.kind != kind):
         if just_linked(kind):
             st.info(
-                f"The {kind} job in the link is no longer kept by this server. What it was asked "
+                f"The {kind} in the link is no longer kept by this server. What it was asked "
                 "is restored as far as the link says it; start it again to see its results."
             )
         remember(kind, "")

@@ -6,7 +6,14 @@ import re
 
 from ndcore.detectors import Judgement
 
-__all__ = ["colour_words", "plain", "sentence", "verdict_sentence", "with_article"]
+__all__ = [
+    "colour_words",
+    "counted",
+    "plain",
+    "sentence",
+    "verdict_sentence",
+    "with_article",
+]
 
 
 def colour_words(colour: tuple[int, ...]) -> str:
@@ -14,6 +21,11 @@ def colour_words(colour: tuple[int, ...]) -> str:
     if len(colour) == 1:
         return f"grey {colour[0]}"
     return f"RGB ({', '.join(str(value) for value in colour)})"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 image`, `2,000 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def plain(text: str, most: int = 40) -> str:

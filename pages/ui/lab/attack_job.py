@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import streamlit as st
-
 from ndcore.attacks import AttackConfig, AttackResult, attack_images
 from ndcore.bundles.bundle import Bundle
-from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
 from pages.ui.elements.class_matrix import forget_cell
-from pages.ui.frame import loaders
-from pages.ui.frame.link import just_linked, recall, remember
+from pages.ui.frame.job_bar import submit
+from pages.ui.frame.link import remember
+from pages.ui.frame.words import counted
 from pages.ui.images.picker import Choice
-from pages.ui.lab.batch import MATRIX
+from pages.ui.lab.batch import CELL, ROW
 
-__all__ = ["AttackJob", "current_job", "results_of", "start"]
+__all__ = ["KIND", "AttackJob", "results_of", "start"]
 
+KIND = "job"  # in links, since before there were jobs of other kinds
 DEADLINE_S = 3600
 
 
@@ -26,14 +25,12 @@ class AttackJob:
     """What a job works on, kept with it so that a link to the job shows everything.
 
     Attributes:
-        bundle: name of the bundle.
         choice: images.
         config: what was asked.
         found: position of the image -> its result, as images end.
         latest: positions in the order in which they ended.
     """
 
-    bundle: str
     choice: Choice
     config: AttackConfig
     found: dict[int, AttackResult] = field(default_factory=dict)
@@ -52,8 +49,8 @@ class AttackJob:
 
 
 def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
-    """Queue the attack and put its id into the link."""
-    work = AttackJob(bundle.name, choice, config)
+    """Queue the attack and look at the page again."""
+    work = AttackJob(choice, config)
     names = [image_id or name for image_id, name in zip(choice.ids, choice.names, strict=True)]
 
     def run(job: Job) -> AttackJob:
@@ -70,35 +67,11 @@ def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
         )
         return work
 
-    try:
-        job = loaders.jobs().submit(
-            run, label=f"attack on {len(choice.ids)} images", deadline_s=DEADLINE_S
-        )
-    except NeuralDivergenceError as error:
-        st.error(f"{error}.")
-        return
-    st.session_state.pop("results", None)  # the row picked in the last attack's table
-    forget_cell(MATRIX)
-    remember("job", job.id)
-    st.rerun()
-
-
-def current_job(bundle: Bundle) -> Job | None:
-    """The job of the link or of this session, if it is one on this bundle."""
-    job_id = recall("job")
-    job = loaders.jobs().get(job_id)
-    if job is None:
-        if job_id:
-            if just_linked("job"):
-                st.info(
-                    "The attack in the link is no longer kept by this server. Its settings and "
-                    "images are restored; start it again to see its results."
-                )
-            remember("job", "")
-        return None
-    remember("job", job_id)
-    work = job.result
-    return None if work is not None and work.bundle != bundle.name else job
+    # What was picked in the last attack's results.
+    forget_cell(CELL)
+    remember(ROW, "")
+    label = f"attack on {counted(len(choice.ids), 'image')}"
+    submit(KIND, bundle.name, run, label=label, deadline_s=DEADLINE_S)
 
 
 def results_of(job: Job | None) -> list[AttackResult]:

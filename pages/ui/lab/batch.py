@@ -7,18 +7,20 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from ndcore.attacks import AttackResult, summarise
+from ndcore.attacks import ENGINES, AttackResult, summarise
 from ndcore.bundles.bundle import Bundle
-from ndcore.figures.lab.batch import HELD, class_matrix, count_outcomes, success_curve
+from ndcore.figures.lab.batch import HELD, success_curve
 from ndcore.statistics.intervals import Rate
-from pages.ui.elements.class_matrix import forget_cell, pick_cell
+from pages.ui.elements.class_matrix import pick_cell
+from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import show_pairs
+from pages.ui.frame.words import counted, plain
 from pages.ui.lab.downloads import download_buttons
 
-__all__ = ["MATRIX", "outcome", "show_batch"]
+__all__ = ["CELL", "ROW", "show_batch"]
 
 MOST_TILES = 48
-MATRIX = "matrix"
+CELL, ROW = "cell", "row"  # names in the link
 CHART_WIDTH = 460
 
 
@@ -29,40 +31,40 @@ def show_batch(
 
     While the attack is running only a result that the user picks is opened.
     """
-    st.subheader(f"The batch so far: {len(results)} of {images} images" if running else "The batch")
+    told = f"The batch so far: {len(results):,} of {counted(images, 'image')}"
+    st.subheader(told if running else "The batch")
     st.markdown(_sentence(results))
     attacked = [result for result in results if not result.skipped]
-    if attacked:
-        row = st.container(horizontal=True, gap="small")
-        cell = _matrix(bundle, attacked, row.container(width=CHART_WIDTH))
-        if attacked[0].config.searches:
-            _curve(bundle, attacked, row.container(width=CHART_WIDTH))
-    else:
-        cell = None
-    shown = results
-    if cell is not None:
-        shown = [result for result in attacked if _in_cell(result, cell, len(bundle.classes))]
-    if cell is not None and shown:
-        names = [*bundle.classes, HELD]
-        st.markdown(
-            f"**{names[cell[0]]} → {names[cell[1]]}**: {len(shown)} "
-            f"{'image' if len(shown) == 1 else 'images'}."
-        )
-        st.button(
-            "Show all again",
-            icon=":material/close:",
-            on_click=forget_cell,
-            args=(MATRIX,),
-            key="all_cells",
-        )
-        show_pairs(bundle, shown[:MOST_TILES])
-        if len(shown) > MOST_TILES:
-            st.caption(f"The first {MOST_TILES} are drawn; the table lists all.")
-    elif attacked:
-        st.caption("Click a cell of the matrix to see its images.")
+    shown = _charts(bundle, attacked) if attacked else []
     picked = _table(bundle, shown or results, open_one=not running)
     download_buttons(bundle, results, "batch")
     return picked
+
+
+def _charts(bundle: Bundle, attacked: list[AttackResult]) -> list[AttackResult]:
+    """The matrix and the curve; returns the images of the chosen cell, none without one."""
+    names = [*bundle.classes, HELD]
+    row = st.container(horizontal=True, gap="small")
+    cells = [
+        (result.true, result.predicted_after if result.success else len(bundle.classes))
+        for result in attacked
+    ]
+    title = "What became of each class"
+    place = row.container(width=CHART_WIDTH)
+    cell = pick_cell(place, bundle.classes, cells, title=title, key=CELL)
+    if attacked[0].config.searches:
+        hits = [result.first_hit for result in attacked if result.success and result.first_hit]
+        figure = success_curve(hits, len(attacked), max(result.queries for result in attacked))
+        row.container(width=CHART_WIDTH).plotly_chart(figure, key="curve")
+    if cell is None:
+        return []
+    shown = [result for result, its in zip(attacked, cells, strict=True) if its == cell]
+    true, after = (plain(names[label]) for label in cell)
+    st.markdown(f"**{true} → {after}**: {counted(len(shown), 'image')}.")
+    show_pairs(bundle, shown[:MOST_TILES])
+    if len(shown) > MOST_TILES:
+        st.caption(f"The first {MOST_TILES} are drawn; the table lists all.")
+    return shown
 
 
 def _sentence(results: list[AttackResult]) -> str:
@@ -78,9 +80,10 @@ def _sentence(results: list[AttackResult]) -> str:
     if not summary["attacked"]:
         return f"No image was attacked.{extra}"
     rate = Rate(summary["succeeded"], summary["attacked"])
+    noun = "image was" if rate.n == 1 else "images were"
     text = (
-        f"**{rate.k} of {rate.n}** correctly classified images were broken: "
-        f"**{rate.percent(0)}** (95% interval {rate.interval(0)}), {rate.n - rate.k} were not."
+        f"**{rate.k} of {rate.n}** correctly classified {noun} broken: "
+        f"**{rate.percent(0)}** (95% interval {rate.interval(0)}), {rate.n - rate.k} not."
     )
     if results[0].config.searches:
         if summary["queries_median"] is not None:
@@ -92,27 +95,6 @@ def _sentence(results: list[AttackResult]) -> str:
     return text + extra
 
 
-def _matrix(bundle: Bundle, attacked: list[AttackResult], place) -> tuple[int, int] | None:
-    counts = count_outcomes(
-        [result.true for result in attacked],
-        [result.predicted_after for result in attacked],
-        [result.success for result in attacked],
-        len(bundle.classes),
-    )
-    figure = class_matrix(counts, bundle.classes, title="What became of each class")
-    return pick_cell(figure, place, MATRIX)
-
-
-def _in_cell(result: AttackResult, cell: tuple[int, int], classes: int) -> bool:
-    return cell == (result.true, result.predicted_after if result.success else classes)
-
-
-def _curve(bundle: Bundle, attacked: list[AttackResult], place) -> None:
-    hits = [result.first_hit for result in attacked if result.success and result.first_hit]
-    most = max(result.queries for result in attacked)
-    place.plotly_chart(success_curve(hits, len(attacked), most), key="curve")
-
-
 def _table(
     bundle: Bundle, results: Sequence[AttackResult], *, open_one: bool
 ) -> AttackResult | None:
@@ -120,21 +102,21 @@ def _table(
     frame = pd.DataFrame(
         {
             "image": [result.id for result in results],
-            "outcome": [outcome(result) for result in results],
+            "outcome": [_outcome(result) for result in results],
             "before": [names[result.predicted_before] for result in results],
             "after": [names[result.predicted_after] for result in results],
             "confidence after": [100 * result.confidence_after for result in results],
             "queries": [result.queries for result in results],
-            "found by": [result.found_by if result.success else "" for result in results],
+            "found by": [
+                ENGINES[result.found_by].title if result.success else "" for result in results
+            ],
             "seconds": [result.seconds for result in results],
         }
     )
-    event = st.dataframe(
+    picked = picked_row(
         frame,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="results",
+        [result.id for result in results],
+        key=ROW,
         height=min(38 + 35 * len(results), 320),
         column_config={
             "confidence after": st.column_config.NumberColumn(format="%.1f%%"),
@@ -142,17 +124,15 @@ def _table(
             "seconds": st.column_config.NumberColumn(format="%.1f"),
         },
     )
-    rows = event["selection"]["rows"]
     st.caption("Tick a row to see that image below.")
-    if rows and rows[0] < len(results):
-        return results[rows[0]]
+    if picked is not None:
+        return results[picked]
     if not open_one:
         return None
-    won = [result for result in results if result.success]
-    return (won or list(results) or [None])[0]
+    return next((result for result in results if result.success), results[0])
 
 
-def outcome(result: AttackResult) -> str:
+def _outcome(result: AttackResult) -> str:
     """One word or two."""
     if result.skipped:
         return "skipped: misclassified"

@@ -13,22 +13,31 @@ from ndcore.activations.reading import Reading
 from ndcore.attacks import PixelChange, VulnerabilityMap, apply_changes
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
-from ndcore.detectors import Verdict
+from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.lab.pixel_panel import opaque
-from pages.ui.components.hand import MOST_SPOTS, Hand, Pick, read_pick
+from pages.ui.components.hand import MOST_SPOTS, Hand, Pick, read_changes, read_pick
 from pages.ui.components.pixel_view import PixelScene, pixel_view
 from pages.ui.elements.pictures import show_image
-from pages.ui.frame.link import recall
+from pages.ui.frame.link import choice, just_linked, recall, refuse, remember, switch
 from pages.ui.frame.words import with_article
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.lab.grid_map import map_scene, worst_points
-from pages.ui.lab.readout import show_alarm, show_layers, show_prediction, show_units, verdict_on
+from pages.ui.lab.readout import (
+    live_detector,
+    show_alarm,
+    show_layers,
+    show_prediction,
+    show_units,
+    verdict_on,
+)
 
 __all__ = ["Subject", "drive"]
 
 CANVAS_WIDTH = 430
 ORIENTATION = 110
 READOUT_WIDTH = 470
+HAND, SEVERAL = "hand", "several"  # names in the link
+VIEWS = {"lowest": "Vulnerability", "flips": "Flips to", "picture": "Picture"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
     """The picture to click on and the readings; only this part of the page runs again.
 
     Args:
-        bundle: model, distributions and detector.
+        bundle: in use.
         subject: the image.
         key: prefix of the widgets, one per place on the page.
     """
@@ -72,7 +81,8 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
         hand = _hand(bundle, subject, key)
         row = st.container(horizontal=True, gap="medium")
         left, right = row.container(width=CANVAS_WIDTH), row.container(width=READOUT_WIDTH)
-        before = _before(bundle, subject, key)
+        detector = live_detector(bundle)
+        before = _before(bundle, detector, subject, key)
         attacked = apply_changes(subject.benign, hand.changes)
         with left:
             top = float(before[0].probabilities[0, subject.label])
@@ -86,7 +96,7 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
         layers, units = below.container(width=CANVAS_WIDTH), below.container(width=READOUT_WIDTH)
         with units:
             show_units(bundle, before[0], now)
-        verdict = verdict_on(bundle, now)
+        verdict = verdict_on(detector, now)
         if verdict is not None and before[1] is not None:
             with right:
                 show_alarm(bundle, verdict, before[1], touched=bool(hand.spots))
@@ -101,11 +111,20 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
 
 
 def _hand(bundle: Bundle, subject: Subject, key: str) -> Hand:
+    """The hand on this image: as the link says, as it was left, or as it starts."""
     held = st.session_state.get(f"{key}_hand")
-    if held is None or held[0] != subject.identity:
-        held = (subject.identity, Hand.start(subject.start, bundle.shape[2]))
-        st.session_state[f"{key}_hand"] = held
-    hand: Hand = held[1]
+    if held is None or held[0] != subject.identity or just_linked(HAND) or just_linked(SEVERAL):
+        changes = read_changes(recall(HAND), bundle.shape) if just_linked(HAND) else subject.start
+        if changes is None:
+            refuse("changed pixels", [recall(HAND)])
+        hand = Hand.start(subject.start if changes is None else changes, bundle.shape[2])
+        if just_linked(SEVERAL):
+            hand = hand.keep_several(recall(SEVERAL) == "1")
+    else:
+        hand = held[1]
+    _set(subject, key, hand)
+    usual = Hand.start(subject.start, bundle.shape[2])
+    remember(HAND, "" if hand.token == usual.token else hand.token)
     return hand
 
 
@@ -124,17 +143,14 @@ def _picture(
     found = subject.map
     backdrop = "picture"
     if found is not None:
-        names = {"lowest": "Vulnerability", "flips": "Flips to", "picture": "Picture"}
-        backdrop = str(
-            st.segmented_control(
-                "Under the pixels",
-                list(names),
-                default="lowest",
-                required=True,
-                format_func=lambda name: names[name],
-                key=f"{key}_backdrop",
-                label_visibility="collapsed",
-            )
+        backdrop = choice(
+            st.segmented_control,
+            "View of the map",
+            list(VIEWS),
+            key=f"{key}_backdrop",
+            name="map_view",
+            format_func=lambda name: VIEWS[name],
+            label_visibility="collapsed",
         )
     if found is None or backdrop == "picture":
         scene = PixelScene(
@@ -184,13 +200,16 @@ def _controls(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
         key=f"{key}_reset",
         help="Back to the untouched image.",
     )
-    switch = f"{key}_several"
-    # Set before the toggle is made, so that an undo or another image moves it.
-    st.session_state[switch] = hand.several
-    bar.toggle(
+    toggle = f"{key}_several"
+    # Set before the toggle is made, so that another image moves it.
+    st.session_state[toggle] = hand.several
+    switch(
+        bar.toggle,
         f"Up to {MOST_SPOTS} pixels",
-        key=switch,
-        on_change=lambda: _set(subject, key, hand.keep_several(bool(st.session_state[switch]))),
+        key=toggle,
+        name=SEVERAL,
+        default=Hand.start(subject.start, bundle.shape[2]).several,
+        on_change=lambda: _set(subject, key, hand.keep_several(bool(st.session_state[toggle]))),
         help="Off: a new pixel replaces the last one.",
     )
     _typed(bundle, subject, hand, key)
@@ -218,14 +237,15 @@ def _typed(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
         bar.form_submit_button("Set this pixel", on_click=typed, key=f"{key}_set")
 
 
-def _before(bundle: Bundle, subject: Subject, key: str) -> tuple[Reading, Verdict | None]:
+def _before(
+    bundle: Bundle, detector: DivergenceDetector | None, subject: Subject, key: str
+) -> tuple[Reading, Verdict | None]:
     """Reading and verdict of the untouched image, kept while it is in hand."""
-    name = recall("detector", "wasserstein")
-    stamp = (bundle.weight_hash, subject.identity, name)
+    stamp = (bundle.weight_hash, subject.identity, detector and detector.name)
     held = st.session_state.get(f"{key}_before")
     if held is None or held[0] != stamp:
         reading = bundle.read(subject.benign[None])
-        held = (stamp, (reading, verdict_on(bundle, reading)))
+        held = (stamp, (reading, verdict_on(detector, reading)))
         st.session_state[f"{key}_before"] = held
     found: tuple[Reading, Verdict | None] = held[1]
     return found

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,7 @@ def results_json(bundle: Bundle, results: Sequence[AttackResult]) -> str:
 
 def results_npz(results: Sequence[AttackResult]) -> bytes:
     """Arrays over the images; a single result brings its map."""
-    arrays: dict[str, np.ndarray] = {
+    arrays: dict[str, Any] = {
         "ids": np.array([result.id for result in results]),
         "benign": np.stack([result.benign for result in results]),
         "attacked": np.stack([result.attacked for result in results]),

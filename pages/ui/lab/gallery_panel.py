@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import pandas as pd
@@ -9,148 +10,134 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.errors import DataError
-from ndcore.figures.lab.batch import HELD, class_matrix, count_outcomes
-from pages.ui.elements.class_matrix import forget_cell, pick_cell
+from pages.ui.elements.class_matrix import pick_cell
+from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import show_image
-from pages.ui.images.gallery import _here, gallery_pair
+from pages.ui.frame.link import choice, switch
+from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.images.gallery import gallery_pair, rows_here
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.lab.by_hand import Subject, drive
 
-__all__ = ["CHART_WIDTH", "FILTER_WIDTH", "MATRIX", "choose_from_gallery"]
+__all__ = ["choose_from_gallery"]
 
 CHART_WIDTH = 460
 FILTER_WIDTH = 160
-MATRIX = "gallery_matrix"
 
 
 def choose_from_gallery(bundle: Bundle) -> None:
     """A table of attacks; the picked one is shown and can be sent on."""
-    rows = bundle.gallery
-    if not rows:
+    if not bundle.gallery:
         st.info("This bundle has no gallery; attack some images of your own.")
         return
-    here = _here(bundle.manifest["files"]["gallery.json"], rows)
-    bar = st.container(horizontal=True, vertical_alignment="bottom")
-    true = _filter(bar, bundle, "True class", "gallery_true")
-    after = _filter(bar, bundle, "Became", "gallery_after")
-    only_here = bar.toggle(
-        "Only images on this machine",
-        value=True,
-        key="gallery_here",
-        help="The gallery holds ids, pixels and colours, but no image.",
-    )
-    members = [
-        i
-        for i, row in enumerate(rows)
-        if (here[i] or not only_here)
-        and (not true or row["true"] == true)
-        and (not after or row["predicted_after"] == after)
-    ]
-    st.caption(
-        f"{len(rows):,} verified attacks, {sum(here):,} of them on images that are on this "
-        f"machine; {len(members):,} fit the filter. Each was found and confirmed beforehand."
-    )
-    if not members:
+    here = {row["id"] for row in rows_here(bundle)}
+    rows = _filtered(bundle, here)
+    if not rows:
         st.info(
             "No attack fits. Choose other classes, switch off “Only images on this machine”, or "
             "get the images with `python -m ndcore data fetch cifar10`."
         )
         return
     columns = st.container(horizontal=True, gap="small")
-    cell = _matrix(bundle, [rows[i] for i in members], columns.container(width=CHART_WIDTH))
+    cells = [
+        (bundle.class_index(row["true"]), bundle.class_index(row["predicted_after"]))
+        for row in rows
+    ]
+    cell = pick_cell(
+        columns.container(width=CHART_WIDTH),
+        bundle.classes,
+        cells,
+        title="What one pixel made of each class",
+        key="gallery_cell",
+        held=False,
+    )
     if cell is not None:
-        names = [*bundle.classes, HELD]
-        in_cell = [
-            i
-            for i in members
-            if (rows[i]["true"], rows[i]["predicted_after"]) == (names[cell[0]], names[cell[1]])
-        ]
-        members = in_cell or members
+        rows = [row for row, its in zip(rows, cells, strict=True) if its == cell]
     with columns.container(width=CHART_WIDTH):
-        picked = _table(bundle, rows, members, here)
+        picked = _table(rows, here)
     _show(bundle, rows[picked])
 
 
-def _filter(bar, bundle: Bundle, label: str, key: str) -> str:
-    return bar.selectbox(
-        label,
-        ["", *bundle.classes],
-        format_func=lambda name: name or "all classes",
-        key=f"{key}_{bundle.name}",
-        width=FILTER_WIDTH,
-    )
-
-
-def _matrix(bundle: Bundle, rows: list[dict[str, Any]], place) -> tuple[int, int] | None:
-    counts = count_outcomes(
-        [bundle.class_index(row["true"]) for row in rows],
-        [bundle.class_index(row["predicted_after"]) for row in rows],
-        [True] * len(rows),
-        len(bundle.classes),
-    )
-    title = "What one pixel made of each class"
-    figure = class_matrix(counts, bundle.classes, title=title, held=False)
-    cell = pick_cell(figure, place, MATRIX)
-    if cell is None:
-        place.caption("Click a cell to list only its attacks.")
-    else:
-        place.button(
-            "Show all again",
-            icon=":material/close:",
-            on_click=forget_cell,
-            args=(MATRIX,),
-            key="gallery_all_cells",
+def _filtered(bundle: Bundle, here: Set[str]) -> list[dict[str, Any]]:
+    """The attacks that fit the filter, and how many there are."""
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    true, after = (
+        choice(
+            bar.selectbox,
+            label,
+            ["", *bundle.classes],
+            key=f"{name}_{bundle.name}",
+            name=name,
+            format_func=lambda label: label or "all classes",
+            width=FILTER_WIDTH,
         )
-    return cell
+        for label, name in (("True class", "gallery_true"), ("Became", "gallery_after"))
+    )
+    only_here = switch(
+        bar.toggle,
+        "Only images on this machine",
+        key="gallery_here",
+        default=True,
+        help="The gallery holds ids, pixels and colours, but no image.",
+    )
+    fit = [
+        row
+        for row in bundle.gallery
+        if (row["id"] in here or not only_here)
+        and true in ("", row["true"])
+        and after in ("", row["predicted_after"])
+    ]
+    known = sum(row["id"] in here for row in bundle.gallery)
+    st.caption(
+        f"{counted(len(bundle.gallery), 'verified attack')}, {known:,} of them on images that are "
+        f"on this machine; {len(fit):,} fit the filter. Each was found and confirmed beforehand."
+    )
+    return fit
 
 
-def _table(bundle: Bundle, rows: list[dict[str, Any]], members: list[int], here: list[bool]) -> int:
-    """The attacks as a table; returns the position of the picked one."""
-    shown = [rows[i] for i in members]
+def _table(rows: list[dict[str, Any]], here: Set[str]) -> int:
+    """The attacks as a table; returns the position of the picked one, the first without one."""
     frame = pd.DataFrame(
         {
-            "image": [row["id"] for row in shown],
-            "before": [row["predicted_before"] for row in shown],
-            "after": [row["predicted_after"] for row in shown],
-            "queries": [row["queries"] for row in shown],
-            "sure before": [100 * row["confidence_before"] for row in shown],
-            "sure after": [100 * row["confidence_after"] for row in shown],
+            "image": [row["id"] for row in rows],
+            "before": [row["predicted_before"] for row in rows],
+            "after": [row["predicted_after"] for row in rows],
+            "queries": [row["queries"] for row in rows],
+            "sure before": [100 * row["confidence_before"] for row in rows],
+            "sure after": [100 * row["confidence_after"] for row in rows],
         }
     )
-    if not all(here[i] for i in members):
-        frame.insert(1, "here", ["yes" if here[i] else "no" for i in members])
+    if not all(row["id"] in here for row in rows):
+        frame.insert(1, "here", ["yes" if row["id"] in here else "no" for row in rows])
     percent = st.column_config.NumberColumn(format="%.1f%%")
-    event = st.dataframe(
+    picked = picked_row(
         frame,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
+        [row["id"] for row in rows],
+        key="gallery_row",
         height=420,
-        key=f"gallery_{bundle.name}",
         column_config={
             "sure before": percent,
             "sure after": percent,
             "here": st.column_config.TextColumn(help="Whether the image is on this machine."),
         },
     )
-    picked = event["selection"]["rows"]
     st.caption("Tick a row to see the pair.")
-    return members[picked[0] if picked and picked[0] < len(members) else 0]
+    return picked or 0
 
 
 def _show(bundle: Bundle, row: dict[str, Any]) -> None:
     """One attack of the gallery, drawn where its image is here."""
     st.divider()
-    st.subheader(f"{row['id']}: {row['predicted_before']} → {row['predicted_after']}")
+    before, after = plain(row["predicted_before"]), plain(row["predicted_after"])
+    st.subheader(f"{plain(row['id'])}: {before} → {after}")
     try:
         pair = gallery_pair(row)
     except DataError as error:
-        text = f"{str(error)[:1].upper()}{str(error)[1:]}"
-        st.info(f"{text}. The pixels and colours of this attack are known all the same:")
+        st.info(f"{sentence(error)} The pixels and colours of this attack are known all the same:")
         st.dataframe(pd.DataFrame(row["pixels"]), hide_index=True, key="gallery_pixels")
         return
     line = st.container(horizontal=True, gap="small")
-    for when, image in (("before", pair.benign), ("after", pair.attacked)):
+    for when, image in zip(("before", "after"), pair.images, strict=True):
         told = f"{row[f'predicted_{when}']} {100 * row[f'confidence_{when}']:.1f}%"
         caption = f"{when.capitalize()}: {told}"
         show_image(image, caption, changes=pair.changes, place=line.container(width=230), width=230)

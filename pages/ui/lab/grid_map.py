@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from ndcore.figures.lab.grid_map import (
     ramp_legend,
 )
 from pages.ui.components.pixel_view import PixelScene
-from pages.ui.frame.words import colour_words
+from pages.ui.frame.words import colour_words, plain
 
 __all__ = [
     "map_arrays",
@@ -58,7 +59,7 @@ def map_scene(
         name, subject: whose map.
         top: true-class probability of the untouched image.
     """
-    tried = found.evaluated.any(-1)
+    tried = np.asarray(found.evaluated.any(-1))
     partial = not bool(tried.all())
     flips = np.argwhere(found.flips_to >= 0).tolist()
     worst, probability = worst_points(found)
@@ -86,16 +87,12 @@ def map_scene(
     return scene, legend
 
 
-def map_findings(bundle: Bundle, result: AttackResult, key: str) -> None:
-    """What one pixel can reach, and its numbers."""
-    found = result.map
-    if found is None:
-        return
+def map_findings(bundle: Bundle, result: AttackResult, found: VulnerabilityMap, key: str) -> None:
+    """What one pixel can reach by the map that was `found`, and its numbers."""
     targeted = result.config.target
     if targeted is not None:
-        st.caption(
-            f"Flips here are to any class; the goal was {bundle.classes[targeted]}: see its row."
-        )
+        goal = plain(bundle.classes[targeted])
+        st.caption(f"Flips here are to any class; the goal was {goal}: see its row.")
     rows = [
         {
             "class": bundle.classes[reach.label],
@@ -200,7 +197,7 @@ def map_rows(found: VulnerabilityMap, classes: tuple[str, ...]) -> pd.DataFrame:
     )
 
 
-def map_arrays(found: VulnerabilityMap) -> dict[str, np.ndarray]:
+def map_arrays(found: VulnerabilityMap) -> dict[str, Any]:
     """The map as named arrays."""
     return {
         "colours": found.colours,
@@ -212,7 +209,7 @@ def map_arrays(found: VulnerabilityMap) -> dict[str, np.ndarray]:
     }
 
 
-def _npz(benign: np.ndarray, found: VulnerabilityMap) -> bytes:
+def _npz(benign: NDArray[np.uint8], found: VulnerabilityMap) -> bytes:
     out = io.BytesIO()
     np.savez_compressed(out, benign=benign, **map_arrays(found))
     return out.getvalue()

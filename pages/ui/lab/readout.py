@@ -7,27 +7,42 @@ import streamlit as st
 
 from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle
-from ndcore.detectors import Verdict
+from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.lab.readout import layer_rows, probability_rows, unit_rows
 from pages.ui.components.hand import Hand
 from pages.ui.frame import loaders
 from pages.ui.frame.link import recall
-from pages.ui.frame.words import colour_words
+from pages.ui.frame.words import colour_words, plain
 
-__all__ = ["show_alarm", "show_layers", "show_prediction", "show_units", "verdict_on"]
+__all__ = [
+    "live_detector",
+    "show_alarm",
+    "show_layers",
+    "show_prediction",
+    "show_units",
+    "verdict_on",
+]
 
 ALPHA = 0.05
 UNITS = 10
 
 
-def verdict_on(bundle: Bundle, reading: Reading) -> Verdict | None:
-    """The chosen detector's verdict on the first image read; None without a calibration."""
+def live_detector(bundle: Bundle) -> DivergenceDetector | None:
+    """A layerwise detector, the chosen one where it is; None without a calibration.
+
+    The best detector repairs each image many times. This one is asked while a pixel moves, so it
+    has to answer from the very reading that the prediction needs.
+    """
     try:
-        detector = loaders.detector(bundle, recall("detector", "wasserstein"))
+        return loaders.detector(bundle, recall("detector", "wasserstein"))
     except NeuralDivergenceError:
         return None
-    return detector.explain(reading, ALPHA)[0]
+
+
+def verdict_on(detector: DivergenceDetector | None, reading: Reading) -> Verdict | None:
+    """The verdict on the first image read; None without a detector."""
+    return None if detector is None else detector.explain(reading, ALPHA)[0]
 
 
 def show_prediction(bundle: Bundle, true: int, hand: Hand, before: Reading, now: Reading) -> None:
@@ -35,23 +50,25 @@ def show_prediction(bundle: Bundle, true: int, hand: Hand, before: Reading, now:
     names = bundle.classes
     was, label = int(before.predicted[0]), int(now.predicted[0])
     sure, sure_before = now.probabilities[0, label], before.probabilities[0, was]
+    told = f"#### {plain(names[label])} {100 * sure:.1f}%"
     if not hand.spots:
-        st.markdown(f"#### {names[label]} {100 * sure:.1f}%\nUntouched. Pick a pixel.")
+        st.markdown(f"{told}\nUntouched. Pick a pixel.")
     else:
-        change = f":red-badge[was {names[was]}]" if label != was else ":gray-badge[no flip]"
+        change = f":red-badge[was {plain(names[was])}]" if label != was else ":gray-badge[no flip]"
         words = "; ".join(
             f"row {spot.row}, column {spot.col} → {colour_words(spot.colour)}"
             for spot in hand.spots
         )
-        told = f"#### {names[label]} {100 * sure:.1f}% {change}\n{words}. "
-        st.markdown(f"{told}Before: {names[was]} {100 * sure_before:.1f}%.")
+        st.markdown(
+            f"{told} {change}\n{words}. Before: {plain(names[was])} {100 * sure_before:.1f}%."
+        )
     probabilities = (before.probabilities[0], now.probabilities[0])
     st.html(probability_rows(names, *probabilities, true))
 
 
 def show_alarm(bundle: Bundle, now: Verdict, before: Verdict, *, touched: bool) -> None:
     """p-value and score, and whether they would be an alarm; `touched`: tell those before."""
-    label = bundle.classes[now.predicted]
+    label = plain(bundle.classes[now.predicted])
     if not now.guaranteed:
         badge = ":orange-badge[too few calibration images for an alarm]"
     elif now.flagged:
@@ -70,8 +87,8 @@ def show_alarm(bundle: Bundle, now: Verdict, before: Verdict, *, touched: bool) 
 def show_layers(bundle: Bundle, before: Verdict, now: Verdict) -> None:
     """How unusual each layer's reading is, before and now."""
     smallest = 1 / (1 + max(before.calibration_images, now.calibration_images))
-    values = ([layer.p_value for layer in verdict.layers] for verdict in (before, now))
-    st.html(layer_rows(bundle.layers, *values, smallest))
+    was, is_now = ([layer.p_value for layer in verdict.layers] for verdict in (before, now))
+    st.html(layer_rows(bundle.layers, was, is_now, smallest))
     st.caption("Longer = more unusual among benign images of the predicted class.")
 
 

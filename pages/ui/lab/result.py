@@ -5,15 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from ndcore.attacks import AttackResult
+from ndcore.attacks import ENGINES, AttackResult
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.lab.attack import probability_bars
 from ndcore.figures.style.difference import amplified_difference
 from pages.ui.elements.pictures import show_image
-from pages.ui.frame.link import remember
-from pages.ui.frame.pair import keep_pair
-from pages.ui.frame.words import colour_words, with_article
+from pages.ui.frame.words import colour_words, plain, with_article
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.lab.by_hand import Subject, drive
 from pages.ui.lab.downloads import download_buttons
@@ -43,8 +41,6 @@ def show_one(bundle: Bundle, result: AttackResult) -> None:
     pair = pair_of(result)
     send_buttons(bundle, pair)
     download_buttons(bundle, [result], "one")
-    remember("pair", pair.token())
-    keep_pair(bundle, pair)
     st.divider()
     st.subheader("Vulnerability map" if result.map is not None else "Pixel by pixel")
     subject = Subject(
@@ -60,15 +56,15 @@ def show_one(bundle: Bundle, result: AttackResult) -> None:
             "Set a pixel yourself and read what the model says. The exhaustive engine adds a map "
             "of what every pixel can do."
         )
-        drive(bundle, subject, "hand")
-        return
-    st.markdown(map_words(result.map))
-    st.caption(
-        "Each cell is a pixel; its colour is the lowest true-class probability that any colour of "
-        "the grid reaches there. Point at a cell for its numbers, click it to try it."
-    )
+    else:
+        st.markdown(map_words(result.map))
+        st.caption(
+            "Each cell is a pixel; its colour is the lowest true-class probability that any colour "
+            "of the grid reaches there. Point at a cell for its numbers, click it to try it."
+        )
     drive(bundle, subject, "hand")
-    map_findings(bundle, result, "hand")
+    if result.map is not None:
+        map_findings(bundle, result, result.map, "hand")
 
 
 def _pictures(bundle: Bundle, result: AttackResult) -> None:
@@ -88,16 +84,15 @@ def _pictures(bundle: Bundle, result: AttackResult) -> None:
         caption = f"Change x {gain:.0f}; grey = unchanged"
         show_image(difference, caption, place=row.container(width=IMAGE_WIDTH))
     after = None if result.skipped else result.probabilities_after
-    title = "What the model believes" if after is None else None
-    options = {} if title is None else {"title": title}
+    title = {} if after is not None else {"title": "What the model believes"}
     row.container(width=CHART_WIDTH).plotly_chart(
-        probability_bars(names, result.probabilities_before, after, true=result.true, **options),
+        probability_bars(names, result.probabilities_before, after, true=result.true, **title),
         key=f"probabilities_{result.id}",
     )
 
 
 def _headline(bundle: Bundle, result: AttackResult) -> str:
-    names = bundle.classes
+    names = [plain(name) for name in bundle.classes]
     label, after = names[result.true], names[result.predicted_after]
     target = result.config.target
     if result.skipped:
@@ -115,7 +110,7 @@ def _headline(bundle: Bundle, result: AttackResult) -> str:
 
 def _change(bundle: Bundle, result: AttackResult) -> str:
     if result.skipped:
-        was = bundle.classes[result.predicted_before]
+        was = plain(bundle.classes[result.predicted_before])
         return f"The model says {was} to the untouched image, so there is nothing to break."
     config = result.config
     paid = f"in {result.seconds:.1f} s"
@@ -137,7 +132,7 @@ def _change(bundle: Bundle, result: AttackResult) -> str:
             for change in result.pixels
         )
     if result.success:
-        how = f"Found by {result.found_by} {paid}"
+        how = f"Found by {ENGINES[result.found_by].title} {paid}"
         if result.first_hit is not None and result.first_hit != result.queries:
             how += f", the first hit at query {result.first_hit:,}"
         return f"{parts}. {how}; confirmed in a plain float32 pass."
@@ -148,12 +143,12 @@ def _numbers(bundle: Bundle, result: AttackResult) -> None:
     """Probabilities, and everything else that was measured."""
     config = result.config
     told = {
-        "engine": config.engine + (f", then {config.then}" if config.then else ""),
+        "engine": ", then ".join(engine.title for engine in config.engines),
         "goal": "any other class" if config.target is None else bundle.classes[config.target],
         "queries paid": f"{result.queries:,}",
         "really computed": f"{result.forwards:,} (the others were remembered)",
         "first hit at query": "none" if result.first_hit is None else f"{result.first_hit:,}",
-        "found by": result.found_by if result.success else "not found",
+        "found by": ENGINES[result.found_by].title if result.success else "not found",
         "precision of the search": result.precision,
         "changed pixels (L0)": f"{result.distances['l0']:,}",
         "L2 distance": f"{result.distances['l2']:.4f}",

@@ -8,7 +8,7 @@ from ndcore.attacks import PixelChange, apply_changes
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from pages.ui.components.hand import read_pick
-from tests.ui import opened, texts
+from tests.ui import linked, opened, texts
 
 LAB = "pages/1_Attack_Lab.py"
 
@@ -47,6 +47,40 @@ def test_the_typed_numbers_follow_the_picture(digits_bundle: Bundle) -> None:
     assert not at.exception
     assert "row 2, column 3" in texts(at)
     assert (at.number_input(key="free_row").value, at.number_input(key="free_col").value) == (2, 3)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_what_was_set_by_hand_opens_elsewhere() -> None:
+    at = opened(LAB, images="digits:3,5", way="hand", hand_image="digits:5")
+    at.toggle(key="free_several").set_value(True).run()
+    for place in ((2, 3), (5, 1)):
+        at.number_input(key="free_row").set_value(place[0])
+        at.number_input(key="free_col").set_value(place[1])
+        next(button for button in at.button if button.label == "Set this pixel").click().run()
+    assert linked(at, "hand") == "2.3.ffffff~5.1.ffffff"
+    link = {name: linked(at, name) for name in at.query_params}
+    found = opened(LAB, **link)
+    assert not found.exception
+    assert not found.warning
+    assert found.selectbox(key="hand_image").value == "digits:5"
+    assert found.toggle(key="free_several").value
+    assert "row 2, column 3 → grey 255; row 5, column 1 → grey 255" in texts(found)
+    found.selectbox(key="hand_image").set_value("digits:3").run()
+    assert "Untouched. Pick a pixel." in texts(found)
+    assert "hand" not in found.query_params
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    ["", "x", "<b>", "9.9.ff0000", "1.1.ff", "1.1", "1.1.ff0000~", "~".join(["1.1.ff0000"] * 6)],
+)
+@pytest.mark.usefixtures("digits_bundle")
+def test_pixels_that_make_no_sense_are_one_sentence(pixels: str) -> None:
+    at = opened(LAB, images="digits:3", way="hand", hand=pixels)
+    assert not at.exception
+    assert ["changed pixels" in warning.value for warning in at.warning] == [True]
+    assert "Untouched. Pick a pixel." in texts(at)
+    assert not at.run().warning, "said once"
 
 
 @pytest.mark.parametrize("field", ["stamp", "row", "col"])

@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from pages.ui.components.hand import Hand, Pick
-from tests.ui import GOOD, components, ended, job_of, opened, texts
+from pages.ui.frame.words import plain
+from tests.ui import GOOD, components, ended, job_of, linked, opened, texts
 
 LAB = "pages/1_Attack_Lab.py"
 
@@ -22,6 +23,14 @@ def attacked(**link: str) -> AppTest:
     at.run()
     assert not at.exception
     return at
+
+
+def again(at: AppTest) -> AppTest:
+    """The page in a fresh session, opened by the link of this one."""
+    found = opened(LAB, **{name: linked(at, name) for name in at.query_params})
+    assert not found.exception
+    assert not found.warning
+    return found
 
 
 def known(bundle: Bundle) -> str:
@@ -107,15 +116,15 @@ def test_a_link_restores_images_and_settings() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("engine", "magic"), ("pixels", "9"), ("target", "<b>"), ("budget", "-4"), ("seed", "x"),
-     ("then", "fast"), ("way", "luck"), ("source", "moon"), ("images", "digits:99999"),
-     ("images", "nonsense")],
+     ("then", "fast"), ("epsilon", "99"), ("way", "luck"), ("source", "moon"),
+     ("images", "digits:99999"), ("images", "nonsense")],
 )  # fmt: skip
 @pytest.mark.usefixtures("digits_bundle")
 def test_a_bad_link_is_one_sentence_and_the_page_works(name: str, value: str) -> None:
-    at = opened(LAB, **{name: value})
+    at = opened(LAB, **{name: value} | ({"engine": "fgsm"} if name == "epsilon" else {}))
     assert not at.exception
     assert len(at.warning) == 1
-    assert value[:40] in at.warning[0].value
+    assert plain(value) in at.warning[0].value
     at.run()
     assert not at.warning, "said once"
 
@@ -126,6 +135,21 @@ def test_a_job_that_is_gone_is_said() -> None:
     assert not at.exception
     assert "no longer kept" in at.info[0].value
     assert "1 chosen" in texts(at)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_budget_belongs_to_its_engine() -> None:
+    at = opened(LAB, engine="de", budget="1234")
+    assert "At most 1,234 queries" in texts(at)
+    at.number_input(key="seed").set_value(3).run()
+    assert "At most 1,234 queries" in texts(at)
+    assert "At most 1,234 queries" in texts(again(at))
+    at.selectbox(key="engine").set_value("exhaustive").run()
+    assert "At most 128 queries" in texts(at)
+    assert "budget" not in at.query_params
+    at.select_slider(key="budget_digits-cnn_exhaustive_1_").set_value(64).run()
+    assert "At most 64 queries" in texts(at)
+    assert "At most 64 queries" in texts(again(at))
 
 
 @pytest.mark.parametrize("engine", ["fast", "exhaustive", "de", "fgsm", "pgd", "deepfool", "cw"])
@@ -149,9 +173,10 @@ def test_an_exhaustive_attack_shows_its_map(digits_bundle: Bundle) -> None:
     assert "What one pixel can turn it into" in told
     assert len(components(at)) == 1
     assert at.get("download_button")
-    at.session_state["hand_backdrop"] = "flips"
-    at.run()
+    at.segmented_control(key="hand_backdrop").set_value("flips").run()
     assert not at.exception
+    assert linked(at, "map_view") == "flips"
+    assert again(at).segmented_control(key="hand_backdrop").value == "flips"
 
 
 def test_a_stopped_map_says_how_much_was_tried(digits_bundle: Bundle) -> None:
@@ -229,13 +254,30 @@ def test_a_batch_is_summarised_and_a_cell_filters_it(digits_bundle: Bundle) -> N
     true = digits_bundle.class_index(first["true"])
     results = job_of(at).result.results
     after = next(result.predicted_after for result in results if result.id == first["id"])
-    key = f"matrix_{at.session_state['matrix_round']}"
-    at.session_state[key] = {"selection": {"points": [{"customdata": [true, after, 1]}]}}
+    at.query_params["cell"] = f"{true}-{after}"
     at.run()
     assert not at.exception
     assert f"**{first['true']} → {digits_bundle.classes[after]}**" in texts(at)
-    at.button(key="all_cells").click().run()
+    assert f"**{first['true']} → {digits_bundle.classes[after]}**" in texts(again(at))
+    at.button(key="cell_all").click().run()
     assert "Click a cell" in texts(at)
+    assert "cell" not in at.query_params
+
+
+def test_a_picked_row_opens_elsewhere_with_its_batch(digits_bundle: Bundle) -> None:
+    ids = [str(row["id"]) for row in digits_bundle.gallery[:3]]
+    at = attacked(images=",".join(ids), budget="1", target="")
+    for image_id in ids[::-1]:
+        at.query_params["row"] = image_id
+        at.run()
+        for found in (at, again(at)):
+            assert linked(found, "row") == image_id
+            assert linked(found, "pair").partition("~")[0] == image_id
+    for name, value in (("row", "<b>"), ("cell", "99-99"), ("cell", "x")):
+        found = opened(LAB, **{"images": ids[0], "job": linked(at, "job"), name: value})
+        assert not found.exception
+        assert [plain(value) in warning.value for warning in found.warning] == [True]
+        assert name not in found.query_params
 
 
 def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
@@ -248,6 +290,13 @@ def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
     other = next(name for name in digits_bundle.classes if name != true)
     at.selectbox(key="gallery_true_digits-cnn").set_value(true).run()
     assert f"→ {digits_bundle.gallery[0]['predicted_after']}" in at.subheader[0].value
+    assert again(at).subheader[0].value == at.subheader[0].value
+    last = digits_bundle.gallery[-1]
+    cell = "-".join(str(digits_bundle.class_index(last[k])) for k in ("true", "predicted_after"))
+    for link in ({"gallery_row": last["id"]}, {"gallery_cell": cell, "gallery_row": last["id"]}):
+        found = opened(LAB, source="gallery", **link)
+        assert found.subheader[0].value.startswith(last["id"])
+        assert again(found).subheader[0].value == found.subheader[0].value
     at.selectbox(key="gallery_after_digits-cnn").set_value(true).run()
     assert "No attack fits" in at.info[0].value, other
 
