@@ -21,6 +21,7 @@ from ndcore.figures.lab.grid_map import (
     ramp_legend,
 )
 from pages.ui.components.pixel_view import PixelScene
+from pages.ui.frame.link import box
 from pages.ui.frame.words import colour_words, plain
 
 __all__ = [
@@ -119,8 +120,10 @@ def map_findings(bundle: Bundle, result: AttackResult, found: VulnerabilityMap, 
             )
         },
     )
-    with st.expander(f"Numbers: the worst colour at each of {found.lowest.size:,} pixels"):
-        st.dataframe(map_rows(found, bundle.classes), hide_index=True, key=f"{key}_cells")
+    told = f"Numbers: the worst colour at each of {found.lowest.size:,} pixels"
+    numbers = box(st.expander, told, key=f"{key}_numbers", name="map_numbers")
+    if numbers.open:
+        numbers.dataframe(map_rows(found, bundle.classes), hide_index=True, key=f"{key}_cells")
     name = f"{bundle.name}-map"
     bar = st.container(horizontal=True)
     bar.download_button(
