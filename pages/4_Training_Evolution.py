@@ -13,7 +13,7 @@ from pages.ui.evolution.runs import OpenRun, choose_runs, keep_looking
 from pages.ui.evolution.state import View, view_controls
 from pages.ui.evolution.unit import unit_panel
 from pages.ui.frame.page import setup
-from pages.ui.frame.words import sentence
+from pages.ui.frame.words import plain, sentence
 
 WIDTH = 300
 
@@ -22,7 +22,7 @@ def told(opened: list[OpenRun]) -> None:
     """One line per run: what it is and how well it does."""
     for each in opened:
         run = each.run
-        words = f"**{each.name}** · {len(run.layers)} layers · {len(run.epochs)} epochs"
+        words = f"**{plain(each.name)}** · {len(run.layers)} layers · {len(run.epochs)} epochs"
         found = run.result.get("test_accuracy")
         if found is not None:
             words += f" · test accuracy {100 * float(found):.2f}%"

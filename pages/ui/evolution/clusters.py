@@ -18,8 +18,10 @@ from ndcore.figures.style.palette import BENIGN, class_colours
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.run_images import thumb
 from pages.ui.evolution.runs import OpenRun
-from pages.ui.evolution.state import View, choose, clicked, dark, held
+from pages.ui.evolution.state import View, clicked, dark
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures, unit_words
+from pages.ui.frame.link import box, choice, number
+from pages.ui.frame.words import sentence
 
 __all__ = ["HALF", "clusters_panel", "take_unit"]
 
@@ -33,7 +35,7 @@ def take_unit(key: str) -> None:
     """Callback: look into the clicked unit."""
     found = clicked(key)
     if found is not None:
-        held("unit", int(found[0]))
+        st.session_state["evo_unit"] = int(found[0])
 
 
 @st.cache_resource(max_entries=128, show_spinner="Grouping the neurons …")
@@ -48,16 +50,14 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
     row.markdown(f"**Kinds of neurons in {layer} at epoch {epoch}**", width="content")
     wanted = CLUSTERS
     if units > 2:
-        options = list(range(1, min(MOST_CLUSTERS, units) + 1))
-        wanted = int(
-            choose(
-                row.container(width=260),
-                "Clusters",
-                options,
-                "clusters",
-                min(CLUSTERS, units),
-                slider=True,
-            )
+        wanted = number(
+            row.container(width=260).slider,
+            "Clusters",
+            1,
+            min(MOST_CLUSTERS, units),
+            min(CLUSTERS, units),
+            key="evo_clusters",
+            name="clusters",
         )
     found = _grouped(each.stamp, layer, epoch, wanted, each)
     averages: list[np.ndarray | None] = [None] * len(found.sizes)
@@ -66,8 +66,9 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
         averages = cluster_pictures(each, layer, epoch, found)
     except DataError as error:
         trouble = str(error)
+    at = each.run.epochs.tolist().index(epoch)
     values = {
-        name: each.run.units(layer, name, view.variant)[:, each.run.epochs.tolist().index(epoch)]
+        name: each.run.units(layer, name, view.variant)[:, at]
         for name in ("discriminability", "density")
     }
     tips = [
@@ -98,7 +99,7 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
     )
     with right:
         if trouble:
-            st.info(f"The pictures of patches need the images: {trouble}.")
+            st.info(sentence(f"The pictures of patches need the images: {trouble}"))
         else:
             unit_rows(each, layer, epoch, found, averages)
     _numbers(each, layer, epoch, found, values)
@@ -114,21 +115,20 @@ def unit_rows(
     """A cluster's average, then the units nearest to its centre: average, patches, purity."""
     cluster = 0
     if len(found.sizes) > 1:
-        cluster = st.segmented_control(
+        cluster = -1 + choice(
+            st.segmented_control,
             "Neurons nearest to the centre of cluster",
-            range(len(found.sizes)),
-            default=0,
-            required=True,
-            format_func=lambda number: f"{number + 1}",
-            key=f"evo_cluster_{len(found.sizes)}",
+            range(1, len(found.sizes) + 1),
+            key="evo_cluster",
+            name="cluster",
         )
-    near = [int(unit) for unit in found.nearest[int(cluster)]]
+    near = [int(unit) for unit in found.nearest[cluster]]
     pictures = unit_pictures(each, layer, epoch, near)
-    colour = class_colours(len(found.sizes))[int(cluster)]
-    average = averages[int(cluster)]
-    size = int(found.sizes[int(cluster)])
+    colour = class_colours(len(found.sizes))[cluster]
+    average = averages[cluster]
+    size = int(found.sizes[cluster])
     whole = PictureRow(
-        f"cluster {int(cluster) + 1}: {size} neuron{'s' if size > 1 else ''}",
+        f"cluster {cluster + 1}: {size} neuron{'s' if size > 1 else ''}",
         None if average is None else encode_png(thumb(average)),
         (),
         f"average of neurons {', '.join(map(str, near))}, the nearer the heavier",
@@ -155,9 +155,10 @@ def _numbers(
     values: dict[str, np.ndarray],
 ) -> None:
     label = f"Numbers: {len(found.labels)} neurons of {layer}"
-    with st.expander(label, key="evo_layer_open", on_change="rerun") as box:
-        if not box.open:
-            return
+    table = box(st.expander, label, key="evo_layer_open", name="layer_table")
+    if not table.open:
+        return
+    with table:
         at = each.run.epochs.tolist().index(epoch)
         frame = pd.DataFrame(
             {

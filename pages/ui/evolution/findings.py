@@ -13,10 +13,11 @@ from ndcore.evolution import list_runs
 from ndcore.evolution.findings import VERDICTS, findings_of, told_files
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.runs import stamp_of
+from pages.ui.frame.link import box, several, switch
+from pages.ui.frame.words import plain
 
 __all__ = ["accuracy_frame", "findings_frame", "findings_panel"]
 
-OPEN = "evo_findings_open"
 MARKS = dict(zip(VERDICTS, ("✓", "✗", "?"), strict=True))
 
 
@@ -26,12 +27,19 @@ def findings_panel() -> None:
     names = list_runs()
     runs = f"{len(names)} recorded run{'s' if len(names) > 1 else ''}"
     label = f"Accuracies and claims of the paper, on {runs}"
-    with st.expander(label, icon=":material/fact_check:", key=OPEN, on_change="rerun") as box:
-        if not box.open:
-            return
+    panel = box(
+        st.expander,
+        label,
+        key="evo_findings_open",
+        name="findings",
+        icon=":material/fact_check:",
+    )
+    if not panel.open:
+        return
+    with panel:
         document = _document(tuple((name, stamp_of(name)) for name in names))
         for row in document["unread"]:
-            st.warning(f"The run '{row['run']}' is left out: {row['reason']}.")
+            st.warning(f"The run “{plain(row['run'])}” is left out: {plain(row['reason'], 400)}.")
         _accuracies(document)
         _claims(document)
         _missing(document["missing"])
@@ -91,7 +99,7 @@ def _recipes(rows: Sequence[dict[str, Any]]) -> str:
         if row["run"] is not None:
             data = "an image folder" if row["data"] == "folder" else row["data"]
             told = f"{row['recipe']}, seed {row['seed']}, on {data}"
-            runs.setdefault(told, []).append(row["run"])
+            runs.setdefault(told, []).append(plain(row["run"]))
     return " ".join(f"**{', '.join(names)}**: {told}." for told, names in runs.items())
 
 
@@ -100,15 +108,16 @@ def _claims(document: dict[str, Any]) -> None:
     counted = document["summary"]
     tested = [verdict for verdict in VERDICTS[:2] if counted[verdict]]
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    chosen = row.pills(
+    chosen = several(
+        row.pills,
         "Show",
         VERDICTS,
-        selection_mode="multi",
+        key="evo_verdicts",
+        name="verdicts",
         default=tested or VERDICTS,
         format_func=lambda verdict: f"{MARKS[verdict]} {verdict}: {counted[verdict]}",
-        key="evo_verdicts",
     )
-    ruled = row.toggle("How each is decided", key="evo_rules")
+    ruled = switch(row.toggle, "How each is decided", key="evo_rules", name="rules")
     rows = [row for row in document["findings"] if row["verdict"] in chosen]
     if rows:
         st.table(_told(rows, ruled=ruled))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import streamlit as st
@@ -15,8 +16,9 @@ from ndcore.figures.evolution.rows import Row
 from ndcore.figures.style.palette import BENIGN
 from pages.ui.evolution.clusters import HALF, clusters_panel, take_unit
 from pages.ui.evolution.runs import OpenRun
-from pages.ui.evolution.state import View, choose, dark
-from pages.ui.frame.link import remember
+from pages.ui.evolution.state import View, dark
+from pages.ui.frame.link import choice, just_linked, remember
+from pages.ui.frame.words import plain
 
 __all__ = ["choose_epoch", "choose_layer", "choose_unit", "layer_panel"]
 
@@ -27,15 +29,14 @@ LEAST_EPOCHS = 3  # for a correlation
 def choose_layer(place: DeltaGenerator, each: OpenRun) -> str:
     """Pick a layer; a click into the heat map picks too."""
     layers = {layer.name: layer for layer in each.run.layers}
-    found = choose(
-        place,
+    return choice(
+        place.selectbox,
         "Layer",
         list(layers),
-        "layer",
-        next(iter(layers)),
-        text=lambda name: _told(layers[name]),
+        key="evo_layer",
+        name="layer",
+        format_func=lambda name: _told(layers[name]),
     )
-    return str(found)
 
 
 def _told(layer: WatchedLayer) -> str:
@@ -49,43 +50,37 @@ def choose_epoch(place: DeltaGenerator, each: OpenRun) -> int:
     detailed = each.run.detailed
     if len(detailed) == 1:
         return detailed[0]
-    return int(
-        choose(
-            place,
-            "Epoch of clusters, patches and facets",
-            detailed,
-            "epoch",
-            detailed[-1],
-            slider=True,
-            about="Class samples and top patches were kept at these epochs.",
-        )
+    return choice(
+        place.select_slider,
+        "Epoch of clusters, patches and facets",
+        detailed,
+        key="evo_epoch",
+        name="epoch",
+        default=detailed[-1],
+        help="Class samples and top patches were kept at these epochs.",
     )
 
 
 def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) -> int:
     """Pick a unit; a click on a line or a dot picks too."""
-    # Another layer begins with a neuron of its own.
+    # Another layer begins with a neuron of its own, unless a link names one.
     here = (each.name, layer)
-    if st.session_state.get("evo_unit_of", here) != here:
+    if st.session_state.get("evo_unit_of", here) != here and not just_linked("unit"):
         st.session_state.pop("evo_unit", None)
         remember("unit", "")
     st.session_state["evo_unit_of"] = here
     values = each.run.units(layer, view.metric, view.variant)
     red = exceptional(values)
-    units = list(range(len(values)))
-    first = red[0] if red else int(values[:, -1].argmax())
-    return int(
-        choose(
-            place,
-            "Neuron",
-            units,
-            "unit",
-            first,
-            text=lambda unit: (
-                f"{unit}: {values[unit, -1]:.3g} at the end"
-                + (", exceptional" if unit in red else "")
-            ),
-        )
+    return choice(
+        place.selectbox,
+        "Neuron",
+        range(len(values)),
+        key="evo_unit",
+        name="unit",
+        default=red[0] if red else int(values[:, -1].argmax()),
+        format_func=lambda unit: (
+            f"{unit}: {values[unit, -1]:.3g} at the end" + ", exceptional" * (unit in red)
+        ),
     )
 
 
@@ -117,7 +112,7 @@ def layer_panel(
         shown.append((opened[1], opened[1].run.layers[row.second].name))
     _levels(shown, view, epoch, unit)
     if len(opened) > 1 and row.second is None:
-        st.caption(f"{opened[1].name} has no layer that stands in the row of {layer}.")
+        st.caption(f"{plain(opened[1].name)} has no layer that stands in the row of {layer}.")
     if epoch is None:
         st.info("No epoch with class samples and patches has been recorded yet.")
         return
@@ -138,7 +133,7 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
                 each.run.epochs,
                 each_values,
                 metric=view.metric,
-                title=f"{each.name} · {name}: {len(each_values)} neurons",
+                title=f"{escape(each.name)} · {name}: {len(each_values)} neurons",
                 top=top,
                 red=red,
                 chosen=Chosen(unit, ink, epoch) if at == 0 else None,
@@ -148,20 +143,15 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
             selection_mode="points",
         )
         r = _correlation(each, name)
-        told = (
-            f"{len(red)} exceptional neuron{'s' if len(red) > 1 else ''}, in red: "
-            f"{', '.join(map(str, red))}"
-            if red
-            else ("No neuron is exceptional")
-        )
-        together = (
-            ""
-            if r is None
-            else (
+        told = "No neuron is exceptional."
+        if red:
+            told = f"{len(red)} exceptional neuron{'s' if len(red) > 1 else ''}, in red: "
+            told += f"{', '.join(map(str, red))}."
+        if r is not None:
+            told += (
                 f" Over the epochs the layer's density and discriminability correlate by {r:+.2f}."
             )
-        )
-        place.caption(f"{told}.{together}")
+        place.caption(told)
     st.caption(
         f"The more opaque a cell, the more of the layer's neurons have a {view.name()} of that "
         f"level. Red lines are exceptional: {EXCEPTIONAL}. The thick line is the chosen neuron; "

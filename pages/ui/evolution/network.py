@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from ndcore.figures.evolution.macro import macro_figure, macro_width
 from ndcore.figures.evolution.rows import Row, aligned_rows
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.runs import OpenRun
-from pages.ui.evolution.state import View, clicked, held
+from pages.ui.evolution.state import View, clicked
+from pages.ui.frame.link import box
+from pages.ui.frame.words import plain
 
 __all__ = ["curve_rows", "macro_panel", "macro_rows", "rows_of", "spans"]
 
@@ -95,11 +98,12 @@ def look_into(run: EvolutionRun, rows: Sequence[Row]) -> None:
     st.session_state[CELL] = found
     row, epoch = rows[int(found[1])], int(found[2])
     if row.first is None:
-        st.toast(f"{run.model} has no layer {row.name}; swap the runs to look into it.")
+        st.toast(f"{plain(run.model)} has no layer {row.name}; swap the runs to look into it.")
         return
-    held("layer", run.layers[row.first].name)
+    st.session_state["evo_layer"] = run.layers[row.first].name
     if run.detailed:
-        held("epoch", min(run.detailed, key=lambda each: (abs(each - epoch), each)))
+        nearest = min(run.detailed, key=lambda each: (abs(each - epoch), each))
+        st.session_state["evo_epoch"] = nearest
 
 
 def _macro_run(each: OpenRun, rows: Sequence[Row], at: int, view: View) -> MacroRun:
@@ -113,14 +117,14 @@ def _macro_run(each: OpenRun, rows: Sequence[Row], at: int, view: View) -> Macro
         [""] * len(run.epochs)
         if place is None
         else [
-            f"{each.name}, {run.layers[place].name}, epoch {epoch}<br>"
+            f"{escape(each.name)}, {run.layers[place].name}, epoch {epoch}<br>"
             + "<br>".join(f"{view.name(name)} {metrics[name][row, e]:.3g}" for name in metrics)
             for e, epoch in enumerate(run.epochs)
         ]
         for row, place in enumerate(places)
     ]
     return MacroRun(
-        name=each.name,
+        name=escape(each.name),
         epochs=run.epochs,
         values=metrics[view.metric],
         digits=metrics.get(view.digits),
@@ -159,7 +163,7 @@ def spans(epochs: Sequence[int]) -> str:
 
 def _warnings(name: str, found: Sequence[Warned]) -> None:
     """The rules that hold, each with its layers; `name` tells one run from another."""
-    whose = f" of {name}" if name else ""
+    whose = f" of {plain(name)}" if name else ""
     if not found:
         st.markdown(f":material/check_circle: No warning{whose}: no rule holds at any epoch.")
         return
@@ -196,7 +200,8 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
             place = ".data/cifar10" if data == "folder" else data
             st.caption(
                 ":material/info: How easily one pixel flips the network, and how well the detector "
-                f"sees it, was not measured for {each.name}. To see it per epoch in a last row: "
+                f"sees it, was not measured for {plain(each.name)}. To see it per epoch in a last "
+                "row: "
                 f"`python -m ndcore evolve {each.name} --vulnerability --data {place}`"
             )
 
@@ -204,15 +209,18 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
 def _numbers(opened: Sequence[OpenRun], view: View) -> None:
     """The table behind the heat map, made when it is opened."""
     layers = sum(len(each.run.layers) for each in opened)
-    with st.expander(f"Numbers: {layers} layers", key="evo_macro_open", on_change="rerun") as box:
-        if not box.open:
-            return
+    table = box(
+        st.expander, f"Numbers: {layers} layers", key="evo_macro_open", name="network_table"
+    )
+    if not table.open:
+        return
+    with table:
         frame = pd.concat([macro_rows(each, view.variant) for each in opened], ignore_index=True)
         curves = pd.concat([curve_rows(each) for each in opened], ignore_index=True)
         stem = "-".join(each.name for each in opened)
-        for key, table in (("layers", frame), ("curves", curves)):
-            st.dataframe(table, hide_index=True, key=f"evo_{key}", height=260)
-            csv_button(table, f"{stem}-{key}.csv", f"evo_{key}_csv")
+        for key, rows in (("layers", frame), ("curves", curves)):
+            st.dataframe(rows, hide_index=True, key=f"evo_{key}", height=260)
+            csv_button(rows, f"{stem}-{key}.csv", f"evo_{key}_csv")
         st.caption(
             f"The same numbers: `python -m ndcore evolve {opened[0].name} --variant "
             f"{view.variant} --json -`"

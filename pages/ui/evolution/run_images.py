@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
-from ndcore.data.catalog import CIFAR10_CLASSES, Pixels, data_dir, find_image
+from ndcore.data.catalog import CIFAR10_CLASSES, data_dir, find_image
 from ndcore.data.cifar10 import CIFAR10_HOW, is_cifar10_root
+from ndcore.data.sources import Pixels
 from ndcore.errors import DataError
 from ndcore.evolution import EvolutionRun
 from pages.ui.frame import loaders
@@ -57,6 +60,6 @@ def _where(name: str) -> dict[str, int]:
     return {key: index for index, key in enumerate(loaders.source(name).keys())}
 
 
-def thumb(pixels: np.ndarray) -> np.ndarray:
+def thumb(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """Pixels in [0, 255] of any kind as uint8."""
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(pixels), 0, 255), np.uint8)

@@ -10,9 +10,8 @@ import streamlit as st
 
 from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
-from pages.ui.evolution.state import choose, held
-from pages.ui.frame.link import just_linked, recall
-from pages.ui.frame.words import sentence
+from pages.ui.frame.link import choice
+from pages.ui.frame.words import plain, sentence
 
 __all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run", "open_run", "stamp_of"]
 
@@ -38,6 +37,11 @@ class OpenRun:
     run: EvolutionRun
     vulnerability: tuple[dict[str, Any], ...] = ()
 
+    def class_name(self, label: int) -> str:
+        """A recording lists the classes that it saw, in the order of labels."""
+        names = self.run.classes
+        return names[label] if 0 <= label < len(names) else str(label)
+
 
 def no_run() -> None:
     """The empty state: how a run is made."""
@@ -55,16 +59,18 @@ def choose_runs() -> list[OpenRun]:
     if not names:
         no_run()
         return []
-    for link in ("run", "against"):
-        wanted = recall(link)
-        if wanted and wanted not in names and just_linked(link):
-            st.warning(f"The link names the run '{wanted[:40]}', which is not on this machine.")
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    first = choose(row.container(width=260), "Training run", names, "run", names[0])
-    others = [NONE, *(name for name in names if name != first)]
-    second = NONE
-    if len(others) > 1:
-        second = choose(row.container(width=260), "Compare with", others, "against", NONE)
+    first = choice(
+        row.container(width=260).selectbox, "Training run", names, key="evo_run", name="run"
+    )
+    second = choice(
+        row.container(width=260).selectbox,
+        "Compare with",
+        [NONE, *(name for name in names if name != first)],
+        key="evo_against",
+        name="against",
+        disabled=len(names) == 1,
+    )
     row.button(
         "Swap",
         icon=":material/swap_horiz:",
@@ -87,8 +93,7 @@ def choose_runs() -> list[OpenRun]:
 
 def _swap(first: str, second: str) -> None:
     """Callback: look into the other run."""
-    held("run", second)
-    held("against", first)
+    st.session_state.update(evo_run=second, evo_against=first)
 
 
 def open_run(name: str) -> OpenRun:
@@ -128,7 +133,7 @@ def keep_looking(opened: list[OpenRun]) -> None:
 
     @st.fragment(run_every=LOOK_S)
     def look() -> None:
-        names = " and ".join(each.name for each in going)
+        names = " and ".join(plain(each.name) for each in going)
         epochs = ", ".join(f"{len(each.run.epochs)} epochs" for each in going)
         st.caption(
             f":material/hourglass: The training of {names} has not ended ({epochs} so far); new "

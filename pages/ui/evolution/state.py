@@ -1,19 +1,17 @@
-"""Choices of the Training Evolution page: kept in the session and in the link."""
+"""What the heat map of Training Evolution shows, and what was clicked in a chart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.frame.link import just_linked, recall, remember
+from pages.ui.frame.link import choice
 
-__all__ = ["OTHER", "View", "choose", "clicked", "dark", "held", "view_controls"]
+__all__ = ["View", "clicked", "dark", "view_controls"]
 
 METRICS = {"discriminability": "Discriminability", "density": "Density"}
-OTHER = {"discriminability": "density", "density": "discriminability"}
 VARIANTS = {"normalised": "normalised", "paper": "as in the paper"}
 COLOURS = {"global": "one for all layers", "local": "each layer its own"}
 DIGITS = {"none": "none", "discriminability": "discriminability", "density": "density"}
@@ -26,6 +24,8 @@ ABOUT_VARIANT = (
     "The paper's distance is the root of a sum over samples, so it grows with the size of a "
     "layer's map; normalised is the root of a mean, so that layers and runs can be compared."
 )
+
+ABOUT_DIGITS = "Left out where the page is too narrow for them; point at a cell for its numbers."
 
 
 @dataclass(frozen=True)
@@ -53,75 +53,25 @@ class View:
 def view_controls() -> View:
     """Switches of metric, variant, colours and digits."""
     row = st.container(horizontal=True, gap="medium")
-    metric = _segments(row, "Colour shows", METRICS, "metric", "discriminability", ABOUT_METRIC)
-    variant = _segments(row, "Discriminability", VARIANTS, "variant", "normalised", ABOUT_VARIANT)
-    colours = _segments(row, "Colour scale", COLOURS, "colours", "local")
-    digits = _segments(
-        row,
-        "Digits in the cells",
-        DIGITS,
-        "digits",
-        "density",
-        "Left out where the page is too narrow for them; point at a cell for its numbers.",
+
+    def switched(label: str, names: dict[str, str], name: str, default: str, about: str) -> str:
+        return choice(
+            row.segmented_control,
+            label,
+            list(names),
+            key=f"evo_{name}",
+            default=default,
+            name=name,
+            format_func=names.get,
+            help=about or None,
+        )
+
+    return View(
+        metric=switched("Colour shows", METRICS, "metric", "discriminability", ABOUT_METRIC),
+        variant=switched("Discriminability", VARIANTS, "variant", "normalised", ABOUT_VARIANT),
+        local=switched("Colour scale", COLOURS, "colours", "local", "") == "local",
+        digits=switched("Digits in the cells", DIGITS, "digits", "density", ABOUT_DIGITS),
     )
-    return View(metric, variant, colours == "local", digits)
-
-
-def _segments(
-    row: Any, label: str, options: Mapping[str, str], name: str, default: str, about: str = ""
-) -> str:
-    kept = recall(name, default)
-    if kept not in options and just_linked(name):
-        st.warning(f"The link asks for the {name} '{kept[:40]}', which there is not.")
-    chosen = row.segmented_control(
-        label,
-        list(options),
-        default=kept if kept in options else default,
-        required=True,
-        format_func=lambda option: options[option],
-        key=f"evo_{name}",
-        help=about or None,
-    )
-    remember(name, "" if chosen == default else str(chosen))
-    return str(chosen)
-
-
-def choose(
-    place: Any,
-    label: str,
-    options: Sequence[Any],
-    name: str,
-    default: Any,
-    *,
-    text: Callable[[Any], str] = str,
-    slider: bool = False,
-    about: str = "",
-) -> Any:
-    """A select box (or a slider over the options) that a click elsewhere can set, see `held`.
-
-    Args:
-        place: container.
-        label: of the box.
-        options: what there is to choose from.
-        name: in the link.
-        default: taken where the link and the session say nothing that is an option.
-        text: how an option is told.
-        slider: a slider instead of a box.
-        about: help.
-    """
-    key = f"evo_{name}"
-    wanted = st.session_state.get(key, recall(name))
-    by_text = {str(option): option for option in options}
-    st.session_state[key] = by_text.get(str(wanted), default)
-    kind = place.select_slider if slider else place.selectbox
-    chosen = kind(label, options, format_func=text, key=key, help=about or None)
-    remember(name, "" if chosen == default else str(chosen))
-    return chosen
-
-
-def held(name: str, value: Any) -> None:
-    """Set a `choose` from a callback."""
-    st.session_state[f"evo_{name}"] = value
 
 
 def clicked(key: str) -> list[Any] | None:

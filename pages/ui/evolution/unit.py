@@ -5,32 +5,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from ndcore.data.decode import encode_png
-from ndcore.errors import DataError, NeuralDivergenceError, StoppedError
+from ndcore.errors import DataError, StoppedError
 from ndcore.evolution import Facets, Patches, cut_patches, facets_of, trimmed
 from ndcore.figures.evolution.plane import plane_figure
 from ndcore.figures.evolution.tiles import PictureRow, picture_rows
 from ndcore.figures.style.palette import BENIGN, class_colours
-from ndcore.jobs import Job, JobManager
+from ndcore.jobs import Job
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.clusters import HALF
 from pages.ui.evolution.run_images import Reader, reader_of, thumb
 from pages.ui.evolution.runs import OpenRun
-from pages.ui.evolution.state import choose, dark
+from pages.ui.evolution.state import dark
 from pages.ui.evolution.unit_pictures import unit_pictures, unit_words
+from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.link import box, number, recall, remember
+from pages.ui.frame.words import plain, sentence
 
 __all__ = ["FacetResult", "find_facets", "unit_panel"]
 
+KIND = "facet"  # of job; `facets` in the link is their number
 FACETS, MOST_FACETS = 10, 20
 PATCHES = 1000
 SHOWN = 5
 AT_ONCE = 100
-POLL_S = 0.4
 EXPECTED_S = 5.0
 
 
@@ -56,90 +60,81 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
         RunError: the details are damaged.
     """
     found = each.run.patches(layer, unit, epoch, PATCHES)
+    result = None
+    needs = "The pictures of patches need"
     try:
-        picture = unit_pictures(each, layer, epoch, [unit])[unit]
-    except DataError as error:
-        st.info(f"The pictures of patches need the images: {error}.")
-        _numbers(each, layer, unit, epoch, found, None)
-        return
-    row = PictureRow(
-        f"{layer} · neuron {unit}, epoch {epoch}", picture.png, picture.patches, unit_words(picture)
-    )
-    st.html(picture_rows([row], large=104, small=64))
-    classes = ", ".join(f"{name} ({count})" for name, count in picture.classes)
-    st.caption(f"Classes of the {len(picture.activations)} patches behind the average: {classes}.")
-    try:
+        _picture(each, layer, unit, epoch)
+        needs = "The patches themselves, and the facets they fall into, need"
         reader = reader_of(each.run)
     except DataError as error:
-        st.info(f"The patches themselves, and the facets they fall into, need the images: {error}.")
-        _numbers(each, layer, unit, epoch, found, None)
-        return
-    result = _facets(each, layer, unit, epoch, found, reader)
+        st.info(sentence(f"{needs} the images: {error}"))
+    else:
+        result = _facets(each, layer, unit, epoch, found, reader)
     if result is not None:
         _draw(each, layer, unit, result)
     _numbers(each, layer, unit, epoch, found, result)
 
 
+def _picture(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
+    """The average of what drives it most, with the first patches and their classes."""
+    picture = unit_pictures(each, layer, epoch, [unit])[unit]
+    row = PictureRow(
+        f"{layer} · neuron {unit}, epoch {epoch}", picture.png, picture.patches, unit_words(picture)
+    )
+    st.html(picture_rows([row], large=104, small=64))
+    classes = ", ".join(f"{plain(name)} ({count})" for name, count in picture.classes)
+    st.caption(f"Classes of the {len(picture.activations)} patches behind the average: {classes}.")
+
+
 def _facets(
     each: OpenRun, layer: str, unit: int, epoch: int, found: Patches, reader: Reader
 ) -> FacetResult | None:
+    """Facets on request, and then of each neuron that is looked at."""
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
     most = min(MOST_FACETS, len(found))
-    wanted = int(
-        choose(
-            row.container(width=320),
+    wanted = most
+    if most > 1:
+        wanted = number(
+            row.container(width=320).slider,
             "Facets",
-            list(range(1, most + 1)),
-            "facets",
+            1,
+            most,
             min(FACETS, most),
-            slider=True,
-            about="Kinds of patches among those that drive the neuron most.",
+            key="evo_facets",
+            name="facets",
+            help="Kinds of patches among those that drive the neuron most.",
         )
-    )
-    if row.button("Show the facets", icon=":material/grid_view:", key="evo_show_facets"):
-        st.session_state["evo_facets_on"] = True
+    pressed = row.button("Show the facets", icon=":material/grid_view:", key="evo_show_facets")
     if len(found) < PATCHES and epoch != each.run.detailed[-1]:
         st.caption(
             f"{len(found)} patches per neuron were kept at epoch {epoch}; the last epoch, "
             f"{each.run.detailed[-1]}, holds more."
         )
-    if not st.session_state.get("evo_facets_on"):
+    about = (each.stamp, layer, unit, epoch, wanted)
+    job = job_bar(KIND, about, _told, shared=pressed or bool(recall(KIND)))
+    ended = job is not None and job.state in ("cancelled", "failed")
+    if (job is None and (pressed or recall(KIND))) or (pressed and ended):
+        submit(
+            KIND,
+            about,
+            lambda job: find_facets(job, found, reader, each.run.about["shape"], wanted),
+            label=f"facets of {layer} {unit}",
+            deadline_s=120,
+            lane="quick",
+        )
+    if job is None:
         return None
-    key = (each.stamp, layer, unit, epoch, wanted)
-    job = _jobs().get(_known().get(key, ""))
-    if job is None or job.state == "cancelled":
-        if job is not None and st.session_state.get("evo_stopped") == job.id:
-            st.info("The search for facets was stopped. Choose another number or neuron, or:")
-            if not st.button("Start again", key="evo_again"):
-                return None
-        try:
-            job = _jobs().submit(
-                lambda job: find_facets(job, found, reader, each.run.about["shape"], wanted),
-                label=f"facets of {layer} {unit}",
-                deadline_s=120,
-            )
-        except NeuralDivergenceError as error:
-            st.error(f"{error}.")
-            return None
-        _known()[key] = job.id
-    if job.active:
-        _watch(job)
-        return None
-    if job.state == "failed":
-        st.error(f"{job.error}.")
+    remember(KIND, job.id)
+    if job.state == "cancelled":
+        st.info("The search for facets was stopped; “Show the facets” starts it again.")
     return job.result if isinstance(job.result, FacetResult) else None
 
 
-@st.cache_resource
-def _jobs() -> JobManager:
-    """A queue of its own: facets take seconds and do not wait for attacks."""
-    return JobManager(workers=1)
-
-
-@st.cache_resource
-def _known() -> dict[tuple, str]:
-    """What was asked -> id of its job."""
-    return {}
+def _told(job: Job) -> tuple[float, str]:
+    share, words = job.progress or (0.0, "Starting")
+    if share >= 0.4:  # one call of the library: the time it usually takes is all there is
+        share += 0.55 * min(1.0, job.seconds / EXPECTED_S)
+    return share, f"{words} · {job.seconds:.0f} s"
 
 
 def find_facets(
@@ -166,41 +161,10 @@ def find_facets(
     return FacetResult(result, cut, found)
 
 
-def _watch(job: Job) -> None:
-    """Progress and Stop while the job is active."""
-
-    @st.fragment(run_every=POLL_S)
-    def live() -> None:
-        if not job.active:
-            st.rerun()
-        share, words = job.progress or (0.0, "Waiting")
-        if share >= 0.4:  # one call of the library: the time it usually takes is all there is
-            share += 0.55 * min(1.0, job.seconds / EXPECTED_S)
-        text = "Stopping" if job.stopping else f"{words} · {job.seconds:.0f} s"
-        st.progress(share, text)
-        st.button(
-            "Stop",
-            icon=":material/stop_circle:",
-            on_click=_stop,
-            args=(job,),
-            disabled=job.stopping,
-            key="evo_stop",
-        )
-
-    live()
-
-
-def _stop(job: Job) -> None:
-    """Callback: the facets are no longer wanted."""
-    st.session_state["evo_stopped"] = job.id
-    job.cancel()
-
-
 def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
     facets, found = result.facets, result.found
-    names = dict(enumerate(each.run.classes))
     tips = [
-        f"patch {n + 1}: {names.get(int(label), label)}, activation {value:.3g}"
+        f"patch {n + 1}: {escape(each.class_name(int(label)))}, activation {value:.3g}"
         for n, (label, value) in enumerate(zip(found.labels, found.activations, strict=True))
     ]
     averages = [encode_png(thumb(average)) for average in facets.averages]
@@ -225,17 +189,17 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
     )
     rows = []
     colours = class_colours(len(facets.sizes))
-    for number, (size, near) in enumerate(zip(facets.sizes, facets.nearest, strict=True)):
-        members = found.labels[facets.labels == number]
+    for facet, (size, near) in enumerate(zip(facets.sizes, facets.nearest, strict=True)):
+        members = found.labels[facets.labels == facet]
         common = Counter(members.tolist()).most_common(2)
-        told = ", ".join(f"{names.get(label, label)} ({count})" for label, count in common)
+        told = ", ".join(f"{each.class_name(label)} ({count})" for label, count in common)
         rows.append(
             PictureRow(
-                f"facet {number + 1}: {size} patches",
-                averages[number],
+                f"facet {facet + 1}: {size} patches",
+                averages[facet],
                 [encode_png(result.cut[patch]) for patch in near[:SHOWN]],
                 f"mostly {told}" if len(common) > 1 else f"all {told}",
-                colours[number],
+                colours[facet],
             )
         )
     right.html(picture_rows(rows, large=56, small=44))
@@ -250,15 +214,15 @@ def _numbers(
     result: FacetResult | None,
 ) -> None:
     label = f"Numbers: {len(found):,} patches of {layer} · neuron {unit}"
-    with st.expander(label, key="evo_unit_open", on_change="rerun") as box:
-        if not box.open:
-            return
-        names = dict(enumerate(each.run.classes))
+    table = box(st.expander, label, key="evo_unit_open", name="unit_table")
+    if not table.open:
+        return
+    with table:
         frame = pd.DataFrame(
             {
                 "patch": np.arange(1, len(found) + 1),
                 "image": found.keys,
-                "class": [names.get(int(label), str(label)) for label in found.labels],
+                "class": [each.class_name(int(label)) for label in found.labels],
                 "activation": found.activations,
                 **dict(zip(("top", "left", "bottom", "right"), found.boxes.T, strict=True)),
             }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,23 +99,17 @@ def _averages(stamp: str, layer: str, epoch: int, _each: OpenRun) -> list[UnitAv
 
 
 def _described(
-    each: OpenRun, found: Patches, average: UnitAverage, patches: Sequence[np.ndarray]
+    each: OpenRun, found: Patches, average: UnitAverage, patches: Iterable[np.ndarray]
 ) -> UnitPicture:
-    names = _names(each)
     numbers = Counter(sorted(found.labels.tolist())).most_common()
     return UnitPicture(
         average=average.image,
         patches=tuple(encode_png(patch) for patch in patches),
         activations=found.activations,
-        classes=tuple((names.get(label, str(label)), count) for label, count in numbers),
+        classes=tuple((each.class_name(label), count) for label, count in numbers),
         clearness=average.clearness,
         share=class_share(found.labels),
     )
-
-
-def _names(each: OpenRun) -> dict[int, str]:
-    """Class names by label; a recording lists those that it saw, in the order of labels."""
-    return dict(enumerate(each.run.classes))
 
 
 def unit_words(picture: UnitPicture) -> str:
@@ -140,15 +134,15 @@ def cluster_pictures(
     averages = []
     for near, weights in zip(found.nearest, found.weights, strict=True):
         known = [
-            (pictures[int(unit)].average, weight)
+            (average, weight)
             for unit, weight in zip(near, weights, strict=True)
-            if pictures[int(unit)].average is not None
+            if (average := pictures[int(unit)].average) is not None
         ]
         averages.append(_mean([a for a, _ in known], [w for _, w in known]))
     return averages
 
 
-def _mean(images: list, weights: list) -> np.ndarray | None:
+def _mean(images: list[np.ndarray], weights: list[float]) -> np.ndarray | None:
     if not images:
         return None
     # Units at the border of the map may have been trimmed: the common middle is averaged.

@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ndcore.data.catalog import open_source
+from ndcore.errors import StoppedError
 from ndcore.evolution import EvolutionRun, keep_averages, load_run, trimmed, weighted_average
 from ndcore.evolution.findings import findings_of
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder
@@ -28,7 +29,7 @@ from pages.ui.evolution.runs import OpenRun, open_run
 from pages.ui.evolution.unit import find_facets
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures
 from tests.planted_runs import plant
-from tests.ui import linked, opened, texts
+from tests.ui import ended, job_of, linked, opened, texts
 
 PAGE = "pages/4_Training_Evolution.py"
 EPOCHS = 3
@@ -142,10 +143,13 @@ def test_a_link_restores_the_view_and_a_bad_one_is_one_sentence() -> None:
     at = fine(opened(PAGE, run=MODELS[1], metric="density", against=MODELS[0], clusters="3"))
     assert at.selectbox(key="evo_run").value == MODELS[1]
     assert at.selectbox(key="evo_against").value == MODELS[0]
-    assert at.select_slider(key="evo_clusters").value == 3
-    bad = fine(opened(PAGE, run="nothing", layer="conv99", unit="x", metric="charm", epoch="7"))
-    assert len(bad.main.warning) == 2
-    assert "the run 'nothing', which is not on this machine" in texts(bad)
+    assert at.slider(key="evo_clusters").value == 3
+    asked = {"run": "nothing", "layer": "conv99", "unit": "x", "metric": "charm", "epoch": "7"}
+    bad = fine(opened(PAGE, **asked, clusters="99", network_table="yes"))
+    told = sorted(warning.value.split("“")[1].split("”")[0] for warning in bad.main.warning)
+    assert told == ["7", "99", "charm", "conv99", "nothing", "x", "yes"]
+    assert "The link asks for training run “nothing”, which there is not." in texts(bad)
+    assert not set(asked) & set(bad.query_params)
 
 
 @pytest.mark.usefixtures("cache")
@@ -308,28 +312,54 @@ def test_a_cluster_averages_its_nearest_units_by_distance(first: OpenRun) -> Non
 def test_the_number_of_clusters_is_changed_on_the_page() -> None:
     at = fine(opened(PAGE, run=MODELS[0], layer="conv3"))
     assert "cluster 1" in "".join(str(html.value) for html in at.get("html"))
-    assert at.select_slider(key="evo_clusters").value == 5
-    at.select_slider(key="evo_clusters").set_value(8).run()
+    assert at.slider(key="evo_clusters").value == 5
+    at.slider(key="evo_clusters").set_value(8).run()
+    at.segmented_control(key="evo_cluster").set_value(3).run()
     fine(at)
-    assert linked(at, "clusters") == "8"
+    assert (linked(at, "clusters"), linked(at, "cluster")) == ("8", "3")
+    assert "cluster 3" in "".join(str(html.value) for html in at.get("html"))
 
 
 @pytest.mark.spec("DV-20")
 @pytest.mark.usefixtures("cache")
 def test_facets_are_found_in_the_background_and_their_number_changes() -> None:
     at = fine(opened(PAGE, run=MODELS[0], layer="conv2", unit="1"))
-    at.select_slider(key="evo_facets").set_value(4).run()
+    at.slider(key="evo_facets").set_value(4).run()
     at.button(key="evo_show_facets").click().run()
-    for _ in range(200):
-        if len(at.get("plotly_chart")) == 4:
-            break
-        time.sleep(0.1)
-        at.run()
-    fine(at)
+    job = ended(job_of(at, "facet"))
+    fine(at.run())
     shown = "".join(str(html.value) for html in at.get("html"))
     assert "facet 4:" in shown
     assert "facet 5:" not in shown
     assert "40 patches that drive the neuron most" in texts(at)
+    link = {"run": MODELS[0], "layer": "conv2", "unit": "1", "facets": "4"}
+    assert len(fine(opened(PAGE, **link)).get("plotly_chart")) == 3, "nobody asked here"
+    other = fine(opened(PAGE, **link, facet=job.id))
+    assert len(other.get("plotly_chart")) == 4
+    at.selectbox(key="evo_unit").select(2).run()
+    assert job_of(at, "facet") is not job, "those of the next neuron are looked for too"
+    other.selectbox(key="evo_unit").select(2).run()
+    assert job_of(other, "facet") is job_of(at, "facet"), "one search for two sessions"
+
+
+@pytest.mark.usefixtures("cache")
+def test_facets_are_stopped_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(job: Job, *_: object) -> None:
+        while not job.stopping:
+            time.sleep(0.01)
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr("pages.ui.evolution.unit.find_facets", endless)
+    at = fine(opened(PAGE, run=MODELS[0], layer="conv1", unit="3"))
+    at.button(key="evo_show_facets").click().run()
+    job = job_of(at, "facet")
+    at.button(key="stop_facet").click().run()
+    assert ended(job).state == "cancelled"
+    assert "The search for facets was stopped" in texts(at.run())
+    at.button(key="evo_show_facets").click().run()
+    again = job_of(at, "facet")
+    assert again is not job
+    again.cancel()
 
 
 @pytest.mark.spec("DV-20")
