@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.detectors import DETECTORS, Verdict
-from ndcore.errors import NeuralDivergenceError
+from ndcore.data.pairs import Pair
+from ndcore.detectors import Detector, Verdict
 from pages.ui.detector.case_file import case_file_buttons
 from pages.ui.detector.clamp import clamp_panel
 from pages.ui.detector.desk import desk_panel
-from pages.ui.detector.evidence import evidence
+from pages.ui.detector.evidence import evidence, guarantee
 from pages.ui.detector.study import study_panel
 from pages.ui.detector.suspect import suspect_panel
 from pages.ui.detector.triage import triage_panel
@@ -22,7 +24,7 @@ from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.page import setup
-from pages.ui.frame.pair import current_pair
+from pages.ui.frame.pair import current_pair, keep_pair
 from pages.ui.frame.words import sentence, verdict_sentence, with_article
 from pages.ui.images.picker import NAMES, ready_sources, upload
 
@@ -76,6 +78,25 @@ def natural(bundle: Bundle, name: str) -> Subject:
     return ("benign", source.pixels([int(number)])[0], [])
 
 
+def verdicts_by(
+    bundle: Bundle, detector: Detector[Any], found: list[Subject], alpha: float
+) -> list[Verdict]:
+    """One for each image, which is looked at once however often the page runs."""
+    return [
+        detector.explain(loaders.seen(bundle, detector, pixels), alpha)[0] for _, pixels, _ in found
+    ]
+
+
+def open_one(bundle: Bundle, detector: str, pair: Pair) -> None:
+    """Callback: make this the current pair and open the tab that judges one."""
+    keep_pair(bundle, pair)
+    st.session_state["detector_tab"] = "One image"
+    st.session_state.pop("judge", None)  # so that it falls back to the pair
+    if detector in loaders.detectors(bundle).entries:
+        st.session_state.pop("detector", None)
+        remember("detector", detector)
+
+
 def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
     """One image with its verdict."""
     name, pixels, changes = subject
@@ -92,26 +113,22 @@ def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
         words.caption(
             f"Score {verdict.score:.2f} · threshold {threshold} · p = {verdict.p_value:.4f}"
         )
+        if not verdict.layers:
+            words.caption(guarantee(bundle, verdict))
         if verdict.regime is not None:
             words.caption(
                 f"{verdict.regime.capitalize()}: the logit of {label} is {WAYS[verdict.regime]}."
             )
 
 
-def judge(bundle: Bundle) -> None:
-    """Verdicts on the chosen images, with their evidence."""
-    found = subjects(bundle)
+def choose_detector(bundle: Bundle) -> tuple[Detector[Any] | None, float]:
+    """The detector and the share of false alarms allowed; None where the bundle has none."""
+    here = loaders.detectors(bundle)
     left, right = st.columns(2, gap="large")
-    kept = recall("detector", "wasserstein")
+    names, kept = list(here.entries), recall("detector", here.usual)
     name = left.selectbox(
-        "Score",
-        list(DETECTORS),
-        index=list(DETECTORS).index(kept) if kept in DETECTORS else 0,
-        format_func=lambda n: n.capitalize(),
-        key="detector",
+        "Detector", names, index=names.index(kept) if kept in names else 0, key="detector"
     )
-    left.caption(sentence(DETECTORS[name]))
-    remember("detector", "" if name == "wasserstein" else name)
     percent = right.select_slider(
         "False alarms allowed among benign images",
         [0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
@@ -119,24 +136,39 @@ def judge(bundle: Bundle) -> None:
         format_func=lambda p: f"{p:g}%",
         key="alpha",
     )
-    if not found:
+    if name is None:
+        st.error("No detector has a calibration in this bundle; build it again.")
+        return None, percent / 100
+    left.caption(sentence(here.entries[name].about))
+    remember("detector", "" if name == here.usual else name)
+    return here.open(name), percent / 100
+
+
+def judge(bundle: Bundle) -> None:
+    """Verdicts on the chosen images, with their evidence."""
+    found = subjects(bundle)
+    detector, alpha = choose_detector(bundle)
+    if not found or detector is None:
         return
-    alpha = percent / 100
-    try:
-        verdicts = loaders.detector(bundle, name).detect(np.stack([s[1] for s in found]), alpha)
-    except NeuralDivergenceError as error:
-        st.error(f"{error}.")
-        return
+    verdicts = verdicts_by(bundle, detector, found, alpha)
     for column, subject, verdict in zip(
         st.columns(max(2, len(found))), found, verdicts, strict=False
     ):
         with column:
             show_verdict(bundle, subject, verdict)
-    suspect_panel(bundle, found, alpha)
-    evidence(bundle, [(s[0], v) for s, v in zip(found, verdicts, strict=True)], alpha)
-    clamp_panel(bundle, name, found, verdicts)
+    repairs = suspect_panel(bundle, found, alpha, detector)
+    name, told, by_layers = detector.name, verdicts, []
+    layered = loaders.detectors(bundle).layered(detector.name)
+    if layered is not None:
+        if not detector.layered:
+            st.subheader(f"Layers and neurons, by {layered.name}")
+            st.caption(f"{detector.name} looks at no layers and no neurons of its own.")
+            told = verdicts_by(bundle, layered, found, alpha)
+            by_layers = [(layered.name, verdict) for verdict in told]
+        evidence(bundle, layered, [(s[0], v) for s, v in zip(found, told, strict=True)], alpha)
+        clamp_panel(bundle, layered.name, found, told)
     st.subheader("Keep the verdicts")
-    case_file_buttons(bundle, name, found, verdicts)
+    case_file_buttons(bundle, name, found, verdicts, repairs, by_layers)
     document = {
         "bundle": bundle.name,
         "weight_hash": bundle.weight_hash,
@@ -166,7 +198,7 @@ def main() -> None:
     )
     panels = {
         "One image": judge,
-        "Many images": triage_panel,
+        "Many images": lambda of: triage_panel(of, partial(open_one, of)),
         "The study": study_panel,
         "Hypothesis desk": desk_panel,
     }

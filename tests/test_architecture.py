@@ -25,6 +25,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/activations", "ndcore/training", "ndcore/attacks"},
     {"ndcore/detectors"},
     {"ndcore/detectors/scoring"},
+    {"ndcore/detectors/registry.py"},  # of the detectors on either side
     {"ndcore/bundles", "ndcore/evolution"},
     {"ndcore/evolution/recording"},
     {"ndcore/evolution/findings"},

@@ -54,6 +54,11 @@ class Reading:
         """Most probable class, (N,)."""
         return np.asarray(self.logits.argmax(1), np.int64)
 
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Probability of that class, (N,)."""
+        return np.asarray(self.probabilities.max(1))
+
     def values(self, layer: str, reduction: str) -> NDArray[np.float32]:
         """Unit values (N, units).
 

@@ -26,7 +26,6 @@ from ndcore.data.decode import encode_png
 from ndcore.data.pixels import PixelChange, changes_between
 from ndcore.detectors.repair import Repairs
 from ndcore.detectors.verdict import Verdict
-from ndcore.study.calibrated import RepairVerdict
 
 __all__ = ["SCHEMA_VERSION", "Case", "case_document", "image_files"]
 
@@ -46,7 +45,8 @@ class Case:
         verdict: on it.
         changes: pixels known to have been changed.
         repairs: of this one image, where they were made.
-        by_repair: the verdict on them of the detector that the bundle's study froze.
+        by_repair: the verdict of `repair-turn` on them.
+        by_layers: name and verdict of a detector of layers, where `verdict` has none.
     """
 
     name: str
@@ -54,7 +54,8 @@ class Case:
     verdict: Verdict
     changes: Sequence[PixelChange] = ()
     repairs: Repairs | None = None
-    by_repair: RepairVerdict | None = None
+    by_repair: Verdict | None = None
+    by_layers: tuple[str, Verdict] | None = None
 
 
 def image_files(names: Sequence[str]) -> list[str]:
@@ -137,11 +138,19 @@ def _image(
             {"class": bundle.classes[label], "probability": float(probabilities[label])}
             for label in top
         ],
+        "by_layers": _by_layers(bundle, case),
         "repair": None if case.repairs is None else _repair(bundle, case.repairs, case.by_repair),
     }
 
 
-def _repair(bundle: Bundle, repairs: Repairs, judged: RepairVerdict | None) -> dict[str, Any]:
+def _by_layers(bundle: Bundle, case: Case) -> dict[str, Any] | None:
+    if case.by_layers is None:
+        return None
+    name, verdict = case.by_layers
+    return {"detector": name} | verdict.to_dict(bundle.classes)
+
+
+def _repair(bundle: Bundle, repairs: Repairs, judged: Verdict | None) -> dict[str, Any]:
     row, col = repairs.suspect[0].tolist()
     lost = repairs.lost[0]
     return {

@@ -8,16 +8,14 @@ forbids the very label that is asked for. So the output layer takes no part.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
-from torch import nn
 
-from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.hold import Clamp, clamped
+from ndcore.activations.observed import Observed
 from ndcore.analysis.causal_finding import CausalTest, ClampStep
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import positions
@@ -32,20 +30,6 @@ DRAWS = 20
 CLEAN = 100
 
 Masks = dict[str, NDArray[np.bool_]]  # layer -> (units,), the clamped ones
-
-
-class Observed(Protocol):
-    """What the test needs of a bundle; `ndcore.bundles.bundle.Bundle` says what each does."""
-
-    @property
-    def model(self) -> nn.Module: ...
-
-    @property
-    def layers(self) -> tuple[str, ...]: ...
-
-    def reductions(self, layer: str) -> tuple[str, ...]: ...
-
-    def distributions(self, layer: str, reduction: str) -> ClassHistograms: ...
 
 
 def clean_members(
@@ -147,14 +131,8 @@ class _Medians:
     """
 
     def __init__(self, bundle: Observed) -> None:
-        self.reductions = {
-            layer: "max" if "max" in bundle.reductions(layer) else "value"
-            for layer in bundle.layers
-        }
-        self._values = {
-            layer: bundle.distributions(layer, reduction).medians()
-            for layer, reduction in self.reductions.items()
-        }
+        self.reductions = {layer: bundle.judged_by(layer) for layer in bundle.layers}
+        self._values = {layer: bundle.usual(layer).medians() for layer in bundle.layers}
         classes, units = self._values[bundle.layers[-1]].shape
         if classes == units:
             del self._values[bundle.layers[-1]]

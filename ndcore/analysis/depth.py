@@ -95,6 +95,7 @@ def depth_profile(bundle: Bundle, reading: Reading, true: int | None = None) -> 
     """
     detector = load_detector(bundle)
     benign = detector.calibration
+    assert benign.layers is not None  # as of every detector of layers
     ranked = np.argsort(-reading.logits, axis=1, kind="stable")
     predicted, runner_up = ranked[:, 0].tolist(), ranked[:, 1].tolist()
     known = [] if true is None else [true]
@@ -102,7 +103,7 @@ def depth_profile(bundle: Bundle, reading: Reading, true: int | None = None) -> 
     scores = np.empty((len(predicted), len(labels), len(bundle.layers)), np.float32)
     change = []
     for j, layer in enumerate(bundle.layers):
-        kind = detector.reduction(layer)
+        kind = bundle.judged_by(layer)
         values, histograms = reading.values(layer, kind), bundle.distributions(layer, kind)
         for k, label in enumerate(labels):
             scores[:, k, j] = layer_divergence(values, histograms, label)

@@ -62,7 +62,7 @@ def tell(bundle: Bundle, pair: Pair, layer: str = "dense_1") -> tuple[Claim, ...
     if column < 0:
         raise BadRequestError(f"unknown layer '{layer}': choose {', '.join(bundle.layers)}")
     p_benign, p_attacked = (float(p) for p in detector.layer_p_values(reading)[:, column])
-    histograms = bundle.distributions(layer, detector.reduction(layer))
+    histograms = bundle.distributions(layer, bundle.judged_by(layer))
     return (
         _alike(bundle, histograms, layer, own, taken_for),
         _distance_claim(

@@ -21,12 +21,13 @@ from torch import nn
 
 from ndcore.activations.distributions import Histograms, count_distributions, layer_table
 from ndcore.activations.histograms import BINS
+from ndcore.activations.observed import Observed
 from ndcore.activations.reading import read_source
-from ndcore.bundles.bundle import FILES, SCHEMA, Bundle
+from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import make_splits, positions
-from ndcore.detectors import DETECTORS, Calibration, DivergenceDetector
+from ndcore.detectors import DETECTORS, Calibration
 from ndcore.errors import BadRequestError, BundleError, DataError
 from ndcore.networks.forward import evaluate, predict
 from ndcore.networks.registry import layer_names, model_spec
@@ -126,14 +127,16 @@ def build(
         | {library: version(library) for library in LIBRARIES},
     }
     on_step("detector calibration", 0, 0)
-    draft = _Draft(model, layers, manifest, histograms)
+    observed = Observed(model, layers, source.classes, source.shape, histograms)
     dev = read_source(model, layers, source, members["dev"], should_stop=should_stop)
     held = read_source(model, layers, source, members["calibration"], should_stop=should_stop)
     calibrations = {
-        name: DivergenceDetector(draft, name).fit(dev, held).calibration for name in DETECTORS
+        name: entry.make(observed).fit(dev, held).calibration
+        for name, entry in DETECTORS.items()
+        if entry.calibrated_by == "build"
     }
     manifest["detectors"] = {
-        name: {"dev": len(dev.logits), "calibration": len(held.logits)} for name in DETECTORS
+        name: {"dev": len(dev.logits), "calibration": len(held.logits)} for name in calibrations
     }
     asked = GalleryConfig(
         config.gallery, config.gallery_images, config.seed, config.model == "cifar10-vgg16"
@@ -150,20 +153,6 @@ def build(
     _write(manifest, model, splits, contents)
     seconds = round(time.monotonic() - started, 1)
     return manifest | {"images": len(reference), "seconds": seconds}
-
-
-class _Draft(Bundle):
-    """A bundle that is still in memory: what detectors need in order to be fitted."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        layers: tuple[str, ...],
-        manifest: dict[str, Any],
-        histograms: Histograms,
-    ) -> None:
-        super().__init__(Path(), manifest, model)
-        self._distributions = dict(histograms)
 
 
 def _require_fit(config: BuildConfig, source: ImageSource) -> None:
@@ -256,9 +245,11 @@ def _histogram_arrays(histograms: Histograms) -> dict[str, NDArray[Any]]:
 def _calibration_arrays(calibrations: dict[str, Calibration]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for name, calibration in calibrations.items():
-        arrays[f"{name}/dev"] = calibration.dev
-        arrays[f"{name}/layers"] = calibration.layers
-        arrays[f"{name}/scores"] = calibration.scores
+        arrays |= {
+            f"{name}/{what}": values
+            for what in ("dev", "layers", "scores")
+            if (values := getattr(calibration, what)) is not None
+        }
         arrays["predicted"] = calibration.predicted
     return arrays
 

@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.activations.histograms import ClassHistograms
-from ndcore.activations.reading import Reading, read_pixels
-from ndcore.detectors.layerwise import DETECTORS, Calibration
+from ndcore.detectors.calibration import Calibrated, Calibration
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.networks.registry import build_model
 from ndcore.networks.weights import load_weights, weight_hash
@@ -103,26 +102,24 @@ def load_bundle(name: str) -> Bundle:
     return Bundle(folder, manifest, model)
 
 
-class Bundle:
+class Bundle(Calibrated):
     """One loaded bundle; its arrays are read when first asked for and shared afterwards.
 
     Attributes:
-        name, classes, layers, shape (H, W, C), weight_hash, manifest: what it is.
-        model: `nn.Module` in eval mode, without gradients, returns logits.
+        name, weight_hash, manifest, folder: what it is and where.
+        model: in eval mode, without gradients.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], model: nn.Module) -> None:
+        self._layers = {layer["name"]: layer for layer in manifest["layers"]}
+        height, width, channels = manifest["shape"]
+        super().__init__(
+            model, tuple(self._layers), tuple(manifest["classes"]), (height, width, channels), {}
+        )
         self.folder = folder
         self.manifest = manifest
-        self.model = model
         self.name: str = manifest["name"]
-        self.classes: tuple[str, ...] = tuple(manifest["classes"])
-        self.layers: tuple[str, ...] = tuple(layer["name"] for layer in manifest["layers"])
-        height, width, channels = manifest["shape"]
-        self.shape: tuple[int, int, int] = (height, width, channels)
         self.weight_hash: str = manifest["weight_hash"]
-        self._layers = {layer["name"]: layer for layer in manifest["layers"]}
-        self._distributions: dict[tuple[str, str], ClassHistograms] = {}
         self._lock = threading.Lock()
 
     def _layer(self, layer: str) -> Any:
@@ -139,11 +136,7 @@ class Bundle:
         return int(self._layer(layer)["units"])
 
     def reductions(self, layer: str) -> tuple[str, ...]:
-        """`("mean", "max")` for conv layers, `("value",)` for dense ones.
-
-        Raises:
-            BadRequestError: no such layer.
-        """
+        """See `Observed.reductions`."""
         return tuple(self._layer(layer)["reductions"])
 
     def class_index(self, name: str) -> int:
@@ -157,48 +150,39 @@ class Bundle:
         return self.classes.index(name)
 
     def distributions(self, layer: str, reduction: str) -> ClassHistograms:
-        """Histograms of every unit of a layer for every class, over the reference images.
+        """See `Observed.distributions`.
 
         Raises:
-            BadRequestError: no such layer, or the reduction does not fit it.
             BundleError: the file has become unreadable.
         """
-        if reduction not in self.reductions(layer):
-            fits = " or ".join(self.reductions(layer))
-            raise BadRequestError(f"reduction '{reduction}' does not fit {layer}: use {fits}")
         key = (layer, reduction)
         with self._lock:
-            if key not in self._distributions:
-                names = ("counts", "lo", "hi")
+            if reduction in self.reductions(layer) and key not in self._histograms:
                 counts, lo, hi = (
                     self._array("distributions.npz", f"{layer}/{reduction}/{name}")
-                    for name in names
+                    for name in ("counts", "lo", "hi")
                 )
-                self._distributions[key] = ClassHistograms(counts.astype(np.int32), lo, hi)
-            return self._distributions[key]
-
-    def read(self, pixels: NDArray[np.uint8]) -> Reading:
-        """One float32 pass over pixels uint8 (N, H, W, C): probabilities and unit values.
-
-        Raises:
-            BadRequestError: the images have another shape.
-        """
-        if pixels.ndim != 4 or pixels.shape[1:] != self.shape:
-            raise BadRequestError(f"images must be (N, {self.shape}) but are {pixels.shape}")
-        return read_pixels(self.model, self.layers, pixels)
+                self._histograms[key] = ClassHistograms(counts.astype(np.int32), lo, hi)
+        return super().distributions(layer, reduction)
 
     @cached_property
     def calibrations(self) -> dict[str, Calibration]:
-        """Benign scores of every detector."""
+        """Benign scores of the detectors that this bundle was built with, by name.
+
+        Raises:
+            BundleError: the file has become unreadable.
+        """
         file = "calibration.npz"
+        arrays = {key: self._array(file, key) for key in self._keys(file)}
         return {
-            name: Calibration(
-                dev=self._array(file, f"{name}/dev"),
-                layers=self._array(file, f"{name}/layers"),
-                scores=self._array(file, f"{name}/scores"),
+            key.removesuffix("/scores"): Calibration(
+                scores=scores,
                 predicted=self._array(file, "predicted"),
+                dev=arrays.get(key.replace("/scores", "/dev")),
+                layers=arrays.get(key.replace("/scores", "/layers")),
             )
-            for name in DETECTORS
+            for key, scores in arrays.items()
+            if key.endswith("/scores")
         }
 
     @cached_property
@@ -217,6 +201,13 @@ class Bundle:
                 return np.asarray(arrays[key])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise BundleError(f"bundle '{self.name}' is damaged: {file} lacks '{key}'") from error
+
+    def _keys(self, file: str) -> list[str]:
+        try:
+            with np.load(self.folder / file, allow_pickle=False) as arrays:
+                return list(arrays)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise BundleError(f"bundle '{self.name}' is damaged: {file} is no archive") from error
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def attack_text(document: dict[str, Any]) -> str:
 
 def detect_text(document: dict[str, Any]) -> str:
     """One line per image and the evidence: the three strongest units, or the pixel."""
-    lines = []
+    lines = [f"judged by {document['detector']}:"]
     for row in document["results"]:
         verdict = "FLAGGED" if row["flagged"] else "not flagged"
         if not row["guaranteed"]:
@@ -71,7 +71,7 @@ def detect_text(document: dict[str, Any]) -> str:
             why = f"pixel ({at['row']}, {at['col']}), without it {row['repaired']}"
         lines.append(
             f"{row['file']}: {row['predicted']} {100 * row['confidence']:.1f}%, {verdict}, "
-            f"p = {row['p_value']:.4f}, score {row['score']:.3f}; {why}"
+            f"p = {row['p_value']:.4f}, score {row['score']:.3f}" + (f"; {why}" if why else "")
         )
     return "\n".join(lines)
 

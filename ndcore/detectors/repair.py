@@ -69,6 +69,11 @@ class Repairs:
         at = self.suspect
         return self.label[np.arange(len(self)), at[:, 0], at[:, 1]].astype(np.int64)
 
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Probability of the predicted class before, (N,)."""
+        return np.asarray(_probability(self.log_odds.astype(np.float64)))
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Repairs:
         """The images at `rows` (positions or a mask)."""
         return Repairs(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})

@@ -10,7 +10,7 @@ from typing import Any, Self
 from ndcore.detectors.regime import regime_of
 from ndcore.statistics.conformal import ClassCalibration, fpr_band
 
-__all__ = ["Judgement", "LayerScore", "UnitEvidence", "Verdict"]
+__all__ = ["LayerScore", "UnitEvidence", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class UnitEvidence:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Verdict:
     """One image's score among benign images of its predicted class, and whether it is an alarm.
 
     Attributes:
@@ -62,6 +62,12 @@ class Judgement:
         calibration_images: how many benign images of that class the p-value rests on.
         guaranteed: there are enough of them for this alpha; without, nothing is ever flagged.
         fpr_band: 95% band of the realised false-positive rate.
+        layers: in the order of the model; none where the detector looks at no layers.
+        units: the strongest evidence first; none where it looks at no units.
+        typicality: share of the class's images with a smaller logit of the class; None where the
+            last observed layer is not the logits. See `ndcore.detectors.regime`.
+        suspect: row and column of the pixel whose repair costs the prediction most, and
+        repaired: class position after that repair; None where nothing was repaired.
     """
 
     predicted: int
@@ -74,6 +80,11 @@ class Judgement:
     calibration_images: int
     guaranteed: bool
     fpr_band: tuple[float, float]
+    layers: tuple[LayerScore, ...] = ()
+    units: tuple[UnitEvidence, ...] = ()
+    typicality: float | None = None
+    suspect: tuple[int, int] | None = None
+    repaired: int | None = None
 
     @classmethod
     def of(
@@ -87,7 +98,7 @@ class Judgement:
         p_value: float,
         **evidence: Any,
     ) -> Self:
-        """At a false-positive rate of `alpha`; `evidence` goes to the fields of a subclass."""
+        """At a false-positive rate of `alpha`; `evidence` goes to the fields from `layers` on."""
         cut = calibration.threshold(predicted, alpha)
         images = len(calibration.benign(predicted))
         return cls(
@@ -104,9 +115,14 @@ class Judgement:
             **evidence,
         )
 
+    @property
+    def regime(self) -> str | None:
+        """One of `ndcore.detectors.regime.REGIMES`, or None where it cannot be told."""
+        return None if self.typicality is None else regime_of(self.typicality)
+
     def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """As in the command line's JSON."""
-        return {
+        """As in the command line's JSON; what the detector does not look at is left out."""
+        found: dict[str, Any] = {
             "predicted": classes[self.predicted],
             "confidence": self.confidence,
             "score": self.score,
@@ -118,33 +134,13 @@ class Judgement:
             "guaranteed": self.guaranteed,
             "fpr_band": list(self.fpr_band),
         }
-
-
-@dataclass(frozen=True)
-class Verdict(Judgement):
-    """How far an image lies from its predicted class, and whether that is an alarm.
-
-    Attributes:
-        layers: in the order of the model.
-        units: the strongest evidence first.
-        typicality: share of the class's images with a smaller logit of the class; None where the
-            last observed layer is not the logits. See `ndcore.detectors.regime`.
-    """
-
-    layers: tuple[LayerScore, ...]
-    units: tuple[UnitEvidence, ...]
-    typicality: float | None = None
-
-    @property
-    def regime(self) -> str | None:
-        """One of `ndcore.detectors.regime.REGIMES`, or None where it cannot be told."""
-        return None if self.typicality is None else regime_of(self.typicality)
-
-    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """See `Judgement.to_dict`."""
-        return super().to_dict(classes) | {
+        if self.suspect is not None and self.repaired is not None:
+            row, col = self.suspect
+            found |= {"suspect": {"row": row, "col": col}, "repaired": classes[self.repaired]}
+        found |= {
             "layers": [vars(layer) for layer in self.layers],
             "units": [vars(unit) for unit in self.units],
-            "typicality": self.typicality,
-            "regime": self.regime,
         }
+        if self.layers:
+            found |= {"typicality": self.typicality, "regime": self.regime}
+        return found

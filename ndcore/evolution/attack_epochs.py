@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ndcore.activations.distributions import Histograms, count_distributions
-from ndcore.activations.histograms import ClassHistograms
-from ndcore.activations.reading import Reading, read_pixels, read_source
+from ndcore.activations.distributions import count_distributions
+from ndcore.activations.observed import Observed
+from ndcore.activations.reading import read_source
 from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
-from ndcore.detectors import Calibration, DivergenceDetector
+from ndcore.detectors import DivergenceDetector
 from ndcore.errors import BadRequestError, BundleError, DataError, RunError
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.store import snapshot_file
@@ -231,7 +231,8 @@ def _detector(
     )
     step("detector", 0, 0)
     ranked = read_source(model, layers, source, images.ranked, REDUCTIONS, should_stop=should_stop)
-    detector = DivergenceDetector(_Observed(model, layers, histograms), DETECTOR)
+    observed = Observed(model, layers, source.classes, source.shape, histograms)
+    detector = DivergenceDetector(observed, DETECTOR)
     return detector.fit(ranked, ranked)
 
 
@@ -250,25 +251,5 @@ def _told_apart(
 
 
 def _scores(detector: DivergenceDetector, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    parts = [
-        detector.score(detector.bundle.read(pixels[part])) for part in in_parts(len(pixels), BATCH)
-    ]
+    parts = [detector.score(detector.see(pixels[part])) for part in in_parts(len(pixels), BATCH)]
     return np.concatenate(parts)
-
-
-class _Observed:
-    """What the detector needs of a network at one epoch."""
-
-    def __init__(self, model: nn.Module, layers: tuple[str, ...], histograms: Histograms) -> None:
-        self.layers = layers
-        self.calibrations: Mapping[str, Calibration] = {}
-        self._model, self._histograms = model, histograms
-
-    def reductions(self, layer: str) -> tuple[str, ...]:
-        return tuple(reduction for name, reduction in self._histograms if name == layer)
-
-    def distributions(self, layer: str, reduction: str) -> ClassHistograms:
-        return self._histograms[layer, reduction]
-
-    def read(self, pixels: NDArray[np.uint8]) -> Reading:
-        return read_pixels(self._model, self.layers, pixels, REDUCTIONS)

@@ -27,7 +27,7 @@ from ndcore.attacks.engines.inconspicuous import inconspicuous
 from ndcore.attacks.engines.search import Candidates
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import repair
-from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.networks.evaluator import evaluator_for
 from ndcore.steps import ShouldStop, stop_if
@@ -76,10 +76,10 @@ class Defence:
         passes: to measure what an attacker shows it.
     """
 
-    def __init__(self, bundle: Bundle, detector: Detector, passes: FeaturePass) -> None:
+    def __init__(self, bundle: Bundle, detector: FeatureDetector, passes: FeaturePass) -> None:
         self.evaluator = evaluator_for(bundle.model, bundle.shape)
         self.detector, self.passes = detector, passes
-        threshold = detector.calibration.threshold
+        threshold = detector.calibration.images.threshold
         self.cuts = np.array([threshold(c, ALPHA) for c in range(len(bundle.classes))])
 
     def judge(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:

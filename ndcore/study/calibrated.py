@@ -1,113 +1,71 @@
-"""The detector that a study froze, on one image: verdict, suspect pixel and repaired label."""
+"""The detectors that a bundle and its finished study have calibrations for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ndcore.bundles.bundle import Bundle
-from ndcore.detectors.repair import Repairs, repair
-from ndcore.detectors.scoring.scores import RepairScore, best_detector
-from ndcore.detectors.verdict import Judgement
-from ndcore.errors import BadRequestError, BundleError
-from ndcore.networks.evaluator import evaluator_for
-from ndcore.statistics.conformal import check_alpha
+from ndcore.detectors.by_repair import BEST, RepairDetector
+from ndcore.detectors.calibration import Calibration
+from ndcore.detectors.detector import Detector
+from ndcore.detectors.layerwise import DivergenceDetector
+from ndcore.detectors.registry import Entry, available, find_entry, open_detector
+from ndcore.errors import BundleError
 from ndcore.study.saved import SavedStudy, find_study
 
-__all__ = ["FrozenDetector", "RepairVerdict", "load_frozen"]
+__all__ = ["Detectors"]
 
 
-@dataclass(frozen=True)
-class RepairVerdict(Judgement):
-    """Whether one pixel carries the prediction more than it does in benign images.
-
-    Attributes:
-        suspect: row and column of the pixel whose repair costs the prediction most.
-        repaired: class position after that repair.
-    """
-
-    suspect: tuple[int, int]
-    repaired: int
-
-    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """See `Judgement.to_dict`; a repair has no layers and units to tell of."""
-        return super().to_dict(classes) | {
-            "suspect": {"row": self.suspect[0], "col": self.suspect[1]},
-            "repaired": classes[self.repaired],
-            "layers": [],
-            "units": [],
-        }
-
-
-class FrozenDetector:
-    """`best_detector()` with the thresholds of a finished study.
+class Detectors:
+    """What can judge the images of a bundle.
 
     Args:
-        bundle: whose images are judged.
-        study: of the same weights, with repairs.
-
-    Raises:
-        BundleError: the study has no scores of this detector.
+        bundle: with the calibrations it was built with.
+        find: finds its finished study; None for `find_study`.
     """
 
-    def __init__(self, bundle: Bundle, study: SavedStudy) -> None:
+    def __init__(self, bundle: Bundle, find: Callable[[], SavedStudy | None] | None = None) -> None:
         self.bundle = bundle
-        detector = best_detector()
-        if not isinstance(detector, RepairScore) or detector.name not in study.names:
-            raise BundleError(f"the study of '{bundle.name}' was made without the repair")
-        self.detector = detector
-        column = study.names.index(detector.name)
-        detector.calibrate(
-            study.scores["calibration"][:, column], study.about["calibration"]["predicted"]
-        )
+        self._find = find or partial(find_study, bundle)
 
-    def detect(self, pixels: NDArray[np.uint8], alpha: float = 0.05) -> list[RepairVerdict]:
-        """Repair images uint8 (N, H, W, C) pixel by pixel, and judge them.
+    @cached_property
+    def _of_study(self) -> Mapping[str, Calibration]:
+        study = self._find()
+        return study.calibrations if study else {}
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """By name, the usual one first; a damaged study counts as none."""
+        try:
+            more = self._of_study
+        except BundleError:
+            more = {}
+        return available({**more, **self.bundle.calibrations})
+
+    @property
+    def usual(self) -> str:
+        """The one to judge with when none is named; "" where there is none."""
+        return next(iter(self.entries), "")
+
+    def open(self, name: str = "") -> Detector[Any]:
+        """A detector ready to judge, the usual one where none is named.
 
         Raises:
-            BadRequestError: alpha is outside (0, 1), or the images have another shape.
+            BadRequestError: see `find_entry`.
+            BundleError: there is no calibration for it, or that of the study is damaged.
         """
-        check_alpha(alpha)
-        if pixels.ndim != 4 or pixels.shape[1:] != self.bundle.shape:
-            raise BadRequestError(f"images must be (N, {self.bundle.shape}) but are {pixels.shape}")
-        evaluator = evaluator_for(self.bundle.model, self.bundle.shape)
-        return self.judge(repair(evaluator, pixels), alpha)
+        entry = find_entry(name or self.usual or BEST)
+        own = entry.name in self.bundle.calibrations or entry.calibrated_by != "study"
+        return open_detector(self.bundle, entry.name, {} if own else self._of_study)
 
-    def judge(self, repairs: Repairs, alpha: float = 0.05) -> list[RepairVerdict]:
-        """The same on images that were repaired already."""
-        check_alpha(alpha)
-        scores = self.detector.of(repairs)
-        p_values = self.detector.p_of(scores, repairs.predicted)
-        suspects, repaired = repairs.suspect.tolist(), repairs.repaired.tolist()
-        return [
-            RepairVerdict.of(
-                self.detector.calibration,
-                alpha,
-                predicted=label,
-                confidence=float(1 / (1 + np.exp(-float(repairs.log_odds[i])))),
-                score=float(scores[i]),
-                p_value=float(p_values[i]),
-                suspect=(suspects[i][0], suspects[i][1]),
-                repaired=repaired[i],
-            )
-            for i, label in enumerate(repairs.predicted.tolist())
-        ]
+    def layered(self, name: str = "") -> DivergenceDetector | None:
+        """One whose verdicts have layers and units: this one or else the first; None without."""
+        found = (self.open(each) for each in (name, *self.entries) if each in self.entries)
+        return next((each for each in found if isinstance(each, DivergenceDetector)), None)
 
-
-def load_frozen(bundle: Bundle) -> FrozenDetector:
-    """The frozen detector with the bundle's own study.
-
-    Raises:
-        BundleError: there is no study, it is damaged or of other weights, or it lacks repairs.
-    """
-    study = find_study(bundle)
-    if study is None:
-        raise BundleError(
-            f"bundle '{bundle.name}' has no study, which the repair takes its thresholds from; "
-            f"make one: python -m ndcore study detectors --bundle {bundle.name}"
-        )
-    return FrozenDetector(bundle, study)
+    def repairer(self) -> RepairDetector:
+        """The detector that tells the suspect pixel; not fitted where there is no calibration."""
+        found = self.open(BEST) if BEST in self.entries else None
+        return found if isinstance(found, RepairDetector) else RepairDetector(self.bundle)

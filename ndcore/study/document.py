@@ -11,7 +11,7 @@ import numpy as np
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import ImageSource
 from ndcore.detectors.regime import REGIMES, regime_of, typicality
-from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.detectors.scoring.scores import OneLayer, best_detector, layer_measures
 from ndcore.statistics.roc import auroc, rate
@@ -41,7 +41,7 @@ def study_document(
     bundle: Bundle,
     source: ImageSource,
     config: StudyConfig,
-    detectors: Sequence[Detector],
+    detectors: Sequence[FeatureDetector],
     benign: dict[str, StudySet],
     attacks: dict[str, StudySet],
     controls: dict[str, StudySet],
@@ -100,7 +100,7 @@ def study_document(
 
 
 def _detector_row(
-    detector: Detector,
+    detector: FeatureDetector,
     clean: Scored,
     attacks: dict[str, Scored],
     classes: Sequence[str],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.statistics.conformal import fpr_band
 from ndcore.statistics.roc import (
     aupr,
@@ -53,7 +53,7 @@ class Scored:
     p: NDArray[np.float64]
 
     @classmethod
-    def of(cls, detector: Detector, images: ImageSet, measured: Measured) -> Scored:
+    def of(cls, detector: FeatureDetector, images: ImageSet, measured: Measured) -> Scored:
         """Score a set with a fitted detector."""
         features = measured.features
         scores = detector.score(measured)
@@ -141,7 +141,7 @@ def attack_figures(
 
 
 def benign_figures(
-    detector: Detector, benign: Scored, classes: Sequence[str], seed: int = 0
+    detector: FeatureDetector, benign: Scored, classes: Sequence[str], seed: int = 0
 ) -> dict[str, Any]:
     """Realised false-positive rates beside the bands they should lie in.
 
@@ -150,7 +150,7 @@ def benign_figures(
     (Bonferroni). `true_rate_band` is that of the rate on endlessly many images.
     """
     level = 1 - 0.05 / len(classes)
-    numbers = [len(detector.calibration.benign(c)) for c in range(len(classes))]
+    numbers = [len(detector.calibration.images.benign(c)) for c in range(len(classes))]
     seen = [int((benign.predicted == c).sum()) for c in range(len(classes))]
     pooled: dict[str, Any] = {}
     for alpha in ALPHAS:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import ImageSource
 from ndcore.detectors.scoring.baselines import baseline_detectors
-from ndcore.detectors.scoring.detector import Detector
+from ndcore.detectors.scoring.detector import FeatureDetector
 from ndcore.detectors.scoring.scores import divergence_detectors, our_detectors
 from ndcore.steps import ShouldStop, Step, no_step
 from ndcore.storage.places import study_dir
@@ -88,7 +88,7 @@ def run_study(
     on_step("scores", 0, 0)
     detectors = _detectors(measurer, config.repairs)
     for detector in detectors:
-        detector.fit(measurer.reference, benign["dev"].measured, benign["calibration"].measured)
+        detector.fit(benign["dev"].measured, benign["calibration"].measured, measurer.reference)
     attacks: dict[str, StudySet] = {}
     none: list[dict[str, Any]] = []
     for kind in _wanted(config):
@@ -146,7 +146,7 @@ def _desk(
     return make_desk(measurer.bundle, measurer.passes, pairs)
 
 
-def _detectors(measurer: Measurer, repairs: bool) -> list[Detector]:
+def _detectors(measurer: Measurer, repairs: bool) -> list[FeatureDetector]:
     # Imported here, where it is used: it takes seconds and pages show finished studies only.
     from ndcore.detectors.scoring.ood_library import library_detectors
 
@@ -170,7 +170,7 @@ def _attacked(
     measurer: Measurer,
     benign: ImageSet,
     kind: Family | Adversary,
-    best: Detector,
+    best: FeatureDetector,
     config: StudyConfig,
 ) -> ImageSet:
     """The gallery where it serves, else attacks made now or by an earlier run."""

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.detectors.calibration import Calibration
 from ndcore.errors import BundleError
 from ndcore.storage.atomic import write_bytes
 from ndcore.storage.places import study_dir
@@ -40,6 +42,13 @@ class SavedStudy:
     scores: dict[str, NDArray[np.float32]]
     about: dict[str, dict[str, NDArray[Any]]]
     names: tuple[str, ...]
+
+    @cached_property
+    def calibrations(self) -> dict[str, Calibration]:
+        """Benign scores of every detector, by name."""
+        predicted = self.about["calibration"]["predicted"]
+        columns = zip(self.names, self.scores["calibration"].T, strict=True)
+        return {name: Calibration(scores, predicted) for name, scores in columns}
 
 
 def study_folder(bundle: Bundle) -> Path | None:

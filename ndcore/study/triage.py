@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.bundles.bundle import Bundle
-from ndcore.detectors.layerwise import DETECTORS, DivergenceDetector, load_detector
-from ndcore.detectors.scoring.scores import best_detector
+from ndcore.detectors.detector import Detector
 from ndcore.errors import BadRequestError, StoppedError
-from ndcore.statistics.conformal import ClassCalibration, rank
+from ndcore.statistics.conformal import rank
 from ndcore.steps import ShouldStop, is_stopped
-from ndcore.study.calibrated import FrozenDetector
 from ndcore.study.incoming import UNKNOWN, Images
 from ndcore.study.saved import SavedStudy
 
-__all__ = ["Judged", "detectors_here", "judge_images", "judge_study"]
-
-BATCH = 64
+__all__ = ["Judged", "judge_images", "judge_study"]
 
 
 @dataclass(frozen=True)
@@ -156,10 +150,7 @@ def judge_study(study: SavedStudy, detector: str, attacks: Sequence[str]) -> Jud
     """
     if detector not in study.names:
         raise BadRequestError(f"unknown detector '{detector}': choose {', '.join(study.names)}")
-    column = study.names.index(detector)
-    calibration = ClassCalibration(
-        study.scores["calibration"][:, column], study.about["calibration"]["predicted"]
-    )
+    column, calibration = study.names.index(detector), study.calibrations[detector].images
     parts = []
     for name in ("evaluation", *attacks):
         if name not in study.scores:
@@ -183,10 +174,8 @@ def judge_study(study: SavedStudy, detector: str, attacks: Sequence[str]) -> Jud
 
 
 def judge_images(
-    bundle: Bundle,
-    detector: str,
+    detector: Detector[Any],
     images: Images,
-    study: SavedStudy | None = None,
     *,
     on_part: Callable[[Judged], None] | None = None,
     should_stop: ShouldStop = None,
@@ -194,32 +183,22 @@ def judge_images(
     """Judge images now; those judged before a stop are returned.
 
     Args:
-        bundle: whose model looks at them.
-        detector: one of `detectors_here(bundle, study)`.
+        detector: calibrated.
         images: at least one.
-        study: with the calibration of the repair.
         on_part: called with the images judged since the last call.
         should_stop: asked now and then.
 
     Raises:
-        BadRequestError: no image, or no such detector.
+        BadRequestError: no image.
         StoppedError: stopped before the first image was judged.
     """
-    known = detectors_here(bundle, study)
-    if detector not in known:
-        raise BadRequestError(f"unknown detector '{detector}': choose {', '.join(known)}")
     if not len(images):
         raise BadRequestError("there is no image to judge")
-    judge: Callable[[Images], Judged]
-    if study is not None and detector == best_detector().name:
-        judge, batch = partial(_by_repair, FrozenDetector(bundle, study)), 1
-    else:
-        judge, batch = partial(_by_divergence, load_detector(bundle, detector)), BATCH
-    parts = []
-    for start in range(0, len(images), batch):
+    parts: list[Judged] = []
+    for start in range(0, len(images), detector.batch):
         if is_stopped(should_stop):
             break
-        parts.append(judge(images.take(slice(start, start + batch))))
+        parts.append(_judged(detector, images.take(slice(start, start + detector.batch))))
         if on_part:
             on_part(parts[-1])
     if not parts:
@@ -227,39 +206,17 @@ def judge_images(
     return Judged.joined(parts)
 
 
-def detectors_here(bundle: Bundle, study: SavedStudy | None) -> dict[str, str]:
-    """Name -> what it is, of the detectors that can judge any image of this bundle."""
-    best = best_detector()
-    found = {best.name: best.about} if study is not None and best.name in study.names else {}
-    return found | {name: about for name, about in DETECTORS.items() if name in bundle.calibrations}
-
-
-def _by_divergence(detector: DivergenceDetector, images: Images) -> Judged:
-    reading = detector.bundle.read(images.pixels)
-    predicted = reading.predicted
+def _judged(detector: Detector[Any], images: Images) -> Judged:
+    seen = detector.see(images.pixels)
+    scores = detector.score(seen)
     return Judged(
         ids=images.ids,
         sets=images.sets,
         attacked=images.attacked,
         labels=images.labels,
-        predicted=predicted,
-        confidence=reading.probabilities.max(1).astype(np.float64),
-        scores=detector.score(reading),
-        p=detector.p_value(reading),
-        calibration=detector.calibration.images.numbers(predicted),
-    )
-
-
-def _by_repair(detector: FrozenDetector, images: Images) -> Judged:
-    verdicts = detector.detect(images.pixels)
-    return Judged(
-        ids=images.ids,
-        sets=images.sets,
-        attacked=images.attacked,
-        labels=images.labels,
-        predicted=np.array([verdict.predicted for verdict in verdicts], np.int64),
-        confidence=np.array([verdict.confidence for verdict in verdicts]),
-        scores=np.array([verdict.score for verdict in verdicts]),
-        p=np.array([verdict.p_value for verdict in verdicts]),
-        calibration=np.array([verdict.calibration_images for verdict in verdicts], np.int64),
+        predicted=seen.predicted,
+        confidence=seen.confidence.astype(np.float64),
+        scores=scores,
+        p=detector.p_of(scores, seen.predicted),
+        calibration=detector.calibration.images.numbers(seen.predicted),
     )

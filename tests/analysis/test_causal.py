@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.hold import Clamp, clamped
+from ndcore.activations.observed import Observed
 from ndcore.analysis.causal import causal_test, clean_members
 from ndcore.analysis.causal_finding import CausalTest, causal_sentence
 from ndcore.bundles.bundle import Bundle
@@ -38,31 +39,26 @@ class Bright(nn.Module):
         return torch.stack([-value, value], 1)
 
 
-class ByHand:
-    """A bundle of which only unit 0 decides; its median is 0.1 in both classes."""
-
-    layers = ("spots", "logits")
+class ByHand(Observed):
+    """A network of which only unit 0 decides; its median is 0.1 in both classes."""
 
     def __init__(self) -> None:
         parts = OrderedDict(spots=Spots(), logits=Bright())
-        self.model = nn.Sequential(parts).eval()
-        self.model.register_parameter("unused", nn.Parameter(torch.zeros(1)))
+        model = nn.Sequential(parts).eval()
+        model.register_parameter("unused", nn.Parameter(torch.zeros(1)))
         rng = np.random.default_rng(0)
         values = rng.uniform(0.05, 0.15, (400, 6)).astype(np.float32)
         values[:, 2:] += np.arange(4, dtype=np.float32)
         labels = np.arange(400) % 2
         logits = np.stack([20 - 40 * values[:, 0], 40 * values[:, 0] - 20], 1)
-        self._found = {
-            "spots": ClassHistograms.empty(2, values).update(values, labels),
-            "logits": ClassHistograms.empty(2, logits).update(logits, labels),
+        spots = ClassHistograms.empty(2, values).update(values, labels)
+        found = {
+            # Means are not judged by: theirs are nobody's values.
+            ("spots", "mean"): ClassHistograms.empty(2, values + 9).update(values + 9, labels),
+            ("spots", "max"): spots,
+            ("logits", "value"): ClassHistograms.empty(2, logits).update(logits, labels),
         }
-
-    def reductions(self, layer: str) -> tuple[str, ...]:
-        return ("mean", "max") if layer == "spots" else ("value",)
-
-    def distributions(self, layer: str, reduction: str) -> ClassHistograms:
-        assert reduction == ("max" if layer == "spots" else "value")
-        return self._found[layer]
+        super().__init__(model, ("spots", "logits"), CLASSES, (4, 4, 3), found)
 
 
 def evidence(layer: str, unit: int) -> UnitEvidence:

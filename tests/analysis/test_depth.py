@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from torch import nn
 
 from ndcore.activations.divergence import excess_w1, layer_divergence, pair_distance, top_mean
 from ndcore.activations.histograms import ClassHistograms
@@ -14,6 +15,7 @@ from ndcore.analysis.depth import DepthProfile, depth_profile, depth_sentence
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.detectors import Calibration, load_detector
+from ndcore.detectors.calibration import Calibrated
 from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
 from ndcore.figures.style.palette import ATTACKED, BENIGN
 
@@ -22,26 +24,23 @@ LAYERS = ("first", "second", "third")
 MIDDLES = (0.0, 10.0, 20.0)  # of the three classes, at every unit of every layer
 
 
-class Toy:
+class Toy(Calibrated):
     """Three layers of 4 units; a class's values are its middle -1 ... +1, evenly."""
-
-    layers = LAYERS
 
     def __init__(self, peers: int = 8) -> None:
         spread = np.linspace(-1, 1, 101, dtype=np.float32)
         values = np.concatenate([middle + spread for middle in MIDDLES])[:, None].repeat(4, 1)
         labels = np.arange(3).repeat(101)
         self.counted = ClassHistograms.empty(3, values).update(values, labels)
-        scores = np.linspace(0, 7, peers, dtype=np.float32)[:, None].repeat(3, 1)
-        self.calibrations = {
-            "wasserstein": Calibration(scores, scores, scores[:, 0], np.zeros(peers, np.int64))
-        }
+        counts = {(layer, "value"): self.counted for layer in LAYERS}
+        super().__init__(nn.Identity(), LAYERS, ("a", "b", "c"), (1, 1, 1), counts)
+        self.peers = peers
 
-    def reductions(self, layer: str) -> tuple[str, ...]:
-        return ("value",)
-
-    def distributions(self, layer: str, reduction: str) -> ClassHistograms:
-        return self.counted
+    @property
+    def calibrations(self) -> dict[str, Calibration]:
+        scores = np.linspace(0, 7, self.peers, dtype=np.float32)[:, None].repeat(3, 1)
+        predicted = np.zeros(self.peers, np.int64)
+        return {"wasserstein": Calibration(scores[:, 0], predicted, scores, scores)}
 
 
 def reading(places: list[list[float]], predicted: list[int], second: list[int]) -> Reading:

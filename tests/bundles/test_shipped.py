@@ -101,4 +101,4 @@ def test_every_distribution_counts_every_reference_image(shipped: Bundle) -> Non
 
 def test_each_class_has_enough_calibration_images_for_one_percent(shipped: Bundle) -> None:
     detector = load_detector(shipped)
-    assert all(len(detector.calibration_scores(c)) >= 99 for c in range(10))
+    assert all(len(detector.calibration.images.benign(c)) >= 99 for c in range(10))

@@ -1,23 +1,23 @@
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from torch import nn
 
 from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.observed import Observed
 from ndcore.activations.reading import Reading, read_source
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.splits import positions
-from ndcore.detectors import DETECTORS, DivergenceDetector, load_detector
-from ndcore.detectors.layerwise import Calibration
+from ndcore.detectors import DivergenceDetector, load_detector
+from ndcore.detectors.layerwise import LAYERWISE
 from ndcore.errors import BadRequestError, BundleError
 
 
 @pytest.mark.spec("DD-3")
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", LAYERWISE)
 def test_false_positives_on_untouched_images_are_within_the_guarantee(
     digits_bundle: Bundle, name: str
 ) -> None:
@@ -28,25 +28,20 @@ def test_false_positives_on_untouched_images_are_within_the_guarantee(
     assert flagged < 0.2  # 10% promised; both samples are small here
 
 
-class TwoClasses:
-    """What a detector needs of a bundle whose units lie about 1 in class 0 and about 2 in class 1.
+class TwoClasses(Observed):
+    """Units that lie about 1 in class 0 and about 2 in class 1.
 
     No weights take part: which images are unusual does not depend on how a network was trained.
     """
 
-    layers = ("early", "late")
-    calibrations: ClassVar[dict[str, Calibration]] = {}
-
     def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
+        self.rng, self.layers = rng, ("early", "late")
         labels = np.arange(800) % 2
-        reference = self.reading(labels, labels)
-        self.histograms = {
-            layer: ClassHistograms.empty(2, reference.values(layer, "value")).update(
-                reference.values(layer, "value"), labels
-            )
-            for layer in self.layers
+        histograms = {
+            key: ClassHistograms.empty(2, values).update(values, labels)
+            for key, values in self.reading(labels, labels).activations.items()
         }
+        super().__init__(nn.Identity(), self.layers, ("one", "two"), (1, 1, 1), histograms)
 
     def reading(self, predicted: NDArray[np.int64], inside: NDArray[np.int64]) -> Reading:
         """Images predicted as one class whose units have the values of another, or of the same."""
@@ -58,17 +53,8 @@ class TwoClasses:
         }
         return Reading(np.eye(2, dtype=np.float32)[predicted], values)
 
-    def reductions(self, layer: str) -> tuple[str, ...]:
-        return ("value",)
 
-    def distributions(self, layer: str, reduction: str) -> ClassHistograms:
-        return self.histograms[layer]
-
-    def read(self, pixels: NDArray[np.uint8]) -> Reading:
-        raise NotImplementedError
-
-
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", LAYERWISE)
 def test_the_values_of_another_class_are_flagged(name: str, rng: np.random.Generator) -> None:
     known = TwoClasses(rng)
     labels = np.arange(400) % 2

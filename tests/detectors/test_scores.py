@@ -15,8 +15,8 @@ from ndcore.data.catalog import open_source
 from ndcore.data.splits import positions
 from ndcore.detectors.scoring.aggregate import Tail, fisher, higher_criticism
 from ndcore.detectors.scoring.baselines import baseline_detectors
-from ndcore.detectors.scoring.class_tables import DEGENERATE, ClassTables, point_score
-from ndcore.detectors.scoring.detector import Detector, Measured, Union
+from ndcore.detectors.scoring.class_tables import ClassTables
+from ndcore.detectors.scoring.detector import FeatureDetector, Layered, Measured, Union
 from ndcore.detectors.scoring.features import FeaturePass, Features, load_features, save_features
 from ndcore.detectors.scoring.reference import (
     Reference,
@@ -80,19 +80,6 @@ def test_a_class_without_images_gives_finite_scores(rng: np.random.Generator) ->
     assert np.isfinite(tables.excess_w1(values)).all()
     assert np.isfinite(tables.surprisal(values)).all()
     assert (tables.tail_p(values, np.ones(50, np.int64)) > 0).all()
-
-
-@pytest.mark.spec("DD-1")
-@pytest.mark.parametrize("name", DEGENERATE)
-def test_degenerate_forms_are_refused_by_name(name: str) -> None:
-    with pytest.raises(BadRequestError, match=r"use |cannot be used"):
-        point_score(name)
-
-
-def test_point_scores_by_name() -> None:
-    assert point_score("surprisal") == "surprisal"
-    with pytest.raises(BadRequestError, match="unknown score 'magic'"):
-        point_score("magic")
 
 
 @pytest.mark.spec("DD-2")
@@ -188,7 +175,7 @@ def test_every_detector_has_one_interface(digits_bundle: Bundle, reference: Refe
     new = measured(digits_bundle, reference, "evaluation")
     passes = FeaturePass(digits_bundle, reference)
     units = [digits_bundle.units(layer) for layer in passes.layers]
-    detectors: list[Detector] = [
+    detectors: list[FeatureDetector] = [
         *baseline_detectors(),
         *divergence_detectors(passes.layers, passes.conv, units),
     ]
@@ -197,7 +184,7 @@ def test_every_detector_has_one_interface(digits_bundle: Bundle, reference: Refe
     )
     assert len({detector.name for detector in detectors}) == len(detectors)
     for detector in detectors:
-        detector.fit(reference, dev, held)
+        detector.fit(dev, held, reference)
         scores, p = detector.score(new), detector.p_value(new)
         assert scores.shape == p.shape == (len(new),)
         assert np.isfinite(scores).all()
@@ -206,8 +193,11 @@ def test_every_detector_has_one_interface(digits_bundle: Bundle, reference: Refe
         flagged = np.mean(p <= 0.1)
         assert flagged < 0.2, detector.name
         assert flagged > 0.02 or len(np.unique(scores)) < 50, detector.name  # ties flag less
-        for score, parts in zip(scores, detector.explain(new), strict=True):
-            assert sum(part.value for part in parts) == pytest.approx(score, rel=1e-6, abs=1e-9)
+        if isinstance(detector, Layered):
+            assert detector.shares(new).shape == (len(new), len(detector.parts))
+        for verdict, score, own in zip(detector.explain(new, 0.1), scores, p, strict=True):
+            assert (verdict.score, verdict.p_value) == (score, own)
+            assert verdict.layers == verdict.units == ()
         assert detector.about
 
 
@@ -244,7 +234,7 @@ def test_too_few_calibration_images_never_flag(digits_bundle: Bundle, reference:
     detector.calibrate(np.arange(18.0), np.zeros(18, np.int64))
     few = Measured(dev.features.take(np.flatnonzero(dev.features.predicted == 0)))
     assert (detector.p_of(np.full(len(few), 99.0), few.features.predicted) > 0.05).all()
-    assert detector.calibration.threshold(0, 0.05) == np.inf
+    assert detector.calibration.images.threshold(0, 0.05) == np.inf
     unseen = detector.p_of(np.full(3, 99.0), np.full(3, 7))
     assert (unseen == 1).all()
     with pytest.raises(BundleError, match="no calibration"):

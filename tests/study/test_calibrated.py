@@ -19,7 +19,7 @@ from ndcore.detectors import repair as repair_module
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.storage.places import bundles_dir
 from ndcore.study import find_study
-from ndcore.study.calibrated import FrozenDetector, load_frozen
+from ndcore.study.calibrated import Detectors
 from ndcore.study.run import StudyConfig, run_study
 from ndcore.study.ship import ship_study
 
@@ -91,14 +91,16 @@ def test_a_file_that_no_bundle_has_is_refused(copied: Bundle) -> None:
 
 
 def test_the_frozen_detector_gives_the_study_s_p_values(shipped: Bundle) -> None:
-    frozen, study = load_frozen(shipped), find_study(shipped)
+    here, study = Detectors(shipped), find_study(shipped)
+    assert here.usual == "repair-turn"
+    frozen = here.open()
     assert study is not None
     about = study.about["evaluation"]
     source = open_source("digits")
     at = {key: index for index, key in enumerate(source.keys())}
     pixels = source.pixels([at[str(key)] for key in about["keys"][:6]])
     verdicts = frozen.detect(pixels, 0.1)
-    column = study.names.index(frozen.detector.name)
+    column = study.names.index("repair-turn")
     for i, verdict in enumerate(verdicts):
         assert verdict.predicted == about["predicted"][i]
         assert verdict.score == pytest.approx(study.scores["evaluation"][i, column], abs=1e-4)
@@ -118,26 +120,60 @@ def test_the_frozen_detector_gives_the_study_s_p_values(shipped: Bundle) -> None
 
 def test_without_a_study_or_without_repairs_there_is_none(copied: Bundle, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="study detectors --bundle digits-cnn"):
-        load_frozen(copied)
+        Detectors(copied).open("repair-turn")
     config = StudyConfig(attacks=("fgsm",), n=10, per_class=20, repairs=False)
     study = run_study(copied, open_source("digits"), config, tmp_path / "s")
-    with pytest.raises(BundleError, match="without the repair"):
-        FrozenDetector(copied, study)
+    here = Detectors(copied, lambda: study)
+    assert here.usual == "wasserstein"
+    assert not here.repairer().fitted
+    with pytest.raises(BundleError, match="no calibration for 'repair-turn'"):
+        here.open("repair-turn")
+
+
+def test_baselines_judge_images_as_the_study_did(shipped: Bundle) -> None:
+    here, study = Detectors(shipped), find_study(shipped)
+    assert study is not None
+    about, source = study.about["evaluation"], open_source("digits")
+    at = {key: index for index, key in enumerate(source.keys())}
+    pixels = source.pixels([at[str(key)] for key in about["keys"][:6]])
+    names = [name for name in here.entries if name not in shipped.calibrations]
+    assert names[0] == "repair-turn"
+    assert {"logit-gap", "pixel-outlier", "median-squeeze"} < set(names)
+    for name in names:
+        wanted = study.scores["evaluation"][:6, study.names.index(name)]
+        verdicts = here.open(name).detect(pixels, 0.1)
+        assert [verdict.score for verdict in verdicts] == pytest.approx(wanted, abs=1e-3), name
+        assert [verdict.layers for verdict in verdicts] == [()] * 6
+        assert (verdicts[0].suspect is not None) == name.startswith("repair-")
+
+
+def test_a_damaged_study_stops_only_what_needs_it(shipped: Bundle) -> None:
+    path = shipped.folder / "study" / "study.npz"
+    path.write_bytes(path.read_bytes()[:-10])
+    here = Detectors(shipped)
+    assert here.usual == "wasserstein"
+    assert here.open("surprisal").fitted
+    with pytest.raises(BundleError, match="damaged"):
+        here.open("repair-turn")
 
 
 def test_the_command_judges_by_repair(shipped: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["detect", "--bundle", "digits-cnn", "--source", "digits", "--n", "2"]
-    assert main([*words, "--detector", "repair", "--json", "-"]) == 0
+    assert main([*words, "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["detector"] == "repair"
+    assert document["detector"] == "repair-turn"
     for row in document["results"]:
         assert set(row["suspect"]) == {"row", "col"}
         assert row["repaired"] in shipped.classes
+        assert row["layers"] == row["units"] == []
+    # Under its earlier name, which the answer puts right.
     assert main([*words, "--detector", "repair"]) == 0
-    assert "without it" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "judged by repair-turn" in told
+    assert "without it" in told
 
 
-@pytest.mark.parametrize("name", ["wasserstein", "repair"])
+@pytest.mark.parametrize("name", ["wasserstein", "repair-turn"])
 def test_a_case_file_judges_and_repairs_each_image_once(
     shipped: Bundle, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,12 +198,14 @@ def test_a_case_file_judges_and_repairs_each_image_once(
     assert (sum(judged), sum(repaired)) == (3, 3)
     told = json.loads(answer.read_text())["results"]
     for row, image in zip(told, json.loads(case.read_text())["images"], strict=True):
-        verdict = image["repair"]["verdict"] if name == "repair" else image["verdict"]
-        assert row == {"file": image["name"]} | verdict
+        assert row == {"file": image["name"]} | image["verdict"]
+        assert (image["verdict"] == image["repair"]["verdict"]) == (name == "repair-turn")
+        layers = image["by_layers"] if name == "repair-turn" else image["verdict"]
+        assert [layer["layer"] for layer in layers["layers"]] == list(shipped.layers)
     judged.clear()
     repaired.clear()
     assert main([*words, "--no-repair", "--case-file", str(case)]) == 0
-    assert (sum(judged), sum(repaired)) == (3, 3 if name == "repair" else 0)
+    assert (sum(judged), sum(repaired)) == (3, 3 if name == "repair-turn" else 0)
     assert all(image["repair"] is None for image in json.loads(case.read_text())["images"])
 
 

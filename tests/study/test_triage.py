@@ -13,11 +13,11 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.decode import encode_png
 from ndcore.detectors.layerwise import load_detector
-from ndcore.detectors.scoring.scores import best_detector
 from ndcore.errors import BadRequestError, StoppedError
+from ndcore.study.calibrated import Detectors
 from ndcore.study.incoming import UNKNOWN, Images, draw, unpack
 from ndcore.study.saved import SavedStudy
-from ndcore.study.triage import Judged, detectors_here, judge_images, judge_study
+from ndcore.study.triage import Judged, judge_images, judge_study
 
 BENIGN, ATTACKED = 0, 1
 
@@ -104,36 +104,31 @@ def test_images_are_judged_in_parts_and_a_stop_keeps_them(digits_bundle: Bundle)
     evaluation = set(digits_bundle.splits["evaluation"])
     assert set(images.ids) <= evaluation
     seen: list[int] = []
-    judged = judge_images(
-        digits_bundle, "wasserstein", images, on_part=lambda part: seen.append(len(part))
-    )
-    assert seen == [64, 36]
     detector = load_detector(digits_bundle, "wasserstein")
+    judged = judge_images(detector, images, on_part=lambda part: seen.append(len(part)))
+    assert seen == [64, 36]
     wanted = detector.detect(images.pixels)
     assert judged.p.tolist() == [verdict.p_value for verdict in wanted]
     assert judged.predicted.tolist() == [verdict.predicted for verdict in wanted]
     assert judged.calibration.tolist() == [verdict.calibration_images for verdict in wanted]
     part = judge_images(
-        digits_bundle,
-        "wasserstein",
+        detector,
         images,
         should_stop=lambda: len(seen) > 2,
         on_part=lambda part: seen.append(len(part)),
     )
     assert len(part) == 64
     with pytest.raises(StoppedError):
-        judge_images(digits_bundle, "wasserstein", images, should_stop=lambda: True)
+        judge_images(detector, images, should_stop=lambda: True)
     with pytest.raises(BadRequestError, match="no image"):
-        judge_images(digits_bundle, "wasserstein", images.take(slice(0, 0)))
-    with pytest.raises(BadRequestError, match="choose wasserstein, surprisal"):
-        judge_images(digits_bundle, "repair-turn", images)
+        judge_images(detector, images.take(slice(0, 0)))
     with pytest.raises(BadRequestError, match="between 1 and 1000"):
         draw(digits_bundle, open_source("digits"), 0)
 
 
 def test_the_repair_uses_the_calibration_of_the_study(digits_bundle: Bundle) -> None:
     images = draw(digits_bundle, open_source("digits"), 3)
-    name, n = best_detector().name, 19
+    name, n = "repair-turn", 19
     classes = len(digits_bundle.classes)
     study = SavedStudy(
         {},
@@ -141,8 +136,9 @@ def test_the_repair_uses_the_calibration_of_the_study(digits_bundle: Bundle) -> 
         {"calibration": {"predicted": np.arange(n * classes) % classes}},
         (name,),
     )
-    assert list(detectors_here(digits_bundle, study)) == [name, "wasserstein", "surprisal"]
-    judged = judge_images(digits_bundle, name, images, study)
+    here = Detectors(digits_bundle, lambda: study)
+    assert list(here.entries) == [name, "wasserstein", "surprisal"]
+    judged = judge_images(here.open(), images)
     assert judged.p.tolist() == [1 / (n + 1)] * 3
     assert judged.calibration.tolist() == [n] * 3
     reading = digits_bundle.read(images.pixels)

@@ -14,37 +14,39 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
-from sklearn.covariance import LedoitWolf
-from sklearn.neighbors import NearestNeighbors
 
-from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.features import Features
 from ndcore.detectors.scoring.reference import Reference
 
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
+
+# sklearn is imported where it is used: it takes a second, and what most detectors need is here too.
 __all__ = ["baseline_detectors"]
 
 NEIGHBOURS = 50
 FLOOR = 1e-12
 
 
-class _Simple(Detector):
-    kind = "baseline"
+class _Simple(FeatureDetector):
+    kind, learns, reads_layers = "baseline", False, False
 
     def __init__(
         self, name: str, about: str, compute: Callable[[Features], NDArray[np.floating]]
     ) -> None:
         self.name, self.about, self._compute = name, about, compute
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
-        return np.asarray(self._compute(measured.features), np.float64)
+    def score(self, seen: Measured) -> NDArray[np.float64]:
+        return np.asarray(self._compute(seen.features), np.float64)
 
 
-class _SoftmaxDivergence(Detector):
+class _SoftmaxDivergence(FeatureDetector):
     name, kind = "softmax-kl", "baseline"
     about = "KL of the probabilities from their mean over the predicted class"
 
@@ -52,49 +54,55 @@ class _SoftmaxDivergence(Detector):
         self._usual = np.log(np.maximum(reference.usual_softmax, FLOOR))
         return self
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
-        p = np.maximum(measured.features.probabilities, FLOOR)
-        usual = self._usual[measured.features.predicted]
+    def score(self, seen: Measured) -> NDArray[np.float64]:
+        p = np.maximum(seen.features.probabilities, FLOOR)
+        usual = self._usual[seen.features.predicted]
         return np.asarray((p * (np.log(p) - usual)).sum(1))
 
 
-class _Mahalanobis(Detector):
+class _Mahalanobis(FeatureDetector):
     name, kind = "mahalanobis", "baseline"
     about = "Mahalanobis distance of the penultimate layer from the predicted class (Ledoit-Wolf)"
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
+        from sklearn.covariance import LedoitWolf
+
         values, labels = reference.penultimate.astype(np.float64), reference.labels
         self._means = np.stack([values[labels == c].mean(0) for c in range(reference.classes)])
         known = LedoitWolf(assume_centered=True).fit(values - self._means[labels])
         self._precision = known.precision_
         return self
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
-        features = measured.features
+    def score(self, seen: Measured) -> NDArray[np.float64]:
+        features = seen.features
         gap = features.penultimate.astype(np.float64) - self._means[features.predicted]
         return np.asarray(np.einsum("ni,ij,nj->n", gap, self._precision, gap, optimize=True))
 
 
-class _Neighbours(Detector):
+class _Neighbours(FeatureDetector):
     name, kind = "knn", "baseline"
     about = f"distance to the {NEIGHBOURS}th nearest reference image, penultimate layer of length 1"
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
+        from sklearn.neighbors import NearestNeighbors
+
         count = min(NEIGHBOURS, len(reference.penultimate))
         self._near = NearestNeighbors(n_neighbors=count).fit(_unit(reference.penultimate))
         return self
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
-        distances, _ = self._near.kneighbors(_unit(measured.features.penultimate))
+    def score(self, seen: Measured) -> NDArray[np.float64]:
+        distances, _ = self._near.kneighbors(_unit(seen.features.penultimate))
         return np.asarray(distances[:, -1], np.float64)
 
 
-class _SurpriseAdequacy(Detector):
+class _SurpriseAdequacy(FeatureDetector):
     name, kind = "dsa", "baseline"
     about = "distance to the nearest reference image of the predicted class, over that one's own "
     about += "distance to the nearest of another class"
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
+        from sklearn.neighbors import NearestNeighbors
+
         self._own: dict[int, tuple[NearestNeighbors, NDArray[np.float64]]] = {}
         for label in range(reference.classes):
             rows = reference.labels == label
@@ -104,8 +112,8 @@ class _SurpriseAdequacy(Detector):
             self._own[label] = near, np.maximum(apart, FLOOR)
         return self
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
-        features = measured.features
+    def score(self, seen: Measured) -> NDArray[np.float64]:
+        features = seen.features
         found = np.empty(len(features))
         for label in np.unique(features.predicted).tolist():
             rows = features.predicted == label
@@ -115,7 +123,7 @@ class _SurpriseAdequacy(Detector):
         return found
 
 
-def baseline_detectors() -> list[Detector]:
+def baseline_detectors() -> list[FeatureDetector]:
     """All of them, unfitted."""
     return [
         _Simple(

@@ -12,46 +12,10 @@ from numpy.typing import NDArray
 
 from ndcore.activations.divergence import SURPRISAL_BINS, class_spread
 from ndcore.activations.histograms import BINS, ClassHistograms
-from ndcore.errors import BadRequestError
 
-__all__ = ["DEGENERATE", "POINT_SCORES", "ClassTables", "point_score"]
+__all__ = ["ClassTables"]
 
 NEVER = 0.01  # a unit above zero on fewer images of a class than this "never fires" for it
-
-POINT_SCORES = {
-    "wasserstein": "Wasserstein-1 to the class less its minimum, in class spreads",
-    "surprisal": "minus log probability of the value's bin: what binned KL comes to",
-    "tail": "two-sided tail probability of the value under the class",
-}
-# One image gives one value per unit; against it these say nothing of their own.
-DEGENERATE = {
-    "kl": "KL from one value to a density is infinite; binned it is the surprisal: use surprisal",
-    "reverse-kl": "KL from a distribution to one value is always infinite and cannot be used",
-    "js": "Jensen-Shannon against one value is a function of its bin's probability alone: "
-    "use surprisal, or the spatial form",
-    "hellinger": "the Hellinger distance to one value is a function of its bin's probability "
-    "alone: use surprisal",
-    "total-variation": "the total variation distance to one value is one minus its bin's "
-    "probability: use surprisal",
-    "wasserstein-2": "Wasserstein-2 to one value is the distance from the mean plus a constant, a "
-    "diagonal Mahalanobis distance: use wasserstein or the Mahalanobis baseline",
-    "energy-distance": "the energy distance to one value is twice Wasserstein-1 plus a constant: "
-    "use wasserstein",
-}
-
-
-def point_score(name: str) -> str:
-    """The name of a usable score of one value per unit.
-
-    Raises:
-        BadRequestError: unknown, or degenerate for a single value; the sentence says what it
-            comes down to.
-    """
-    if name in DEGENERATE:
-        raise BadRequestError(DEGENERATE[name])
-    if name not in POINT_SCORES:
-        raise BadRequestError(f"unknown score '{name}': choose {', '.join(POINT_SCORES)}")
-    return name
 
 
 class ClassTables:

@@ -1,11 +1,8 @@
-"""One interface for every score: `fit`, `score`, `p_value`, `explain`; larger = more suspicious.
-
-Scores work on measured features, never on images, so that dozens of them cost one feature pass.
-"""
+"""Detectors on measured features, so that dozens of them cost one feature pass."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -13,14 +10,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.detectors.detector import Detector
 from ndcore.detectors.repair import Repairs
 from ndcore.detectors.scoring.aggregate import Tail
-from ndcore.detectors.scoring.features import Features
+from ndcore.detectors.scoring.features import FeaturePass, Features
 from ndcore.detectors.scoring.reference import Reference
-from ndcore.errors import BadRequestError, BundleError
-from ndcore.statistics.conformal import ClassCalibration
+from ndcore.errors import BadRequestError
 
-__all__ = ["KINDS", "Detector", "Layered", "Measured", "Part", "Union"]
+__all__ = ["KINDS", "FeatureDetector", "Layered", "Measured", "Union"]
 
 KINDS = ("ours", "divergence", "baseline")
 
@@ -41,6 +38,16 @@ class Measured:
         return Measured(self.features.take(rows), repairs)
 
     @property
+    def predicted(self) -> NDArray[np.int64]:
+        """See `Features.predicted`."""
+        return self.features.predicted
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """See `Features.confidence`."""
+        return self.features.confidence
+
+    @property
     def known_repairs(self) -> Repairs:
         """The repairs.
 
@@ -52,83 +59,49 @@ class Measured:
         return self.repairs
 
 
-@dataclass(frozen=True)
-class Part:
-    """A layer's or a member's share of an image's score; all shares sum to the score."""
-
-    name: str
-    value: float
-
-
-class Detector(ABC):
-    """A score with its benign calibration.
+class FeatureDetector(Detector[Measured]):
+    """A detector that many share a feature pass with.
 
     Attributes:
-        name: short and unique; about: one line for people; kind: one of `KINDS`.
+        kind: one of `KINDS`.
         needs_repair: the score reads `Measured.repairs`.
+        learns: the score takes `prepare`, from images that no bundle holds.
+        reads_layers: the score takes more than the image and the logits.
     """
 
-    name: str
-    about: str
     kind: str
     needs_repair = False
+    learns = True
+    reads_layers = True
+    _passes: FeaturePass | None = None
 
-    def fit(self, reference: Reference, dev: Measured, calibration: Measured) -> Self:
-        """Learn what is usual, each from its own benign images.
+    def on(self, passes: FeaturePass) -> Self:
+        """See images by this pass."""
+        self._passes = passes
+        return self
 
-        Args:
-            reference: statistics of the images the model was trained on.
-            dev: to bring layers to one scale.
-            calibration: for the p-values; misclassified images included.
+    def see(self, pixels: NDArray[np.uint8]) -> Measured:
+        """See `Detector.see`.
+
+        Raises:
+            BadRequestError: it was given no pass.
         """
-        self.prepare(reference, dev)
-        return self.calibrate(self.score(calibration), calibration.features.predicted)
+        if self._passes is None:
+            raise BadRequestError(f"detector '{self.name}' looks at measured features alone")
+        return Measured(self._passes.read(pixels))
+
+    def fit(self, dev: Measured, calibration: Measured, reference: Reference | None = None) -> Self:
+        """See `Detector.fit`; `reference`: statistics of the images the model was trained on."""
+        if reference is not None:
+            self.prepare(reference, dev)
+        return super().fit(dev, calibration)
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
         """The first half of `fit`: all that `score` needs."""
         return self
 
-    def calibrate(self, scores: NDArray[np.floating], predicted: NDArray[np.integer]) -> Self:
-        """The second half of `fit`: benign scores (n,) and their predicted classes (n,)."""
-        self._calibration = ClassCalibration(_rounded(scores), predicted)
-        return self
 
-    @property
-    def calibration(self) -> ClassCalibration:
-        """The benign scores.
-
-        Raises:
-            BundleError: not calibrated.
-        """
-        if not hasattr(self, "_calibration"):
-            raise BundleError(f"detector '{self.name}' has no calibration")
-        return self._calibration
-
-    @abstractmethod
-    def score(self, measured: Measured) -> NDArray[np.float64]:
-        """Scores (N,)."""
-
-    def explain(self, measured: Measured) -> list[tuple[Part, ...]]:
-        """Per image the parts that its score is the sum of."""
-        return [(Part(self.name, float(score)),) for score in self.score(measured)]
-
-    def p_value(self, measured: Measured) -> NDArray[np.float64]:
-        """Conformal p-values (N,) among benign images of the same predicted class."""
-        return self.p_of(self.score(measured), measured.features.predicted)
-
-    def p_of(
-        self, scores: NDArray[np.floating], predicted: NDArray[np.integer]
-    ) -> NDArray[np.float64]:
-        """The same from scores (N,) and predicted classes (N,)."""
-        return self.calibration.p_values(_rounded(scores), predicted)
-
-
-def _rounded(scores: NDArray[np.floating]) -> NDArray[np.float32]:
-    # Saved scores are float32; the same rounding everywhere keeps ties ties.
-    return np.asarray(scores, np.float32)
-
-
-class Layered(Detector):
+class Layered(FeatureDetector):
     """Several scores brought to one scale by their rank among benign dev images, then averaged."""
 
     parts: Sequence[str]
@@ -149,16 +122,9 @@ class Layered(Detector):
         found = [tail(column) for tail, column in zip(self._tails, raw.T, strict=True)]
         return np.stack(found, 1) / len(found)
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
-        """See `Detector.score`."""
-        return np.asarray(self.shares(measured).sum(1), np.float64)
-
-    def explain(self, measured: Measured) -> list[tuple[Part, ...]]:
-        """See `Detector.explain`."""
-        return [
-            tuple(Part(name, float(value)) for name, value in zip(self.parts, row, strict=True))
-            for row in self.shares(measured)
-        ]
+    def score(self, seen: Measured) -> NDArray[np.float64]:
+        """See `Detector.score`; the sum of the shares."""
+        return np.asarray(self.shares(seen).sum(1), np.float64)
 
 
 class Union(Layered):
@@ -169,7 +135,9 @@ class Union(Layered):
         members: fitted by this detector's own `fit`.
     """
 
-    def __init__(self, name: str, about: str, kind: str, members: Sequence[Detector]) -> None:
+    def __init__(
+        self, name: str, about: str, kind: str, members: Sequence[FeatureDetector]
+    ) -> None:
         self.name, self.about, self.kind = name, about, kind
         self.members = members
         self.parts = [member.name for member in members]

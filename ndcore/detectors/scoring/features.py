@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
-from torch import Tensor, nn
+from torch import Tensor
 
 from ndcore.activations.capture import capture
 from ndcore.activations.divergence import top_mean
-from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.observed import Observed
 from ndcore.data.neighbours import pixel_outlier, squeezed
 from ndcore.detectors.scoring.aggregate import fisher, higher_criticism
 from ndcore.detectors.scoring.class_tables import ClassTables
@@ -76,6 +76,11 @@ class Features:
         return np.asarray(softmax(self.logits.astype(np.float64), axis=1))
 
     @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Probability of the predicted class, (N,)."""
+        return np.asarray(self.probabilities.max(1))
+
+    @property
     def predicted(self) -> NDArray[np.int64]:
         """Most probable class, (N,)."""
         return np.asarray(self.logits.argmax(1), np.int64)
@@ -95,47 +100,33 @@ class Features:
         )
 
 
-class Observed(Protocol):
-    """What a feature pass needs of a bundle; `ndcore.bundles.bundle.Bundle` says what each does."""
-
-    @property
-    def model(self) -> nn.Module: ...
-
-    @property
-    def layers(self) -> tuple[str, ...]: ...
-
-    @property
-    def weight_hash(self) -> str: ...
-
-    def reductions(self, layer: str) -> tuple[str, ...]: ...
-
-    def distributions(self, layer: str, reduction: str) -> ClassHistograms: ...
-
-
 class FeaturePass:
     """Measures images.
 
     Conv units enter the unit scores with their largest value: a mean over space hides one pixel.
 
     Args:
-        bundle: model and class distributions.
-        reference: of the same weights.
+        observed: model and class distributions.
+        reference: of the same weights; None to leave the positions out.
+        layers: to measure; None for all.
 
     Raises:
         BundleError: the reference belongs to other weights.
     """
 
-    def __init__(self, bundle: Observed, reference: Reference) -> None:
-        if reference.weight_hash != bundle.weight_hash:
+    def __init__(
+        self,
+        observed: Observed,
+        reference: Reference | None = None,
+        layers: tuple[str, ...] | None = None,
+    ) -> None:
+        if reference is not None and reference.weight_hash != observed.weight_hash:
             raise BundleError("the reference statistics belong to other weights than the bundle")
-        self.layers = bundle.layers
-        self.conv = tuple(reference.spatial)
-        self._model = bundle.model
-        self._reference = reference
-        self._tables = {}
-        for layer in bundle.layers:
-            reduction = "max" if "max" in bundle.reductions(layer) else "value"
-            self._tables[layer] = ClassTables(bundle.distributions(layer, reduction))
+        self.layers = observed.layers if layers is None else layers
+        self._observed = observed
+        self._spatial = {} if reference is None else reference.spatial
+        self.conv = tuple(self._spatial)
+        self._tables = {layer: ClassTables(observed.usual(layer)) for layer in self.layers}
         self.units = [self._tables[layer].units for layer in self.layers]
 
     def read(
@@ -159,12 +150,13 @@ class FeaturePass:
 
     @torch.inference_mode()
     def _batch(self, pixels: NDArray[np.uint8]) -> Features:
-        with capture(self._model, self.layers, lambda output: output.clone()) as found:
-            logits = forward(self._model, pixels)
+        model, n = self._observed.model, len(pixels)
+        with capture(model, self.layers, lambda output: output.clone()) as found:
+            logits = forward(model, pixels)
         maps = {layer: values.float().cpu() for layer, values in found.items()}
         predicted = logits.argmax(1).cpu().numpy()
-        after = forward(self._model, squeezed(pixels))
-        penultimate = maps[self.layers[max(0, len(self.layers) - 2)]]
+        after = forward(model, squeezed(pixels))
+        penultimate = maps[self.layers[-2:][0]] if maps else torch.zeros(n, 0)
         if penultimate.ndim > 2:
             penultimate = penultimate.flatten(2).mean(2)
         outlier, outlier_at = pixel_outlier(pixels)
@@ -172,22 +164,17 @@ class FeaturePass:
         places = [self._positions(layer, maps[layer], predicted) for layer in self.conv]
         size = (pixels.shape[1], pixels.shape[2])
         briefs = [summary(where, size) for _, where in places]
+        classes = logits.shape[1]
         return Features(
             logits=logits.float().cpu().numpy(),
             penultimate=penultimate.numpy(),
-            w1=np.stack([row[0] for row in units], 1).astype(np.float32),
-            surprisal=np.stack([row[1] for row in units], 1).astype(np.float32),
-            tail=np.stack([row[2] for row in units], 1).astype(np.float32),
-            newly=np.stack([row[3] for row in units], 1).astype(np.float32),
-            spatial=np.stack([row[0] for row in places], 1)
-            if places
-            else np.zeros((len(pixels), 0, len(SPATIAL), 2), np.float32),
-            position=np.stack([brief[0] for brief in briefs], 1)
-            if briefs
-            else np.zeros((len(pixels), 0, 3), np.float32),
-            position_at=np.stack([brief[1] for brief in briefs], 1)
-            if briefs
-            else np.zeros((len(pixels), 0, 2), np.int64),
+            w1=_stacked([row[0] for row in units], n, 2, classes),
+            surprisal=_stacked([row[1] for row in units], n, 2, classes),
+            tail=_stacked([row[2] for row in units], n, 2),
+            newly=_stacked([row[3] for row in units], n),
+            spatial=_stacked([row[0] for row in places], n, len(SPATIAL), 2),
+            position=_stacked([brief[0] for brief in briefs], n, 3),
+            position_at=_stacked([brief[1] for brief in briefs], n, 2).astype(np.int64),
             outlier=outlier,
             outlier_at=outlier_at,
             squeezed=after.float().cpu().numpy(),
@@ -210,10 +197,16 @@ class FeaturePass:
         self, layer: str, maps: Tensor, predicted: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, 3, 2) divergences of the positions, and the position map (N, h, w)."""
-        reference = self._reference.spatial[layer]
+        reference = self._spatial[layer]
         found = against_class(reference, maps, predicted)
         summed = [np.stack([found[m].mean(1), top_mean(found[m])], 1) for m in SPATIAL]
         return np.stack(summed, 1).astype(np.float32), position_map(reference, maps, predicted)
+
+
+def _stacked(parts: Sequence[NDArray[Any]], n: int, *shape: int) -> NDArray[np.float32]:
+    """One part (N, *shape) a layer -> (N, layers, *shape); there may be none."""
+    found = np.stack(parts, 1) if parts else np.zeros((n, 0, *shape))
+    return found.astype(np.float32)
 
 
 def _over_units(scores: NDArray[np.float32]) -> NDArray[np.float32]:

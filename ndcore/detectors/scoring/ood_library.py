@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pytorch_ood.detector import GEN, RMD, KLMatching, NNGuide, ViM, fDBD
 from torch import Tensor, nn
 
-from ndcore.detectors.scoring.detector import Detector, Measured
+from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.reference import Reference
 
 __all__ = ["library_detectors", "linear_head"]
@@ -51,7 +51,7 @@ def linear_head(reference: Reference) -> nn.Linear | None:
     return head.requires_grad_(False).eval()
 
 
-class _OnFeatures(Detector):
+class _OnFeatures(FeatureDetector):
     """A detector of the library that looks at penultimate features.
 
     Without a linear head, where it needs one, all images score alike.
@@ -78,14 +78,14 @@ class _OnFeatures(Detector):
             self._known = known.fit_features(features, torch.from_numpy(reference.labels))
         return self
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
+    def score(self, seen: Measured) -> NDArray[np.float64]:
         if self._known is None:
-            return np.zeros(len(measured))
-        features = torch.from_numpy(measured.features.penultimate)
+            return np.zeros(len(seen))
+        features = torch.from_numpy(seen.features.penultimate)
         return _numbers(self._known.predict_features(features))
 
 
-class _OnLogits(Detector):
+class _OnLogits(FeatureDetector):
     """A detector of the library that looks at logits."""
 
     kind = "baseline"
@@ -100,11 +100,11 @@ class _OnLogits(Detector):
             self._known.fit_logits(torch.from_numpy(reference.logits), labels)
         return self
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
-        return _numbers(self._known.predict_logits(torch.from_numpy(measured.features.logits)))
+    def score(self, seen: Measured) -> NDArray[np.float64]:
+        return _numbers(self._known.predict_logits(torch.from_numpy(seen.features.logits)))
 
 
-def library_detectors() -> list[Detector]:
+def library_detectors() -> list[FeatureDetector]:
     """All of them, unfitted."""
     return [
         _OnFeatures(

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.detectors.repair import Repairs
-from ndcore.detectors.scoring.detector import Detector, Layered, Measured, Union
+from ndcore.detectors.by_repair import BEST, REPAIR_SCORES, repair_score
+from ndcore.detectors.scoring.detector import FeatureDetector, Layered, Measured, Union
 from ndcore.detectors.scoring.features import AGGREGATES, Features
 from ndcore.detectors.scoring.spatial import SPATIAL
 
@@ -34,12 +34,6 @@ __all__ = [
 # The paper's guess: an attack shows where late layers leave the predicted class's distributions.
 HYPOTHESIS, LATE = "w1-top", "w1-top-late"
 EARLY = 2  # first conv layers, where one pixel is still a spot
-REPAIR_SCORES = {
-    "drop": "largest fall of the predicted class's log-odds when one pixel is repaired",
-    "lost": "largest fall of the predicted class's probability when one pixel is repaired",
-    "turn": "largest fall of the log-odds when one pixel is repaired, less half of what they were: "
-    "how far one pixel turns the prediction around",
-}
 
 # Features -> scores (N, layers).
 Measure = Callable[[Features], NDArray[np.floating]]
@@ -156,7 +150,7 @@ class LayerScores(Layered):
         return self._measure(measured.features)[:, self._columns]
 
 
-class OneLayer(Detector):
+class OneLayer(FeatureDetector):
     """One measure of one layer, as it is."""
 
     def __init__(self, measure: str, layers: Sequence[str], layer: str) -> None:
@@ -165,12 +159,12 @@ class OneLayer(Detector):
         self.name, self.kind = f"{measure} {layer}", "divergence"
         self.about = f"{about}, {layer}"
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
+    def score(self, seen: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
-        return np.asarray(self._measure(measured.features)[:, self._column], np.float64)
+        return np.asarray(self._measure(seen.features)[:, self._column], np.float64)
 
 
-class LikelihoodRatio(Detector):
+class LikelihoodRatio(FeatureDetector):
     """Log-likelihood ratio, runner-up over predicted class, summed over units and layers.
 
     max over c of sum_j [ln q_c(a_j) - ln q_predicted(a_j)], units taken as independent: a score,
@@ -180,7 +174,7 @@ class LikelihoodRatio(Detector):
         layers: names; units: how many units each has.
     """
 
-    name, kind = "llr", "divergence"
+    name, kind, learns = "llr", "divergence", False
     about = "log-likelihood ratio of the best other class to the predicted one, all units"
 
     def __init__(self, layers: Sequence[str], units: Sequence[int]) -> None:
@@ -195,35 +189,26 @@ class LikelihoodRatio(Detector):
         np.put_along_axis(summed, features.predicted[:, None], -np.inf, 1)
         return np.take_along_axis(gain, summed.argmax(1)[:, None, None], 2)[..., 0]
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
+    def score(self, seen: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
-        return np.asarray(self.per_layer(measured.features).sum(1), np.float64)
+        return np.asarray(self.per_layer(seen.features).sum(1), np.float64)
 
 
-class RepairScore(Detector):
-    """How far repairing one pixel takes the prediction away; see `ndcore.detectors.repair`.
+class RepairScore(FeatureDetector):
+    """`ndcore.detectors.by_repair.RepairDetector` on images that were measured and repaired.
 
     Args:
-        how: a key of `REPAIR_SCORES`.
+        name: a key of `REPAIR_SCORES`.
     """
 
-    kind, needs_repair = "ours", True
+    kind, needs_repair, learns = "ours", True, False
 
-    def __init__(self, how: str = "turn") -> None:
-        self._how = how
-        self.name, self.about = f"repair-{how}", REPAIR_SCORES[how]
+    def __init__(self, name: str = BEST) -> None:
+        self.name, self.about = name, REPAIR_SCORES[name]
 
-    def score(self, measured: Measured) -> NDArray[np.float64]:
+    def score(self, seen: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
-        return self.of(measured.known_repairs)
-
-    def of(self, repairs: Repairs) -> NDArray[np.float64]:
-        """The same from the repairs alone, (N,)."""
-        found = repairs.lost if self._how == "lost" else repairs.drop
-        largest = found.reshape(len(found), -1).max(1).astype(np.float64)
-        if self._how == "turn":
-            largest -= 0.5 * repairs.log_odds
-        return np.asarray(largest, np.float64)
+        return repair_score(self.name, seen.known_repairs)
 
 
 def best_detector() -> RepairScore:
@@ -233,16 +218,16 @@ def best_detector() -> RepairScore:
     made from dev images) `repair-turn` reached an AUROC of 0.9999 and 0.990; the fall alone 0.9997
     and 0.974, the best baselines 0.980 (pixel outlier) and 0.979 (logit gap).
     """
-    return RepairScore("turn")
+    return RepairScore(BEST)
 
 
-def our_detectors(conv: Sequence[str]) -> list[Detector]:
+def our_detectors(conv: Sequence[str]) -> list[FeatureDetector]:
     """The best one first, then what it was chosen from.
 
     Args:
         conv: conv layers with positions.
     """
-    found: list[Detector] = [best_detector(), RepairScore("drop"), RepairScore("lost")]
+    found: list[FeatureDetector] = [RepairScore(name) for name in REPAIR_SCORES]
     early = conv[:EARLY]
     if early:
         spots = LayerScores("position-spot", conv, early, "early-spot")
@@ -262,13 +247,13 @@ def our_detectors(conv: Sequence[str]) -> list[Detector]:
 
 def divergence_detectors(
     layers: Sequence[str], conv: Sequence[str], units: Sequence[int]
-) -> list[Detector]:
+) -> list[FeatureDetector]:
     """Every divergence over all its layers.
 
     Args:
         layers: all; units: of each; conv: those with positions.
     """
-    found: list[Detector] = [
+    found: list[FeatureDetector] = [
         LayerScores(name, conv if spatial else layers)
         for name, (_, spatial, _) in layer_measures().items()
         if conv or not spatial

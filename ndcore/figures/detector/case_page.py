@@ -170,7 +170,7 @@ def _image(image: Found, top: float) -> str:
         f'<div class="row" style="margin-top:14px">{pictures}</div>{save}'
         f"{_repair_words(verdict, repair) if repair else ''}"
         f'<div class="row"><div>{_numbers(image)}</div><div>{_probabilities(image)}</div></div>'
-        f"{_layers(verdict)}{_units(verdict)}</section>"
+        f"{_layers(image['by_layers'] or verdict)}</section>"
     )
 
 
@@ -197,7 +197,7 @@ def _repair_words(verdict: Found, repair: Found) -> str:
         words += f"the image is taken for {repaired}."
         if repair["flipping_pixels"] > 1:
             words += f" Repairing any of {repair['flipping_pixels']} pixels changes the label."
-    judged = repair["verdict"]
+    judged = None if "suspect" in verdict else repair["verdict"]
     told = f"<p>By this repair: {escape(verdict_sentence(judged))}</p>" if judged else ""
     return f"<h3>Suspect pixel</h3><p>{escape(words)}</p>{told}"
 
@@ -236,6 +236,8 @@ def _probabilities(image: Found) -> str:
 
 
 def _layers(verdict: Found) -> str:
+    if not verdict["layers"]:
+        return ""
     smallest = 1 / (verdict["calibration_images"] + 1)
     full = -np.log10(min(smallest, 0.5))
     rows = []
@@ -249,7 +251,9 @@ def _layers(verdict: Found) -> str:
         )
     about = "Longer = more unusual among benign images of the predicted class (log scale)."
     markup = rows_markup(rows, label="p-value of every layer")
-    return f'<h3>Layers</h3><p class="faint">{about}</p><div class="wide">{markup}</div>'
+    who = f", by {escape(verdict['detector'])}" if "detector" in verdict else ""
+    layers = f'<h3>Layers{who}</h3><p class="faint">{about}</p><div class="wide">{markup}</div>'
+    return layers + _units(verdict)
 
 
 def _units(verdict: Found) -> str:

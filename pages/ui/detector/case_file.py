@@ -10,26 +10,32 @@ import streamlit as st
 from ndcore.analysis.case_file import Case, case_document, image_files
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import Verdict
+from ndcore.detectors.repair import Repairs
 from ndcore.figures.detector.case_file import case_bytes
-from pages.ui.detector.suspect import Subject, known_repairs
+from pages.ui.detector.suspect import Subject
 from pages.ui.frame import loaders
 
 __all__ = ["case_file_buttons"]
 
 
 def case_file_buttons(
-    bundle: Bundle, detector: str, found: Sequence[Subject], verdicts: Sequence[Verdict]
+    bundle: Bundle,
+    detector: str,
+    found: Sequence[Subject],
+    verdicts: Sequence[Verdict],
+    repairs: Sequence[Repairs],
+    by_layers: Sequence[tuple[str, Verdict]],
 ) -> None:
     """Two buttons; a file is made when its button is pressed.
 
     Args:
         bundle: in use.
-        detector: name of the score.
+        detector: name.
         found: name, pixels and known changes of each image; verdicts: on them.
+        repairs: of each image; may be empty.
+        by_layers: by name a detector of layers, where `verdicts` have none; may be empty.
     """
-    repairs = known_repairs(bundle, found)
-    frozen = loaders.frozen(bundle) if repairs else None
-    alpha = verdicts[0].alpha
+    best, alpha = loaders.detectors(bundle).repairer(), verdicts[0].alpha
     cases = [
         Case(
             name=name,
@@ -37,7 +43,8 @@ def case_file_buttons(
             verdict=verdict,
             changes=() if name == "benign" else tuple(changes),
             repairs=repairs[i] if repairs else None,
-            by_repair=frozen.judge(repairs[i], alpha)[0] if frozen else None,
+            by_repair=best.explain(repairs[i], alpha)[0] if repairs and best.fitted else None,
+            by_layers=by_layers[i] if by_layers else None,
         )
         for i, ((name, pixels, changes), verdict) in enumerate(zip(found, verdicts, strict=True))
     ]

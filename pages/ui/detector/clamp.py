@@ -40,7 +40,7 @@ def clamp_panel(
 
     Args:
         bundle: in use.
-        detector: name of the score.
+        detector: name.
         found: name, pixels and known changes of each image; verdicts: on them.
     """
     st.subheader("Do these neurons carry the label?")

@@ -8,13 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.detectors import Verdict
+from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.detector.waterfall import waterfall
-from pages.ui.frame import loaders
 from pages.ui.frame.link import recall
 
-__all__ = ["evidence", "shares"]
+__all__ = ["evidence", "guarantee", "shares"]
 
 NEURONS = 12  # shown one by one
 SMALL = 0.03  # share of the score below which a layer's rest is told with the others
@@ -38,7 +37,9 @@ def guarantee(bundle: Bundle, verdict: Verdict) -> str:
     )
 
 
-def evidence(bundle: Bundle, named: list[tuple[str, Verdict]], alpha: float) -> None:
+def evidence(
+    bundle: Bundle, detector: DivergenceDetector, named: list[tuple[str, Verdict]], alpha: float
+) -> None:
     """Layer profile, benign scores and parts of the score of the named images' verdicts."""
     profile = {name: [layer.p_value for layer in verdict.layers] for name, verdict in named}
     st.plotly_chart(layer_profile(bundle.layers, profile, alpha), key="profile")
@@ -46,7 +47,6 @@ def evidence(bundle: Bundle, named: list[tuple[str, Verdict]], alpha: float) -> 
         "Per layer: the share of benign images of the same predicted class that score as high."
     )
     tabs = st.tabs([f"{name.capitalize()} image" for name, _ in named])
-    detector = loaders.detector(bundle, str(st.session_state["detector"]))
     for tab, (name, verdict) in zip(tabs, named, strict=True):
         label = bundle.classes[verdict.predicted]
         with tab:
@@ -54,7 +54,7 @@ def evidence(bundle: Bundle, named: list[tuple[str, Verdict]], alpha: float) -> 
             left, right = charts.container(width=450), charts.container(width=450)
             left.plotly_chart(
                 null_distribution(
-                    detector.calibration_scores(verdict.predicted),
+                    detector.calibration.images.benign(verdict.predicted),
                     {name: verdict.score},
                     verdict.threshold,
                     label=label,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.decode import encode_png
 from ndcore.data.pairs import Pair
-from ndcore.detectors import DETECTORS
 from ndcore.figures.detector.p_values import p_histogram
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.statistics.intervals import Rate
@@ -20,10 +19,8 @@ from ndcore.study.incoming import UNKNOWN
 from ndcore.study.triage import Judged
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.pictures import rings, show_image
-from pages.ui.frame.link import remember
-from pages.ui.frame.pair import keep_pair
 
-__all__ = ["show_judged", "summary"]
+__all__ = ["Lookup", "Open", "show_judged", "summary"]
 
 MOST_TILES = 48
 TILE = 96
@@ -37,10 +34,17 @@ SHOWN = {
 
 # Position of a judged image -> its pixels and what they were made from; None where not here.
 Lookup = Callable[[int], Pair | None]
+# Callback: name of a detector, an image to judge in full.
+Open = Callable[[str, Pair], None]
 
 
 def show_judged(
-    bundle: Bundle, judged: Judged, alpha: float, detector: str, lookup: Lookup, name: str
+    bundle: Bundle,
+    judged: Judged,
+    alpha: float,
+    lookup: Lookup,
+    open_pair: Callable[[Pair], None],
+    name: str,
 ) -> None:
     """Everything about judged images.
 
@@ -48,8 +52,8 @@ def show_judged(
         bundle: in use.
         judged: by one detector.
         alpha: false alarms allowed.
-        detector: its name.
         lookup: finds an image.
+        open_pair: callback that has one judged in full by the same detector.
         name: of the file to download.
     """
     st.markdown(summary(judged, alpha))
@@ -84,7 +88,7 @@ def show_judged(
     }.get(str(show), (outcomes == show).to_numpy(bool))
     picked = _table(frame[kept], str(show))
     if picked is not None:
-        _preview(bundle, judged, int(judged.order[picked]), alpha, detector, lookup)
+        _preview(bundle, judged, int(judged.order[picked]), alpha, lookup, open_pair)
     csv_button(frame, f"{bundle.name}-{name}-triage.csv", "triage_csv")
     known = judged.attacked != UNKNOWN
     if known.any():
@@ -156,7 +160,12 @@ def _table(frame: pd.DataFrame, show: str) -> int | None:
 
 
 def _preview(
-    bundle: Bundle, judged: Judged, at: int, alpha: float, detector: str, lookup: Lookup
+    bundle: Bundle,
+    judged: Judged,
+    at: int,
+    alpha: float,
+    lookup: Lookup,
+    open_pair: Callable[[Pair], None],
 ) -> None:
     """The picked image, and the way to its full verdict."""
     pair = lookup(at)
@@ -181,20 +190,10 @@ def _preview(
             "Judge it in full",
             icon=":material/troubleshoot:",
             help="Layers, neurons and the suspect pixel of this image, in the tab “One image”.",
-            on_click=_open,
-            args=(bundle, pair, detector),
+            on_click=open_pair,
+            args=(pair,),
             key="triage_open",
         )
-
-
-def _open(bundle: Bundle, pair: Pair, detector: str) -> None:
-    """Callback: make this the current pair and open the tab that judges one."""
-    keep_pair(bundle, pair)
-    st.session_state["detector_tab"] = "One image"
-    st.session_state.pop("judge", None)  # so that it falls back to the pair
-    if detector in DETECTORS:
-        st.session_state.pop("detector", None)
-        remember("detector", detector)
 
 
 def _gallery(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from ndcore.attacks import PixelChange
 from ndcore.bundles.bundle import Bundle
-from ndcore.detectors.repair import Repairs, repair
+from ndcore.detectors import Detector, Verdict
+from ndcore.detectors.by_repair import RepairDetector
+from ndcore.detectors.repair import Repairs
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
-from ndcore.networks.evaluator import evaluator_for
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
 from pages.ui.frame.words import verdict_sentence, with_article
 
-__all__ = ["Subject", "known_repairs", "suspect_panel", "suspect_table"]
+__all__ = ["Subject", "suspect_panel", "suspect_table"]
 
 WIDTH = 200
 LISTED = 20
@@ -29,51 +30,53 @@ ASKED = "suspect_asked"
 Subject = tuple[str, NDArray[np.uint8], list[PixelChange]]
 
 
-def suspect_panel(bundle: Bundle, found: list[Subject], alpha: float) -> None:
+def suspect_panel(
+    bundle: Bundle, found: list[Subject], alpha: float, shown: Detector[Any]
+) -> list[Repairs]:
     """Repair every pixel of every image in turn, on request, and show what it does.
 
     Args:
         bundle: in use.
         found: name, pixels uint8 (H, W, C) and known changes of each image.
-        alpha: false-positive rate of the verdict, where the bundle has a study.
+        alpha: false-positive rate of the verdict, where there is a calibration.
+        shown: the detector whose verdicts are shown already; one that repairs needs no request.
+
+    Returns:
+        The repairs of these images, none before they were asked for.
     """
+    best = loaders.detectors(bundle).repairer()
     st.subheader("Which pixel carries the prediction?")
     st.caption(
         "Every pixel in turn takes the median of its neighbours. Where one repair takes the "
         "prediction away, that pixel carried it: the suspect of a one-pixel attack."
-        + (" This is the detector that the study froze." if loaders.frozen(bundle) else "")
+        + (f" This is the detector {best.name}, which the study froze." if best.fitted else "")
     )
     height, width = bundle.shape[:2]
     wanted = _key(bundle, found)
-    if st.session_state.get(ASKED) != wanted:
+    if not isinstance(shown, RepairDetector) and st.session_state.get(ASKED) != wanted:
         st.button(
             f"Look at all {height * width:,} pixels",
             on_click=st.session_state.update,
             args=({ASKED: wanted},),
             icon=":material/search:",
             key="suspect",
-            type="primary" if loaders.frozen(bundle) else "secondary",
+            type="primary" if best.fitted else "secondary",
         )
-        return
-    repairs = [_repaired(bundle, pixels) for _, pixels, _ in found]
+        return []
+    repairs: list[Repairs] = [loaders.seen(bundle, best, pixels) for _, pixels, _ in found]
     top = max(float(one.lost.max()) for one in repairs)
     row = st.container(horizontal=True, gap="large")
     for at, (subject, one) in enumerate(zip(found, repairs, strict=True)):
         with row.container(width=2 * WIDTH + 24):
             _show(bundle, subject, one, top, at)
-            _judged(bundle, subject[0], one, alpha)
+            if best.fitted and shown.name != best.name:
+                _judged(bundle, subject[0], best.explain(one, alpha)[0])
     st.html(suspect_legend(top, words="probability of the predicted class lost"))
-    _tested(bundle)
+    _tested(bundle, best)
+    return repairs
 
 
-def known_repairs(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
-    """The repairs of these images when the panel shows them, else none."""
-    if st.session_state.get(ASKED) != _key(bundle, found):
-        return []
-    return [_repaired(bundle, pixels) for _, pixels, _ in found]
-
-
-def _key(bundle: Bundle, found: Sequence[Subject]) -> tuple[str, str]:
+def _key(bundle: Bundle, found: list[Subject]) -> tuple[str, str]:
     pixels = b"".join(pixels.tobytes() for _, pixels, _ in found)
     return bundle.weight_hash, hashlib.sha256(pixels).hexdigest()
 
@@ -104,14 +107,9 @@ def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: in
         csv_button(frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_csv_{at}")
 
 
-def _judged(bundle: Bundle, name: str, repairs: Repairs, alpha: float) -> None:
-    """The verdict of the detector that the study froze."""
-    frozen = loaders.frozen(bundle)
-    if frozen is None:
-        return
-    verdict = frozen.judge(repairs, alpha)[0]
-    label = bundle.classes[verdict.predicted]
-    st.markdown(verdict_sentence(label, name, verdict))
+def _judged(bundle: Bundle, name: str, verdict: Verdict) -> None:
+    """The verdict by the repair, beside that of another detector."""
+    st.markdown(verdict_sentence(bundle.classes[verdict.predicted], name, verdict))
     threshold = f"{verdict.threshold:.2f}" if verdict.guaranteed else "none"
     low, high = verdict.fpr_band
     st.caption(
@@ -121,10 +119,9 @@ def _judged(bundle: Bundle, name: str, repairs: Repairs, alpha: float) -> None:
     )
 
 
-def _tested(bundle: Bundle) -> None:
+def _tested(bundle: Bundle, best: RepairDetector) -> None:
     """How often this suspect was right in the study."""
-    frozen = loaders.frozen(bundle)
-    if frozen is None:
+    if not best.fitted:
         st.caption(
             "No p-value: it takes the calibration images of a study. "
             f"`python -m ndcore study detectors --bundle {bundle.name}` makes one."
@@ -164,16 +161,6 @@ def _words(bundle: Bundle, repairs: Repairs, changes: list[PixelChange], name: s
         hit = any((change.row, change.col) == (row, col) for change in changes)
         told += " It is the pixel that was changed." if hit else " It is not the changed pixel."
     return told
-
-
-def _repaired(bundle: Bundle, pixels: NDArray[np.uint8]) -> Repairs:
-    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-    return _repair(bundle.weight_hash, digest, bundle, pixels)
-
-
-@st.cache_data(max_entries=256, show_spinner="Repairing every pixel in turn …")
-def _repair(weight_hash: str, digest: str, _bundle: Bundle, _pixels: NDArray[np.uint8]) -> Repairs:
-    return repair(evaluator_for(_bundle.model, _bundle.shape), _pixels[None])
 
 
 def suspect_table(bundle: Bundle, repairs: Repairs) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -16,8 +17,8 @@ from ndcore.errors import BundleError, DataError, NeuralDivergenceError
 from ndcore.jobs import Job
 from ndcore.study import SavedStudy
 from ndcore.study.incoming import MOST, UNKNOWN, Images, draw, unpack
-from ndcore.study.triage import Judged, detectors_here, judge_study
-from pages.ui.detector.ranked import Lookup, show_judged
+from ndcore.study.triage import Judged, judge_study
+from pages.ui.detector.ranked import Lookup, Open, show_judged
 from pages.ui.detector.study import BENIGN
 from pages.ui.detector.triage_job import TriageJob, current, start, watch
 from pages.ui.frame import loaders
@@ -32,8 +33,8 @@ FOR_PIXELS = "one-pixel"  # the set whose pixels and colours a bundle's gallery 
 MB = 50
 
 
-def triage_panel(bundle: Bundle) -> None:
-    """Choose images and a detector, judge them, show them ranked."""
+def triage_panel(bundle: Bundle, open_one: Open) -> None:
+    """Choose images and a detector, judge them, show them ranked; `open_one` judges one in full."""
     st.subheader("Many images, the most suspicious first")
     try:
         study = loaders.study(bundle)
@@ -52,18 +53,18 @@ def triage_panel(bundle: Bundle) -> None:
         persist_state="session",
     )
     if chosen == "study" and study is not None:
-        _of_study(bundle, study)
+        _of_study(bundle, study, open_one)
         return
     source = names.get(str(chosen), str(chosen))
     found = _uploaded(bundle) if chosen == "upload" else _drawn(bundle, str(chosen))
-    known = detectors_here(bundle, study)
+    known = loaders.detectors(bundle).entries
     detector = st.selectbox(
         "Detector",
         list(known),
         key=f"triage_detector_{bundle.name}",
         persist_state="session",
     )
-    st.caption(sentence(known[detector]))
+    st.caption(sentence(known[detector].about))
     job = current(bundle)
     busy = job is not None and job.active
     images = found[0] if found else None
@@ -78,9 +79,9 @@ def triage_panel(bundle: Bundle) -> None:
         )
         and found is not None
     ):
-        start(bundle, TriageJob(bundle.name, source, str(detector), *found), study)
+        start(bundle, TriageJob(bundle.name, source, str(detector), *found))
     if job is not None:
-        _show_job(bundle, job)
+        _show_job(bundle, job, open_one)
 
 
 def _alpha() -> float:
@@ -95,7 +96,7 @@ def _alpha() -> float:
     return float(percent) / 100
 
 
-def _of_study(bundle: Bundle, study: SavedStudy) -> None:
+def _of_study(bundle: Bundle, study: SavedStudy, open_one: Open) -> None:
     """The evaluation images and attacks on them, from the saved scores."""
     attacks = [row["name"] for row in study.document["attacks"] if row["name"] in study.scores]
     rows = study.document["detectors"]
@@ -128,7 +129,8 @@ def _of_study(bundle: Bundle, study: SavedStudy) -> None:
         "The scores were saved by the study, so nothing is computed here; images are drawn where "
         "their data set is on this machine."
     )
-    show_judged(bundle, judged, alpha, str(detector), _finder(bundle, judged, where), "study")
+    lookup = _finder(bundle, judged, where)
+    show_judged(bundle, judged, alpha, lookup, partial(open_one, str(detector)), "study")
 
 
 def _finder(bundle: Bundle, judged: Judged, where: NDArray[np.int16]) -> Lookup:
@@ -252,7 +254,7 @@ def _unpacked(
     return unpack(_files, _bundle)
 
 
-def _show_job(bundle: Bundle, job: Job) -> None:
+def _show_job(bundle: Bundle, job: Job, open_one: Open) -> None:
     """Progress while it runs, the images once it ended."""
     if job.active:
         watch(job)
@@ -270,4 +272,5 @@ def _show_job(bundle: Bundle, job: Job) -> None:
     part = f"{len(judged):,} of {total:,}" if len(judged) < total else f"all {total:,}"
     note = "; stopped before the end" if job.state == "cancelled" else ""
     st.caption(f"{work.source}: {part} judged by {work.detector} in {job.seconds:.1f} s{note}.")
-    show_judged(bundle, judged, _alpha(), work.detector, work.pair, "images")
+    open_judged = partial(open_one, work.detector)
+    show_judged(bundle, judged, _alpha(), work.pair, open_judged, "images")

@@ -10,7 +10,6 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
-from ndcore.study import SavedStudy
 from ndcore.study.incoming import UNKNOWN, Images
 from ndcore.study.triage import Judged, judge_images
 from pages.ui.frame import loaders
@@ -59,8 +58,9 @@ class TriageJob:
         return Pair(image_id, self.images.pixels[at], label=known)
 
 
-def start(bundle: Bundle, work: TriageJob, study: SavedStudy | None) -> None:
+def start(bundle: Bundle, work: TriageJob) -> None:
     """Queue the work and put its id into the link."""
+    detector = loaders.detectors(bundle).open(work.detector)
 
     def run(job: Job) -> TriageJob:
         job.result = work  # so that what was judged stays after a stop
@@ -69,14 +69,7 @@ def start(bundle: Bundle, work: TriageJob, study: SavedStudy | None) -> None:
             work.parts.append(part)
             job.report(sum(len(one) for one in work.parts))
 
-        judge_images(
-            bundle,
-            work.detector,
-            work.images,
-            study,
-            on_part=keep,
-            should_stop=lambda: job.stopping,
-        )
+        judge_images(detector, work.images, on_part=keep, should_stop=lambda: job.stopping)
         return work
 
     try:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.data.catalog import ImageSource, open_source
 from ndcore.data.decode import encode_png
-from ndcore.detectors import DivergenceDetector, load_detector
-from ndcore.errors import BundleError
+from ndcore.detectors import Detector
 from ndcore.figures.explorer.activation_panels import ClassPanel
 from ndcore.figures.explorer.activation_panels import class_panel as make_class_panel
 from ndcore.jobs import JobManager
 from ndcore.storage.places import bundles_dir, study_dir
-from ndcore.study.calibrated import FrozenDetector
+from ndcore.study.calibrated import Detectors
 from ndcore.study.saved import SavedStudy, find_study
 
 __all__ = [
     "bundle",
     "class_panel",
-    "detector",
-    "frozen",
+    "detectors",
     "jobs",
     "positions",
     "predictions",
+    "seen",
     "source",
     "study",
     "thumbnail",
@@ -67,13 +68,22 @@ def _class_panel(
     return make_class_panel(layer, reduction, found, names)
 
 
-def detector(of: Bundle, name: str) -> DivergenceDetector:
-    """A calibrated detector; making one costs nothing once the bundle is loaded.
+def detectors(of: Bundle) -> Detectors:
+    """What can judge the images of a bundle; opening one costs nothing once its study was read."""
+    return Detectors(of, lambda: study(of))
 
-    Raises:
-        BundleError, BadRequestError: there is none of that name.
-    """
-    return load_detector(of, name)
+
+def seen(of: Bundle, by: Detector[Any], pixels: NDArray[np.uint8]) -> Any:
+    """What a detector sees of one image uint8 (H, W, C), looked at once."""
+    kind, digest = type(by), hashlib.sha256(pixels.tobytes()).hexdigest()
+    return _seen(f"{kind.__module__}.{kind.__qualname__}", of.weight_hash, digest, by, pixels)
+
+
+@st.cache_data(max_entries=256, show_spinner="Looking at the image …")
+def _seen(
+    kind: str, weight_hash: str, digest: str, _by: Detector[Any], _pixels: NDArray[np.uint8]
+) -> Any:
+    return _by.see(_pixels[None])
 
 
 def study(of: Bundle) -> SavedStudy | None:
@@ -94,15 +104,6 @@ def study(of: Bundle) -> SavedStudy | None:
 @st.cache_resource(max_entries=3, show_spinner="Opening the study …")
 def _study(weight_hash: str, stamps: tuple[tuple[str, int], ...], _of: Bundle) -> SavedStudy | None:
     return find_study(_of)
-
-
-def frozen(of: Bundle) -> FrozenDetector | None:
-    """The detector that the study froze; None where there is no study with repairs."""
-    try:
-        found = study(of)
-        return None if found is None else FrozenDetector(of, found)
-    except BundleError:
-        return None
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the images …")

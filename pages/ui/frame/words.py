@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ndcore.detectors import Judgement
+from ndcore.detectors import Verdict
 
 __all__ = [
     "colour_words",
@@ -55,7 +55,7 @@ def sentence(clause: object) -> str:
     return f"{joined[:1].upper()}{joined[1:]}."
 
 
-def verdict_sentence(label: str, name: str, verdict: Judgement) -> str:
+def verdict_sentence(label: str, name: str, verdict: Verdict) -> str:
     """A verdict in words, without more confidence than the numbers carry.
 
     Args:

@@ -8,7 +8,6 @@ import streamlit as st
 from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import DivergenceDetector, Verdict
-from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.lab.readout import layer_rows, probability_rows, unit_rows
 from pages.ui.components.hand import Hand
 from pages.ui.frame import loaders
@@ -34,10 +33,7 @@ def live_detector(bundle: Bundle) -> DivergenceDetector | None:
     The best detector repairs each image many times. This one is asked while a pixel moves, so it
     has to answer from the very reading that the prediction needs.
     """
-    try:
-        return loaders.detector(bundle, recall("detector", "wasserstein"))
-    except NeuralDivergenceError:
-        return None
+    return loaders.detectors(bundle).layered(recall("detector"))
 
 
 def verdict_on(detector: DivergenceDetector | None, reading: Reading) -> Verdict | None:

@@ -1,0 +1,134 @@
+"""Every detector that can judge an image by itself, read by pages, triage and command line.
+
+To add one, write it in a file of its own and its entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ndcore.activations.observed import Observed
+from ndcore.detectors.by_repair import BEST, REPAIR_SCORES, RepairDetector
+from ndcore.detectors.calibration import Calibrated, Calibration
+from ndcore.detectors.detector import Detector
+from ndcore.detectors.layerwise import LAYERWISE, DivergenceDetector
+from ndcore.detectors.scoring.baselines import baseline_detectors
+from ndcore.detectors.scoring.detector import FeatureDetector
+from ndcore.detectors.scoring.features import FeaturePass
+from ndcore.errors import BadRequestError, BundleError
+
+__all__ = ["DEGENERATE", "DETECTORS", "Entry", "available", "find_entry", "open_detector"]
+
+# One image gives one value per unit; against it these say nothing of their own.
+DEGENERATE = {
+    "kl": "KL from one value to a density is infinite; binned it is the surprisal: use surprisal",
+    "reverse-kl": "KL from a distribution to one value is always infinite and cannot be used",
+    "js": "Jensen-Shannon against one value is a function of its bin's probability alone: "
+    "use surprisal, or the spatial form",
+    "hellinger": "the Hellinger distance to one value is a function of its bin's probability "
+    "alone: use surprisal",
+    "total-variation": "the total variation distance to one value is one minus its bin's "
+    "probability: use surprisal",
+    "wasserstein-2": "Wasserstein-2 to one value is the distance from the mean plus a constant, a "
+    "diagonal Mahalanobis distance: use wasserstein or the Mahalanobis baseline",
+    "energy-distance": "the energy distance to one value is twice Wasserstein-1 plus a constant: "
+    "use wasserstein",
+}
+ALIASES = {"repair": BEST}  # names of earlier versions
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One detector.
+
+    Attributes:
+        name: unique, the same for people and in files.
+        about: what it looks at, one clause.
+        make: the detector of a network, not yet calibrated.
+        calibrated_by: the command that calibrates it, `build` or `study`; "" where it needs none.
+    """
+
+    name: str
+    about: str
+    make: Callable[[Observed], Detector[Any]]
+    calibrated_by: str = "study"
+
+
+def _entries() -> list[Entry]:
+    repairs = [
+        Entry(name, about, partial(RepairDetector, name=name))
+        for name, about in REPAIR_SCORES.items()
+    ]
+    layerwise = [
+        Entry(name, about, partial(DivergenceDetector, name=name), "build")
+        for name, about in LAYERWISE.items()
+    ]
+    baselines = [
+        Entry(each.name, each.about, partial(_baseline, each.name))
+        for each in baseline_detectors()
+        if not each.learns
+    ]
+    return [repairs[0], *layerwise, *repairs[1:], *baselines]
+
+
+def _baseline(name: str, observed: Observed) -> FeatureDetector:
+    found = {each.name: each for each in baseline_detectors()}[name]
+    return found.on(FeaturePass(observed, layers=None if found.reads_layers else ()))
+
+
+# The best first: a bundle's usual one is the first that it holds a calibration for.
+DETECTORS = {entry.name: entry for entry in _entries()}
+
+
+def find_entry(name: str) -> Entry:
+    """The detector of a name.
+
+    Raises:
+        BadRequestError: unknown, or degenerate for one image; the sentence says why.
+    """
+    if name in DEGENERATE:
+        raise BadRequestError(f"there is no detector '{name}': {DEGENERATE[name]}")
+    name = ALIASES.get(name, name)
+    if name not in DETECTORS:
+        raise BadRequestError(f"unknown detector '{name}': choose {', '.join(DETECTORS)}")
+    return DETECTORS[name]
+
+
+def available(calibrations: Mapping[str, Calibration]) -> dict[str, Entry]:
+    """The detectors that can be used with these calibrations, the usual one first."""
+    return {
+        name: entry
+        for name, entry in DETECTORS.items()
+        if name in calibrations or not entry.calibrated_by
+    }
+
+
+def open_detector(
+    bundle: Calibrated, name: str, more: Mapping[str, Calibration] | None = None
+) -> Detector[Any]:
+    """A detector ready to judge.
+
+    Args:
+        bundle: of the network.
+        name: of the detector.
+        more: calibrations beside the bundle's own, such as those of its study.
+
+    Raises:
+        BadRequestError: see `find_entry`.
+        BundleError: there is no calibration for it.
+    """
+    entry = find_entry(name)
+    calibration = {**(more or {}), **bundle.calibrations}.get(entry.name)
+    detector = entry.make(bundle)
+    if calibration is not None:
+        return detector.with_calibration(calibration)
+    if entry.calibrated_by:
+        way = {"build": "build", "study": "study detectors --bundle"}[entry.calibrated_by]
+        raise BundleError(
+            f"bundle '{bundle.name}' has no calibration for '{entry.name}'; "
+            f"make one: python -m ndcore {way} {bundle.name}"
+        )
+    return detector

@@ -1,0 +1,134 @@
+"""A detector is one file and one line, wherever a detector can be chosen."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.cli import main
+from ndcore.detectors.registry import DEGENERATE, DETECTORS
+from ndcore.errors import BundleError
+from ndcore.storage.atomic import write_json
+from ndcore.storage.places import bundles_dir
+from ndcore.study.calibrated import Detectors
+from tests.detectors.toy import ENTRY
+
+ROOT = Path(__file__).resolve().parents[2]
+WORDS = ["detect", "digits:5", "digits:6", "--bundle", "digits-cnn"]
+
+
+@pytest.fixture
+def toy(digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The toy detector in the registry; the bundle's files stay as they are."""
+
+    def digests() -> list[str]:
+        files = sorted(path for path in digits_bundle.folder.rglob("*") if path.is_file())
+        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+
+    before = digests()
+    monkeypatch.setitem(DETECTORS, "toy", ENTRY)
+    yield
+    assert digests() == before
+
+
+def page(tab: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
+    at.run()
+    at.switch_page("pages/3_Divergence_Detector.py")
+    at.session_state["detector_tab"] = tab
+    at.query_params["bundle"] = "digits-cnn"
+    return at.run()
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_command_line_and_the_case_file_know_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = tmp_path / "case.json"
+    words = [*WORDS, "--detector", "toy", "--json", "-", "--case-file", str(case)]
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["detector"] == "toy"
+    for row in document["results"]:
+        assert row["score"] == pytest.approx(1 - row["confidence"])
+        assert row["calibration_images"] == 99
+        assert row["layers"] == row["units"] == []
+        assert not {"suspect", "regime"} & set(row)
+    found = json.loads(case.read_text())
+    assert found["provenance"]["detector"] == "toy"
+    for row, image in zip(document["results"], found["images"], strict=True):
+        assert image["verdict"] == {key: row[key] for key in row if key != "file"}
+        # What it does not look at is told by one that does, under that one's name.
+        assert image["by_layers"]["detector"] == "wasserstein"
+    assert main([*words[:-1], str(tmp_path / "case.html")]) == 0
+    assert "Layers, by wasserstein" in (tmp_path / "case.html").read_text()
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_page_offers_it_and_tells_layers_by_another() -> None:
+    at = page("One image")
+    assert at.selectbox(key="detector").options == ["wasserstein", "surprisal", "toy"]
+    at.segmented_control(key="judge").set_value("digits").run()
+    at.selectbox(key="detector").set_value("toy").run()
+    assert not at.exception
+    told = "\n".join(str(part.value) for part in (*at.subheader, *at.caption))
+    assert "One less the confidence." in told
+    assert "Layers and neurons, by wasserstein" in told
+
+
+@pytest.mark.usefixtures("toy")
+def test_triage_judges_by_it(digits_bundle: Bundle) -> None:
+    at = page("Many images")
+    at.segmented_control(key="triage_images_digits-cnn").set_value("digits").run()
+    assert "toy" in at.selectbox(key="triage_detector_digits-cnn").options
+    at.selectbox(key="triage_detector_digits-cnn").set_value("toy").run()
+    at.number_input(key="triage_n_digits").set_value(5).run()
+    at.button(key="triage_start").click().run()
+    for _ in range(200):
+        if "judged by toy" in "\n".join(str(part.value) for part in at.caption):
+            break
+        at.run()
+    assert not at.exception
+    frame = next(each.value for each in at.dataframe if "rank" in each.value.columns)
+    assert (frame["calibration images"] == 99).all()
+
+
+def test_a_bundle_made_before_a_detector_stays_whole(
+    digits_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bundles" / "digits-cnn"
+    shutil.copytree(bundles_dir() / "digits-cnn", folder)
+    monkeypatch.setenv("ND_CACHE", str(tmp_path))
+    with np.load(folder / "calibration.npz") as file:
+        older = {key: file[key] for key in file if not key.startswith("wasserstein/")}
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **older)
+    (folder / "calibration.npz").write_bytes(out.getvalue())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["calibration.npz"] = hashlib.sha256(out.getvalue()).hexdigest()
+    write_json(folder / "manifest.json", manifest)
+    here = Detectors(load_bundle("digits-cnn"))
+    assert list(here.entries) == ["surprisal"]
+    assert here.open().name == "surprisal"
+    with pytest.raises(BundleError, match=r"no calibration for 'wasserstein'; make one: .* build"):
+        here.open("wasserstein")
+
+
+@pytest.mark.spec("DD-1")
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_forms_are_refused_with_their_reason(
+    digits_bundle: Bundle, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*WORDS, "--detector", name]) == 2
+    told = capsys.readouterr().err
+    assert DEGENERATE[name] in told
+    assert "unknown" not in told
