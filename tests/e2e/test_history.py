@@ -1,0 +1,49 @@
+"""The browser's history: a page is one entry, and going back shows it as it was left."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.e2e
+
+
+def settle(page: Page) -> None:
+    page.wait_for_timeout(300)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
+
+
+def heading(page: Page, name: str) -> None:
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    settle(page)
+
+
+def follow(page: Page, name: str) -> None:
+    page.locator('[data-testid="stSidebarNavLink"]').filter(has_text=name).click()
+    heading(page, name)
+
+
+@pytest.mark.spec("UX-2")
+def test_one_press_of_back_leaves_a_page_and_finds_the_last_one_as_it_was(
+    page: Page, server: str
+) -> None:
+    page.goto(server)
+    heading(page, "Why did one pixel")
+    follow(page, "Attack Lab")
+    page.get_by_role("spinbutton", name="Seed").fill("7")
+    page.get_by_role("spinbutton", name="Seed").press("Enter")
+    page.wait_for_function("new URLSearchParams(location.search).get('seed') === '7'")
+    settle(page)
+    before = page.evaluate("history.length")
+    follow(page, "Activation Explorer")
+    assert page.evaluate("history.length") == before + 1
+    page.go_back()
+    heading(page, "Attack Lab")
+    expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("7")
+    assert "seed=7" in page.url
+    page.go_back()
+    heading(page, "Why did one pixel")
+    page.go_forward()
+    heading(page, "Attack Lab")
+    expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("7")
