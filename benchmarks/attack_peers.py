@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ndcore.data.pixels import paint
 from ndcore.networks.forward import to_images
 
-__all__ = ["PEERS", "Counter", "Setting", "installed"]
+__all__ = ["PEERS", "Counter", "Peer", "Setting", "installed"]
 
 
 class _FoundError(Exception):

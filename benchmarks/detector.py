@@ -6,7 +6,6 @@ all classes from activations that were read before.
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.report import machine, row
 from ndcore.activations.divergence import top_mean
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import load_detector
@@ -57,16 +57,16 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
     spent = {name: _median(work) for name, work in parts.items()}
     scoring = _scoring(bundle, n, rng)
     rows = [
-        _row("bare forward of one image", 1000 * spent["forward"], "ms"),
-        _row(
+        row("bare forward of one image", 1000 * spent["forward"], "ms"),
+        row(
             "verdict on one image, without repair",
             1000 * spent["verdict"],
             "ms",
             "bare forward of one image",
             spent["verdict"] / spent["forward"],
         ),
-        _row("bare float32 forward of every repaired image", spent["everywhere"], "s"),
-        _row(
+        row("bare float32 forward of every repaired image", spent["everywhere"], "s"),
+        row(
             "repair of every pixel of one image",
             spent["repair"],
             "s",
@@ -74,12 +74,11 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
             spent["repair"] / spent["everywhere"],
         ),
         *(
-            _row(f"{name} of {n:,} images against all {len(bundle.classes)} classes", seconds, "s")
+            row(f"{name} of {n:,} images against all {len(bundle.classes)} classes", seconds, "s")
             for name, seconds in scoring.items()
         ),
     ]
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    return {"name": "detector", "machine": machine, "rows": rows}
+    return {"name": "detector", "machine": machine(), "rows": rows}
 
 
 def _scoring(bundle: Bundle, n: int, rng: np.random.Generator) -> dict[str, float]:
@@ -115,9 +114,3 @@ def _median(work: Callable[[int], object]) -> float:
         work(index)
         times.append(time.perf_counter() - started)
     return float(np.median(times))
-
-
-def _row(
-    what: str, value: float, unit: str, against: str = "", ratio: float | None = None
-) -> dict[str, Any]:
-    return {"what": what, "value": value, "unit": unit, "against": against, "ratio": ratio}

@@ -5,14 +5,13 @@ The two are timed in alternation over the same images, so that a busy machine sl
 
 from __future__ import annotations
 
-import platform
 import resource
 import time
 from typing import Any
 
 import numpy as np
-import torch
 
+from benchmarks.report import machine, row
 from ndcore.activations.distributions import empty_histograms
 from ndcore.activations.reading import read_source
 from ndcore.bundles.bundle import Bundle
@@ -65,19 +64,14 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
     rates = {name: n * ROUNDS / seconds for name, seconds in spent.items()}
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows = [
-        _row("bare forward", rates["forward"], "images/s", "", None),
-        _row(
+        row("bare forward", rates["forward"], "images/s"),
+        row(
             "forward, capture and count",
             rates["count"],
             "images/s",
             "bare forward",
             rates["count"] / rates["forward"],
         ),
-        _row("peak memory", peak_mb, "MB", "", None),
+        row("peak memory", peak_mb, "MB"),
     ]
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    return {"name": "distributions", "machine": machine, "rows": rows}
-
-
-def _row(what: str, value: float, unit: str, against: str, ratio: float | None) -> dict[str, Any]:
-    return {"what": what, "value": value, "unit": unit, "against": against, "ratio": ratio}
+    return {"name": "distributions", "machine": machine(), "rows": rows}

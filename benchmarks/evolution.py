@@ -9,7 +9,6 @@ with its clusters, the facets of one unit.
 
 from __future__ import annotations
 
-import platform
 import shutil
 import tempfile
 import time
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
+from benchmarks.report import Row, limited, machine, row
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError, StoppedError
@@ -30,6 +29,7 @@ from ndcore.evolution import EvolutionRun, cut_patches, facets_of, load_run
 from ndcore.evolution.recording.recorder import Recorder, chosen_epochs
 from ndcore.evolution.store import FOLDER, epoch_file
 from ndcore.networks.registry import ModelSpec, model_spec
+from ndcore.steps import Step, no_step
 from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
 
@@ -44,8 +44,6 @@ REPEATS = 5
 RECORDING_LIMIT = 0.15
 DISK_LIMIT_MB = 10
 OPEN_LIMIT_S, LAYER_LIMIT_S, FACETS_LIMIT_S = 1.5, 0.5, 5.0
-
-Row = dict[str, Any]
 
 
 class _Timed(Recorder):
@@ -78,9 +76,7 @@ class _Timed(Recorder):
         self.model, self.curves, self._since = model, curves, ended
 
 
-def run(
-    n: int | None = None, *, on_step: Callable[[str, int, int], None] | None = None
-) -> dict[str, Any]:
+def run(n: int | None = None, *, on_step: Step = no_step) -> dict[str, Any]:
     """Run the benchmark.
 
     Args:
@@ -94,26 +90,21 @@ def run(
     if images < 200:
         raise BadRequestError(f"the number of images must be at least 200, got {images}")
 
-    def step(what: str, done: int = 0, total: int = 0) -> None:
-        if on_step:
-            on_step(what, done, total)
-
     spec = model_spec(NETWORK)
     source = _drawn(spec, images)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        step("training and recording")
-        recorder, members = _train(spec, source, place, step)
+        on_step("training and recording", 0, 0)
+        recorder, members = _train(spec, source, place, on_step)
         rows = _cost(recorder, members)
-        step("opening")
+        on_step("opening", 0, 0)
         _fill(place / FOLDER)
         size = sum(path.stat().st_size for path in (place / FOLDER).iterdir())
-        rows.append(_limited(f"{EPOCHS}-epoch recording on disk", size / 1e6, "MB", DISK_LIMIT_MB))
+        rows.append(limited(f"{EPOCHS}-epoch recording on disk", size / 1e6, "MB", DISK_LIMIT_MB))
         rows += _reading(place, source)
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     return {
         "name": "evolution",
-        "machine": machine,
+        "machine": machine(),
         "network": NETWORK,
         "images": members,
         "rows": rows,
@@ -179,12 +170,12 @@ def _cost(recorder: _Timed, members: int) -> list[Row]:
     against = f"training an epoch of {FULL:,} images"
     share = whole / (EPOCHS * training)
     return [
-        _row(f"training an epoch of {FULL:,} images, counted up from {members:,}", training, "s"),
-        _row("recording an epoch", plain, "s", against, plain / training),
-        _row("recording an epoch with details", detailed, "s", against, detailed / training),
-        _row("recording the last epoch", last, "s", against, last / training),
-        _row(f"recording {EPOCHS} epochs", whole, "s", f"training {EPOCHS} epochs", share),
-        _limited("share of training", share, "", RECORDING_LIMIT),
+        row(f"training an epoch of {FULL:,} images, counted up from {members:,}", training, "s"),
+        row("recording an epoch", plain, "s", against, plain / training),
+        row("recording an epoch with details", detailed, "s", against, detailed / training),
+        row("recording the last epoch", last, "s", against, last / training),
+        row(f"recording {EPOCHS} epochs", whole, "s", f"training {EPOCHS} epochs", share),
+        limited("share of training", share, "", RECORDING_LIMIT),
     ]
 
 
@@ -207,11 +198,11 @@ def _reading(place: Path, source: ImageSource) -> list[Row]:
     some = shown.layers[:: max(1, len(shown.layers) // REPEATS)]
     facets = [_seconds(partial(_facets, load_run(place), each.name, source)) for each in some]
     return [
-        _limited(
+        limited(
             f"opening a {EPOCHS}-epoch run, slowest of {REPEATS}", max(opening), "s", OPEN_LIMIT_S
         ),
-        _limited("a layer's units and clusters, slowest layer", max(layers), "s", LAYER_LIMIT_S),
-        _limited("a unit's facets of 1,000 patches, slowest", max(facets), "s", FACETS_LIMIT_S),
+        limited("a layer's units and clusters, slowest layer", max(layers), "s", LAYER_LIMIT_S),
+        limited("a unit's facets of 1,000 patches, slowest", max(facets), "s", FACETS_LIMIT_S),
     ]
 
 
@@ -237,11 +228,3 @@ def _seconds(work: Callable[[], None]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def _limited(what: str, value: float, unit: str, limit: float) -> Row:
-    return _row(what, value, unit, f"the limit of {limit:g} {unit}".strip(), value / limit)
-
-
-def _row(what: str, value: float, unit: str, against: str = "", ratio: float | None = None) -> Row:
-    return {"what": what, "value": value, "unit": unit, "against": against, "ratio": ratio}

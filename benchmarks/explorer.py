@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import cycle, islice
@@ -30,13 +30,15 @@ import numpy as np
 
 from benchmarks.browser import Traffic, chromium, served
 from benchmarks.explorer_scene import Scene, choose_scene, walk
+from benchmarks.report import Row, limited, row
 from ndcore.bundles.bundle import Bundle
 from ndcore.errors import BadRequestError
+from ndcore.steps import Step, no_step
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["Update", "action_rows", "frame_rows", "limited", "plotly_rows", "run"]
+__all__ = ["Update", "action_rows", "frame_rows", "plotly_rows", "run"]
 
 REPEATS = 20
 PAYLOAD_LIMIT_KB = 200
@@ -50,8 +52,6 @@ COMPONENT = b"activation_view"
 PROBE = Path(__file__).with_name("explorer_probe.js")
 SHOWN = ("unmarked", "all", "marked", "all")
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Update:
@@ -61,9 +61,7 @@ class Update:
     seconds: list[float]
 
 
-def run(
-    bundle: Bundle, n: int | None = None, *, on_step: Callable[[str, int, int], None] | None = None
-) -> dict[str, Any]:
+def run(bundle: Bundle, n: int | None = None, *, on_step: Step = no_step) -> dict[str, Any]:
     """Run the benchmark.
 
     Args:
@@ -79,19 +77,15 @@ def run(
         raise BadRequestError(f"the number of repetitions must be at least 1, got {repeats}")
     scene = choose_scene(bundle)
 
-    def step(what: str) -> None:
-        if on_step:
-            on_step(what, 0, 0)
-
     with chromium() as browser:
         with served("Home.py") as address:
             page, traffic, errors = _opened(browser)
-            step("two layers, two classes")
+            on_step("two layers, two classes", 0, 0)
             rows, ours, sorting = _two_layers(page, traffic, address, scene, bundle, repeats)
-            step("all layers, all classes")
+            on_step("all layers, all classes", 0, 0)
             rows += _everything(page, traffic, address, scene, bundle, errors)
             page.context.close()
-        step("the same with Plotly")
+        on_step("the same with Plotly", 0, 0)
         with served("benchmarks/explorer_plotly.py") as address:
             page, traffic, problems = _opened(browser)
             theirs = _plotly(page, traffic, address, scene, repeats)
@@ -192,9 +186,9 @@ def _everything(
     units = sum(bundle.units(layer) for layer in bundle.layers)
     what = f"{len(bundle.layers)} layers x {len(bundle.classes)} classes"
     return [
-        _row(f"{what}: link opened, until idle", seconds, "s"),
-        _row(f"{what}: to the browser", payload, "kB"),
-        _row(f"{what}: errors on the page", shown + len(errors), "errors"),
+        row(f"{what}: link opened, until idle", seconds, "s"),
+        row(f"{what}: to the browser", payload, "kB"),
+        row(f"{what}: errors on the page", shown + len(errors), "errors"),
         *frame_rows(f"rows of {units:,} units scrolled", rows),
         *frame_rows("page scrolled", whole),
     ]
@@ -230,11 +224,9 @@ def plotly_rows(theirs: Update, ours: Update, sorting: Sequence[float]) -> list[
     payload, seconds = _median(theirs.payload), _median(theirs.seconds)
     mine = _median(ours.payload), _median(ours.seconds), _median(sorting) / 1000
     return [
-        _row(
-            "Plotly heat map: a new order", payload, "kB", "our view's message", payload / mine[0]
-        ),
-        _row("Plotly heat map: sorted", seconds, "s", "our sort", seconds / mine[2]),
-        _row("Plotly heat map: any update", seconds, "s", "our class click", seconds / mine[1]),
+        row("Plotly heat map: a new order", payload, "kB", "our view's message", payload / mine[0]),
+        row("Plotly heat map: sorted", seconds, "s", "our sort", seconds / mine[2]),
+        row("Plotly heat map: any update", seconds, "s", "our class click", seconds / mine[1]),
     ]
 
 
@@ -251,19 +243,14 @@ def frame_rows(what: str, deltas: Sequence[float]) -> list[Row]:
     """Rows of the milliseconds between animation frames."""
     times = np.asarray(deltas)
     return [
-        _row(f"{what}: frame, median", float(np.median(times)), "ms"),
-        _row(f"{what}: frame, 95th percentile", float(np.quantile(times, 0.95)), "ms"),
-        _row(
+        row(f"{what}: frame, median", float(np.median(times)), "ms"),
+        row(f"{what}: frame, 95th percentile", float(np.quantile(times, 0.95)), "ms"),
+        row(
             f"{what}: frames over {LONG_FRAME_MS} ms",
             100 * float((times > LONG_FRAME_MS).mean()),
             "%",
         ),
     ]
-
-
-def limited(what: str, value: float, unit: str, limit: float) -> Row:
-    """A row against the most it may be."""
-    return _row(what, value, unit, f"the limit of {limit:,} {unit}", value / limit)
 
 
 def _median(values: Sequence[float]) -> float:
@@ -277,7 +264,3 @@ def _of_the_view(frames: Sequence[bytes]) -> float:
 
 def _kilobytes(frames: Sequence[bytes]) -> float:
     return sum(map(len, frames)) / 1000
-
-
-def _row(what: str, value: float, unit: str, against: str = "", ratio: float | None = None) -> Row:
-    return {"what": what, "value": value, "unit": unit, "against": against, "ratio": ratio}

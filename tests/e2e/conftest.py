@@ -15,17 +15,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from benchmarks.browser import FLAGS
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("ND_CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START_S = 60
 # A page may have to load a bundle first, on a busy machine.
 expect.set_options(timeout=30_000)
@@ -88,7 +81,7 @@ def _until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
 def browser() -> Iterator[Browser]:
     """Chromium of the machine."""
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield running
         running.close()
 
