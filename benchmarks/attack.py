@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.attack_race import GOAL, RACE, race
-from benchmarks.attack_speed import speed_rows
-from benchmarks.attack_targets import choose_targets
+from benchmarks.attacking.race import GOAL, RACE, race
+from benchmarks.attacking.speed import speed_rows
+from benchmarks.attacking.targets import choose_targets
 from benchmarks.report import Row, machine, row
 from ndcore.attacks import AttackConfig, AttackResult
 from ndcore.bundles.bundle import Bundle

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from benchmarks import attack as benchmark
-from benchmarks import attack_race, attack_speed, attack_targets
-from benchmarks.attack_peers import PEERS, Counter, Setting
+from benchmarks.attacking import race, speed, targets
+from benchmarks.attacking.peers import PEERS, Counter, Setting
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 
 
 @pytest.mark.usefixtures("digits_bundle")
 def test_it_runs_on_a_small_bundle(digits_bundle: Bundle, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(attack_speed, "ROUNDS", 1)
+    monkeypatch.setattr(speed, "ROUNDS", 1)
     picture = tmp_path / "curve.svg"
     found = benchmark.run(digits_bundle, 6, de_queries=400, picture=str(picture))
     assert found["name"] == "attack"
@@ -39,14 +39,12 @@ def test_scipy_as_a_peer_counts_its_queries(digits_bundle: Bundle) -> None:
 
 
 def one_small_peer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attack_speed, "ROUNDS", 1)
-    monkeypatch.setattr(attack_speed, "LOOKS", 1)
-    monkeypatch.setattr(attack_race, "SETTINGS", (Setting(60, 1),))
+    monkeypatch.setattr(speed, "ROUNDS", 1)
+    monkeypatch.setattr(speed, "LOOKS", 1)
+    monkeypatch.setattr(race, "SETTINGS", (Setting(60, 1),))
     name = "scipy differential_evolution"
-    monkeypatch.setattr(
-        attack_race, "PEERS", {name: PEERS[name], "absent": ("absent", PEERS[name][1])}
-    )
-    monkeypatch.setattr(attack_race, "installed", lambda peer: peer == name)
+    monkeypatch.setattr(race, "PEERS", {name: PEERS[name], "absent": ("absent", PEERS[name][1])})
+    monkeypatch.setattr(race, "installed", lambda peer: peer == name)
 
 
 def test_peers_race_to_the_same_successes(digits_bundle: Bundle, monkeypatch) -> None:
@@ -63,12 +61,12 @@ def test_peers_race_to_the_same_successes(digits_bundle: Bundle, monkeypatch) ->
 
 def test_there_is_no_race_to_nothing(digits_bundle: Bundle, monkeypatch) -> None:
     one_small_peer(monkeypatch)
-    attack_images = attack_targets.attack_images
+    attack_images = targets.attack_images
 
     def unbroken(*args, **options):
         return [replace(row, success=False) for row in attack_images(*args, **options)]
 
-    monkeypatch.setattr(attack_targets, "attack_images", unbroken)
+    monkeypatch.setattr(targets, "attack_images", unbroken)
     found = benchmark.run(digits_bundle, 2, peers=True, de_queries=0)
     assert found["goal"] == 0
     assert "peers" not in found

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.fx.experimental.optimization import fuse
 
-from benchmarks.attack_targets import Targets
+from benchmarks.attacking.targets import Targets
 from benchmarks.report import Row, row
 from ndcore.attacks import AttackConfig
 from ndcore.bundles.bundle import Bundle

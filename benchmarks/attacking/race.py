@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.attack_peers import PEERS, Counter, Peer, Setting, installed
-from benchmarks.attack_targets import Targets
+from benchmarks.attacking.peers import PEERS, Counter, Peer, Setting, installed
+from benchmarks.attacking.targets import Targets
 from benchmarks.report import Row, row
 from ndcore.attacks import AttackConfig, AttackResult
 from ndcore.networks.evaluator import evaluator_for

@@ -1,0 +1,1 @@
+"""What the benchmark of attacks is made of."""
