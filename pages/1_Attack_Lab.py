@@ -6,6 +6,7 @@ import streamlit as st
 
 from ndcore.attacks import AttackResult
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
 from ndcore.jobs import Job
 from pages.ui.frame.link import choice
 from pages.ui.frame.page import setup
@@ -87,13 +88,9 @@ def by_hand(bundle: Bundle, chosen: Choice | None) -> None:
             width=300,
         )
         index = places[name]
-    subject = Subject(
-        name=chosen.names[index],
-        image_id=chosen.ids[index],
-        benign=chosen.pixels[index],
-        label=chosen.labels[index],
-    )
-    drive(bundle, subject, "free")
+    label = chosen.labels[index]
+    pair = Pair(chosen.ids[index], chosen.pixels[index], None, label)
+    drive(bundle, Subject(chosen.names[index], pair, label), "free")
 
 
 def main() -> None:

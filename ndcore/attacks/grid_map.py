@@ -75,11 +75,28 @@ class VulnerabilityMap:
         return np.asarray(filled.argmin(-1))
 
     @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Of the true class, (H, W, K); infinite where not tried."""
+        found = softmax(self.logits.astype(np.float64), axis=-1)[..., self.true]
+        return np.where(np.isnan(found), np.inf, found)
+
+    @cached_property
     def lowest(self) -> NDArray[np.float32]:
         """Lowest true-class probability that any colour reaches, (H, W); NaN where none tried."""
-        probabilities = softmax(self.logits.astype(np.float64), axis=-1)[..., self.true]
-        lowest = np.where(np.isnan(probabilities), np.inf, probabilities).min(-1)
+        lowest = self.probabilities.min(-1)
         return np.where(np.isfinite(lowest), lowest, np.nan).astype(np.float32)
+
+    @cached_property
+    def worst(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Index of the worst colour of each pixel (H, W), and the true-class probability with it.
+
+        Where a colour flips the prediction it is the one that flips it furthest, elsewhere the one
+        with the lowest probability: the two can differ, and a told number must be that of the told
+        colour. NaN where nothing was tried.
+        """
+        worst = np.where(self.flips_to >= 0, self.best_colour, self.probabilities.argmin(-1))
+        reached = np.take_along_axis(self.probabilities, worst[..., None], axis=-1)[..., 0]
+        return worst, np.where(np.isfinite(reached), reached, np.nan)
 
     @cached_property
     def flips_to(self) -> NDArray[np.int64]:

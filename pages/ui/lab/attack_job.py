@@ -27,19 +27,12 @@ class AttackJob:
     Attributes:
         choice: images.
         config: what was asked.
-        found: position of the image -> its result, as images end.
-        latest: positions in the order in which they ended.
+        found: position of the image -> its result, in the order in which they ended.
     """
 
     choice: Choice
     config: AttackConfig
     found: dict[int, AttackResult] = field(default_factory=dict)
-    latest: list[int] = field(default_factory=list)
-
-    def keep(self, index: int, result: AttackResult) -> None:
-        """Called by the attack as an image ends."""
-        self.found[index] = result
-        self.latest.append(index)
 
     @property
     def results(self) -> list[AttackResult]:
@@ -51,7 +44,6 @@ class AttackJob:
 def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
     """Queue the attack and look at the page again."""
     work = AttackJob(choice, config)
-    names = [image_id or name for image_id, name in zip(choice.ids, choice.names, strict=True)]
 
     def run(job: Job) -> AttackJob:
         job.result = work  # so that finished images show while others are searched
@@ -59,10 +51,10 @@ def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
             bundle.model,
             choice.pixels,
             choice.labels,
-            names,
+            choice.names,
             config,
             on_progress=job.report,
-            on_result=work.keep,
+            on_result=work.found.__setitem__,
             should_stop=lambda: job.stopping,
         )
         return work
@@ -74,6 +66,6 @@ def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
     submit(KIND, bundle.name, run, label=label, deadline_s=DEADLINE_S)
 
 
-def results_of(job: Job | None) -> list[AttackResult]:
+def results_of(job: Job) -> list[AttackResult]:
     """What a job found so far."""
-    return [] if job is None or job.result is None else job.result.results
+    return [] if job.result is None else job.result.results

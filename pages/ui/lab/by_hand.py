@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.activations.reading import Reading
-from ndcore.attacks import PixelChange, VulnerabilityMap, apply_changes
+from ndcore.attacks import VulnerabilityMap, apply_changes
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.detectors import DivergenceDetector, Verdict
@@ -21,7 +22,7 @@ from pages.ui.elements.pictures import show_image
 from pages.ui.frame.link import choice, just_linked, recall, refuse, remember, switch
 from pages.ui.frame.words import with_article
 from pages.ui.images.send_buttons import send_buttons
-from pages.ui.lab.grid_map import map_scene, worst_points
+from pages.ui.lab.grid_map import map_scene
 from pages.ui.lab.readout import (
     live_detector,
     show_alarm,
@@ -46,25 +47,28 @@ class Subject:
 
     Attributes:
         name: for people.
-        image_id: where it can be looked up; "" for an upload.
-        benign: uint8 (H, W, C), untouched.
+        pair: the image, and what it begins with.
         label: true class.
-        start: pixels to begin with.
         map: vulnerability map, if one was made.
     """
 
     name: str
-    image_id: str
-    benign: NDArray[np.uint8]
+    pair: Pair
     label: int
-    start: tuple[PixelChange, ...] = ()
     map: VulnerabilityMap | None = None
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Short name of image and start, for keys."""
-        told = repr([(c.row, c.col, c.after) for c in self.start[: MOST_SPOTS + 1]])
-        return hashlib.sha256(self.benign.tobytes() + told.encode()).hexdigest()[:16]
+        seen = hashlib.sha256()
+        for image in self.pair.images:
+            seen.update(image.tobytes())
+        return seen.hexdigest()[:16]
+
+    @cached_property
+    def start(self) -> Hand:
+        """The hand to begin with."""
+        return Hand.start(self.pair.changes, self.pair.benign.shape[2])
 
 
 def drive(bundle: Bundle, subject: Subject, key: str) -> None:
@@ -83,7 +87,7 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
         left, right = row.container(width=CANVAS_WIDTH), row.container(width=READOUT_WIDTH)
         detector = live_detector(bundle)
         before = _before(bundle, detector, subject, key)
-        attacked = apply_changes(subject.benign, hand.changes)
+        attacked = apply_changes(subject.pair.benign, hand.changes)
         with left:
             top = float(before[0].probabilities[0, subject.label])
             _picture(bundle, subject, hand, attacked, key, top)
@@ -102,9 +106,7 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
                 show_alarm(bundle, verdict, before[1], touched=bool(hand.spots))
             with layers:
                 show_layers(bundle, before[1], verdict)
-        pair = Pair(
-            subject.image_id, subject.benign, attacked if hand.spots else None, subject.label
-        )
+        pair = replace(subject.pair, attacked=attacked if hand.spots else None)
         send_buttons(bundle, pair, key, "this change")
 
     live()
@@ -114,17 +116,19 @@ def _hand(bundle: Bundle, subject: Subject, key: str) -> Hand:
     """The hand on this image: as the link says, as it was left, or as it starts."""
     held = st.session_state.get(f"{key}_hand")
     if held is None or held[0] != subject.identity or just_linked(HAND) or just_linked(SEVERAL):
-        changes = read_changes(recall(HAND), bundle.shape) if just_linked(HAND) else subject.start
-        if changes is None:
-            refuse("changed pixels", [recall(HAND)])
-        hand = Hand.start(subject.start if changes is None else changes, bundle.shape[2])
+        hand = subject.start
+        if just_linked(HAND):
+            changes = read_changes(recall(HAND), bundle.shape)
+            if changes is None:
+                refuse("changed pixels", [recall(HAND)])
+            else:
+                hand = Hand.start(changes, bundle.shape[2])
         if just_linked(SEVERAL):
             hand = hand.keep_several(recall(SEVERAL) == "1")
     else:
         hand = held[1]
     _set(subject, key, hand)
-    usual = Hand.start(subject.start, bundle.shape[2])
-    remember(HAND, "" if hand.token == usual.token else hand.token)
+    remember(HAND, "" if hand.token == subject.start.token else hand.token)
     return hand
 
 
@@ -155,7 +159,7 @@ def _picture(
     if found is None or backdrop == "picture":
         scene = PixelScene(
             subject=subject.identity,
-            colours=opaque(subject.benign),
+            colours=opaque(subject.pair.benign),
             label=f"{subject.name}, {with_article(bundle.classes[subject.label])}, enlarged",
             channels=bundle.shape[2],
         )
@@ -168,8 +172,8 @@ def _picture(
         if pick is None:
             return
         if found is not None and backdrop != "picture" and pick.row is not None:
-            worst = found.colours[worst_points(found)[0][pick.row, pick.col]]
-            pick = type(pick)(pick.row, pick.col, tuple(int(v) for v in worst), pick.stamp)
+            worst = found.colours[found.worst[0][pick.row, pick.col]]
+            pick = replace(pick, colour=tuple(int(value) for value in worst))
         _set(subject, key, _hand(bundle, subject, key).take(pick))
 
     pixel_view(scene, hand, key=f"{key}_canvas", on_pick=picked)
@@ -208,7 +212,7 @@ def _controls(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
         f"Up to {MOST_SPOTS} pixels",
         key=toggle,
         name=SEVERAL,
-        default=Hand.start(subject.start, bundle.shape[2]).several,
+        default=subject.start.several,
         on_change=lambda: _set(subject, key, hand.keep_several(bool(st.session_state[toggle]))),
         help="Off: a new pixel replaces the last one.",
     )
@@ -244,7 +248,7 @@ def _before(
     stamp = (bundle.weight_hash, subject.identity, detector and detector.name)
     held = st.session_state.get(f"{key}_before")
     if held is None or held[0] != stamp:
-        reading = bundle.read(subject.benign[None])
+        reading = bundle.read(subject.pair.benign[None])
         held = (stamp, (reading, verdict_on(detector, reading)))
         st.session_state[f"{key}_before"] = held
     found: tuple[Reading, Verdict | None] = held[1]

@@ -147,14 +147,4 @@ def _show(bundle: Bundle, row: dict[str, Any]) -> None:
     )
     send_buttons(bundle, pair, "gallery")
     st.markdown("**Pixel by pixel**: change the attack and read what the model says.")
-    drive(
-        bundle,
-        Subject(
-            name=row["id"],
-            image_id=pair.image_id,
-            benign=pair.benign,
-            label=bundle.class_index(row["true"]),
-            start=pair.changes,
-        ),
-        "gallery_hand",
-    )
+    drive(bundle, Subject(row["id"], pair, bundle.class_index(row["true"])), "gallery_hand")

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from ndcore.attacks import AttackResult, VulnerabilityMap
 from ndcore.bundles.bundle import Bundle
@@ -31,21 +30,7 @@ __all__ = [
     "map_scene",
     "map_words",
     "precision_words",
-    "worst_points",
 ]
-
-
-def worst_points(found: VulnerabilityMap) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The worst colour of each pixel, int64 (H, W), and the true-class probability with it.
-
-    Where a colour flips the prediction it is the one that flips it furthest, elsewhere the one
-    with the lowest probability: the two can differ, and a told number must be that of the told
-    colour. NaN where nothing was tried.
-    """
-    probabilities = softmax(found.logits.astype(np.float64), axis=-1)[..., found.true]
-    lowest = np.where(np.isnan(probabilities), np.inf, probabilities).argmin(-1)
-    worst = np.where(found.flips_to >= 0, found.best_colour, lowest)
-    return worst, np.take_along_axis(probabilities, worst[..., None], axis=-1)[..., 0]
 
 
 def map_scene(
@@ -63,7 +48,7 @@ def map_scene(
     tried = np.asarray(found.evaluated.any(-1))
     partial = not bool(tried.all())
     flips = np.argwhere(found.flips_to >= 0).tolist()
-    worst, probability = worst_points(found)
+    worst, probability = found.worst
     if kind == "lowest":
         colours = lowest_colours(found.lowest, top)
         legend = ramp_legend(bundle.classes[found.true], top, partial=partial)
@@ -186,7 +171,7 @@ def precision_words(found: VulnerabilityMap) -> str:
 def map_rows(found: VulnerabilityMap, classes: tuple[str, ...]) -> pd.DataFrame:
     """One row per pixel that was tried."""
     rows, cols = np.nonzero(found.evaluated.any(-1))
-    index, probability = worst_points(found)
+    index, probability = found.worst
     worst = found.colours[index[rows, cols]]
     labels = found.flips_to[rows, cols]
     return pd.DataFrame(

@@ -88,8 +88,7 @@ def _in_view(bundle: Bundle, work: AttackJob, now: AttackProgress) -> None:
 
 def _latest(bundle: Bundle, work: AttackJob) -> None:
     """The images that ended last."""
-    if len(work.choice.ids) < 2 or not work.latest:
-        return
-    st.caption("Last finished")
-    found = [work.found[index] for index in work.latest[-LATEST:][::-1]]
-    show_pairs(bundle, found, width=64)
+    found = list(work.found.values())
+    if len(work.choice.ids) > 1 and found:
+        st.caption("Last finished")
+        show_pairs(bundle, found[: -LATEST - 1 : -1], width=64)

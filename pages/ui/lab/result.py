@@ -43,14 +43,6 @@ def show_one(bundle: Bundle, result: AttackResult) -> None:
     download_buttons(bundle, [result], "one")
     st.divider()
     st.subheader("Vulnerability map" if result.map is not None else "Pixel by pixel")
-    subject = Subject(
-        name=result.id,
-        image_id=pair.image_id,
-        benign=result.benign,
-        label=result.true,
-        start=result.pixels if not result.skipped else (),
-        map=result.map,
-    )
     if result.map is None:
         st.caption(
             "Set a pixel yourself and read what the model says. The exhaustive engine adds a map "
@@ -62,7 +54,7 @@ def show_one(bundle: Bundle, result: AttackResult) -> None:
             "Each cell is a pixel; its colour is the lowest true-class probability that any colour "
             "of the grid reaches there. Point at a cell for its numbers, click it to try it."
         )
-    drive(bundle, subject, "hand")
+    drive(bundle, Subject(result.id, pair, result.true, result.map), "hand")
     if result.map is not None:
         map_findings(bundle, result, result.map, "hand")
 

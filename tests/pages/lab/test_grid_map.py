@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ndcore.attacks import VulnerabilityMap
-from pages.ui.lab.grid_map import map_rows, precision_words, worst_points
+from pages.ui.lab.grid_map import map_rows, precision_words
 
 CLASSES = ("cat", "dog", "frog")
 COLOURS = np.array([[0], [255]], np.uint8)
@@ -21,7 +21,7 @@ def test_without_a_flip_the_worst_colour_is_that_of_the_lowest_probability() -> 
     # The first colour has the smaller margin, the second the lower probability of cat.
     found = made([[[0.50, 0.45, 0.05], [0.40, 0.30, 0.30]]])
     assert found.best_colour[0, 0] == 0
-    worst, probability = worst_points(found)
+    worst, probability = found.worst
     assert worst[0, 0] == 1
     np.testing.assert_allclose(probability, 0.4, atol=1e-6)
     np.testing.assert_allclose(probability, found.lowest, atol=1e-6)
@@ -30,7 +30,7 @@ def test_without_a_flip_the_worst_colour_is_that_of_the_lowest_probability() -> 
 def test_with_a_flip_the_worst_colour_flips_and_its_own_probability_is_told() -> None:
     # The second colour has the lower probability of cat, but cat still wins.
     found = made([[[0.42, 0.55, 0.03], [0.36, 0.33, 0.31]]])
-    worst, probability = worst_points(found)
+    worst, probability = found.worst
     assert worst[0, 0] == 0
     np.testing.assert_allclose(probability, 0.42, atol=1e-6)
     row = map_rows(found, CLASSES).iloc[0]
@@ -42,7 +42,7 @@ def test_with_a_flip_the_worst_colour_flips_and_its_own_probability_is_told() ->
 def test_what_was_not_tried_has_no_probability() -> None:
     found = made([[[0.5, 0.4, 0.1], [0.6, 0.3, 0.1]], [[0.5, 0.4, 0.1], [0.6, 0.3, 0.1]]])
     found.logits[0, 1] = np.nan
-    worst, probability = worst_points(found)
+    worst, probability = found.worst
     assert worst.shape == (1, 2)
     assert np.isfinite(probability).tolist() == [[True, False]]
     assert len(map_rows(found, CLASSES)) == 1
