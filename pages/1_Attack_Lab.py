@@ -88,7 +88,7 @@ def by_hand(bundle: Bundle, chosen: Choice | None) -> None:
             width=300,
         )
         index = places[name]
-    label = chosen.labels[index]
+    label = int(chosen.labels[index])
     pair = Pair(chosen.ids[index], chosen.pixels[index], None, label)
     drive(bundle, Subject(chosen.names[index], pair, label), "free")
 

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import UNKNOWN, ImageBatch
 from ndcore.data.catalog import ImageSource, find_image, open_source
 from ndcore.data.decode import decode
 from ndcore.data.splits import SPLITS, positions
 from ndcore.errors import BadImageError, BadRequestError
 from ndcore.networks.registry import ModelSpec
 
-__all__ = ["Chosen", "choose_images", "choose_members", "data_of", "default_data"]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Images to work on: ids or file names, uint8 (N, H, W, C), labels (-1 = unknown)."""
-
-    ids: list[str]
-    pixels: NDArray[np.uint8]
-    labels: list[int]
+__all__ = ["choose_images", "choose_members", "data_of", "default_data"]
 
 
 def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tuple[str, list[int]]:
@@ -56,7 +47,7 @@ def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tu
     raise BadRequestError(f"the data has no image of the split '{split}'")
 
 
-def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Chosen:
+def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> ImageBatch:
     """What `IMAGE...`, `--source`, `--data`, `--split`, `--lossless` and `--n` name.
 
     Raises:
@@ -67,8 +58,8 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Ch
         if options.source:
             raise BadRequestError("give images or --source, not both")
         rows = [_one(name, bundle.shape, options.data) for name in options.images]
-        pixels = np.stack([pixels for pixels, _ in rows])
-        return Chosen(list(options.images), pixels, [label for _, label in rows])
+        labels = np.array([label for _, label in rows], np.int64)
+        return ImageBatch(tuple(options.images), labels, np.stack([pixels for pixels, _ in rows]))
     name = options.source or ("folder" if options.data else default)
     if name is None:
         raise BadRequestError("name at least one image, or a --source")
@@ -85,15 +76,14 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Ch
         members = sorted(rng.choice(members, options.n, replace=False).tolist())
     if source.shape != bundle.shape:
         raise BadRequestError(f"the images are {source.shape}, the model takes {bundle.shape}")
-    ids = [source.ids[i] for i in members]
-    return Chosen(ids, source.pixels(members), source.labels[members].tolist())
+    return ImageBatch.of(source, members)
 
 
 def _one(name: str, shape: tuple[int, int, int], data: str | None) -> tuple[NDArray[np.uint8], int]:
     if os.path.isfile(name):
         try:
             with open(name, "rb") as file:
-                return decode(file.read(), shape, name=name).pixels, -1
+                return decode(file.read(), shape, name=name).pixels, UNKNOWN
         except OSError as error:
             raise BadImageError(f"{name} cannot be read: {error.strerror}") from error
     if ":" not in name and data is None:

@@ -123,7 +123,7 @@ def adversarial_set(
         image, label = benign.pixels[index], int(benign.labels[index])
         if defence.evaluator.plain(image[None])[0].argmax() != label:
             continue
-        found = _attack(defence, adversary.name, image, label, benign.keys[index], seed)
+        found = _attack(defence, adversary.name, image, label, benign.ids[index], seed)
         done += 1
         if found.success:
             won.append((index, found))

@@ -76,7 +76,7 @@ class DeskSet:
         images = ImageSet(
             name=name,
             pixels=np.zeros((n, 0, 0, 0), np.uint8),
-            keys=self.keys,
+            ids=self.keys,
             labels=self.labels,
             where=np.full((n, 2), -1, np.int64),
             queries=np.zeros(n, np.int64),
@@ -220,7 +220,7 @@ def make_desk(
     for name, (images, measured) in sets.items():
         scaled = ((raw[name] - centre) / spread).clip(-LARGEST, LARGEST)
         found[name] = DeskSet(
-            keys=images.keys,
+            keys=images.ids,
             labels=images.labels,
             predicted=measured.features.predicted,
             confidence=measured.features.probabilities.max(1).astype(np.float32),

@@ -16,6 +16,7 @@ from PIL import Image
 
 from ndcore.attacks import AttackConfig, AttackResult, PixelChange, apply_changes, attack_images
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import ImageBatch
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
@@ -77,41 +78,20 @@ FAMILIES = (
 
 
 @dataclass(frozen=True)
-class ImageSet:
-    """Images of one kind.
+class ImageSet(ImageBatch):
+    """Images of one kind; `ids` are the keys of the source image of each (`ImageSource.keys`).
 
     Attributes:
         name: of the set.
-        pixels: uint8 (n, H, W, C).
-        keys: the source image of each (`ImageSource.keys`).
-        labels: int64 (n,), true classes.
         where: int64 (n, 2), row and col of the changed pixel; -1 where it is not one.
         queries: int64 (n,), of the search; 0 where there was none.
         attacked: how many images were attacked to get these; 0 for benign ones.
     """
 
     name: str
-    pixels: NDArray[np.uint8]
-    keys: tuple[str, ...]
-    labels: NDArray[np.int64]
     where: NDArray[np.int64]
     queries: NDArray[np.int64]
     attacked: int = 0
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> ImageSet:
-        """The images at `rows` (positions or a mask)."""
-        chosen = np.arange(len(self))[rows]
-        return replace(
-            self,
-            pixels=self.pixels[chosen],
-            keys=tuple(self.keys[i] for i in chosen),
-            labels=self.labels[chosen],
-            where=self.where[chosen],
-            queries=self.queries[chosen],
-        )
 
 
 def benign_set(
@@ -135,7 +115,7 @@ def benign_set(
 
 def gallery_set(bundle: Bundle, benign: ImageSet) -> ImageSet:
     """The one-pixel successes that the bundle ships, on images of `benign`, made again."""
-    keys = {key: index for index, key in enumerate(benign.keys)}
+    keys = {key: index for index, key in enumerate(benign.ids)}
     rows, images = [], []
     for row in bundle.gallery:
         key = row["id"].rpartition(".")[0] or row["id"]
@@ -148,7 +128,7 @@ def gallery_set(bundle: Bundle, benign: ImageSet) -> ImageSet:
     return ImageSet(
         name="one-pixel",
         pixels=np.stack(images) if images else benign.pixels[:0],
-        keys=tuple(benign.keys[i] for i in found[:, 0]),
+        ids=tuple(benign.ids[i] for i in found[:, 0]),
         labels=benign.labels[found[:, 0]],
         where=found[:, 1:3],
         queries=found[:, 3],
@@ -196,7 +176,7 @@ def attacked_set(
             bundle.model,
             benign.pixels[part],
             benign.labels[part],
-            [benign.keys[i] for i in part],
+            [benign.ids[i] for i in part],
             replace(family.config, seed=seed),
             should_stop=should_stop,
         )
@@ -275,7 +255,7 @@ def control_set(
     return _plain_set(
         name,
         np.stack(images) if images else benign.pixels[:0],
-        [benign.keys[i] for i in chosen],
+        [benign.ids[i] for i in chosen],
         benign.labels[chosen],
     )
 
@@ -286,7 +266,7 @@ def _plain_set(
     return ImageSet(
         name=name,
         pixels=pixels,
-        keys=tuple(keys),
+        ids=tuple(keys),
         labels=labels,
         where=np.full((len(keys), 2), -1, np.int64),
         queries=np.zeros(len(keys), np.int64),

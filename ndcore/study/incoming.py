@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import UNKNOWN, ImageBatch
 from ndcore.data.catalog import ImageSource
 from ndcore.data.decode import decode
 from ndcore.data.splits import positions
 from ndcore.errors import BadImageError, BadRequestError
 
-__all__ = ["MOST", "UNKNOWN", "Images", "draw", "unpack"]
+__all__ = ["MOST", "Images", "draw", "unpack"]
 
-UNKNOWN = -1
 MOST = 1000  # images judged at a time
 MOST_BYTES = 10 * 2**20  # of one file, unpacked
 KINDS = {"benign": 0, "attacked": 1}
@@ -28,45 +28,16 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 @dataclass(frozen=True)
-class Images:
-    """N images and what is known of them.
+class Images(ImageBatch):
+    """Images to judge and what is known of them.
 
     Attributes:
-        ids: names for people; of a source, ids that can be looked up.
         sets: what each belongs to.
         attacked: int8 (N,): 1 attacked, 0 benign, `UNKNOWN`.
-        labels: int64 (N,), true classes or `UNKNOWN`.
-        pixels: uint8 (N, H, W, C).
     """
 
-    ids: tuple[str, ...]
     sets: tuple[str, ...]
     attacked: NDArray[np.int8]
-    labels: NDArray[np.int64]
-    pixels: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, rows: slice) -> Images:
-        """Some of them."""
-        return Images(
-            self.ids[rows],
-            self.sets[rows],
-            self.attacked[rows],
-            self.labels[rows],
-            self.pixels[rows],
-        )
-
-    def plus(self, other: Images) -> Images:
-        """These, then those."""
-        return Images(
-            self.ids + other.ids,
-            self.sets + other.sets,
-            np.concatenate([self.attacked, other.attacked]),
-            np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.pixels, other.pixels]),
-        )
 
 
 def draw(bundle: Bundle, source: ImageSource, n: int, seed: int = 0) -> Images:
@@ -90,13 +61,8 @@ def draw(bundle: Bundle, source: ImageSource, n: int, seed: int = 0) -> Images:
     members = members or [i for i, part in enumerate(source.parts) if part == "test"]
     members = members or list(range(len(source)))
     chosen = sorted(np.random.default_rng(seed).permutation(members)[:n].tolist())
-    return Images(
-        ids=tuple(source.ids[i] for i in chosen),
-        sets=("benign",) * len(chosen),
-        attacked=np.zeros(len(chosen), np.int8),
-        labels=source.labels[chosen],
-        pixels=source.pixels(chosen),
-    )
+    n = len(chosen)
+    return Images.of(source, chosen, sets=("benign",) * n, attacked=np.zeros(n, np.int8))
 
 
 def unpack(files: Iterable[tuple[str, bytes]], bundle: Bundle) -> tuple[Images | None, list[str]]:

@@ -97,10 +97,10 @@ class Measurer:
         known = load_stamped(path, stamp)
         if known is not None:
             keys = tuple(str(key) for key in known.pop("keys"))
-            return ImageSet(name=name, keys=keys, attacked=int(known.pop("attacked")), **known)
+            return ImageSet(name=name, ids=keys, attacked=int(known.pop("attacked")), **known)
         found = make()
         arrays = {key: np.asarray(value) for key, value in vars(found).items() if key != "name"}
-        save_stamped(path, arrays | {"keys": np.array(found.keys, np.str_)}, stamp)
+        save_stamped(path, arrays | {"keys": arrays.pop("ids")}, stamp)
         return found
 
     def _stamp(self, pixels: NDArray[np.uint8]) -> str:

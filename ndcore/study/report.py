@@ -79,9 +79,9 @@ def attack_figures(
     """
     right = benign.predicted == benign.images.labels
     weights, comparable = matching_weights(benign.confidence, attacked.confidence)
-    keys = benign.images.keys
+    keys = benign.images.ids
     low, high = bootstrap_auroc(
-        benign.scores, attacked.scores, keys, attacked.images.keys, seed=seed
+        benign.scores, attacked.scores, keys, attacked.images.ids, seed=seed
     )
     against = {}
     for name, rows in (("benign-correct", right), ("benign-misclassified", ~right)):
@@ -92,13 +92,13 @@ def attack_figures(
                     benign.scores[rows],
                     attacked.scores,
                     [key for key, kept in zip(keys, rows, strict=True) if kept],
-                    attacked.images.keys,
+                    attacked.images.ids,
                     seed=seed,
                 )
             ),
             "n": int(rows.sum()),
         }
-    matched = [key for key, kept in zip(attacked.images.keys, comparable, strict=True) if kept]
+    matched = [key for key, kept in zip(attacked.images.ids, comparable, strict=True) if kept]
     against["confidence-matched"] = {
         "auroc": auroc(benign.scores, attacked.scores[comparable], weights),
         "ci95": list(
@@ -117,7 +117,7 @@ def attack_figures(
     twin = dict(zip(keys, benign.scores, strict=True))
     pairs = [
         float(np.sign(score - twin[key])) / 2 + 0.5
-        for key, score in zip(attacked.images.keys, attacked.scores, strict=True)
+        for key, score in zip(attacked.images.ids, attacked.scores, strict=True)
         if key in twin
     ]
     flagged = {str(alpha): rate(attacked.p <= alpha) for alpha in ALPHAS}

@@ -202,7 +202,7 @@ def _attacked(
 def _identity(each: StudySet) -> dict[str, NDArray[Any]]:
     features = each.measured.features
     found: dict[str, NDArray[Any]] = {
-        "keys": np.array(each.images.keys, np.str_),
+        "keys": np.array(each.images.ids, np.str_),
         "labels": each.images.labels,
         "predicted": features.predicted,
         "confidence": features.probabilities.max(1).astype(np.float32),

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.data.batch import UNKNOWN
 from ndcore.detectors.detector import Detector
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.statistics.conformal import rank
 from ndcore.steps import ShouldStop, is_stopped
-from ndcore.study.incoming import UNKNOWN, Images
+from ndcore.study.incoming import Images
 from ndcore.study.saved import SavedStudy
 
 __all__ = ["Judged", "judge_images", "judge_study"]

@@ -138,10 +138,9 @@ def test_controls_do_not_flip_and_do_change(digits_bundle: Bundle) -> None:
     for name in CONTROLS:
         found = control_set(digits_bundle, benign, name, n=8)
         assert len(found) == 8
-        before = {key: benign.pixels[i] for i, key in enumerate(benign.keys)}
+        before = {key: benign.pixels[i] for i, key in enumerate(benign.ids)}
         changed = [
-            (before[key] != image).any()
-            for key, image in zip(found.keys, found.pixels, strict=True)
+            (before[key] != image).any() for key, image in zip(found.ids, found.pixels, strict=True)
         ]
         assert any(changed)
         assert (digits_bundle.read(found.pixels).predicted == found.labels).all()

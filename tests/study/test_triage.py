@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import UNKNOWN
 from ndcore.data.catalog import open_source
 from ndcore.data.decode import encode_png
 from ndcore.detectors.layerwise import load_detector
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.study.calibrated import Detectors
-from ndcore.study.incoming import UNKNOWN, Images, draw, unpack
+from ndcore.study.incoming import Images, draw, unpack
 from ndcore.study.saved import SavedStudy
 from ndcore.study.triage import Judged, judge_images, judge_study
 

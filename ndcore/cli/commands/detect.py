@@ -11,7 +11,7 @@ from ndcore.cli.progress import Progress
 from ndcore.cli.shared_options import add_bundle, add_images
 
 if TYPE_CHECKING:
-    from ndcore.cli.selection import Chosen
+    from ndcore.data.batch import ImageBatch
     from ndcore.detectors import Detector, Verdict
     from ndcore.detectors.repair import Repairs
     from ndcore.study.calibrated import Detectors
@@ -73,7 +73,7 @@ def run(options: Namespace) -> Answer:
 
 
 def _judge(
-    detector: Detector[Any], chosen: Chosen, alpha: float
+    detector: Detector[Any], chosen: ImageBatch, alpha: float
 ) -> tuple[list[Repairs], list[Verdict]]:
     """Verdicts, where the detector is calibrated; and the repairs, where it made some."""
     from ndcore.detectors.repair import Repairs
@@ -92,7 +92,7 @@ def _judge(
 def _case(
     options: Namespace,
     here: Detectors,
-    chosen: Chosen,
+    chosen: ImageBatch,
     detector: Detector[Any],
     verdicts: list[Verdict],
     repairs: list[Repairs],

@@ -10,12 +10,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import UNKNOWN
 from ndcore.data.decode import encode_png
 from ndcore.data.pairs import Pair
 from ndcore.figures.detector.p_values import p_histogram
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.statistics.intervals import Rate
-from ndcore.study.incoming import UNKNOWN
 from ndcore.study.triage import Judged
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.pictures import rings, show_image

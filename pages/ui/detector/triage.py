@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ndcore.attacks import PixelChange, apply_changes
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import UNKNOWN
 from ndcore.data.catalog import find_image
 from ndcore.data.pairs import Pair
 from ndcore.errors import BundleError, DataError, NeuralDivergenceError
 from ndcore.jobs import Job
 from ndcore.study import SavedStudy
-from ndcore.study.incoming import MOST, UNKNOWN, Images, draw, unpack
+from ndcore.study.incoming import MOST, Images, draw, unpack
 from ndcore.study.triage import Judged, judge_study
 from pages.ui.detector.ranked import Lookup, Open, show_judged
 from pages.ui.detector.study import BENIGN

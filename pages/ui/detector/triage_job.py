@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import UNKNOWN
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
-from ndcore.study.incoming import UNKNOWN, Images
+from ndcore.study.incoming import Images
 from ndcore.study.triage import Judged, judge_images
 from pages.ui.frame import loaders
 from pages.ui.frame.link import recall, remember

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import ImageBatch
 from ndcore.data.catalog import ImageSource, source_status
 from ndcore.data.decode import decode
 from ndcore.errors import NeuralDivergenceError
@@ -25,13 +25,10 @@ TILE = 92  # CSS pixels; tiles wrap on narrow screens
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Images to work on: ids ("" = upload), uint8 (N, H, W, C), labels, and names to show."""
+class Choice(ImageBatch):
+    """Images to work on (an upload has the id ""), and names to show."""
 
-    ids: list[str]
-    pixels: NDArray[np.uint8]
-    labels: list[int]
-    names: list[str]
+    names: tuple[str, ...]
 
 
 def ready_sources(bundle: Bundle) -> list[str]:
@@ -88,13 +85,7 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     if not ids:
         return None
     places = loaders.positions(name)
-    ticked = [places[image_id] for image_id in ids]
-    return Choice(
-        ids=ids,
-        pixels=source.pixels(ticked),
-        labels=[int(source.labels[i]) for i in ticked],
-        names=ids,
-    )
+    return Choice.of(source, [places[image_id] for image_id in ids], names=tuple(ids))
 
 
 def _grid(
@@ -208,7 +199,7 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
         f"The model sees: {bundle.classes[label]}. The true class of an upload is unknown, so "
         "this stands in for it."
     )
-    return Choice([""], pixels, [label], [file.name])
+    return Choice(("",), np.array([label]), pixels, (file.name,))
 
 
 def source_picker(bundle: Bundle, extra: list[str]) -> str:
