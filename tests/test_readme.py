@@ -38,3 +38,11 @@ def test_there_are_two_commands_to_start_with() -> None:
 def test_files_it_shows_exist() -> None:
     for target in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
         assert (ROOT / target).is_file(), target
+
+
+def test_places_it_names_exist() -> None:
+    told = README[README.index("## Where things are") : README.index("## Limits")]
+    named = re.findall(r"`((?:ndcore|tests|pages/ui/frame)/[^`]+)`", told)
+    assert len(named) >= 12
+    for place in named:
+        assert (ROOT / place).exists(), place

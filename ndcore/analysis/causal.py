@@ -26,7 +26,7 @@ from ndcore.steps import ShouldStop, in_parts
 __all__ = ["COUNTS", "causal_test", "clean_members"]
 
 COUNTS = (1, 2, 5, 10, 20)
-DRAWS = 20
+DRAWS, SEED = 20, 0  # of the random units that are clamped beside the verdict's
 CLEAN = 100
 
 Masks = dict[str, NDArray[np.bool_]]  # layer -> (units,), the clamped ones
@@ -58,15 +58,14 @@ def causal_test(
     labels: NDArray[np.int64],
     *,
     wanted: int | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
     on_pass: Callable[[int, int], None] | None = None,
     should_stop: ShouldStop = None,
 ) -> CausalTest:
     """Clamp the units of a verdict to the medians of the predicted class, few and many.
 
-    Every benign image is treated as the image itself: the same units, at the medians of the class
-    that this image is taken for.
+    Beside them `DRAWS` draws of as many random units of the same layers are clamped. Every benign
+    image is treated as the image itself: the same units, at the medians of the class that this
+    image is taken for.
 
     Args:
         bundle: model and class distributions.
@@ -74,8 +73,6 @@ def causal_test(
         verdict: on that image; its `units` are clamped, the strongest evidence first.
         benign: uint8 (n, H, W, C), may be empty; labels: int64 (n,), their true classes.
         wanted: class that should come back, such as the one before an attack.
-        draws: how many times as many random units of the same layers are clamped instead.
-        seed: of these.
         on_pass: called with the images read so far and in all.
         should_stop: asked before every pass.
 
@@ -87,8 +84,8 @@ def causal_test(
     tops = [count for count in COUNTS if count < len(units)] + [len(units)] * bool(units)
     chosen = [_mask(units[:count], medians.sizes) for count in tops]
     whole = [{layer: np.ones(size, np.bool_)} for layer, size in medians.sizes.items()]
-    rng = np.random.default_rng(seed)
-    controls = [[_others(mask, rng) for _ in range(draws)] for mask in chosen]
+    rng = np.random.default_rng(SEED)
+    controls = [[_others(mask, rng) for _ in range(DRAWS)] for mask in chosen]
     rows = [{}, *chosen, *whole, *(mask for several in controls for mask in several)]
     sets = len(chosen) + len(whole)
     runner = _Runner(bundle, medians, len(rows) + len(benign) * (1 + sets), on_pass, should_stop)
@@ -99,7 +96,7 @@ def causal_test(
         int((runner.logits(benign, predicted, [mask]).argmax(1) == labels).sum())
         for mask in (*chosen, *whole)
     ]
-    random = found[1 + sets :].reshape(len(chosen), draws, found.shape[1])
+    random = found[1 + sets :].reshape(len(chosen), DRAWS, found.shape[1])
     none = np.zeros((0, found.shape[1]), np.float32)
     names = [""] * len(chosen) + list(medians.sizes)
     counts = tops + list(medians.sizes.values())
@@ -119,7 +116,7 @@ def causal_test(
         ),
         images=len(benign),
         right=int((predicted == labels).sum()),
-        seed=seed,
+        seed=SEED,
     )
 
 
