@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from ndcore.analysis.causal import causal_test, clean_members
 from ndcore.analysis.causal_finding import CausalTest, causal_sentence
@@ -15,22 +16,18 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors import Verdict
-from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.detector.clamp import clamp_course, layer_clamps
 from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
 from pages.ui.detector.suspect import Subject
 from pages.ui.elements.csv_button import csv_button
-from pages.ui.frame import loaders
+from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.words import plain
 from pages.ui.images.natural_errors import sources_for
 
 __all__ = ["clamp_panel", "clamp_table"]
 
-POLL_S = 0.3
-HELD = "clamp_job"
 CHART = 450
-
-Key = tuple[str, str, str]
 
 
 def clamp_panel(
@@ -48,7 +45,7 @@ def clamp_panel(
     wanted = verdicts[0].predicted if len(verdicts) > 1 else None
     if wanted == verdict.predicted:
         wanted = None  # the attack failed: there is no other label to bring back
-    label = bundle.classes[verdict.predicted]
+    label = plain(bundle.classes[verdict.predicted])
     st.caption(
         f"In the {name} image the most divergent neurons are held at their median over {label}, "
         "the class it is taken for: a map is cut off where it exceeds the median, or lifted to it "
@@ -56,24 +53,22 @@ def clamp_panel(
         "label by itself."
     )
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-    key = (bundle.weight_hash, detector, f"{digest}{wanted}")
-    held: tuple[Key, Job] | None = st.session_state.get(HELD)
-    job = held[1] if held is not None and held[0] == key else None
-    if job is not None and job.active:
-        _watch(job)
-        return
+    about = (bundle.weight_hash, detector, digest, wanted)
+    job = job_bar("clamp", about, _course)
     if job is not None and job.state == "done":
         _show(bundle, *job.result)
-        return
-    if job is not None:
-        st.caption("Stopped." if job.state == "cancelled" else f":red[{job.error}.]")
-    if st.button("Clamp them", icon=":material/push_pin:", key="clamp"):
-        _start(bundle, found[-1], verdict, wanted, key)
+    elif job is None or not job.active:
+        if job is not None and job.state == "cancelled":
+            st.caption("Stopped.")
+        if st.button("Clamp them", icon=":material/push_pin:", key="clamp"):
+            work = _work(bundle, pixels, verdict, wanted)
+            submit("clamp", about, work, label="clamped neurons")
 
 
-def _start(
-    bundle: Bundle, subject: Subject, verdict: Verdict, wanted: int | None, key: Key
-) -> None:
+def _work(
+    bundle: Bundle, pixels: NDArray[np.uint8], verdict: Verdict, wanted: int | None
+) -> Callable[[Job], tuple[CausalTest, str]]:
+    """The test, with the name of the source of the benign images."""
     sources = list(sources_for(bundle).values())
     dev = bundle.splits["dev"]
 
@@ -81,7 +76,7 @@ def _start(
         source, members = _benign(sources, dev)
         test = causal_test(
             bundle,
-            subject[1],
+            pixels,
             verdict,
             source.pixels(members) if source else np.zeros((0, *bundle.shape), np.uint8),
             source.labels[members] if source else np.zeros(0, np.int64),
@@ -91,13 +86,14 @@ def _start(
         )
         return test, source.name if source else ""
 
-    try:
-        job = loaders.jobs().submit(run, label="clamped neurons")
-    except NeuralDivergenceError as error:
-        st.error(f"{error}.")
-        return
-    st.session_state[HELD] = (key, job)
-    st.rerun()
+    return run
+
+
+def _course(job: Job) -> tuple[float, str]:
+    if job.progress is None:
+        return 0.0, "Starting …"
+    done, total = job.progress
+    return done / total, f"{done:,} of {total:,} images read · {job.seconds:.0f} s"
 
 
 def _benign(sources: Sequence[ImageSource], dev: list[str]) -> tuple[ImageSource | None, list[int]]:
@@ -108,37 +104,10 @@ def _benign(sources: Sequence[ImageSource], dev: list[str]) -> tuple[ImageSource
     return best, clean_members(best, dev)
 
 
-def _watch(job: Job) -> None:
-    """Progress with Stop while the job is active."""
-
-    @st.fragment(run_every=POLL_S)
-    def live() -> None:
-        if not job.active:
-            st.rerun()
-        if job.state == "queued":
-            ahead = loaders.jobs().waiting_before(job)
-            st.progress(0.0, f"Waiting: {ahead} other job(s) on this server come first.")
-        else:
-            done, total = job.progress or (0, 1)
-            text = f"{done:,} of {total:,} images read · {job.seconds:.0f} s"
-            st.progress(
-                done / total,
-                "Stopping …" if job.stopping else text if job.progress else "Starting …",
-            )
-        st.button(
-            "Stop",
-            icon=":material/stop_circle:",
-            on_click=job.cancel,
-            disabled=job.stopping,
-            key="stop_clamp",
-        )
-
-    live()
-
-
 def _show(bundle: Bundle, test: CausalTest, source: str) -> None:
     """The finding, its price, the two figures and the numbers."""
-    st.markdown(f"**{causal_sentence(test, bundle.classes)}** {_price(test, source)}")
+    finding = causal_sentence(test, [plain(name) for name in bundle.classes])
+    st.markdown(f"**{finding}** {_price(test, source)}")
     shown = test.predicted if test.wanted is None else test.wanted
     label = bundle.classes[shown]
     charts = st.container(horizontal=True, gap="large")
@@ -174,8 +143,8 @@ def _price(test: CausalTest, source: str) -> str:
         return "What it costs is not known: there are no benign images on this machine."
     before, after = test.accuracy(test.right), test.accuracy(test.tops[-1].right)
     return (
-        f"The price on {test.images} benign images ({source}), each held at the medians of its "
-        f"own predicted class, which favours that class: accuracy {_told(before)} without and "
+        f"The price on {test.images} benign images ({plain(source)}), each held at the medians of "
+        f"its own predicted class, which favours that class: accuracy {_told(before)} without and "
         f"{_told(after)} with {test.tops[-1].units} neurons clamped."
     )
 

@@ -18,10 +18,13 @@ from ndcore.study.desk import Desk, desk_file, load_desk
 from ndcore.study.hypotheses.frozen_list import Frozen, frozen_of
 from ndcore.study.hypotheses.hypothesis import OVER, Hypothesis, dev_figures, hypothesis
 from pages.ui.detector.frozen_list import frozen_list, when
+from pages.ui.frame.link import choice, several
+from pages.ui.frame.words import sentence
 
 __all__ = ["desk_panel"]
 
 AGAINST = {
+    "": "all benign images",
     "benign-correct": "correctly classified ones",
     "benign-misclassified": "misclassified ones",
     "confidence-matched": "equally confident ones",
@@ -41,7 +44,7 @@ def desk_panel(bundle: Bundle) -> None:
         file = desk_file(bundle)
         desk = _loaded(str(file), file.stat().st_mtime_ns, bundle.weight_hash) if file else None
     except BundleError as error:
-        st.error(f"{error}.")
+        st.error(sentence(error))
         return
     if desk is None or not desk.attacks:
         st.info(
@@ -71,57 +74,46 @@ def _dev(digest: str, about: Hypothesis, _desk: Desk) -> dict[str, Any]:
 
 def _choose(bundle: Bundle, desk: Desk) -> Hypothesis | None:
     """The hypothesis on the desk; None, with a sentence, while it is none."""
-    attack = st.segmented_control(
+    attack = choice(
+        st.segmented_control,
         "Attack",
         desk.attacks,
-        default=desk.attacks[0],
-        required=True,
         key=f"desk_attack_{bundle.name}",
-        persist_state="session",
+        name="desk_attack",
     )
-    measures = st.multiselect(
+    measures = several(
+        st.multiselect,
         "Scores, each with its aggregation over the units or positions of a layer",
         list(desk.measures),
-        default=["w1-top"] if "w1-top" in desk.measures else list(desk.measures)[:1],
         key=f"desk_measures_{bundle.name}",
-        persist_state="session",
+        name="desk_measures",
+        default=["w1-top"] if "w1-top" in desk.measures else list(desk.measures)[:1],
         help="A score of every neuron against the predicted class, and how a layer's neurons "
         "become one number.",
     )
     known = layer_measures()
     st.caption("  \n".join(f"**{name}**: {known[name][0]}" for name in measures))
     key = f"desk_layers_{bundle.name}"
-    layers = st.pills(
-        "Layers",
-        list(desk.layers),
-        selection_mode="multi",
-        # The buttons below set it, which a default would be at odds with.
-        default=None if key in st.session_state else list(desk.layers),
-        key=key,
-        persist_state="session",
-    )
-    presets = {
-        "All": list(desk.layers),
-        f"First {ENDS}": list(desk.layers[:ENDS]),
-        f"Last {ENDS}": list(desk.layers[-ENDS:]),
-    }
+    every = list(desk.layers)
+    layers = several(st.pills, "Layers", every, key=key, name="desk_layers", default=every)
+    presets = {"All": every, f"First {ENDS}": every[:ENDS], f"Last {ENDS}": every[-ENDS:]}
     row = st.container(horizontal=True, vertical_alignment="bottom")
     for name, chosen in presets.items():
         row.button(name, on_click=_set, args=(key, chosen), key=f"desk_preset_{name}")
-    over = row.segmented_control(
+    over = choice(
+        row.segmented_control,
         "Over layers and scores take",
         list(OVER),
-        default="mean",
-        required=True,
         key=f"desk_over_{bundle.name}",
-        persist_state="session",
+        name="desk_over",
+        default="mean",
         help="Every part first becomes its rank among benign dev images, so that all are on one "
         "scale; then " + "; or ".join(f"“{word}”: {text}" for word, text in OVER.items()) + ".",
     )
     try:
-        return hypothesis(desk, measures, layers, str(attack), str(over))
+        return hypothesis(desk, measures, layers, attack, over)
     except BadRequestError as error:
-        st.info(f"{str(error)[:1].upper()}{str(error)[1:].partition(':')[0]}.")
+        st.info(sentence(str(error).partition(":")[0]))
         return None
 
 
@@ -144,8 +136,8 @@ def _figures(bundle: Bundle, desk: Desk, frozen: Frozen, about: Hypothesis) -> N
             "Freeze, and look once",
             type="primary",
             icon=":material/ac_unit:",
-            on_click=frozen.freeze,
-            args=(desk, about),
+            on_click=_freeze,
+            args=(frozen, desk, about),
             key="freeze",
         )
         st.caption(
@@ -161,6 +153,17 @@ def _figures(bundle: Bundle, desk: Desk, frozen: Frozen, about: Hypothesis) -> N
     st.dataframe(frame, hide_index=True, column_config=_formats(frame), key="desk_table")
     if held is not None:
         _thresholds(held)
+    _layers_alone(desk, about)
+    _command(bundle, about)
+
+
+def _freeze(frozen: Frozen, desk: Desk, about: Hypothesis) -> None:
+    """Callback: look once at the evaluation images."""
+    frozen.freeze(desk, about)
+
+
+def _layers_alone(desk: Desk, about: Hypothesis) -> None:
+    """How well each layer does by itself on the dev images."""
     curves = {}
     benign, attacked = desk.sets["dev"].scores, desk.sets[f"dev-{about.attack}"].scores
     for measure in about.measures:
@@ -172,8 +175,11 @@ def _figures(bundle: Bundle, desk: Desk, frozen: Frozen, about: Hypothesis) -> N
         ]
         curves[measure] = (layers, values)
     st.plotly_chart(
-        layer_auroc(curves, title="Dev images: AUROC of each layer alone"), key="desk_layers"
+        layer_auroc(curves, title="Dev images: AUROC of each layer alone"), key="desk_layer_auroc"
     )
+
+
+def _command(bundle: Bundle, about: Hypothesis) -> None:
     command = ["python", "-m", "ndcore", "study", "hypothesis", "--bundle", bundle.name]
     command += [word for name in about.measures for word in ("--measure", name)]
     command += ["--layers", ",".join(about.layers), "--attack", about.attack]
@@ -198,30 +204,20 @@ def _number(title: str, found: dict[str, Any] | None) -> None:
 
 def _table(dev: dict[str, Any], held: dict[str, Any] | None) -> pd.DataFrame:
     """Both splits against each kind of benign images."""
-    rows = [_line("all benign images", dev, dev["benign"], held, held and held["benign"])]
-    for key, words in AGAINST.items():
-        one, other = dev["against"][key], held["against"][key] if held else None
-        rows.append(_line(words, one, one["n"], other, other and other["n"]))
+    rows = []
+    for kind, words in AGAINST.items():
+        line: dict[str, Any] = {"against": words}
+        for split, whole in (("dev", dev), ("evaluation", held)):
+            found = whole["against"][kind] if whole and kind else whole or {}
+            low, high = found.get("ci95", (None, None))
+            line |= {
+                split: found.get("auroc"),
+                f"{split} from": low,
+                f"{split} to": high,
+                f"{split} n": found.get("n" if kind else "benign"),
+            }
+        rows.append(line)
     return pd.DataFrame(rows)
-
-
-def _line(
-    words: str,
-    dev: dict[str, Any],
-    n_dev: int,
-    held: dict[str, Any] | None,
-    n_held: int | None,
-) -> dict[str, Any]:
-    line: dict[str, Any] = {"against": words}
-    for split, found, n in (("dev", dev, n_dev), ("evaluation", held, n_held)):
-        low, high = (found or {}).get("ci95", (None, None))
-        line |= {
-            split: found["auroc"] if found else None,
-            f"{split} from": low,
-            f"{split} to": high,
-            f"{split} n": n,
-        }
-    return line
 
 
 def _formats(frame: pd.DataFrame) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from ndcore.figures.detector.layer_auroc import layer_auroc
 from ndcore.figures.detector.roc import operating_point, roc_figure
 from ndcore.study import SavedStudy
 from pages.ui.detector.adversaries import adversaries_panel, price
-from pages.ui.detector.study_details import study_details
+from pages.ui.detector.study_details import frozen_row, study_details
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.frame import loaders
+from pages.ui.frame.link import choice, number, several
+from pages.ui.frame.words import sentence
 
 __all__ = ["detector_rows", "headline", "hypothesis", "study_panel"]
 
@@ -41,7 +43,7 @@ def study_panel(bundle: Bundle) -> None:
     try:
         study = loaders.study(bundle)
     except BundleError as error:
-        st.error(f"{error}.")
+        st.error(sentence(error))
         return
     if study is None:
         st.info(
@@ -56,15 +58,14 @@ def study_panel(bundle: Bundle) -> None:
         st.info("The study holds no successful attack, so there is nothing to compare.")
         return
     st.markdown(headline(document))
-    name = st.segmented_control(
+    name = choice(
+        st.segmented_control,
         "Attack",
         list(attacks),
-        default=next(iter(attacks)),
-        required=True,
         key="study_attack",
         help="Successes on correctly classified images of the evaluation split, as 8-bit images.",
     )
-    chosen = attacks[str(name)]
+    chosen = attacks[name]
     tried = f" among {chosen['attacked']:,} attacked" if chosen["attacked"] else ""
     images = document["images"]
     st.caption(
@@ -72,7 +73,7 @@ def study_panel(bundle: Bundle) -> None:
         f"benign images of which {images['evaluation_misclassified']:,} are misclassified. "
         f"Thresholds come from {images['calibration']:,} others."
     )
-    frame = detector_rows(document, str(name))
+    frame = detector_rows(document, name)
     st.dataframe(frame, hide_index=True, key="study_table", column_config=_formats(frame))
     st.caption(
         "AUROC against all benign images with its 95% interval; against the network's natural "
@@ -80,18 +81,17 @@ def study_panel(bundle: Bundle) -> None:
         "false alarms are rates at a threshold for 5% that was fixed on the calibration images."
     )
     csv_button(frame, f"{bundle.name}-study-{name}.csv", "study_csv")
-    _curves(study, str(name), list(frame["detector"]))
+    _curves(study, name, list(frame["detector"]))
     adversaries_panel(document)
-    _layers(document, str(name))
-    study_details(document, str(name))
+    _layers(document, name)
+    study_details(document, name)
 
 
 def headline(document: dict[str, Any]) -> str:
     """The first sentence: what was frozen, what it reached, and what beats it."""
     attack = next(row for row in document["attacks"] if row["n"])
-    rows = {row["name"]: row for row in document["detectors"]}
-    ours = next((row for row in rows.values() if row["frozen"]), None)
-    baselines = [row for row in rows.values() if row["kind"] == "baseline"]
+    ours = frozen_row(document)
+    baselines = [row for row in document["detectors"] if row["kind"] == "baseline"]
     best = max(baselines, key=lambda row: row["attacks"][attack["name"]]["auroc"], default=None)
     told = []
     if ours is not None:
@@ -117,7 +117,7 @@ def headline(document: dict[str, Any]) -> str:
 def missed_goals(document: dict[str, Any]) -> list[str]:
     """What the frozen detector was to reach on the first attack and did not, in sentences."""
     attack = next(row for row in document["attacks"] if row["n"])["name"]
-    ours = next((row for row in document["detectors"] if row["frozen"]), None)
+    ours = frozen_row(document)
     if ours is None:
         return []
     found = ours["attacks"][attack]
@@ -183,15 +183,29 @@ def _formats(frame: pd.DataFrame) -> dict[str, Any]:
 
 def _curves(study: SavedStudy, attack: str, ranked: list[str]) -> None:
     """ROC of the chosen detectors; the first one's threshold can be moved."""
-    names = st.multiselect(
-        "Curves", ranked, default=ranked[:CURVES], max_selections=10, key="study_curves"
+    # Another attack begins with its own best, unless others were chosen.
+    names = several(
+        st.multiselect,
+        "Curves",
+        ranked,
+        key=f"study_curves_{attack}",
+        name="study_curves",
+        default=ranked[:CURVES],
+        max_selections=10,
     )
     if not names:
         return
     columns = [study.names.index(name) for name in names]
     benign, attacked = study.scores[BENIGN], study.scores[attack]
-    percent = st.slider(
-        f"Threshold of {names[0]}: benign images above it", 0.1, 30.0, 5.0, 0.1, format="%.1f%%"
+    percent = number(
+        st.slider,
+        f"Threshold of {names[0]}: benign images above it",
+        0.1,
+        30.0,
+        5.0,
+        key="study_threshold",
+        step=0.1,
+        format="%.1f%%",
     )
     threshold = float(np.quantile(benign[:, columns[0]], 1 - percent / 100))
     point = operating_point(benign[:, columns[0]], attacked[:, columns[0]], threshold)
@@ -215,24 +229,24 @@ def _layers(document: dict[str, Any], attack: str) -> None:
     words = hypothesis(document, attack)
     if words:
         st.markdown(words)
-    against = st.segmented_control(
+    against = choice(
+        st.segmented_control,
         "Against",
         list(AGAINST),
-        default="all",
-        required=True,
         key="study_against",
-        format_func=lambda word: AGAINST[word],
+        format_func=AGAINST.get,
         help="A score that finds errors and not attacks falls to chance against misclassified "
         "benign images.",
     )
-    measures = st.multiselect(
+    measures = several(
+        st.multiselect,
         "Scores",
         list(layers),
-        default=[name for name in MEASURES if name in layers] or list(layers)[:CURVES],
         key="study_measures",
+        default=[name for name in MEASURES if name in layers] or list(layers)[:CURVES],
     )
     curves = {
-        measure: (layers[measure]["layers"], layers[measure]["attacks"][attack][str(against)])
+        measure: (layers[measure]["layers"], layers[measure]["attacks"][attack][against])
         for measure in measures
     }
     st.plotly_chart(layer_auroc(curves), key="study_layers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import streamlit as st
 
 from ndcore.statistics.intervals import Rate
 
-__all__ = ["study_details"]
+__all__ = ["frozen_row", "study_details"]
 
 
 def study_details(document: dict[str, Any], attack: str) -> None:
@@ -24,6 +25,16 @@ def study_details(document: dict[str, Any], attack: str) -> None:
     _classes(document, attack)
     _controls(document)
     _regimes(document)
+
+
+def frozen_row(document: dict[str, Any]) -> dict[str, Any] | None:
+    """The detector that was fixed beforehand, if the study has one."""
+    return next((row for row in document["detectors"] if row["frozen"]), None)
+
+
+def _table(frame: pd.DataFrame, shares: Sequence[str], key: str) -> None:
+    formats = {name: st.column_config.NumberColumn(format="percent") for name in shares}
+    st.dataframe(frame, hide_index=True, column_config=formats, key=key)
 
 
 def _places(document: dict[str, Any], attack: str) -> None:
@@ -50,13 +61,12 @@ def _places(document: dict[str, Any], attack: str) -> None:
         if key in found and found[key]["n"]
     ]
     st.subheader("Where in the image it shows")
-    formats = {c: st.column_config.NumberColumn(format="percent") for c in ("share", "from", "to")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=formats, key="study_places")
+    _table(pd.DataFrame(rows), ("share", "from", "to"), "study_places")
 
 
 def _alarms(document: dict[str, Any]) -> None:
     """Realised false-positive rates of the frozen detector beside their bands."""
-    ours = next((row for row in document["detectors"] if row["frozen"]), None)
+    ours = frozen_row(document)
     if ours is None:
         return
     rows = []
@@ -84,14 +94,12 @@ def _alarms(document: dict[str, Any]) -> None:
             "The band knows how many calibration and evaluation images there are. The classes' "
             "bands hold for all classes at once."
         )
-        shares = ("allowed", "realised", "band from", "band to")
-        formats = {c: st.column_config.NumberColumn(format="percent") for c in shares}
-        st.dataframe(frame, hide_index=True, column_config=formats, key="study_alarms")
+        _table(frame, ("allowed", "realised", "band from", "band to"), "study_alarms")
 
 
 def _classes(document: dict[str, Any], attack: str) -> None:
     """How much the frozen detector catches per predicted class."""
-    ours = next((row for row in document["detectors"] if row["frozen"]), None)
+    ours = frozen_row(document)
     if ours is None:
         return
     rows = [
@@ -101,10 +109,7 @@ def _classes(document: dict[str, Any], attack: str) -> None:
         if row["n"]
     ]
     with st.expander(f"Per class: {attack} attacks caught by {ours['name']} at 5%"):
-        formats = {
-            c: st.column_config.NumberColumn(format="percent") for c in ("caught", "from", "to")
-        }
-        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=formats)
+        _table(pd.DataFrame(rows), ("caught", "from", "to"), "study_classes")
 
 
 def _controls(document: dict[str, Any]) -> None:
@@ -124,12 +129,7 @@ def _controls(document: dict[str, Any]) -> None:
             "detects noise."
         )
         frame = pd.DataFrame(rows)
-        formats = {
-            c: st.column_config.NumberColumn(format="percent")
-            for c in frame.columns
-            if c != "detector"
-        }
-        st.dataframe(frame, hide_index=True, column_config=formats, key="study_controls")
+        _table(frame, list(frame.columns[1:]), "study_controls")
 
 
 def _regimes(document: dict[str, Any]) -> None:

@@ -223,3 +223,35 @@ def test_a_choice_outlives_a_look_at_another_tab(studied: Bundle) -> None:
     at.session_state["detector_tab"] = "Hypothesis desk"
     at.run()
     assert at.code[0].value == chosen
+
+
+@pytest.mark.usefixtures("studied")
+def test_a_link_opens_the_same_hypothesis_and_freezes_nothing() -> None:
+    at = tab("Hypothesis desk")
+    at.multiselect[0].set_value(["surprisal-top", "w1-top"]).run()
+    at.button(key="desk_preset_First 2").click().run()
+    labelled(at, "button_group", "Over layers").set_value("max").run()
+    assert not at.exception
+    again = opened(PAGE)
+    for name in ("desk_measures", "desk_layers", "desk_over"):
+        again.query_params[name] = at.query_params[name]
+    again.session_state["detector_tab"] = "Hypothesis desk"
+    again.run()
+    assert not again.exception
+    assert not again.warning
+    assert "--over max" in again.code[0].value
+    assert again.code[0].value == at.code[0].value
+    assert again.metric[1].value == "not looked at"
+
+
+@pytest.mark.usefixtures("studied")
+def test_a_link_to_no_hypothesis_is_a_sentence_for_each_value() -> None:
+    at = opened(PAGE)
+    for name in ("desk_attack", "desk_measures", "desk_layers", "desk_over"):
+        at.query_params[name] = "<b>"
+    at.session_state["detector_tab"] = "Hypothesis desk"
+    at.run()
+    assert not at.exception
+    assert len(at.main.warning) == 4
+    assert not {"desk_attack", "desk_measures", "desk_layers", "desk_over"} & set(at.query_params)
+    assert "--measure w1-top" in at.code[0].value

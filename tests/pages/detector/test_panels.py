@@ -6,21 +6,14 @@ import time
 from collections.abc import Callable
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from ndcore.analysis.causal_finding import causal_sentence
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import StoppedError
-from ndcore.jobs import Job
-from pages.ui.detector.clamp import HELD
-from tests.ui import ended, opened, texts
+from tests.ui import ended, job_of, opened, texts
 
 PAGE = "pages/3_Divergence_Detector.py"
-
-
-def held_job(at: AppTest) -> Job:
-    return ended(at.session_state[HELD][1])
 
 
 def test_the_causal_test_says_what_came_of_it(digits_bundle: Bundle, pair: Pair) -> None:
@@ -28,7 +21,7 @@ def test_the_causal_test_says_what_came_of_it(digits_bundle: Bundle, pair: Pair)
     assert not at.exception
     assert "are held at their median over" in texts(at)
     at.button(key="clamp").click().run()
-    job = held_job(at)
+    job = ended(job_of(at, "clamp"))
     assert job.state == "done", job.error
     at.run()
     assert not at.exception
@@ -41,6 +34,8 @@ def test_the_causal_test_says_what_came_of_it(digits_bundle: Bundle, pair: Pair)
     frame = next(f.value for f in at.dataframe if "clamped" in f.value.columns)
     assert list(frame["clamped"])[-4:] == list(digits_bundle.layers[:-1])
     assert (frame["random draws"].dropna() == 20).all()
+    again = opened(PAGE, pair=pair.token(), clamp=job.id)
+    assert causal_sentence(test, digits_bundle.classes) in texts(again)
     # another score means other neurons, so the answer is gone
     at.selectbox(key="detector").set_value("surprisal").run()
     assert at.button(key="clamp")
@@ -56,7 +51,7 @@ def test_a_stopped_test_can_be_started_again(pair: Pair, monkeypatch: pytest.Mon
     at = opened(PAGE, pair=pair.token())
     at.button(key="clamp").click().run()
     at.button(key="stop_clamp").click().run()
-    assert held_job(at).state == "cancelled"
+    assert ended(job_of(at, "clamp")).state == "cancelled"
     at.run()
     assert not at.exception
     assert "Stopped." in texts(at)
