@@ -109,23 +109,23 @@ def several(
     """A control for any number of options, `st.pills` or `st.multiselect`; see `choice`.
 
     The link holds the options one by one, as older links do with commas between; `-` is none.
+    Their order is the user's. Where none of those that were chosen is an option any longer, such
+    as after another bundle was opened, the default holds.
     """
     name = name or key
-    if just_linked(name):
+    linked = just_linked(name)
+    asked = list(st.session_state.get(key, _kept(name) or default))
+    if linked:
         asked = st.query_params.get_all(name)
         if len(asked) == 1 and asked[0] not in options:
             asked = asked[0].split(",")
         wrong = [part for part in asked if part not in options and part != "-"]
         if wrong:
             refuse(label, wrong)
-        st.session_state[key] = [part for part in options if part in asked]
-        if wrong and not st.session_state[key]:
-            st.session_state[key] = list(default)
-    elif key not in st.session_state:
-        known = _kept(name) or list(default)
-        st.session_state[key] = [part for part in options if part in known]
-    else:
-        st.session_state[key] = [part for part in st.session_state[key] if part in options]
+    known = list(dict.fromkeys(part for part in asked if part in options))
+    none = not asked or asked == ["-"]
+    held = known if known or none else list(default)
+    st.session_state[key] = held[: look.get("max_selections")]
     if make.__name__ == "pills":
         look = {"selection_mode": "multi"} | look
     chosen = list(make(label, options, key=key, **look))

@@ -230,7 +230,7 @@ def test_a_link_opens_the_same_hypothesis_and_freezes_nothing() -> None:
     at = tab("Hypothesis desk")
     at.multiselect[0].set_value(["surprisal-top", "w1-top"]).run()
     at.button(key="desk_preset_First 2").click().run()
-    labelled(at, "button_group", "Over layers").set_value("max").run()
+    labelled(at, "button_group", "Over layers").set_value("largest").run()
     assert not at.exception
     again = opened(PAGE)
     for name in ("desk_measures", "desk_layers", "desk_over"):
@@ -239,7 +239,7 @@ def test_a_link_opens_the_same_hypothesis_and_freezes_nothing() -> None:
     again.run()
     assert not again.exception
     assert not again.warning
-    assert "--over max" in again.code[0].value
+    assert "--over largest" in again.code[0].value
     assert again.code[0].value == at.code[0].value
     assert again.metric[1].value == "not looked at"
 
