@@ -193,8 +193,8 @@ def main() -> None:
         return
     st.title("Divergence Detector")
     st.caption(
-        "Compares an image's neurons with their distributions over the class it is taken for. The "
-        "threshold was fixed on benign images before any attack was seen."
+        "Compares an image with benign images of the class it is taken for, by its pixels or its "
+        "neurons. The threshold was fixed on them before any attack was seen."
     )
     panels = {
         "One image": judge,

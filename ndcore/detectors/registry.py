@@ -17,7 +17,7 @@ from ndcore.detectors.detector import Detector
 from ndcore.detectors.layerwise import LAYERWISE, DivergenceDetector
 from ndcore.detectors.scoring.baselines import baseline_detectors
 from ndcore.detectors.scoring.detector import FeatureDetector
-from ndcore.detectors.scoring.features import FeaturePass
+from ndcore.detectors.scoring.scores import LikelihoodRatio
 from ndcore.errors import BadRequestError, BundleError
 
 __all__ = ["DEGENERATE", "DETECTORS", "Entry", "available", "find_entry", "open_detector"]
@@ -66,17 +66,22 @@ def _entries() -> list[Entry]:
         Entry(name, about, partial(DivergenceDetector, name=name), "build")
         for name, about in LAYERWISE.items()
     ]
+    ratio = Entry(LikelihoodRatio.name, LikelihoodRatio.about, _ratio)
     baselines = [
         Entry(each.name, each.about, partial(_baseline, each.name))
         for each in baseline_detectors()
         if not each.learns
     ]
-    return [repairs[0], *layerwise, *repairs[1:], *baselines]
+    return [repairs[0], *layerwise, ratio, *repairs[1:], *baselines]
+
+
+def _ratio(observed: Observed) -> FeatureDetector:
+    units = [observed.usual(layer).units for layer in observed.layers]
+    return LikelihoodRatio(observed.layers, units).on(observed)
 
 
 def _baseline(name: str, observed: Observed) -> FeatureDetector:
-    found = {each.name: each for each in baseline_detectors()}[name]
-    return found.on(FeaturePass(observed, layers=None if found.reads_layers else ()))
+    return {each.name: each for each in baseline_detectors()}[name].on(observed)
 
 
 # The best first: a bundle's usual one is the first that it holds a calibration for.

@@ -11,8 +11,8 @@ from ndcore.detectors.by_repair import BEST, RepairDetector
 from ndcore.detectors.calibration import Calibration
 from ndcore.detectors.detector import Detector
 from ndcore.detectors.layerwise import DivergenceDetector
-from ndcore.detectors.registry import Entry, available, find_entry, open_detector
-from ndcore.errors import BundleError
+from ndcore.detectors.registry import DETECTORS, Entry, available, find_entry, open_detector
+from ndcore.errors import BadRequestError, BundleError
 from ndcore.study.saved import SavedStudy, find_study
 
 __all__ = ["Detectors"]
@@ -53,9 +53,14 @@ class Detectors:
         """A detector ready to judge, the usual one where none is named.
 
         Raises:
-            BadRequestError: see `find_entry`.
+            BadRequestError: see `find_entry`; or one of the study's that judges no other images.
             BundleError: there is no calibration for it, or that of the study is damaged.
         """
+        if name and name not in DETECTORS and name in self._of_study:
+            raise BadRequestError(
+                f"detector '{name}' judges the images of the study alone: it takes statistics of "
+                f"the reference images, which no bundle holds; choose {', '.join(self.entries)}"
+            )
         entry = find_entry(name or self.usual or BEST)
         own = entry.name in self.bundle.calibrations or entry.calibrated_by != "study"
         return open_detector(self.bundle, entry.name, {} if own else self._of_study)

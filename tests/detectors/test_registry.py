@@ -21,8 +21,8 @@ from ndcore.storage.atomic import write_json
 from ndcore.storage.places import bundles_dir
 from ndcore.study.calibrated import Detectors
 from tests.detectors.toy import ENTRY
+from tests.ui import ended, job_of, opened, texts
 
-ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["detect", "digits:5", "digits:6", "--bundle", "digits-cnn"]
 
 
@@ -41,11 +41,8 @@ def toy(digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def page(tab: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
-    at.run()
-    at.switch_page("pages/3_Divergence_Detector.py")
+    at = opened("pages/3_Divergence_Detector.py", bundle="digits-cnn")
     at.session_state["detector_tab"] = tab
-    at.query_params["bundle"] = "digits-cnn"
     return at.run()
 
 
@@ -80,9 +77,8 @@ def test_the_page_offers_it_and_tells_layers_by_another() -> None:
     at.segmented_control(key="judge").set_value("digits").run()
     at.selectbox(key="detector").set_value("toy").run()
     assert not at.exception
-    told = "\n".join(str(part.value) for part in (*at.subheader, *at.caption))
-    assert "One less the confidence." in told
-    assert "Layers and neurons, by wasserstein" in told
+    assert "One less the confidence." in texts(at)
+    assert "Layers and neurons, by wasserstein" in texts(at)
 
 
 @pytest.mark.usefixtures("toy")
@@ -93,11 +89,10 @@ def test_triage_judges_by_it(digits_bundle: Bundle) -> None:
     at.selectbox(key="triage_detector_digits-cnn").set_value("toy").run()
     at.number_input(key="triage_n_digits").set_value(5).run()
     at.button(key="triage_start").click().run()
-    for _ in range(200):
-        if "judged by toy" in "\n".join(str(part.value) for part in at.caption):
-            break
-        at.run()
+    ended(job_of(at, "triage"))
+    at.run()
     assert not at.exception
+    assert "judged by toy" in texts(at)
     frame = next(each.value for each in at.dataframe if "rank" in each.value.columns)
     assert (frame["calibration images"] == 99).all()
 

@@ -138,13 +138,17 @@ def test_baselines_judge_images_as_the_study_did(shipped: Bundle) -> None:
     pixels = source.pixels([at[str(key)] for key in about["keys"][:6]])
     names = [name for name in here.entries if name not in shipped.calibrations]
     assert names[0] == "repair-turn"
-    assert {"logit-gap", "pixel-outlier", "median-squeeze"} < set(names)
+    assert {"llr", "logit-gap", "pixel-outlier", "median-squeeze"} < set(names)
     for name in names:
         wanted = study.scores["evaluation"][:6, study.names.index(name)]
         verdicts = here.open(name).detect(pixels, 0.1)
-        assert [verdict.score for verdict in verdicts] == pytest.approx(wanted, abs=1e-3), name
+        assert [verdict.score for verdict in verdicts] == pytest.approx(
+            wanted, rel=1e-3, abs=1e-3
+        ), name
         assert [verdict.layers for verdict in verdicts] == [()] * 6
         assert (verdicts[0].suspect is not None) == name.startswith("repair-")
+    with pytest.raises(BadRequestError, match="'knn' judges the images of the study alone"):
+        here.open("knn")
 
 
 def test_a_damaged_study_stops_only_what_needs_it(shipped: Bundle) -> None:

@@ -35,7 +35,7 @@ FLOOR = 1e-12
 
 
 class _Simple(FeatureDetector):
-    kind, learns, reads_layers = "baseline", False, False
+    kind, learns, measured = "baseline", False, ()
 
     def __init__(
         self, name: str, about: str, compute: Callable[[Features], NDArray[np.floating]]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.activations.observed import Observed
 from ndcore.detectors.detector import Detector
 from ndcore.detectors.repair import Repairs
 from ndcore.detectors.scoring.aggregate import Tail
@@ -66,28 +68,32 @@ class FeatureDetector(Detector[Measured]):
         kind: one of `KINDS`.
         needs_repair: the score reads `Measured.repairs`.
         learns: the score takes `prepare`, from images that no bundle holds.
-        reads_layers: the score takes more than the image and the logits.
+        measured: layers whose features the score reads; None for all.
     """
 
     kind: str
     needs_repair = False
     learns = True
-    reads_layers = True
-    _passes: FeaturePass | None = None
+    measured: tuple[str, ...] | None = None
+    _observed: Observed | None = None
 
-    def on(self, passes: FeaturePass) -> Self:
-        """See images by this pass."""
-        self._passes = passes
+    def on(self, observed: Observed) -> Self:
+        """See images of this network."""
+        self._observed = observed
         return self
+
+    @cached_property
+    def _passes(self) -> FeaturePass:
+        if self._observed is None:
+            raise BadRequestError(f"detector '{self.name}' looks at measured features alone")
+        return FeaturePass(self._observed, layers=self.measured)
 
     def see(self, pixels: NDArray[np.uint8]) -> Measured:
         """See `Detector.see`.
 
         Raises:
-            BadRequestError: it was given no pass.
+            BadRequestError: it was given no network.
         """
-        if self._passes is None:
-            raise BadRequestError(f"detector '{self.name}' looks at measured features alone")
         return Measured(self._passes.read(pixels))
 
     def fit(self, dev: Measured, calibration: Measured, reference: Reference | None = None) -> Self:
