@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
@@ -11,51 +13,20 @@ from ndcore.evolution import list_runs
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
-from pages.ui.frame.link import remember
 from pages.ui.frame.page import setup
+from pages.ui.frame.page_list import LAB, PAGES
+from pages.ui.frame.words import plain
 from pages.ui.images.gallery import gallery_pair
 from pages.ui.images.picker import NAMES, ready_sources
 
-PAGES = (
-    (
-        "pages/1_Attack_Lab.py",
-        "Attack Lab",
-        ":material/bolt:",
-        "Can one pixel fool this network?",
-        "Run the one-pixel attack live on real images, watch the search, keep the pixel.",
-    ),
-    (
-        "pages/2_Activation_Explorer.py",
-        "Explorer",
-        ":material/neurology:",
-        "What happened inside?",
-        "Every neuron's activation distribution per class, with the benign and the attacked "
-        "image as dots.",
-    ),
-    (
-        "pages/3_Divergence_Detector.py",
-        "Detector",
-        ":material/troubleshoot:",
-        "Could it have been noticed?",
-        "How far an image lies from the class it is taken for, with a threshold fixed beforehand.",
-    ),
-    (
-        "pages/4_Training_Evolution.py",
-        "Evolution",
-        ":material/timeline:",
-        "How did it come to see so?",
-        "A network while it learns: how well its layers and neurons tell the classes apart, epoch "
-        "by epoch.",
-    ),
-)
 PER_ROW = 2
 
 
-def example(bundle: Bundle) -> dict | None:
+def example(bundle: Bundle) -> dict[str, Any] | None:
     """The gallery attack that the story is about: a cat where there is one."""
     known = [row for row in bundle.gallery if ":" in row["id"]]
     cats = [row for row in known if row["true"] == "cat"]
-    return (cats or known or [None])[0]
+    return next(iter(cats or known), None)
 
 
 def show_example(bundle: Bundle) -> None:
@@ -67,9 +38,7 @@ def show_example(bundle: Bundle) -> None:
         pair = gallery_pair(row)
     except DataError:
         return
-    for place, when, image in zip(
-        st.columns(2), ("before", "after"), (pair.benign, pair.attacked), strict=True
-    ):
+    for place, when, image in zip(st.columns(2), ("before", "after"), pair.images, strict=True):
         caption = f"{row[f'predicted_{when}']}, {100 * row[f'confidence_{when}']:.0f}% sure"
         show_image(image, caption, changes=pair.changes, width=210, place=place)
 
@@ -81,8 +50,8 @@ def start_story(bundle: Bundle) -> None:
     if ready:
         link["images"] = row["id"] if row else loaders.source(ready[0]).ids[0]
         origin = link["images"].partition(":")[0].partition("-")[0]
-        remember("source", origin if origin in ready else ready[0])
-    st.switch_page("pages/1_Attack_Lab.py", query_params=link)
+        link["source"] = origin if origin in ready else ready[0]
+    st.switch_page(LAB.path, query_params=link)
 
 
 def readiness(bundle: Bundle) -> None:
@@ -121,12 +90,11 @@ def main() -> None:
     for start in range(0, len(PAGES), PER_ROW):
         cards = PAGES[start : start + PER_ROW]
         for column, card in zip(st.columns(PER_ROW), cards, strict=False):
-            page, name, icon, question, about = card
             with column.container(border=True, height="stretch"):
-                st.markdown(f"#### {question}")
-                st.write(about)
-                st.page_link(page, label=f"**{name}**", icon=icon)
-    st.subheader(f"Ready: {bundle.name}")
+                st.markdown(f"#### {card.question}")
+                st.write(card.about)
+                st.page_link(card.path, label=f"**{card.name}**", icon=card.icon)
+    st.subheader(f"Ready: {plain(bundle.name)}")
     readiness(bundle)
     lines = []
     for row in source_status():
@@ -135,7 +103,7 @@ def main() -> None:
         lines.append(f"{icon} **{NAMES.get(row.name, row.name)}**: {told}")
     runs = list_runs()
     icon = ":material/check_circle:" if runs else ":material/radio_button_unchecked:"
-    lines.append(f"{icon} **Recorded training runs**: {', '.join(runs) or 'none'}")
+    lines.append(f"{icon} **Recorded training runs**: {', '.join(map(plain, runs)) or 'none'}")
     st.markdown("  \n".join(lines))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import streamlit as st
 
 from ndcore.analysis.story import Claim, tell
@@ -19,22 +21,23 @@ from pages.ui.explorer.propagation import propagation_panel
 from pages.ui.explorer.view import (
     class_styles,
     colour_pills,
+    forget,
     panels,
-    pick_many,
-    set_picks,
     set_view,
-    start_with,
     table_of,
     take_change,
+    usual_classes,
     view_state,
 )
-from pages.ui.frame.link import recall, remember
+from pages.ui.frame.link import box, choice, several, switch, tabs
 from pages.ui.frame.page import setup
 from pages.ui.frame.pair import current_pair
+from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
 from pages.ui.images.tray import read, show_only
 
 CANVAS = "activation_canvas"
+MOST_TOLD = 1000  # characters of a claim
 VIEWS = ("Both", "Attacked", "Benign")
 
 
@@ -45,8 +48,8 @@ def show_view(bundle: Bundle, number: int, own: str, taken_for: str) -> None:
         2: ([taken_for], ("attacked",), "attacked"),
         3: ([own], ("benign",), "benign"),
     }[number]
-    set_picks("classes", [name for name in bundle.classes if name in classes])
-    set_picks("layers", list(bundle.layers[-2:]))
+    st.session_state["pills_classes"] = classes
+    st.session_state["pills_layers"] = list(bundle.layers[-2:])
     show_only(bundle, images)
     st.session_state["story_view"] = number
     set_view(bundle, sort=sort, minus="", descending=True, show="all", hidden=())
@@ -63,7 +66,7 @@ def story(bundle: Bundle, pair: Pair) -> None:
     try:
         claims = claims_of(pair_key(bundle, pair), bundle, pair)
     except NeuralDivergenceError as error:
-        st.info(f"{error}.")
+        st.info(sentence(error))
         return
     own, taken_for = claims[0].classes
     with st.container(border=True):
@@ -84,18 +87,36 @@ def story(bundle: Bundle, pair: Pair) -> None:
 def verdict(claim: Claim) -> str:
     """The measured sentence with a mark of its outcome that is not colour alone."""
     icon = ":material/check_circle:" if claim.held else ":material/cancel:"
-    return f"**{claim.title[:1].upper()}{claim.title[1:]}?**  \n{icon} {claim.sentence}"
+    told = plain(claim.sentence, MOST_TOLD)
+    return f"**{claim.title[:1].upper()}{claim.title[1:]}?**  \n{icon} {told}"
+
+
+def pills(label: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
+    """Pills of which any number may be on, in the order of `options`."""
+    name = label.lower()
+    on = several(
+        st.pills,
+        f"**{label}**",
+        options,
+        default=default,
+        key=f"pills_{name}",
+        name=name,
+        format_func=plain,
+        wrap=True,
+    )
+    return [option for option in options if option in on]
 
 
 def choose_layers(bundle: Bundle) -> list[str]:
     """Pills of all layers, with two shortcuts."""
-    layers = pick_many("**Layers**", bundle.layers, "layers", list(bundle.layers[-2:]))
+    last = bundle.layers[-2:]
+    layers = pills("Layers", bundle.layers, last)
     row = st.container(horizontal=True, gap="small")
-    for label, chosen in (("All layers", bundle.layers), ("Last two", bundle.layers[-2:])):
+    for label, chosen in (("All layers", bundle.layers), ("Last two", last)):
         row.button(
             label,
-            on_click=set_picks,
-            args=("layers", list(chosen)),
+            on_click=st.session_state.update,
+            args=({"pills_layers": list(chosen)},),
             key=label.lower().replace(" ", "_"),
             type="tertiary",
             disabled=layers == list(chosen),
@@ -105,18 +126,15 @@ def choose_layers(bundle: Bundle) -> list[str]:
 
 def choose_reduction() -> str:
     """How a convolution unit's positions become one number."""
-    kept = recall("reduction", "max")
-    reduction = st.segmented_control(
+    return choice(
+        st.segmented_control,
         "**Convolution neurons as**",
         ("mean", "max"),
-        default=kept if kept in ("mean", "max") else "max",
-        required=True,
+        default="max",
         key="reduction",
         format_func=lambda r: {"mean": "mean over positions", "max": "strongest position"}[r],
         help="A convolution neuron has a value at every position; this picks one number.",
     )
-    remember("reduction", "" if reduction == "max" else str(reduction))
-    return str(reduction)
 
 
 def numbers(
@@ -130,11 +148,11 @@ def numbers(
     units = sum(panel.density.shape[1] for panel in drawn)
     label = f"Numbers: {units:,} neurons of {len(drawn)} layers"
     # Made when it is opened: for all layers the table outweighs the picture.
-    with st.expander(label, key="numbers_open", on_change="rerun") as box:
-        if not box.open:
+    with box(st.expander, label, key="numbers_open") as opened:
+        if not opened.open:
             return
         frame = table_of(drawn, classes, [item.label for item in shown], state.marks)
-        only = st.checkbox("Marked only", key="table_marked")
+        only = switch(st.checkbox, "Marked only", key="table_marked")
         chosen = frame[frame["marked"]] if only else frame
         st.dataframe(chosen, hide_index=True, key="numbers")
         csv_button(chosen, f"{bundle.name}-neurons.csv", "numbers_csv")
@@ -142,18 +160,13 @@ def numbers(
 
 def closer(bundle: Bundle, pair: Pair, layers: list[str], state: ViewState) -> None:
     """Depth, spread and place of the pair; a tab is computed when it is opened."""
-    tabs = st.tabs(
-        ["Depth profile", "How the change spreads", "Where neurons fire"],
-        key="closer",
-        on_change="rerun",
-    )
     reading = read(bundle, pair.images)
-    draw = (
-        lambda: depth_panel(bundle, pair, reading),
-        lambda: propagation_panel(bundle, pair),
-        lambda: positions_panel(bundle, pair, state.marks, layers),
-    )
-    for tab, panel in zip(tabs, draw, strict=True):
+    draw: dict[str, Callable[[], None]] = {
+        "Depth profile": lambda: depth_panel(bundle, pair, reading),
+        "How the change spreads": lambda: propagation_panel(bundle, pair),
+        "Where neurons fire": lambda: positions_panel(bundle, pair, state.marks, layers),
+    }
+    for tab, panel in zip(tabs(list(draw), key="closer"), draw.values(), strict=True):
         if tab.open:
             with tab:
                 panel()
@@ -176,11 +189,11 @@ def main() -> None:
     with right:
         shown = instances_view(bundle)
     pair = current_pair(bundle)
-    start_with(bundle, pair, shown)
+    forget("pills_classes", pair_key(bundle, pair) if pair else bundle.name, "classes")
     with left:
         layers = choose_layers(bundle)
         colour_pills(class_colours(len(bundle.classes)))
-        classes = pick_many("**Classes**", bundle.classes, "classes", [])
+        classes = pills("Classes", bundle.classes, usual_classes(bundle, shown))
         reduction = choose_reduction()
     if pair is not None and pair.attacked is not None:
         story(bundle, pair)

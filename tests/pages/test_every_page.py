@@ -12,19 +12,16 @@ from ndcore.data.pairs import Pair
 from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
 from ndcore.networks.evaluator import evaluator_for
+from pages.ui.frame.page_list import DETECTOR, EXPLORER, LAB, PAGES
 from pages.ui.frame.words import verdict_sentence
 from tests.ui import BAD, GOOD, components, ended, job_of, linked, opened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (
-    "pages/1_Attack_Lab.py",
-    "pages/2_Activation_Explorer.py",
-    "pages/3_Divergence_Detector.py",
-)
+PATHS = ["Home.py", *(page.path for page in PAGES)]
 
 
 @pytest.mark.spec("UX-6")
-@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.parametrize("page", PATHS)
 @pytest.mark.usefixtures("empty_cache")
 def test_without_a_bundle_a_page_says_what_to_do(page: str) -> None:
     at = opened(page)
@@ -32,7 +29,7 @@ def test_without_a_bundle_a_page_says_what_to_do(page: str) -> None:
     assert "python -m ndcore build digits-cnn" in at.info[0].value
 
 
-@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.parametrize("page", PATHS)
 @pytest.mark.usefixtures("digits_bundle")
 def test_with_a_bundle_a_page_opens(page: str) -> None:
     at = opened(page)
@@ -42,7 +39,7 @@ def test_with_a_bundle_a_page_opens(page: str) -> None:
     assert "held-out images" in texts(at)
 
 
-@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.parametrize("page", PATHS)
 def test_with_the_shipped_bundle_a_page_opens(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ND_CACHE", raising=False)
     at = opened(page, bundle="cifar10-vgg16", pair="samples:0~10.21.223300")
@@ -52,7 +49,7 @@ def test_with_the_shipped_bundle_a_page_opens(page: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.spec("UX-7")
-@pytest.mark.parametrize("page", ["Home.py", *PAGES])
+@pytest.mark.parametrize("page", PATHS)
 @pytest.mark.usefixtures("digits_bundle")
 def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None:
     path = digits_cache / "bundles" / "digits-cnn" / "gallery.json"
@@ -69,7 +66,7 @@ def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None
 @pytest.mark.spec("AL-7", "AL-11", "ND-18")
 def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundle) -> None:
     known = digits_bundle.gallery[0]["id"]
-    at = opened("pages/1_Attack_Lab.py", images=known)
+    at = opened(LAB.path, images=known)
     assert at.checkbox(key=f"pick_digits-cnn_{known}").value
     at.button(key="start").click().run()
     job = ended(job_of(at))
@@ -79,7 +76,7 @@ def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundl
     (attacked,) = (result.attacked for result in job.result.results)
     assert "became a" in at.subheader[0].value
     assert "confirmed in a plain float32 pass" in texts(at)
-    at.switch_page("pages/3_Divergence_Detector.py").run()
+    at.switch_page(DETECTOR.path).run()
     assert not at.exception
     detector = load_detector(digits_bundle, at.selectbox(key="detector").value)
     (verdict,) = detector.detect(attacked[None], at.select_slider(key="alpha").value / 100)
@@ -88,7 +85,7 @@ def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundl
 
 
 def test_stop_keeps_the_job_and_says_so(digits_bundle: Bundle) -> None:
-    at = opened("pages/1_Attack_Lab.py")
+    at = opened(LAB.path)
     for box in at.checkbox[:5]:
         box.check()
     at.run()
@@ -102,7 +99,7 @@ def test_stop_keeps_the_job_and_says_so(digits_bundle: Bundle) -> None:
 
 
 def test_explorer_draws_the_pair_and_tells_the_story(digits_bundle: Bundle, pair: Pair) -> None:
-    at = opened("pages/2_Activation_Explorer.py", pair=pair.token())
+    at = opened(EXPLORER.path, pair=pair.token())
     assert not at.exception
     assert not at.error
     assert len(components(at)) == 1
@@ -116,7 +113,7 @@ def test_explorer_draws_the_pair_and_tells_the_story(digits_bundle: Bundle, pair
 
 def test_explorer_link_restores_layers_classes_and_marks(digits_bundle: Bundle) -> None:
     at = opened(
-        "pages/2_Activation_Explorer.py",
+        EXPLORER.path,
         layers="block1_conv1",
         classes="3,7",
         marks="block1_conv1:2,5;nonsense:1",
@@ -129,7 +126,7 @@ def test_explorer_link_restores_layers_classes_and_marks(digits_bundle: Bundle) 
 
 @pytest.mark.parametrize("name", ["wasserstein", "surprisal"])
 def test_detector_judges_the_pair(digits_bundle: Bundle, pair: Pair, name: str) -> None:
-    at = opened("pages/3_Divergence_Detector.py", pair=pair.token(), detector=name)
+    at = opened(DETECTOR.path, pair=pair.token(), detector=name)
     assert not at.exception
     assert not at.error
     told = texts(at)
@@ -144,7 +141,7 @@ def test_detector_judges_the_pair(digits_bundle: Bundle, pair: Pair, name: str) 
 def test_detector_finds_the_pixel_that_carries_the_prediction(
     digits_bundle: Bundle, pair: Pair
 ) -> None:
-    at = opened("pages/3_Divergence_Detector.py", pair=pair.token())
+    at = opened(DETECTOR.path, pair=pair.token())
     assert "without the pixel at" not in texts(at)
     at.button(key="suspect").click().run()
     assert not at.exception
@@ -162,7 +159,7 @@ def test_detector_finds_the_pixel_that_carries_the_prediction(
 
 
 @pytest.mark.spec("UX-7")
-@pytest.mark.parametrize("page", PAGES[1:])
+@pytest.mark.parametrize("page", [EXPLORER.path, DETECTOR.path])
 @pytest.mark.parametrize(
     "token", ["digits:99999", "nothing:1", "digits:1~99.99.ff", "digits:1~x", "../etc", "%00"]
 )
@@ -175,7 +172,7 @@ def test_a_bad_link_is_one_sentence(page: str, token: str) -> None:
 
 
 @pytest.mark.spec("UX-7")
-@pytest.mark.parametrize("page", ["pages/1_Attack_Lab.py", "pages/3_Divergence_Detector.py"])
+@pytest.mark.parametrize("page", [LAB.path, DETECTOR.path])
 @pytest.mark.parametrize("name", [*BAD, *GOOD])
 @pytest.mark.usefixtures("digits_bundle")
 def test_uploads(page: str, name: str) -> None:
@@ -192,7 +189,7 @@ def test_uploads(page: str, name: str) -> None:
 
 @pytest.mark.usefixtures("digits_bundle")
 def test_detector_judges_a_natural_image() -> None:
-    at = opened("pages/3_Divergence_Detector.py")
+    at = opened(DETECTOR.path)
     at.session_state["judge"] = "digits"
     at.run()
     at.number_input(key="natural_digits").set_value(7).run()
@@ -204,7 +201,7 @@ def test_detector_judges_a_natural_image() -> None:
 @pytest.mark.spec("DD-3")
 @pytest.mark.usefixtures("digits_bundle")
 def test_too_few_calibration_images_come_with_no_false_promise() -> None:
-    at = opened("pages/3_Divergence_Detector.py")
+    at = opened(DETECTOR.path)
     at.session_state["judge"] = "digits"
     at.session_state["alpha"] = 0.5
     at.run()
@@ -244,12 +241,12 @@ def test_home_says_what_each_page_answers_and_what_is_ready(digits_bundle: Bundl
 @pytest.mark.spec("UX-2")
 def test_bundle_and_pair_follow_from_page_to_page(digits_bundle: Bundle, pair: Pair) -> None:
     layers = digits_bundle.layers[:1]
-    at = opened(PAGES[1], pair=pair.token(), classes="3,7", layers=",".join(layers))
-    at.switch_page(PAGES[2]).run()
+    at = opened(EXPLORER.path, pair=pair.token(), classes="3,7", layers=",".join(layers))
+    at.switch_page(DETECTOR.path).run()
     assert not at.exception
     assert linked(at, "pair") == pair.token()
     assert "Attacked image" in texts(at)
-    at.switch_page(PAGES[1]).run()
+    at.switch_page(EXPLORER.path).run()
     assert linked(at, "pair") == pair.token()
     assert at.session_state["pills_layers"] == list(layers)
     assert at.session_state["pills_classes"] == ["3", "7"]

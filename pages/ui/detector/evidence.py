@@ -12,6 +12,7 @@ from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.detector.waterfall import waterfall
 from pages.ui.frame.link import recall
+from pages.ui.frame.page_list import EXPLORER
 
 __all__ = ["evidence", "guarantee", "shares"]
 
@@ -105,9 +106,4 @@ def mark_units(bundle: Bundle, verdict: Verdict, name: str) -> None:
             "marks": ";".join(f"{layer}:{','.join(units)}" for layer, units in marks.items()),
         }
         token = recall("pair")
-        for stale in ("pills_layers", "explorer_view"):
-            st.session_state.pop(stale, None)
-        st.switch_page(
-            "pages/2_Activation_Explorer.py",
-            query_params=link | ({"pair": token} if token else {}),
-        )
+        st.switch_page(EXPLORER.path, query_params=link | ({"pair": token} if token else {}))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ndcore.analysis.natural_errors import NaturalError
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import find_image
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.elements.pictures import show_image
-from pages.ui.frame.words import sentence, with_article
+from pages.ui.frame.link import box, choice, tabs, text
+from pages.ui.frame.words import plain, sentence, with_article
 from pages.ui.images.gallery import gallery_pair, rows_here
 from pages.ui.images.natural_errors import known_errors, sources_for
 from pages.ui.images.picker import NAMES, upload
@@ -19,6 +19,7 @@ from pages.ui.images.tray import MOST, add, is_full
 
 __all__ = ["add_instance"]
 
+BOX = "add_instance"
 WIDTH = 400
 PREVIEW = 96
 FILTER_WIDTH = 190
@@ -30,15 +31,15 @@ SOURCES = NAMES | {"folder": "CIFAR-10 (folder)"}
 def add_instance(bundle: Bundle, place: DeltaGenerator) -> None:
     """A button in `place` that opens the four ways to add an instance."""
     full = is_full(bundle)
-    box = place.popover(
+    opened = box(
+        place.popover,
         "Add an instance",
         icon=":material/add:",
         disabled=full,
         help=f"The tray holds {MOST} instances; remove one first." if full else None,
-        key="add_instance",
-        on_change="rerun",  # what is in it is made only while it is open
+        key=BOX,
     )
-    if full or not box.open:
+    if full or not opened.open:
         return
     ways = {
         "From the gallery": _from_gallery,
@@ -46,9 +47,8 @@ def add_instance(bundle: Bundle, place: DeltaGenerator) -> None:
         "Image": _image,
         "Upload": _upload,
     }
-    with box.container(width=WIDTH):
-        tabs = st.tabs(list(ways), key="add_way", on_change="rerun")
-        for tab, draw in zip(tabs, ways.values(), strict=True):
+    with opened.container(width=WIDTH):
+        for tab, draw in zip(tabs(list(ways), key="add_way"), ways.values(), strict=True):
             if tab.open:
                 with tab:
                     draw(bundle)
@@ -64,19 +64,22 @@ def _from_gallery(bundle: Bundle) -> None:
             else "This bundle has no gallery; attack some images of your own in the lab."
         )
         return
-    names = [f"{row['predicted_before']} → {row['predicted_after']}, {row['id']}" for row in rows]
-    picked = st.selectbox(
+    by_id = {row["id"]: row for row in rows}
+    names = {"": "Type to search: cat → dog"} | {
+        image_id: f"{row['predicted_before']} → {row['predicted_after']}, {image_id}"
+        for image_id, row in by_id.items()
+    }
+    picked = choice(
+        st.selectbox,
         f"Verified attacks ({len(rows):,})",
-        range(len(rows)),
-        format_func=lambda i: names[i],
-        index=None,
-        placeholder="Type to search: cat → dog",
-        key=f"add_gallery_{bundle.name}",
+        list(names),
+        format_func=names.__getitem__,
+        key="add_attack",
     )
-    if picked is None:
+    if not picked:
         return
     try:
-        pair = gallery_pair(rows[picked])
+        pair = gallery_pair(by_id[picked])
     except NeuralDivergenceError as error:
         st.error(sentence(error))
         return
@@ -88,11 +91,12 @@ def _natural_error(bundle: Bundle) -> None:
     if not sources:
         st.info("No images of this bundle's classes are on this machine; upload one.")
         return
-    name = st.selectbox(
+    name = choice(
+        st.selectbox,
         "Images from",
         list(sources),
         format_func=lambda name: f"{SOURCES.get(name, name)}, {len(sources[name]):,} images",
-        key=f"error_source_{bundle.name}",
+        key="error_source",
     )
     source = sources[name]
     errors = known_errors(bundle, source)
@@ -103,46 +107,46 @@ def _natural_error(bundle: Bundle) -> None:
         st.info(f"The model makes no mistake on these {len(source):,} images. {more}")
         return
     bar = st.container(horizontal=True, gap="small")
-    true = _filter(bar, bundle, "True class", f"error_true_{bundle.name}")
-    predicted = _filter(bar, bundle, "Taken for", f"error_predicted_{bundle.name}")
-    listed = [
-        error
+    filters = ("True class", "error_true"), ("Taken for", "error_predicted")
+    true, predicted = (
+        choice(bar.selectbox, label, [ANY, *bundle.classes], key=key, width=FILTER_WIDTH)
+        for label, key in filters
+    )
+    listed = {
+        error.image_id: error
         for error in errors
         if true in (ANY, bundle.classes[error.true])
         and predicted in (ANY, bundle.classes[error.predicted])
-    ]
+    }
     if not listed:
         st.info(f"None of the {len(errors):,} errors found is of this kind.")
         return
 
-    def words(error: NaturalError) -> str:
+    def words(image_id: str) -> str:
+        error = listed[image_id]
         classes = f"{bundle.classes[error.true]} → {bundle.classes[error.predicted]}"
-        return f"{classes}, {100 * error.confidence:.0f}% sure, {error.image_id}"
+        return f"{classes}, {100 * error.confidence:.0f}% sure, {image_id}"
 
-    # The choice of one filter is another widget than that of the next one.
-    picked = st.selectbox(
+    picked = choice(
+        st.selectbox,
         f"{len(listed):,} of {len(errors):,} errors, the surest first",
-        listed,
+        list(listed),
         format_func=words,
-        key=f"error_{bundle.name}_{name}_{true}_{predicted}",
+        key="error",
     )
-    pixels = source.pixels([picked.position])[0]
-    pair = Pair(picked.image_id, pixels, None, picked.true)
-    _offer(bundle, pair, picked.image_id, words(picked))
-
-
-def _filter(bar: DeltaGenerator, bundle: Bundle, label: str, key: str) -> str:
-    return str(bar.selectbox(label, [ANY, *bundle.classes], key=key, width=FILTER_WIDTH))
+    pixels = source.pixels([listed[picked].position])[0]
+    _offer(bundle, Pair(picked, pixels, None, listed[picked].true), picked, words(picked))
 
 
 def _image(bundle: Bundle) -> None:
     sources = sources_for(bundle)
-    spans = [f"`{source.ids[0]}` to `{source.ids[-1]}`" for source in sources.values()]
-    image_id = st.text_input(
+    spans = [f"{plain(one.ids[0])} to {plain(one.ids[-1])}" for one in sources.values()]
+    image_id = text(
+        st.text_input,
         "Id of an image",
         placeholder="samples:3" if "samples" in sources else "",
-        key=f"add_image_{bundle.name}",
-    ).strip()
+        key="add_image",
+    )
     if spans:
         st.caption(f"On this machine: {'; '.join(spans)}.")
     if not image_id:
@@ -153,7 +157,7 @@ def _image(bundle: Bundle) -> None:
         st.error(sentence(error))
         return
     if pixels.shape != bundle.shape:
-        st.error(f"Image '{image_id}' is {pixels.shape}, the model takes {bundle.shape}.")
+        st.error(sentence(f"image '{image_id}' is {pixels.shape}, the model takes {bundle.shape}"))
         return
     true = label if 0 <= label < len(bundle.classes) else None
     told = image_id if true is None else f"{image_id}, {with_article(bundle.classes[true])}"
@@ -191,4 +195,4 @@ def _add(bundle: Bundle, pair: Pair, name: str) -> None:
     except NeuralDivergenceError as error:
         st.toast(sentence(error))
     if is_full(bundle):
-        st.session_state["add_instance"] = False
+        st.session_state[BOX] = False

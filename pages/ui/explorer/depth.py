@@ -13,10 +13,13 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
 from ndcore.figures.style.palette import BENIGN
 from pages.ui.elements.csv_button import csv_button
+from pages.ui.frame.link import choice
+from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
 
 __all__ = ["depth_panel", "depth_rows"]
 
+MOST_TOLD = 1000  # characters of a finding
 RULES = (
     "Parting: from there to the last layer the two images differ by more than two images of the "
     "benign one's class do on average. Turning point: from there to the last layer the attacked "
@@ -40,14 +43,13 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
     try:
         profile = _profile(pair_key(bundle, pair), pair.label, bundle, reading)
     except NeuralDivergenceError as error:
-        st.info(f"{error}.")
+        st.info(sentence(error))
         return
-    st.markdown(depth_sentence(profile, bundle.classes))
-    measure = st.segmented_control(
+    st.markdown(plain(depth_sentence(profile, bundle.classes), MOST_TOLD))
+    measure = choice(
+        st.segmented_control,
         "Measure",
         list(MEASURES),
-        default="score",
-        required=True,
         key="depth_measure",
         format_func=lambda name: f"{MEASURES[name][:1].upper()}{MEASURES[name][1:]}",
         help="Layers differ in scale; a percentile says how many benign images that are taken for "
@@ -55,7 +57,7 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
     )
     theme = "dark" if st.context.theme.type == "dark" else "light"
     st.plotly_chart(
-        depth_figure(profile, bundle.classes, BENIGN[theme], str(measure)), key="depth_profile"
+        depth_figure(profile, bundle.classes, BENIGN[theme], measure), key="depth_profile"
     )
     if profile.change:
         st.caption(RULES)

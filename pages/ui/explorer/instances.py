@@ -14,15 +14,15 @@ from ndcore.figures.style.marks import mark_image
 from ndcore.figures.style.palette import ATTACKED, BENIGN, instance_colours
 from pages.ui.elements.pictures import show_image
 from pages.ui.explorer.add_instance import add_instance
+from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import current_pair
-from pages.ui.frame.words import with_article
+from pages.ui.frame.words import plain, with_article
 from pages.ui.images.tray import (
     SLOTS,
     Entry,
     further,
     keys_of,
     make_current,
-    plain,
     read,
     remember_switches,
     remove,
@@ -85,15 +85,9 @@ def instances_view(bundle: Bundle) -> list[Shown]:
             "No image is chosen, so only class distributions are drawn. Attack one in the lab, or "
             "add an instance, to see it as dots."
         )
-        st.page_link("pages/1_Attack_Lab.py", label="Open the Attack Lab", icon=":material/bolt:")
+        st.page_link(LAB.path, label=f"Open the {LAB.name}", icon=LAB.icon)
         return []
-    images = [
-        image
-        for entry in entries.values()
-        for image in (entry.pair.benign, entry.pair.attacked)
-        if image is not None
-    ]
-    reading = read(bundle, images)
+    reading = read(bundle, [image for entry in entries.values() for image in entry.pair.images])
     sure = reading.probabilities.max(1)
     tray = st.container(
         horizontal=True,
@@ -137,9 +131,10 @@ def _shown_of(bundle: Bundle, slot: int, pair: Pair, predicted: NDArray[np.int64
     """
     theme = _theme()
     true = _known(bundle, pair)
-    images = [pair.benign] if pair.attacked is None else [pair.benign, pair.attacked]
     found = []
-    for key, pixels, label in zip(keys_of(slot, pair), images, predicted.tolist(), strict=False):
+    for key, pixels, label in zip(
+        keys_of(slot, pair), pair.images, predicted.tolist(), strict=False
+    ):
         part = key.rpartition(".")[2]
         says = bundle.classes[label]
         if slot == 1:
@@ -160,10 +155,10 @@ def _shown_of(bundle: Bundle, slot: int, pair: Pair, predicted: NDArray[np.int64
 def _heading(bundle: Bundle, slot: int, entry: Entry) -> None:
     """Number, name and true class of an instance, and what can be done with it."""
     true = _known(bundle, entry.pair)
-    class_ = "true class unknown" if true is None else with_article(bundle.classes[true])
+    class_ = "true class unknown" if true is None else plain(with_article(bundle.classes[true]))
     line = st.container(horizontal=True, vertical_alignment="center", gap="xsmall")
     current = " current" if slot == 1 else ""
-    line.markdown(f"**{slot}{current}** {plain(entry.name)[:40]}, {class_}", width="stretch")
+    line.markdown(f"**{slot}{current}** {plain(entry.name)}, {class_}", width="stretch")
     if slot != 1:
         line.button(
             ":material/looks_one:",

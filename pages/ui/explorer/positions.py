@@ -17,6 +17,8 @@ from ndcore.figures.style.ramp import ramp_bar
 from ndcore.networks.receptive import Grid, ReceptiveField, grid_of, receptive_fields
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.pictures import rings
+from pages.ui.explorer.view import forget
+from pages.ui.frame.link import choice, several
 from pages.ui.images.pair_key import pair_key
 
 __all__ = ["known_fields", "positions_panel", "positions_table"]
@@ -49,18 +51,34 @@ def positions_panel(
         return
     key = pair_key(bundle, pair)
     chooser = st.container(horizontal=True)
-    layer = _pick_layer(conv, marks, layers, chooser.container(width=230))
+    # At first a layer with marks, else one that is looked at.
+    wanted = [layer for layer in conv if marks.get(layer)]
+    wanted += [layer for layer in conv if layer in layers]
+    first = wanted[0] if wanted else conv[0]
+    forget("positions_layer", first)
+    layer = choice(
+        chooser.selectbox,
+        "Convolution layer",
+        conv,
+        key="positions_layer",
+        default=first,
+        width=230,
+    )
     maps = _maps(key, layer, bundle, pair)
     marked = tuple(marks.get(layer, ()))
-    units = chooser.container(width=420).multiselect(
+    # A new pair, layer or set of marks begins with its own neurons.
+    forget("positions_units", (key, layer, marked))
+    chosen = several(
+        chooser.multiselect,
         "Neurons",
-        range(maps.shape[1]),
-        default=units_to_show(maps, marked),
+        [str(unit) for unit in range(maps.shape[1])],
+        default=[str(unit) for unit in units_to_show(maps, marked)],
         max_selections=MOST_UNITS,
-        # A new pair, layer or set of marks begins with its own neurons.
-        key=f"positions_units_{layer}_{key[:12]}_{'.'.join(map(str, marked))}",
+        width=420,
+        key="positions_units",
         help="At first the marked ones, else those that the attack changed most.",
     )
+    units = [int(unit) for unit in chosen]
     if not units:
         st.info("Choose a neuron to see where it fired.")
         return
@@ -89,18 +107,7 @@ def _fields(
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _maps(key: str, layer: str, _bundle: Bundle, _pair: Pair) -> np.ndarray:
-    images = [_pair.benign] if _pair.attacked is None else [_pair.benign, _pair.attacked]
-    return activation_maps(_bundle.model, [layer], np.stack(images))[layer]
-
-
-def _pick_layer(conv: list[str], marks: Mapping, layers: Sequence[str], place) -> str:
-    """A conv layer: at first one with marks, else one that is looked at."""
-    wanted = [layer for layer in conv if marks.get(layer)]
-    wanted += [layer for layer in conv if layer in layers]
-    first = wanted[0] if wanted else conv[0]
-    return place.selectbox(
-        "Convolution layer", conv, index=conv.index(first), key=f"positions_layer_{first}"
-    )
+    return activation_maps(_bundle.model, [layer], np.stack(_pair.images))[layer]
 
 
 def _show_unit(bundle: Bundle, pair: Pair, values: np.ndarray, grid: Grid, name: str) -> None:
@@ -113,8 +120,7 @@ def _show_unit(bundle: Bundle, pair: Pair, values: np.ndarray, grid: Grid, name:
         f"<span>{low:.2f}</span>{ramp_bar()}<span>{high:.2f}</span></span></div>"
     )
     columns = st.columns(len(values))
-    images = (pair.benign, pair.attacked)
-    for column, image, who, one in zip(columns, images, NAMES, values, strict=False):
+    for column, image, who, one in zip(columns, pair.images, NAMES, values, strict=False):
         strongest = peak(one)
         words = _words(strongest, grid, bundle.shape)
         column.html(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,7 +12,6 @@ import streamlit as st
 
 from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.pairs import Pair
 from ndcore.figures.explorer.activation_panels import QUANTILES, LayerPanel
 from ndcore.figures.style.palette import class_colours
 from pages.ui.components.activation.activation_view import (
@@ -25,42 +24,33 @@ from pages.ui.components.activation.activation_view import (
 )
 from pages.ui.explorer.instances import Shown
 from pages.ui.frame import loaders
-from pages.ui.frame.link import just_linked, recall, remember
+from pages.ui.frame.link import just_linked, recall, refuse, remember
+from pages.ui.images.tray import KEY
 
 __all__ = [
     "class_styles",
     "colour_pills",
+    "forget",
     "panels",
-    "pick_many",
-    "set_picks",
     "set_view",
-    "start_with",
     "table_of",
     "take_change",
+    "usual_classes",
     "view_state",
 ]
 
 VIEW = "explorer_view"
-SEEN = "explorer_seen"  # the pair whose classes were chosen last
 STORY_CLASSES = (3, 5)  # of CIFAR-10: cat and dog, as in the paper
-LINKED = ("sort", "minus", "order", "show", "rows", "opacity", "hidden")
+LINKED = ("sort", "minus", "order", "show", "rows", "opacity", "hidden", "marks")
 
 
-def pick_many(label: str, options: tuple[str, ...], name: str, default: list[str]) -> list[str]:
-    """Pills of which any number may be on; kept in the link as `name=a,b`."""
-    key = f"pills_{name}"
-    if key not in st.session_state:
-        linked = [item for item in recall(name).split(",") if item in options]
-        st.session_state[key] = linked or default
-    chosen = st.pills(label, options, selection_mode="multi", key=key, wrap=True)
-    picked = [option for option in options if option in chosen]
-    remember(name, ",".join(picked))
-    return picked
-
-
-def set_picks(name: str, values: list[str]) -> None:
-    """Change a `pick_many` from a callback."""
-    st.session_state[f"pills_{name}"] = values
+def forget(key: str, about: object, name: str = "") -> None:
+    """A control begins anew where it is about something else than before, unless a link sets it."""
+    name, subject = name or key, f"{key}_about"
+    if st.session_state.setdefault(subject, about) != about and not just_linked(name):
+        st.session_state.pop(key, None)
+        remember(name, "")
+    st.session_state[subject] = about
 
 
 def colour_pills(colours: list[str]) -> None:
@@ -75,32 +65,29 @@ def colour_pills(colours: list[str]) -> None:
 
 
 def view_state(bundle: Bundle) -> ViewState:
-    """Order, looks and marks of this session, at first those of the link."""
-    held = st.session_state.get(VIEW)
-    if held is None or held[0] != bundle.name:
-        st.session_state[VIEW] = held = (bundle.name, _linked(bundle))
-    state: ViewState = held[1]
-    marked = ";".join(
-        f"{layer}:{','.join(str(unit) for unit in units)}"
-        for layer, units in state.marks.items()
-        if units
-    )
-    remember("marks", marked)
-    written = (
-        "" if state.sort == "index" else state.sort,
-        state.minus,
-        "" if state.descending else "low",
-        "" if state.show == "all" else state.show,
-        "" if state.zoom == 1 else str(state.zoom),
-        "" if state.contrast == "layer" else state.contrast,
-        ",".join(state.hidden),
-    )
-    for name, value in zip(LINKED, written, strict=True):
-        remember(name, value)
+    """Order, looks and marks of this session, or those of a link that was just followed."""
+    state: ViewState
+    name, state = st.session_state.get(VIEW, ("", ViewState()))
+    if name != bundle.name or any(map(just_linked, LINKED)):
+        state = _linked(bundle, state.stamp + 1)
+    st.session_state[VIEW] = (bundle.name, state)
+    for name, text, usual in zip(LINKED, _texts(state), _texts(ViewState()), strict=True):
+        wrong = set(recall(name).split(";")) - {*text.split(";"), ""}
+        if just_linked(name) and wrong:
+            refuse(name, sorted(wrong))
+        remember(name, "" if text == usual else text)
     return state
 
 
-def _linked(bundle: Bundle) -> ViewState:
+def _texts(state: ViewState) -> tuple[str, ...]:
+    """What the link says of a state, in the order of `LINKED`."""
+    marks = (f"{name}:{','.join(map(str, units))}" for name, units in state.marks.items() if units)
+    order = "high" if state.descending else "low"
+    looks = (state.show, str(state.zoom), state.contrast, ",".join(state.hidden))
+    return (state.sort, state.minus, order, *looks, ";".join(marks))
+
+
+def _linked(bundle: Bundle, stamp: int) -> ViewState:
     """The state that the link describes; what makes no sense in it is left out."""
     marks: dict[str, tuple[int, ...]] = {}
     for part in recall("marks").split(";"):
@@ -108,16 +95,20 @@ def _linked(bundle: Bundle) -> ViewState:
         if layer in bundle.layers:
             units = [int(n) for n in numbers.split(",") if n.isdecimal() and len(n) < 9]
             marks[layer] = tuple(u for u in units if u < bundle.units(layer))
-    sort, minus, order, show, rows, opacity, hidden = (recall(name) for name in LINKED)
+    sort, minus, order, show, rows, opacity, hidden, _ = map(recall, LINKED)
+    class_ = f"(?:{'|'.join(map(re.escape, bundle.classes))})"
+    one = rf"(?:class:{class_}|{KEY.pattern})"
+    of_two = rf"divergence:(?:{KEY.pattern}):{class_}|separation:{class_}:{class_}"
     return ViewState(
-        sort=sort or "index",
-        minus=minus,
+        sort=sort if re.fullmatch(rf"{one}|zeros:{class_}|{of_two}", sort) else "index",
+        minus=minus if re.fullmatch(one, minus) else "",
         descending=order != "low",
         show=show if show in SHOWN else "all",
         zoom=int(rows) if rows in map(str, ZOOMS) else 1,
         contrast=opacity if opacity in CONTRASTS else "layer",
-        hidden=tuple(filter(None, hidden.split(","))),
+        hidden=tuple(key for key in hidden.split(",") if re.fullmatch(one, key)),
         marks=marks,
+        stamp=stamp,
     )
 
 
@@ -136,18 +127,11 @@ def take_change(bundle: Bundle, key: str) -> None:
         st.session_state[VIEW] = (bundle.name, changed)
 
 
-def start_with(bundle: Bundle, pair: Pair | None, shown: list[Shown]) -> None:
-    """Choose the classes that a newly arrived pair is taken for, unless the link names some."""
-    images = b"" if pair is None else b"".join(image.tobytes() for image in pair.images)
-    key = (bundle.name, hashlib.sha256(images).hexdigest())
-    if st.session_state.get(SEEN) == key:
-        return
-    st.session_state[SEEN] = key
-    if not just_linked("classes"):
-        taken = {bundle.classes[item.predicted] for item in shown if item.entry == 1}
-        names = [name for name in bundle.classes if name in taken]
-        usual = [bundle.classes[i] for i in STORY_CLASSES if i < len(bundle.classes)]
-        set_picks("classes", names or usual)
+def usual_classes(bundle: Bundle, shown: list[Shown]) -> list[str]:
+    """The classes that the current pair's images are taken for; without one, those of the story."""
+    taken = {bundle.classes[item.predicted] for item in shown if item.entry == 1}
+    usual = [bundle.classes[i] for i in STORY_CLASSES if i < len(bundle.classes)]
+    return [name for name in bundle.classes if name in taken] or usual
 
 
 def class_styles(bundle: Bundle, picked: list[str]) -> list[ClassStyle]:
@@ -202,11 +186,9 @@ def table_of(
     """
     tables = []
     for panel in drawn:
-        columns: dict[str, object] = {
-            "layer": panel.layer,
-            "neuron": np.arange(panel.density.shape[1]),
-        }
-        columns["marked"] = np.isin(columns["neuron"], marks.get(panel.layer, ()))
+        units = np.arange(panel.density.shape[1])
+        columns: dict[str, object] = {"layer": panel.layer, "neuron": units}
+        columns["marked"] = np.isin(units, marks.get(panel.layer, ()))
         for k, name in enumerate(classes):
             columns[f"{name} median"] = panel.medians[k]
             columns[f"{name} zeros"] = panel.zero_share[k]

@@ -16,7 +16,7 @@ from ndcore.statistics.intervals import Rate
 from ndcore.storage.places import ROOT
 from pages.ui.components.one_page_history import one_page_history
 from pages.ui.frame import loaders
-from pages.ui.frame.link import recall, remember
+from pages.ui.frame.link import choice
 from pages.ui.frame.words import sentence
 
 __all__ = ["setup"]
@@ -49,35 +49,29 @@ def setup(title: str) -> Bundle | None:
     st.logo(str(ICON), size="large")
     one_page_history()
     _warm_up()
-    infos = {info.name: info for info in list_bundles()}
-    with st.sidebar:
-        if not infos:
-            st.warning("No bundle is ready.")
-            name = ""
-        else:
-            wanted = recall("bundle", DEFAULT_BUNDLE)
-            names = list(infos)
-            index = names.index(wanted) if wanted in names else 0
-            name = st.selectbox(
-                "Bundle", names, index=index, key="bundle", help="One model and its data set."
-            )
-    if not name:
+    names = [info.name for info in list_bundles()]
+    if not names:
+        st.sidebar.warning("No bundle is ready.")
         st.title(title)
         st.info(
             "There is no bundle yet. Build the small one from nothing with "
             "`python -m ndcore build digits-cnn`, then reload this page."
         )
         return None
-    asked = st.query_params.get("bundle", name)
-    remember("bundle", name)
+    name = choice(
+        st.sidebar.selectbox,
+        "Bundle",
+        names,
+        key="bundle",
+        default=DEFAULT_BUNDLE if DEFAULT_BUNDLE in names else names[0],
+        help="One model and its data set.",
+    )
     try:
         bundle = loaders.bundle(name)
     except NeuralDivergenceError as error:
         st.title(title)
         st.error(sentence(error))
         return None
-    if asked not in infos:
-        st.warning(f"The link names a bundle that is not here; showing {name}.")
     with st.sidebar:
         accuracy = Rate.of(bundle.manifest["accuracy"], "accuracy")
         st.caption(

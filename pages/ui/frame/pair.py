@@ -8,6 +8,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame.link import remember
+from pages.ui.frame.words import sentence
 
 __all__ = ["current_pair", "drop_pair", "keep_pair"]
 
@@ -34,6 +35,6 @@ def current_pair(bundle: Bundle) -> Pair | None:
             pair = Pair.from_token(token, bundle.shape)
             st.session_state["pair"] = (bundle.name, pair)
         except NeuralDivergenceError as error:
-            st.error(f"The pair in the link cannot be shown: {error}.")
+            st.error(sentence(f"the pair in the link cannot be shown: {error}"))
     remember("pair", pair.token() if pair else "")
     return pair

@@ -12,14 +12,14 @@ from ndcore.data.catalog import CIFAR10_CLASSES, ImageSource, data_dir, open_dat
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
 from pages.ui.frame import loaders
+from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.images.picker import ready_sources
 
 __all__ = ["known_errors", "sources_for"]
 
 AT_ONCE = 64  # images; more are read by a job
-POLL_S = 0.4
 LOOK_AGAIN_S = 60
-JOBS = "error_jobs"
+KIND = "error-search"
 
 Key = tuple[str, str, str]
 
@@ -50,83 +50,39 @@ def known_errors(bundle: Bundle, source: ImageSource) -> tuple[NaturalError, ...
         with st.spinner("Looking for errors …"):
             known[key] = find_errors(bundle, source, members)
         return known[key]
-    job = loaders.jobs().get(st.session_state.get(JOBS, {}).get(key, ""))
-    if job is not None and job.active:
-        _watch(job, len(members))
-        return None
-    if job is not None and job.state == "failed":
-        st.error(f"{job.error}.")
-    stopped = job is not None and job.state == "cancelled"
-    found: tuple[NaturalError, ...] | None = job.result if job is not None else None
-    if stopped:
+    total = len(members)
+
+    def course(job: Job) -> tuple[float, str]:
         done = job.progress or 0
-        st.caption(f"Stopped after {done:,} of {len(members):,} images; these were found so far.")
+        return done / total, f"{done:,} of {total:,} images read · {job.seconds:.0f} s"
+
+    def look(job: Job) -> tuple[NaturalError, ...]:
+        return find_errors(
+            bundle,
+            source,
+            members,
+            on_batch=lambda images: job.report((job.progress or 0) + images),
+            should_stop=lambda: job.stopping,
+        )
+
+    job = job_bar(KIND, key, course, shared=True)
+    if job is not None and job.active:
+        return None
+    if job is not None and job.state == "done":
+        known[key] = job.result
+        return known[key]
+    found: tuple[NaturalError, ...] | None = job.result if job is not None else None
+    if job is not None and found is not None:
+        st.caption(f"Stopped after {job.progress or 0:,} of {total:,} images; these were found.")
     else:
         st.caption(
-            f"Each of {len(members):,} images that the model never learned from is read once; "
+            f"Each of {total:,} images that the model never learned from is read once; "
             "what is found is kept on this server."
         )
-    if st.button(
-        "Look again from the start" if stopped else "Look for errors",
-        icon=":material/search:",
-        key="find_errors",
-    ):
-        _start(bundle, source, members, key)
+    again = "Look for errors" if found is None else "Look again from the start"
+    if st.button(again, icon=":material/search:", key="find_errors"):
+        submit(KIND, key, look, label=f"natural errors of {source.name}")
     return found
-
-
-def _start(bundle: Bundle, source: ImageSource, members: list[int], key: Key) -> None:
-    known = _known()
-
-    def run(job: Job) -> tuple[NaturalError, ...]:
-        if key in known:  # somebody else's job was faster
-            return known[key]
-        done = 0
-
-        def count(images: int) -> None:
-            nonlocal done
-            done += images
-            job.report(done)
-
-        found = find_errors(
-            bundle, source, members, on_batch=count, should_stop=lambda: job.stopping
-        )
-        if done == len(members):
-            known[key] = found
-        return found
-
-    try:
-        job = loaders.jobs().submit(run, label=f"natural errors of {source.name}")
-    except NeuralDivergenceError as error:
-        st.error(f"{error}.")
-        return
-    st.session_state.setdefault(JOBS, {})[key] = job.id
-    st.rerun()
-
-
-def _watch(job: Job, images: int) -> None:
-    """Progress with Stop while the job is active."""
-
-    @st.fragment(run_every=POLL_S)
-    def live() -> None:
-        if not job.active:
-            st.rerun()
-        if job.state == "queued":
-            ahead = loaders.jobs().waiting_before(job)
-            st.progress(0.0, f"Waiting: {ahead} other job(s) on this server come first.")
-        else:
-            done = job.progress or 0
-            text = f"{done:,} of {images:,} images read · {job.seconds:.0f} s"
-            st.progress(done / images, "Stopping …" if job.stopping else text)
-        st.button(
-            "Stop",
-            icon=":material/stop_circle:",
-            on_click=job.cancel,
-            disabled=job.stopping,
-            key="stop_errors",
-        )
-
-    live()
 
 
 @st.cache_resource(show_spinner=False)

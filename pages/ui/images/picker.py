@@ -10,14 +10,15 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import ImageBatch
 from ndcore.data.catalog import ImageSource, source_status
-from ndcore.data.decode import decode
+from ndcore.data.decode import Decoded, decode
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame import loaders
-from pages.ui.frame.link import just_linked, recall, remember
-from pages.ui.frame.words import with_article
+from pages.ui.frame.link import choice, number, remember, several, switch
+from pages.ui.frame.words import plain, sentence, with_article
 from pages.ui.images.ticked import MOST_IMAGES, Selection
+from pages.ui.images.tray import read
 
-__all__ = ["Choice", "choose_from_source", "ready_sources", "upload"]
+__all__ = ["NAMES", "Choice", "choose_from_source", "ready_sources", "source_picker", "upload"]
 
 PER_SCREEN = 20
 DRAWN_AT_ONCE = 100  # images whose prediction is asked at a time
@@ -47,14 +48,17 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     source = loaders.source(name)
     selection = Selection(bundle, source)
     if selection.missing:
-        first = selection.missing[0]
-        more = f" and {len(selection.missing) - 1} more" if len(selection.missing) > 1 else ""
-        st.warning(f"The link names images that are not in {NAMES.get(name, name)}: {first}{more}.")
+        first, *others = selection.missing
+        more = f" and {len(others)} more" if others else ""
+        where = NAMES.get(name, name)
+        st.warning(f"The link names images that are not in {where}: {plain(first)}{more}.")
     bar = st.container(horizontal=True, vertical_alignment="bottom")
-    wanted = bar.multiselect(
+    wanted = several(
+        bar.multiselect,
         "Classes",
         bundle.classes,
-        key=f"classes_{bundle.name}",
+        key="filter",
+        on_change=_first_screen,
         placeholder="all classes",
         width=340,
     )
@@ -63,17 +67,19 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     # What a link asks for is on the first screen.
     members.sort(key=lambda i: source.ids[i] not in selection.first)
     screens = max(1, -(-len(members) // PER_SCREEN))
-    screen = 0
+    screen = 1
     if screens > 1:
-        label = f"Page of {screens:,}"
-        screen = int(bar.number_input(label, 1, screens, key=f"screen_{name}", width=150)) - 1
-    correct_only = bar.toggle(
+        screen = number(
+            bar.number_input, f"Page of {screens:,}", 1, screens, 1, key="screen", width=150
+        )
+    correct_only = switch(
+        bar.toggle,
         "Correctly classified only",
-        value=True,
+        default=True,
         key="correct_only",
         help="An attack on a misclassified image proves nothing; such images are skipped.",
     )
-    shown = members[screen * PER_SCREEN : (screen + 1) * PER_SCREEN]
+    shown = members[(screen - 1) * PER_SCREEN : screen * PER_SCREEN]
     predicted = loaders.predictions(bundle, name, tuple(shown))
     rows = list(zip(shown, predicted, strict=True))
     if correct_only:
@@ -86,6 +92,12 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
         return None
     places = loaders.positions(name)
     return Choice.of(source, [places[image_id] for image_id in ids], names=tuple(ids))
+
+
+def _first_screen() -> None:
+    """Callback: other images begin on their first page."""
+    st.session_state["screen"] = 1
+    remember("screen", "")
 
 
 def _grid(
@@ -109,7 +121,7 @@ def _grid(
         told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
         key = f"pick_{bundle.name}_{image_id}"
         st.session_state[key] = image_id in selection
-        tile.checkbox(told, key=key, on_change=selection.toggle, args=(image_id,))
+        tile.checkbox(plain(told), key=key, on_change=selection.toggle, args=(image_id,))
 
 
 def _many(
@@ -137,12 +149,12 @@ def _many(
     )
     with bar.popover("Choose at random", icon=":material/casino:"):
         most = min(MOST_IMAGES, len(members))
-        number = st.number_input("Images", 1, most, min(50, most), key=f"random_n_{name}_{most}")
-        seed = st.number_input("Seed of the choice", 0, 2**31 - 1, 0, key="random_seed")
+        wanted = number(st.number_input, "Images", 1, most, min(50, most), key="random_n")
+        seed = number(st.number_input, "Seed of the choice", 0, 2**31 - 1, 0, key="random_seed")
         # The model is asked outside the callback, where a spinner can show.
         if st.button("Choose", key="choose_random"):
             with st.spinner("Choosing …"):
-                drawn = _draw(bundle, name, source, members, int(number), int(seed), correct_only)
+                drawn = _draw(bundle, name, source, members, wanted, seed, correct_only)
             selection.replace(source.ids[i] for i in drawn)
             st.rerun()
         st.caption(f"From the classes above, at most {MOST_IMAGES}; replaces what is chosen.")
@@ -187,38 +199,35 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
     if file is None:
         return None
     try:
-        decoded = decode(file.getvalue(), bundle.shape, name=file.name)
+        decoded = _decoded(file.getvalue(), bundle.shape, file.name)
     except NeuralDivergenceError as error:
-        st.error(f"{error}.")
+        st.error(sentence(f"file {error}"))
         return None
     for note in decoded.notes:
         st.caption(f":material/info: {note}")
-    pixels = np.stack([decoded.pixels])
-    label = int(bundle.read(pixels).predicted[0])
+    label = int(read(bundle, [decoded.pixels]).predicted[0])
     st.caption(
-        f"The model sees: {bundle.classes[label]}. The true class of an upload is unknown, so "
-        "this stands in for it."
+        f"The model sees: {plain(bundle.classes[label])}. The true class of an upload is unknown, "
+        "so this stands in for it."
     )
-    return Choice(("",), np.array([label]), pixels, (file.name,))
+    return Choice(("",), np.array([label]), decoded.pixels[None], (file.name,))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _decoded(data: bytes, shape: tuple[int, int, int], name: str) -> Decoded:
+    return decode(data, shape, name)
 
 
 def source_picker(bundle: Bundle, extra: list[str]) -> str:
     """Which source to choose from; `extra` are further entries such as an upload."""
-    options = [*ready_sources(bundle), *extra]
-    kept = recall("source", options[0])
-    if kept not in options and just_linked("source"):
-        st.warning(f"The link names images from '{kept[:40]}', which is not here; choose another.")
-    default = kept if kept in options else options[0]
-    chosen = st.segmented_control(
+    return choice(
+        st.segmented_control,
         "Images from",
-        options,
-        default=default,
-        required=True,
+        [*ready_sources(bundle), *extra],
         key="source",
+        on_change=_first_screen,
         format_func=lambda name: NAMES.get(name, name),
     )
-    remember("source", str(chosen))
-    return str(chosen)
 
 
 NAMES = {

@@ -7,6 +7,7 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
+from pages.ui.frame.page_list import DETECTOR, EXPLORER
 from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.words import sentence
 from pages.ui.images.tray import add
@@ -44,9 +45,8 @@ def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") ->
     )
     if explorer or detector:
         keep_pair(bundle, pair)
-        page = "2_Activation_Explorer" if explorer else "3_Divergence_Detector"
         link = {"bundle": bundle.name} | ({"pair": pair.token()} if pair.token() else {})
-        st.switch_page(f"pages/{page}.py", query_params=link)
+        st.switch_page((EXPLORER if explorer else DETECTOR).path, query_params=link)
     if tray:
         try:
             told = add(bundle, pair)

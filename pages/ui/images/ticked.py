@@ -9,7 +9,7 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import ImageSource
-from pages.ui.frame.link import recall, remember
+from pages.ui.frame.link import just_linked, recall, remember
 
 __all__ = ["MOST_IMAGES", "Selection", "ids_from_link", "ids_to_link"]
 
@@ -80,14 +80,12 @@ class Selection:
 
     def __init__(self, bundle: Bundle, source: ImageSource) -> None:
         self._key = f"chosen_{bundle.name}_{source.name}"
-        self._written = f"{self._key}_link"
         self.missing: list[str] = []
-        text = recall("images")
-        if self._key not in st.session_state:
+        new = self._key not in st.session_state
+        if new:
             self._take([], source)
-        # A link that this session did not write itself was followed just now.
-        if text and text != st.session_state.get(self._written):
-            asked = ids_from_link(text)
+        if new or just_linked("images"):
+            asked = ids_from_link(recall("images"))
             family = _family(asked[0]) if asked else ""
             if family == _family(source.ids[0]) or family not in FAMILIES:
                 self._take(asked, source)
@@ -135,9 +133,7 @@ class Selection:
 
     def into_link(self) -> None:
         """Keep the ids in the link, as far as they fit."""
-        text = ids_to_link(self.ids)
-        st.session_state[self._written] = text
-        remember("images", text)
+        remember("images", ids_to_link(self.ids))
 
 
 def _family(image_id: str) -> str:

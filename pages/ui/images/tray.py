@@ -23,6 +23,7 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import BadRequestError, NeuralDivergenceError
 from pages.ui.frame.link import just_linked, recall, remember
 from pages.ui.frame.pair import current_pair, drop_pair, keep_pair
+from pages.ui.frame.words import plain, sentence
 
 __all__ = [
     "MOST",
@@ -34,7 +35,6 @@ __all__ = [
     "is_full",
     "keys_of",
     "make_current",
-    "plain",
     "read",
     "remember_switches",
     "remove",
@@ -45,7 +45,6 @@ __all__ = [
 MOST = 8
 SLOTS = range(2, MOST + 1)
 LONGEST_LINK = 2000
-MARKUP = re.compile(r"[\[\]<>`*_$|\\]")
 KEY = re.compile(rf"benign|attacked|[2-{MOST}]\.(?:benign|attacked|image)")
 MOST_READINGS = 64
 READINGS = "tray_readings"
@@ -165,7 +164,7 @@ def remember_switches(off: Collection[str]) -> None:
         asked = [key for key in recall("off")[:LONGEST_LINK].split(",") if key]
         damaged = [key for key in asked if not KEY.fullmatch(key)]
         if damaged:
-            st.warning(f"The link switches off “{plain(damaged[0][:40])}”, which is no instance.")
+            st.warning(f"The link switches off “{plain(damaged[0])}”, which is no instance.")
     remember("off", ",".join(off))
 
 
@@ -246,7 +245,7 @@ def _followed(bundle: Bundle) -> dict[int, Entry]:
         held.clear()
         held.update(entries)
         if problems:
-            st.warning(plain(f"{'. '.join(problems)}."))
+            st.warning(sentence(". ".join(problems)))
     _into_link(held)
     return held
 
@@ -271,8 +270,3 @@ def _digest(image: NDArray[np.uint8]) -> str:
 
 def _identity(pair: Pair) -> str:
     return _digest(pair.benign) + ("" if pair.attacked is None else _digest(pair.attacked))
-
-
-def plain(text: str) -> str:
-    """Text of a link or a file's name without what a label would read as markup."""
-    return MARKUP.sub(" ", text)

@@ -17,7 +17,7 @@ from ndcore.analysis.story import tell
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
-from tests.ui import components, opened, texts
+from tests.ui import components, linked, opened, texts
 
 PAGE = "pages/2_Activation_Explorer.py"
 
@@ -177,3 +177,91 @@ def test_without_an_image_the_classes_are_drawn(digits_bundle: Bundle) -> None:
     assert header["instances"] == []
     assert len(header["classes"]) == 2
     assert "Attack one in the lab" in texts(at)
+
+
+LOOKS = {
+    "sort": "divergence:attacked:3",
+    "minus": "class:3",
+    "order": "low",
+    "show": "marked",
+    "rows": "4",
+    "opacity": "neuron",
+    "hidden": "class:7,benign",
+    "marks": "block1_conv1:2,5;dense_1:0",
+}
+
+
+def test_order_looks_and_marks_are_in_the_link(explorer: AppTest, digits_bundle: Bundle) -> None:
+    assert not [name for name in LOOKS if name in explorer.query_params], "as at first"
+    before = sent(explorer)["stamp"]
+    for name, value in LOOKS.items():
+        explorer.query_params[name] = value
+    explorer.run()
+    assert not explorer.warning
+    assert {name: linked(explorer, name) for name in LOOKS} == LOOKS
+    header = sent(explorer)
+    assert header["stamp"] > before, "the browser takes it over"
+    assert header["view"] == {
+        "sort": "divergence:attacked:3",
+        "minus": "class:3",
+        "descending": False,
+        "show": "marked",
+        "zoom": 4,
+        "contrast": "neuron",
+        "hidden": ["class:7", "benign"],
+    }
+    assert header["marks"] == {"block1_conv1": [2, 5], "dense_1": [0]}
+    assert sent(explorer.run())["stamp"] == header["stamp"]
+
+
+@pytest.mark.parametrize("name", [*LOOKS, "layers", "classes", "reduction", "closer"])
+@pytest.mark.parametrize("value", ["moon", "9" * 400, "[a](http://b)", "block1_conv1:99999"])
+@pytest.mark.usefixtures("digits_bundle")
+def test_nonsense_is_one_sentence(name: str, value: str) -> None:
+    pair = Pair("digits:3", open_source("digits").pixels([3])[0]).token()
+    at = opened(PAGE, **{name: value}, pair=pair)
+    assert not at.exception
+    assert len(at.warning) == 1
+    assert "which there is not" in at.warning[0].value
+    assert "[a](" not in at.warning[0].value
+    assert name not in at.query_params
+    assert not at.run().warning
+
+
+def test_what_a_panel_shows_is_in_the_link_until_it_is_about_something_else(
+    explorer: AppTest, digits_bundle: Bundle
+) -> None:
+    explorer.session_state["closer"] = "Where neurons fire"
+    explorer.run()
+    explorer.selectbox(key="positions_layer").set_value("block2_conv1").run()
+    explorer.multiselect(key="positions_units").set_value(["1", "4"]).run()
+    link = dict(explorer.query_params)
+    again = opened(PAGE, **link)
+    assert again.selectbox(key="positions_layer").value == "block2_conv1"
+    assert again.multiselect(key="positions_units").value == ["1", "4"]
+    again.selectbox(key="positions_layer").set_value("block1_conv1").run()
+    assert "positions_units" not in again.query_params, "another layer, other neurons"
+    again.query_params["marks"] = "block2_conv1:6"
+    again.run()
+    assert again.selectbox(key="positions_layer").value == "block2_conv1"
+    assert again.multiselect(key="positions_units").value == ["6"]
+
+
+def test_no_class_at_all_is_something_a_link_can_say(explorer: AppTest) -> None:
+    explorer.session_state["pills_classes"] = []
+    explorer.run()
+    assert sent(opened(PAGE, **dict(explorer.query_params)))["classes"] == []
+
+
+def test_names_of_classes_are_no_markup(
+    digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tuple(f"[{name}](http://b)" for name in digits_bundle.classes)
+    monkeypatch.setattr(digits_bundle, "classes", names)
+    monkeypatch.setattr("pages.ui.frame.loaders.bundle", lambda name: digits_bundle)
+    token = Pair("digits:3", open_source("digits").pixels([3])[0]).token()
+    for tab in ("Depth profile", "Where neurons fire"):
+        at = opened(PAGE, pair=token, closer=tab, **{"with": "digits:5~1.1.ff"})
+        assert not at.exception
+        told = [texts(at), *at.pills(key="pills_classes").options]
+        assert not [text for text in told if re.search(r"(?<!\\)\]\(", text)]

@@ -37,7 +37,7 @@ def pair() -> Pair:
 def test_the_panel_shows_the_marked_units_of_both_images(digits_bundle: Bundle, pair: Pair) -> None:
     at = shown(digits_bundle, pair, {"block1_conv2": [2, 5], "dense_1": [1]}, ["dense_1"])
     assert at.selectbox[0].value == "block1_conv2"
-    assert at.multiselect[0].value == [2, 5]
+    assert at.multiselect[0].value == ["2", "5"]
     markup = json.dumps([block.proto.body for block in at.get("html")])
     assert markup.count("data:image/svg+xml") == 4
     frame = at.dataframe[0].value

@@ -17,12 +17,10 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.figures.style.marks import SHAPES, mark_image
 from ndcore.figures.style.palette import ATTACKED, BENIGN, instance_colours
-from ndcore.jobs import Job
-from pages.ui.frame import loaders
 from pages.ui.images import natural_errors as natural
 from pages.ui.images.tray import SLOTS, entries_from_link
 from tests.colour_vision import VISION, contrast, lab
-from tests.ui import BAD, GOOD, opened, texts
+from tests.ui import BAD, GOOD, ended, job_of, opened, texts
 
 SHAPE = (8, 8, 1)
 APP = """
@@ -200,13 +198,13 @@ def test_a_view_can_ask_for_certain_images(app: Path, digits_bundle: Bundle) -> 
 def test_gallery_attacks_are_added(app: Path, digits_bundle: Bundle) -> None:
     at = adding(tray(app), "From the gallery")
     row = digits_bundle.gallery[0]
-    box = at.selectbox(key="add_gallery_digits-cnn")
-    assert box.options[0] == f"{row['predicted_before']} → {row['predicted_after']}, {row['id']}"
-    box.select_index(0).run()
+    box = at.selectbox(key="add_attack")
+    assert box.options[1] == f"{row['predicted_before']} → {row['predicted_after']}, {row['id']}"
+    box.select_index(1).run()
     at.button(key="add_it").click().run()
     assert keys(at) == ["benign", "attacked"], "the first attack becomes the current pair"
     assert link(at, "pair") == tokens(digits_bundle)[0]
-    at.selectbox(key="add_gallery_digits-cnn").select_index(1).run()
+    at.selectbox(key="add_attack").select_index(2).run()
     at.button(key="add_it").click().run()
     assert keys(at) == ["benign", "attacked", "2.benign", "2.attacked"]
     assert link(at, "with") == tokens(digits_bundle)[1]
@@ -215,29 +213,19 @@ def test_gallery_attacks_are_added(app: Path, digits_bundle: Bundle) -> None:
     assert len(keys(at)) == 4
 
 
-def ended(at: AppTest) -> Job:
-    job = loaders.jobs().get(next(iter(at.session_state["error_jobs"].values())))
-    assert job is not None
-    for _ in range(600):
-        if not job.active:
-            return job
-        time.sleep(0.05)
-    raise AssertionError("the job goes on")
-
-
 @pytest.mark.spec("SP-3")
 def test_natural_errors_are_found_by_a_job_and_added(app: Path, digits_bundle: Bundle) -> None:
     at = adding(tray(app), "Natural error")
     assert "never learned from is read once" in texts(at)
     at.button(key="find_errors").click().run()
-    assert ended(at).state == "done"
+    assert ended(job_of(at, "error-search")).state == "done"
     at.run()
     found = mistakes(digits_bundle)
     first = found[0]
     true, predicted = (digits_bundle.classes[i] for i in (first.true, first.predicted))
-    at.selectbox(key="error_true_digits-cnn").set_value(true).run()
-    at.selectbox(key="error_predicted_digits-cnn").set_value(predicted).run()
-    box = at.selectbox(key=f"error_digits-cnn_digits_{true}_{predicted}")
+    at.selectbox(key="error_true").set_value(true).run()
+    at.selectbox(key="error_predicted").set_value(predicted).run()
+    box = at.selectbox(key="error")
     kind = [e for e in found if (e.true, e.predicted) == (first.true, first.predicted)]
     assert len(box.options) == len(kind)
     assert box.options[0].startswith(f"{true} → {predicted}, ")
@@ -248,8 +236,8 @@ def test_natural_errors_are_found_by_a_job_and_added(app: Path, digits_bundle: B
     assert (error.predicted, error.label_true) == (first.predicted, first.true)
     assert link(at, "with") == first.image_id
     none = next(c for c in digits_bundle.classes if c != true)
-    at.selectbox(key="error_true_digits-cnn").set_value(none).run()
-    at.selectbox(key="error_predicted_digits-cnn").set_value(none).run()
+    at.selectbox(key="error_true").set_value(none).run()
+    at.selectbox(key="error_predicted").set_value(none).run()
     assert "is of this kind" in at.info[0].value
     other = adding(tray(app, with_=first.image_id), "Natural error")
     assert not [b for b in other.button if b.key == "find_errors"], "kept for everyone"
@@ -271,15 +259,15 @@ def test_a_search_for_errors_can_be_stopped(
     monkeypatch.setattr(natural, "find_errors", endless)
     at = adding(tray(app), "Natural error")
     at.button(key="find_errors").click().run()
-    at.button(key="stop_errors").click().run()
-    assert ended(at).state == "cancelled"
+    at.button(key="stop_error-search").click().run()
+    assert ended(job_of(at, "error-search")).state == "cancelled"
     at.run()
     assert "Stopped after 128 of" in texts(at)
-    assert "1 of 1 errors" in at.selectbox(key="error_digits-cnn_digits_any class_any class").label
+    assert "1 of 1 errors" in at.selectbox(key="error").label
     monkeypatch.undo()
     monkeypatch.setenv("ND_CACHE", str(digits_bundle.folder.parents[1]))
     at.button(key="find_errors").click().run()
-    ended(at)
+    ended(job_of(at, "error-search"))
     at.run()
     assert "Stopped" not in texts(at)
 
@@ -290,7 +278,7 @@ def test_few_images_are_looked_at_at_once(
     error = mistakes(digits_bundle)[0]
     monkeypatch.setattr(natural, "held_out", lambda bundle, source: [error.position])
     at = adding(tray(app), "Natural error")
-    assert "1 of 1 errors" in at.selectbox(key="error_digits-cnn_digits_any class_any class").label
+    assert "1 of 1 errors" in at.selectbox(key="error").label
 
 
 @pytest.mark.parametrize(
@@ -302,11 +290,11 @@ def test_an_image_is_added_by_id(
     app: Path, digits_bundle: Bundle, image_id: str, told: str
 ) -> None:
     at = adding(tray(app), "Image")
-    at.text_input(key="add_image_digits-cnn").set_value(image_id).run()
+    at.text_input(key="add_image").set_value(image_id).run()
     assert len(at.error) == 1
     assert told in at.error[0].value.lower()
     right = digits_bundle.gallery[0]["id"]
-    at.text_input(key="add_image_digits-cnn").set_value(f" {right} ").run()
+    at.text_input(key="add_image").set_value(f" {right} ").run()
     at.button(key="add_it").click().run()
     assert keys(at) == ["2.image"]
     image = at.session_state["shown"][0]
@@ -380,7 +368,7 @@ def test_a_full_tray_takes_no_more(app: Path, digits_bundle: Bundle) -> None:
     assert not [box for box in at.selectbox if box.key.startswith("add_")]
     at.session_state["add_instance"] = False
     at.button(key="remove_4").click().run()
-    adding(at, "Image").text_input(key="add_image_digits-cnn").set_value("digits:50").run()
+    adding(at, "Image").text_input(key="add_image").set_value("digits:50").run()
     at.button(key="add_it").click().run()
     assert "4.image" in keys(at), "the free slot is taken"
     assert not at.session_state["add_instance"], "full again, so the box closes"
@@ -391,15 +379,15 @@ def test_the_lab_adds_to_the_tray_and_keeps_the_first(digits_bundle: Bundle) -> 
     at = opened("pages/1_Attack_Lab.py", source="gallery")
     at.button(key="gallery_to_tray").click().run()
     assert "current pair" in at.toast[0].value
-    at.session_state["gallery_digits-cnn"] = {"selection": {"rows": [1], "columns": []}}
+    ids = [row["id"] for row in digits_bundle.gallery]
+    at.query_params["gallery_row"] = ids[1]
     at.run()
     at.button(key="gallery_to_tray").click().run()
     assert "instance 2" in at.toast[0].value
-    at.session_state["gallery_digits-cnn"] = {"selection": {"rows": [2], "columns": []}}
+    at.query_params["gallery_row"] = ids[2]
     at.run()
     at.button(key="gallery_to_explorer").click().run()
     assert not at.exception
-    ids = [row["id"] for row in digits_bundle.gallery]
     assert at.session_state["pair"][1].image_id == ids[2], "sending replaces the current pair"
     held = next(iter(at.session_state["tray"].values()))
     assert [entry.name for entry in held.values()] == [ids[1]]

@@ -43,11 +43,11 @@ def test_ticks_survive_paging_and_can_be_cleared() -> None:
     at = opened(LAB)
     assert "None chosen" in texts(at)
     at.checkbox[0].check().run()
-    at.number_input(key="screen_digits").set_value(3).run()
+    at.number_input(key="screen").set_value(3).run()
     at.checkbox[1].check().run()
     assert "2 chosen" in texts(at)
     assert at.button(key="start").label == "Attack 2 images"
-    at.number_input(key="screen_digits").set_value(1).run()
+    at.number_input(key="screen").set_value(1).run()
     assert at.checkbox[0].value
     assert at.query_params["images"]
     at.button(key="choose_shown").click().run()
@@ -64,7 +64,7 @@ def test_only_correctly_classified_images_of_a_class_are_offered(digits_bundle: 
     wrong = int((predicted != source.labels).argmax())
     # An image that the link asks for is on the first screen.
     at = opened(LAB, images=source.ids[wrong])
-    at.multiselect(key="classes_digits-cnn").set_value([str(source.labels[wrong])]).run()
+    at.multiselect(key="filter").set_value([str(source.labels[wrong])]).run()
     for only in (True, False):
         at.toggle(key="correct_only").set_value(only).run()
         assert not at.exception
