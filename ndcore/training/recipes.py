@@ -31,9 +31,15 @@ class TrainConfig:
         shift_px: largest shift, in pixels at full size.
         cut_out_px: side of the square that is cut out, at full size.
         mirror: whether images may be mirrored.
+        varied: share of the images whose colours or shape are altered (TrivialAugment).
+        mixed: share of the images that get a box of another image (CutMix).
+        plain_from: from this share of the epochs on, images are neither varied nor mixed nor cut
+            out, so that training ends on images like those to come.
         identity_start: whether deep convolutions start as the identity on their first channels,
             where they can; otherwise as the model was built.
         seed: of initialisation, order and augmentation.
+        first: the recipe whose finished weights this one goes on from, with its own optimisers
+            and the seed of this one; none = initial weights.
     """
 
     epochs: int
@@ -49,8 +55,12 @@ class TrainConfig:
     shift_px: int = 0
     cut_out_px: int = 0
     mirror: bool = False
+    varied: float = 0.0
+    mixed: float = 0.0
+    plain_from: float = 1.0
     identity_start: bool = True
     seed: int = 0
+    first: TrainConfig | None = None
 
 
 # Zhong et al. 2017, section 4.1.1: 45 epochs, the learning rate lowered after the 30th. The second
@@ -66,16 +76,30 @@ DEEP_VIEW = TrainConfig(
     identity_start=False,
 )
 
+# Ends at 97.8% on what it was trained on and 92.0% on other images.
+VGG16_FIRST = TrainConfig(
+    epochs=34,
+    # A fall that would end at epoch 26, and from epoch 24 a warm restart that ends at 34.
+    rates=((2.6 / 34, 0.0, 1.0), (24 / 34, 1.0, 2 / 23.4), (1.0, 0.25, 0.03)),
+    average_from=0.79,
+    sides=((0.17, 16), (0.31, 24), (1.0, 0)),
+    shift_px=4,
+    cut_out_px=8,
+    mirror=True,
+)
+
 RECIPES: dict[str, TrainConfig] = {
+    # So its second part makes the images harder rather than the fit closer.
     "cifar10-vgg16": TrainConfig(
-        epochs=34,
-        # A fall that would end at epoch 26, and from epoch 24 a warm restart that ends at 34.
-        rates=((2.6 / 34, 0.0, 1.0), (24 / 34, 1.0, 2 / 23.4), (1.0, 0.25, 0.03)),
-        average_from=0.79,
-        sides=((0.17, 16), (0.31, 24), (1.0, 0)),
+        epochs=20,
+        rates=((0.04, 0.1, 0.5), (1.0, 0.5, 0.0)),
+        sides=((0.25, 24), (1.0, 0)),
         shift_px=4,
-        cut_out_px=8,
         mirror=True,
+        varied=0.5,
+        mixed=0.5,
+        plain_from=0.9,
+        first=VGG16_FIRST,
     ),
     "digits-cnn": TrainConfig(epochs=20, batch_size=64, shift_px=1),
     "nin": replace(DEEP_VIEW, weight_decay=5e-4),

@@ -51,13 +51,13 @@ def run(options: Namespace) -> Answer:
     if options.epochs is not None:
         if options.epochs < 1:
             raise BadRequestError(f"epochs must be at least 1, got {options.epochs}")
-        config = replace(config, epochs=options.epochs)
+        config = replace(config, epochs=options.epochs, first=None)
     folder = _run_folder(options.run) if options.run is not None else run_dir(spec.name)
     earlier = read_run(folder)
 
     def show(row: dict[str, Any]) -> None:
         print(
-            f"epoch {row['epoch']}/{config.epochs}: loss {row['loss']:.3f}, "
+            f"epoch {row['epoch']}: loss {row['loss']:.3f}, "
             f"dev accuracy {row['dev_accuracy']:.3f}, {row['seconds']:.0f} s",
             file=sys.stderr,
         )
