@@ -151,21 +151,28 @@ def test_lenet_w_is_too_sparse_and_lenet_d_too_dense(calm: Runs) -> None:
 
 
 @pytest.mark.spec("DV-24")
-def test_density_warns_of_overfitting_early(calm: Runs) -> None:
-    wide, deep = calm("lenet-w"), calm("lenet-d")
+def test_density_warns_of_the_networks_that_overfit_and_of_no_others(calm: Runs) -> None:
     sparse = {(P, "relu2"): np.where(E >= 4, 0.01, 0.2)}
-    found = judged("DV-24c", changed(wide, sparse, rising_loss(35)), deep)
-    assert found.verdict == HELD
-    assert found.figures["lenet-w"]["warned_at"] == 4
-    assert found.figures["lenet-w"]["lowest_validation_loss_at"] == 35
-    assert not found.figures["lenet-d"]["overfits"]
     late = {(P, "relu2"): np.where(E >= 11, 0.01, 0.2)}
-    assert verdict("DV-24c", changed(wide, late, rising_loss(35))) == NOT
-    assert verdict("DV-24c", changed(wide, sparse, rising_loss(3))) == NOT, "after the loss"
-    assert verdict("DV-24c", changed(deep, curves=rising_loss(20))) == NOT, "never warned"
-    nothing = judged("DV-24c", changed(wide, sparse))
-    assert nothing.verdict == UNTESTED
-    assert "nothing to warn of" in nothing.sentence.lower()
+    fitting = [calm(name) for name in ("lenet", "lenet-bn", "lenet-sig1", "lenet-sig4")]
+    others = [calm(name) for name in ("lenet-w", "lenet-w-bn", "lenet-d", "shallow")]
+
+    def over(values: dict[tuple[str, str], np.ndarray], lowest: int) -> list[EvolutionRun]:
+        return [changed(run, values, rising_loss(lowest)) for run in others]
+
+    found = judged("DV-24c", *over(sparse, 35), *fitting)
+    assert found.verdict == HELD
+    assert found.figures["difference"] == 1
+    wide = found.figures["networks"]["lenet-w"]
+    assert (wide["warned_at"], wide["early"], wide["lowest_validation_loss_at"]) == (4, True, 35)
+    assert not found.figures["networks"]["lenet"]["overfits"]
+    everywhere = [changed(run, sparse) for run in fitting]
+    assert verdict("DV-24c", *over(sparse, 35), *everywhere) == NOT, "warns of all alike"
+    assert verdict("DV-24c", *over(late, 35), *fitting) == NOT, "too late"
+    assert verdict("DV-24c", *over(sparse, 3), *fitting) == NOT, "after the loss"
+    assert verdict("DV-24c", *over({}, 20), *fitting) == NOT, "never warned"
+    for runs in (fitting, over(sparse, 35)):
+        assert "nothing to tell apart" in judged("DV-24c", *runs).sentence
 
 
 @pytest.mark.spec("DV-24")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ndcore.evolution.findings.accuracy import FIGURE_4, difference
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.findings.series import growth, initial_change, overfitting, require_layer
 from ndcore.evolution.rules import RULES
@@ -100,34 +101,38 @@ def _too_dense(runs: Runs) -> Outcome:
 
 
 def _early(runs: Runs) -> Outcome:
-    figures: dict[str, Any] = {}
-    told, held, overfits = [], True, False
+    networks: dict[str, Any] = {}
+    told = []
     for network, run in runs.items():
         found = [w for w in run.warnings() if w.rule in ("too sparse", "too dense")]
-        warned = min((warning.epochs[0] for warning in found), default=None)
+        first = min((warning.epochs[0] for warning in found), default=None)
         happens, lowest, rise = overfitting(run)
-        figures[network] = {
-            "warned_at": warned,
+        networks[network] = {
+            "warned_at": first,
             "layers": [warning.layer for warning in found],
             "overfits": happens,
             "lowest_validation_loss_at": lowest,
             "rise": rise,
+            # A warning after the loss has turned is no news.
+            "early": first is not None and first <= EARLY and (first < lowest or not happens),
         }
-        overfits |= happens
-        if happens:
-            held &= warned is not None and warned <= EARLY and warned < lowest
-        warning_told = f"warned at epoch {warned}" if warned else "never warned"
-        told.append(
-            f"{network} {warning_told}, "
-            + (
-                f"overfits from epoch {lowest}"
-                if happens
-                else f"does not overfit (validation loss {100 * rise:+.1f}% from its lowest)"
-            )
-        )
-    if not overfits:
-        raise UntestableError(f"nothing to warn of: {'; '.join(told)}")
-    return Outcome(held, figures, f"{'; '.join(told)}.")
+        told.append(f"{network} {f'at epoch {first}' if first else 'never'}")
+    warned = {
+        group: (sum(each["early"] for each in rows), len(rows))
+        for group in (True, False)
+        if (rows := [each for each in networks.values() if each["overfits"] is group])
+    }
+    if len(warned) < 2:
+        every = "overfits" if True in warned else "does not overfit"
+        raise UntestableError(f"each recorded network {every}: nothing to tell apart")
+    gap, low, high = difference(warned[True], warned[False])
+    return Outcome(
+        low > 0,
+        {"networks": networks, "difference": gap, "ci95": [low, high]},
+        f"Warned early: {warned[True][0]} of {warned[True][1]} networks that overfit and "
+        f"{warned[False][0]} of {warned[False][1]} that do not, {100 * gap:+.0f} points (95% "
+        f"interval {100 * low:+.0f} to {100 * high:+.0f}). First warning: {', '.join(told)}.",
+    )
 
 
 def _moderate(runs: Runs) -> Outcome:
@@ -206,11 +211,12 @@ FINDINGS = (
     Finding(
         id="DV-24c",
         section="2.2",
-        claim="Density shows early, before the loss does, that lenet-w and lenet-d will overfit.",
-        networks=("lenet-w", "lenet-d"),
-        statistic="first epoch at which a ReLU layer is too sparse or too dense by the page's "
-        "rules, and the epoch of the lowest validation loss where that ends 5% or more above it",
-        rule=f"each recorded network that overfits is warned of by epoch {EARLY} and before that",
+        claim="Density shows early, before the loss does, which networks will overfit.",
+        networks=FIGURE_4,
+        statistic="share of the networks that a ReLU layer warns of early (too sparse or too dense "
+        f"by the page's rules by epoch {EARLY}, and before the lowest validation loss where the "
+        "network overfits), those that overfit less those that do not",
+        rule="the 95% interval of the difference lies above 0",
         check=_early,
         any_of=True,
     ),
