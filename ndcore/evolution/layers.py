@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
+from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOUNDS", "WatchedLayer", "units_before"]
+__all__ = ["BOUNDS", "LARGEST_SIDE", "WatchedLayer", "thinning", "units_before"]
 
+# A map that is wider or higher is thinned.
+LARGEST_SIDE = 16
 # What kinds of layer squeeze their values between.
 BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
@@ -38,6 +41,15 @@ class WatchedLayer:
     size: tuple[int, int]
     field: tuple[int, int, int] | None = None
     follows: str = ""
+
+    @property
+    def watched(self) -> int:
+        """Values per image and unit that are recorded: cells of the map, thinned if large."""
+        rows, cols = (
+            len(range(side)[part])
+            for side, part in zip(self.size, thinning(self.size), strict=True)
+        )
+        return rows * cols
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -92,6 +104,13 @@ class WatchedLayer:
         corner = np.stack(np.divmod(positions.astype(np.int64), self.size[1]), axis=1)
         corner = start + corner * jump
         return np.concatenate([corner, corner + reach], axis=1)
+
+
+def thinning(size: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of a map (h, w) that are recorded: all, or every second, third, ..."""
+    step = ceil(max(size) / LARGEST_SIDE)
+    rows, cols = (slice(min(step // 2, side - 1), side, step) for side in size)
+    return rows, cols
 
 
 def units_before(layers: Iterable[WatchedLayer], name: str) -> int:

@@ -101,7 +101,15 @@ class EvolutionRun:
         raise BadRequestError(f"layer '{name}' was not recorded: choose {known}")
 
     def samples(self, layer: str) -> int:
-        """Values per class behind a unit's discriminability: w x h x images."""
+        """Values per class that a unit's discriminability is measured on.
+
+        They are w x h x images, but of a map wider than 16 only every second, third, ... row and
+        column.
+        """
+        return self.layer(layer).watched * int(self.about["sample_per_class"])
+
+    def full_samples(self, layer: str) -> int:
+        """Values per class of the paper's formula, w x h x images, to which its variant scales."""
         height, width = self.layer(layer).size
         return height * width * int(self.about["sample_per_class"])
 
@@ -127,7 +135,7 @@ class EvolutionRun:
         rows = self.recorded[metric][start : start + self.layer(layer).units]
         values = rows.astype(np.float64)
         if metric == "discriminability" and variant == "paper":
-            values *= paper_factor(self.samples(layer), len(self.classes))
+            values *= paper_factor(self.full_samples(layer), len(self.classes))
         return values
 
     def macro(
@@ -164,7 +172,7 @@ class EvolutionRun:
 
         Errors as `sketch`.
         """
-        samples = self.samples(layer) if variant == "paper" else None
+        samples = self.full_samples(layer) if variant == "paper" else None
         return unit_distances(self.sketch(layer, epoch), samples)
 
     def clusters(

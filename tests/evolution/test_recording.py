@@ -26,6 +26,7 @@ from ndcore.evolution import (
     load_run,
     weighted_average,
 )
+from ndcore.evolution.layers import WatchedLayer, thinning
 from ndcore.evolution.metrics import density, discriminability, unit_distances
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder, chosen_epochs
 from ndcore.evolution.recording.watch import values_of_layers
@@ -34,6 +35,7 @@ from ndcore.networks.registry import build_model, model_spec
 from ndcore.networks.weights import load_weights
 from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
+from tests.planted_runs import plant
 
 EPOCHS = 6
 MODEL = "lenet-sig4-digits"
@@ -419,3 +421,17 @@ def test_any_model_can_be_recorded(tmp_path: Path) -> None:
     assert kinds["dense_2"] == "dense"
     assert run.layer("dense_1").size == (1, 1)
     assert len(run.patches("dense_1", 3, 1, k=1000)) == 40
+
+
+def test_samples_are_counted_as_they_are_measured(tmp_path: Path) -> None:
+    """A map wider than 16 is thinned; the paper's variant stays that of the whole map."""
+    for side, cells in ((1, 1), (15, 225), (16, 256), (17, 64), (32, 256), (40, 169)):
+        kept = np.zeros((side, side))[thinning((side, side))]
+        layer = WatchedLayer("conv1", 1, "conv", 8, (side, side))
+        assert kept.size == layer.watched == cells
+    run = load_run(plant(tmp_path, "lenet"))
+    images = run.about["sample_per_class"]
+    assert run.layers[0].size == (32, 32)
+    assert run.samples("conv1") == 16 * 16 * images
+    paper, normalised = (run.units("conv1", variant=v) for v in ("paper", "normalised"))
+    assert paper / normalised == pytest.approx(np.sqrt(32 * 32 * images) * 0.9)

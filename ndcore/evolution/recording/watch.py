@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ndcore.activations.capture import capture
-from ndcore.evolution.layers import WatchedLayer
+from ndcore.evolution.layers import WatchedLayer, thinning
 from ndcore.networks.forward import forward
 from ndcore.networks.normalize import Normalize
 from ndcore.networks.receptive import receptive_fields
@@ -24,8 +23,6 @@ from ndcore.steps import in_parts
 __all__ = ["Seen", "TopPatches", "top_patches", "values_of_layers", "watched_layers"]
 
 BATCH = 128
-# A map of more cells is thinned to every second, third, ... row and column.
-LARGEST_SIDE = 16
 HELD_BYTES = 512 << 20
 
 SILENT = (Normalize, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)
@@ -141,20 +138,13 @@ def _groups(layers: Sequence[WatchedLayer], images: int) -> list[list[WatchedLay
     groups: list[list[WatchedLayer]] = [[]]
     held = 0
     for layer in layers:
-        cells = int(np.prod([len(range(*_thinning(side, layer.size))) for side in layer.size]))
-        size = 4 * images * layer.units * cells
+        size = 4 * images * layer.units * layer.watched
         if groups[-1] and held + size > HELD_BYTES:
             groups.append([])
             held = 0
         groups[-1].append(layer)
         held += size
     return groups
-
-
-def _thinning(side: int, size: Sequence[int]) -> tuple[int, int, int]:
-    """Start, stop and step along a side of a map of a size (h, w)."""
-    step = math.ceil(max(size) / LARGEST_SIDE)
-    return min(step // 2, side - 1), side, step
 
 
 def _passes(
@@ -188,8 +178,7 @@ def _thinned(output: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if output.ndim == 2:
         values = output.float().cpu().numpy().copy()
         return values[:, :, None], values
-    size = output.shape[2:]
-    rows, cols = (slice(*_thinning(side, size)) for side in size)
+    rows, cols = thinning(output.shape[2:])
     chosen = output[:, :, rows, cols]
     values = chosen.flatten(2).float().contiguous().cpu().numpy()
     return values.copy(), output.mean((2, 3)).float().cpu().numpy()

@@ -95,7 +95,8 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
     left.caption(
         "Neurons that see the classes alike lie close together. A circle's area grows with its "
         "cluster; the picture in it averages the neurons nearest to its centre. Click a dot to "
-        "choose its neuron."
+        "choose its neuron. How far apart two neurons are is estimated, from 16 means of their "
+        "sorted values per class."
     )
     with right:
         if trouble:

@@ -151,12 +151,20 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None,
             told += (
                 f" Over the epochs the layer's density and discriminability correlate by {r:+.2f}."
             )
-        place.caption(told)
+        place.caption(told + _thinned(each.run.layer(name), view))
     st.caption(
         f"The more opaque a cell, the more of the layer's neurons have a {view.name()} of that "
         f"level. Red lines are exceptional: {EXCEPTIONAL}. The thick line is the chosen neuron; "
         "click a line to choose another."
     )
+
+
+def _thinned(layer: WatchedLayer, view: View) -> str:
+    """That not every cell of a large map was measured, where the metric needs each value."""
+    height, width = layer.size
+    if view.metric != "discriminability" or layer.watched == height * width:
+        return ""
+    return f" Measured on {layer.watched} of the {height} x {width} cells of its maps."
 
 
 def _correlation(each: OpenRun, layer: str) -> float | None:
