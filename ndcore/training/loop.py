@@ -98,12 +98,7 @@ def train(
     if run["done"] and (folder / "weights.safetensors").is_file():
         return run
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = spec.build()
-        if config.identity_start:
-            model = _initialised(model)
-    model.to(place)
+    model = _initial(spec, config).to(place)
     model.to(memory_format=torch.channels_last)
     optimisers = _optimisers(model, config)
     average = AveragedModel(model) if config.average_from < 1 else None
@@ -113,13 +108,10 @@ def train(
     run["epochs"] = run["epochs"][:held]
     if not held:
         state.unlink(missing_ok=True)
-        if config.first:
-            before = replace(config.first, seed=config.seed)
-            to = folder / FIRST
-            train(
-                spec, source, before, to, device=device, on_epoch=on_epoch, should_stop=should_stop
-            )
-            load_weights(model, to / "weights.safetensors")
+    if not held and config.first:
+        to, before = folder / FIRST, replace(config.first, seed=config.seed)
+        train(spec, source, before, to, device=device, on_epoch=on_epoch, should_stop=should_stop)
+        load_weights(model, to / "weights.safetensors")
     reference = Resident(source, positions(source, splits["reference"]))
     dev = positions(source, splits["dev"])
     if not run["dtype"]:
@@ -203,11 +195,13 @@ def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
         )
 
 
-def _initialised(model: nn.Module) -> nn.Module:
-    """Let deep convolutions start as the identity on their first channels, where they can."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels > 3:
-            nn.init.dirac_(module.weight.data[: module.in_channels])
+def _initial(spec: ModelSpec, config: TrainConfig) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = spec.build()
+        for module in model.modules() if config.identity_start else ():
+            if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels > 3:
+                nn.init.dirac_(module.weight.data[: module.in_channels])
     return model
 
 

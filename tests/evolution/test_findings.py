@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from ndcore.cli import main
 from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, load_run
+from ndcore.evolution.averages import UnitAverage
 from ndcore.evolution.findings import (
     FINDINGS,
     Finding,
@@ -298,6 +299,77 @@ def test_lenet_d_is_premature(calm: Runs, tmp_path: Path) -> None:
     mixed = load_run(plant(tmp_path / "mixed", "lenet-d", labels={"conv15": spread}))
     assert judged("DV-28c", mixed).figures["median_share"] == pytest.approx(0.2)
     assert verdict("DV-28c", mixed) == NOT
+
+
+def pictured(monkeypatch: pytest.MonkeyPatch, planted: dict[str, list[np.ndarray | None]]) -> None:
+    """Average pictures of any layer, by network; None = nothing drives the unit."""
+
+    def kept(run: EvolutionRun, layer: str, epoch: int) -> list[UnitAverage]:
+        assert epoch == EPOCHS
+        return [UnitAverage(image, 0.5) for image in planted[run.model]]
+
+    monkeypatch.setattr("ndcore.evolution.findings.class_units.kept_averages", kept)
+
+
+def noise(count: int, seed: int, share: float = 1.0) -> list[np.ndarray]:
+    """Pictures that differ in this share of their contrast."""
+    rng = np.random.default_rng(seed)
+    common, own = rng.normal(size=(5, 5, 3)), rng.normal(size=(count, 5, 5, 3))
+    mixed = share * own + (1 - share) * common
+    return list(np.clip(128 + 30 * mixed, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("id", "networks"),
+    [("DV-28d", ("lenet", "shallow")), ("DV-23d", ("lenet", "lenet-w"))],
+)
+def test_pictures_of_one_network_are_more_diverse(
+    calm: Runs, monkeypatch: pytest.MonkeyPatch, id: str, networks: tuple[str, str]
+) -> None:
+    runs = [calm(network) for network in networks]
+    diverse, alike = noise(16, 0), noise(16, 1, 0.3)
+    pictured(monkeypatch, dict(zip(networks, (diverse, [*alike, None]), strict=True)))
+    found = judged(id, *runs)
+    assert found.verdict == HELD
+    assert found.figures[networks[1]]["units"] == 16
+    pictured(monkeypatch, dict(zip(networks, (diverse, noise(16, 2)), strict=True)))
+    assert verdict(id, *runs) == NOT
+    pictured(monkeypatch, dict(zip(networks, (diverse, [None, alike[0]]), strict=True)))
+    assert "fewer than two pictures" in judged(id, *runs).sentence
+
+
+@pytest.mark.spec("DV-28")
+def test_a_unit_of_one_network_looks_like_one_of_another(
+    calm: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lenet, shallow = calm("lenet"), calm("shallow")
+    first, second = noise(8, 0), noise(8, 1)
+    pictured(monkeypatch, {"lenet": first, "shallow": second})
+    assert verdict("DV-28e", lenet, shallow) == NOT
+    pictured(monkeypatch, {"lenet": [None, *first], "shallow": [*second, first[2]]})
+    found = judged("DV-28e", lenet, shallow)
+    assert (found.verdict, found.figures["units"]) == (HELD, {"lenet": 3, "shallow": 8})
+    assert found.figures["correlation"] == pytest.approx(1)
+    pictured(monkeypatch, {"lenet": first, "shallow": [each[1:] for each in second]})
+    assert "differ in size" in judged("DV-28e", lenet, shallow).sentence
+
+
+@pytest.mark.spec("DV-28")
+def test_the_bird_unit_of_shallow_ignores_the_background(
+    calm: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lenet, shallow = calm("lenet"), calm("shallow")
+    whole = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    middle = np.full_like(whole, 128)
+    middle[2:6, 2:6] = whole[2:6, 2:6]
+    pictured(monkeypatch, {"lenet": [whole] * 10, "shallow": [middle] * 10})
+    found = judged("DV-28f", lenet, shallow)
+    assert found.verdict == HELD
+    assert found.figures["contrast"]["shallow"] == 0
+    pictured(monkeypatch, {"lenet": [middle] * 10, "shallow": [whole] * 10})
+    assert verdict("DV-28f", lenet, shallow) == NOT
+    pictured(monkeypatch, {"lenet": [whole] * 10, "shallow": [None] * 10})
+    assert "nothing drives the bird unit" in judged("DV-28f", lenet, shallow).sentence.lower()
 
 
 @pytest.mark.spec("DV-29")

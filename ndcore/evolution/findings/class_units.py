@@ -1,4 +1,4 @@
-"""DV-28: units that stand for classes, in the final layer and before it."""
+"""DV-28: what units stand for: classes in the final layer and before it, looks in the first."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.evolution.averages import kept_averages
 from ndcore.evolution.findings.accuracy import difference
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.findings.series import require_layer
 from ndcore.evolution.run import EvolutionRun
 from ndcore.statistics.intervals import Rate
+from ndcore.statistics.resampling import gap_interval
 
-__all__ = ["FINDINGS"]
+__all__ = ["FINDINGS", "likeness", "looks"]
 
 TOP, AVERAGED = 5, 20  # patches of a row of the paper, and behind an average image
 DIFFICULT = ("cat", "dog", "bird")
 PURE = 0.8
 EARLY_LAYER = "conv15"  # layer32 of lenet-d
+ALIKE = 0.9  # correlation of two pictures
 
 
 def _labels(run: EvolutionRun, layer: str, unit: int, k: int) -> NDArray[np.integer]:
@@ -99,6 +102,96 @@ def _premature(runs: Runs) -> Outcome:
     )
 
 
+def looks(run: EvolutionRun, layer: str) -> dict[int, NDArray[np.float64]]:
+    """Average pictures of a layer's units at the last epoch, by unit.
+
+    Returns:
+        Pixels in a row, of mean 0 and length 1, as many for each unit. Units without a picture, of
+        another size than most or of one colour are left out.
+
+    Raises:
+        UntestableError: fewer than two are left.
+        RunError: none were kept, or they are damaged.
+    """
+    require_layer(run, layer)
+    kept = kept_averages(run, layer, int(run.epochs[-1]))
+    images = {unit: each.image for unit, each in enumerate(kept) if each.image is not None}
+    usual = Counter(image.shape for image in images.values()).most_common(1)
+    found = {}
+    for unit, image in images.items():
+        pixels = image.astype(np.float64).ravel()
+        pixels -= pixels.mean()
+        if image.shape == usual[0][0] and pixels.any():
+            found[unit] = pixels / np.linalg.norm(pixels)
+    if len(found) < 2:
+        raise UntestableError(f"{run.model} has fewer than two pictures of units of {layer}")
+    return found
+
+
+def likeness(pictures: dict[int, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Per picture its mean correlation with the others, (n,)."""
+    rows = np.stack(list(pictures.values()))
+    return np.asarray(((rows @ rows.T).sum(1) - 1) / (len(rows) - 1))
+
+
+def _more_diverse(runs: Runs) -> Outcome:
+    apart = {name: 1 - likeness(looks(runs[name], "conv1")) for name in ("lenet", "shallow")}
+    low, high = gap_interval(apart["lenet"], apart["shallow"])
+    figures: dict[str, Any] = {
+        name: {"mean": float(values.mean()), "units": len(values)} for name, values in apart.items()
+    }
+    gap = float(apart["lenet"].mean() - apart["shallow"].mean())
+    told = " against ".join(
+        f"{name} {values.mean():.3f} ({len(values)} units)" for name, values in apart.items()
+    )
+    return Outcome(
+        low > 0,
+        figures | {"difference": gap, "ci95": [low, high]},
+        f"Mean distance of the pictures of conv1 (1 less their correlation): {told}, difference "
+        f"{gap:+.3f} (95% interval {low:+.3f} to {high:+.3f}).",
+    )
+
+
+def _same_feature(runs: Runs) -> Outcome:
+    lenet, shallow = (looks(runs[name], "conv1") for name in ("lenet", "shallow"))
+    one, other = (np.stack(list(pictures.values())) for pictures in (lenet, shallow))
+    if one.shape[1] != other.shape[1]:
+        raise UntestableError("the pictures of conv1 of lenet and shallow differ in size")
+    alike = one @ other.T
+    row, col = np.unravel_index(alike.argmax(), alike.shape)
+    units = {"lenet": list(lenet)[row], "shallow": list(shallow)[col]}
+    best, usual = float(alike.max()), float(np.median(alike.max(1)))
+    return Outcome(
+        best >= ALIKE,
+        {"correlation": best, "units": units, "median_best": usual, "pairs": alike.size},
+        f"Unit {units['lenet']} of conv1 in lenet and unit {units['shallow']} in shallow look most "
+        f"alike: their pictures correlate by {best:.3f}; a unit of lenet has a counterpart at "
+        f"{usual:.3f} in the median.",
+    )
+
+
+def _no_background(runs: Runs) -> Outcome:
+    shares = {}
+    for network in ("lenet", "shallow"):
+        run = runs[network]
+        if "bird" not in run.classes:
+            raise UntestableError(f"{network} has no class bird")
+        unit = run.classes.index("bird")
+        image = kept_averages(run, run.layers[-1].name, int(run.epochs[-1]))[unit].image
+        if image is None:
+            raise UntestableError(f"nothing drives the bird unit of {network}")
+        height, width = (side // 4 for side in image.shape[:2])
+        inside = np.zeros(image.shape[:2], np.bool_)
+        inside[height:-height, width:-width] = True
+        shares[network] = float(image[~inside].std() / max(image[inside].std(), 1e-30))
+    told = " against ".join(f"{share:.2f} in {network}" for network, share in shares.items())
+    return Outcome(
+        shares["shallow"] < shares["lenet"],
+        {"contrast": shares},
+        f"Contrast of the bird unit's picture outside its middle half, relative to within: {told}.",
+    )
+
+
 FINDINGS = (
     Finding(
         id="DV-28a",
@@ -129,5 +222,35 @@ FINDINGS = (
         "frequent classes",
         rule=f"it is at least {100 * PURE:g}% in at least half of the units",
         check=_premature,
+    ),
+    Finding(
+        id="DV-28d",
+        section="4.1.1",
+        claim="The features of layer1 are more diverse in lenet than in shallow.",
+        networks=("lenet", "shallow"),
+        statistic="mean over the other units of 1 less the correlation of average pictures, units "
+        "of conv1 at the last epoch, lenet less shallow; bootstrap over units",
+        rule="the 95% interval of the difference lies above 0",
+        check=_more_diverse,
+    ),
+    Finding(
+        id="DV-28e",
+        section="4.1.1",
+        claim="A unit of layer1 in lenet and one in shallow detect the same feature.",
+        networks=("lenet", "shallow"),
+        statistic="largest correlation of the average pictures of two units of conv1, one of each "
+        "network, at the last epoch",
+        rule=f"it is at least {ALIKE:g}",
+        check=_same_feature,
+    ),
+    Finding(
+        id="DV-28f",
+        section="4.1.1",
+        claim="The bird unit of shallow sees less of the background than that of lenet.",
+        networks=("lenet", "shallow"),
+        statistic="contrast of the unit's average picture outside its middle half (in height and "
+        "width) relative to the contrast within, at the last epoch",
+        rule="it is lower in shallow than in lenet",
+        check=_no_background,
     ),
 )

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ndcore.evolution.findings.accuracy import FIGURE_4, difference
+from ndcore.evolution.findings.class_units import likeness, looks
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.findings.series import growth, initial_change, overfitting, require_layer
 from ndcore.evolution.rules import RULES
 from ndcore.evolution.run import EvolutionRun
+from ndcore.statistics.resampling import gap_interval
 
 __all__ = ["FINDINGS"]
 
@@ -60,6 +62,24 @@ def _degenerates(runs: Runs) -> Outcome:
         figures,
         f"lenet-w: {fell} of {layers} layers are lower in epochs 2-5 than in epoch 1, "
         f"median change {100 * figures['median_change']:+.1f}%.",
+    )
+
+
+def _one_feature(runs: Runs) -> Outcome:
+    alike = {name: likeness(looks(runs[name], "relu2")) for name in ("lenet-w", "lenet")}
+    gap = float(alike["lenet-w"].mean() - alike["lenet"].mean())
+    low, high = gap_interval(alike["lenet-w"], alike["lenet"])
+    figures: dict[str, Any] = {
+        name: {"mean": float(values.mean()), "units": len(values)} for name, values in alike.items()
+    }
+    told = " against ".join(
+        f"{name} {values.mean():+.3f} ({len(values)} units)" for name, values in alike.items()
+    )
+    return Outcome(
+        low > 0,
+        figures | {"difference": gap, "ci95": [low, high]},
+        f"Mean correlation of the pictures of the units of relu2 that any image drives: {told}, "
+        f"difference {gap:+.3f} (95% interval {low:+.3f} to {high:+.3f}).",
     )
 
 
@@ -189,6 +209,16 @@ FINDINGS = (
         statistic="each layer's mean discriminability over epochs 2-5, against epoch 1",
         rule="more than half of the layers fall",
         check=_degenerates,
+    ),
+    Finding(
+        id="DV-23d",
+        section="4.1.2",
+        claim="The live units of layer5 (relu2) of lenet-w learned the same feature.",
+        networks=("lenet-w", "lenet"),
+        statistic="mean correlation with the average pictures of the other live units of relu2 at "
+        "the last epoch, lenet-w less lenet; bootstrap over units",
+        rule="the 95% interval of the difference lies above 0",
+        check=_one_feature,
     ),
     Finding(
         id="DV-24a",
