@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import source_status
+from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import DataError
 from ndcore.evolution import list_runs
 from ndcore.statistics.intervals import Rate
@@ -16,16 +15,15 @@ from pages.ui.frame import loaders
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB, PAGES
 from pages.ui.frame.words import plain
-from pages.ui.images.gallery import gallery_pair
 from pages.ui.images.picker import NAMES, ready_sources
 
 PER_ROW = 2
 
 
-def example(bundle: Bundle) -> dict[str, Any] | None:
+def example(bundle: Bundle) -> GalleryRow | None:
     """The gallery attack that the story is about: a cat where there is one."""
-    known = [row for row in bundle.gallery if ":" in row["id"]]
-    cats = [row for row in known if row["true"] == "cat"]
+    known = [row for row in bundle.gallery if ":" in row.id]
+    cats = [row for row in known if row.true == "cat"]
     return next(iter(cats or known), None)
 
 
@@ -35,11 +33,11 @@ def show_example(bundle: Bundle) -> None:
     if row is None:
         return
     try:
-        pair = gallery_pair(row)
+        pair = row.look_up()
     except DataError:
         return
-    for place, when, image in zip(st.columns(2), ("before", "after"), pair.images, strict=True):
-        caption = f"{row[f'predicted_{when}']}, {100 * row[f'confidence_{when}']:.0f}% sure"
+    for place, (name, share), image in zip(st.columns(2), row.answers, pair.images, strict=True):
+        caption = f"{name}, {100 * share:.0f}% sure"
         show_image(image, caption, changes=pair.changes, width=210, place=place)
 
 
@@ -48,7 +46,7 @@ def start_story(bundle: Bundle) -> None:
     link = {"bundle": bundle.name}
     ready, row = ready_sources(bundle), example(bundle)
     if ready:
-        link["images"] = row["id"] if row else loaders.source(ready[0]).ids[0]
+        link["images"] = row.id if row else loaders.source(ready[0]).ids[0]
         origin = link["images"].partition(":")[0].partition("-")[0]
         link["source"] = origin if origin in ready else ready[0]
     st.switch_page(LAB.path, query_params=link)

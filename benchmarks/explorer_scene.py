@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.pairs import Pair
 from ndcore.errors import BadRequestError, NeuralDivergenceError
 
 __all__ = ["Scene", "choose_scene", "walk"]
@@ -58,13 +57,10 @@ def choose_scene(bundle: Bundle) -> Scene:
 def _pair(bundle: Bundle) -> str:
     """Token of the first attack of the gallery whose image is on this machine, or ""."""
     for row in bundle.gallery:
-        pixels = (f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"])
-        token = "~".join([row["id"], *pixels])
         try:
-            Pair.from_token(token, bundle.shape)
+            return row.look_up().token()
         except NeuralDivergenceError:
             continue
-        return token
     return ""
 
 

@@ -52,11 +52,7 @@ def digits_bundle(digits_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle
 @pytest.fixture
 def pair(digits_bundle: Bundle) -> Pair:
     """An image and a verified attack on it, from the gallery of the digits bundle."""
-    from ndcore.data.pairs import Pair
-
-    row = digits_bundle.gallery[0]
-    changes = (f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"])
-    return Pair.from_token("~".join([row["id"], *changes]), digits_bundle.shape)
+    return digits_bundle.gallery[0].look_up()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.activations.histograms import ClassHistograms
+from ndcore.data.gallery_row import GalleryRow
 from ndcore.detectors.calibration import Calibrated, Calibration
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.networks.registry import build_model
@@ -191,9 +192,10 @@ class Bundle(Calibrated):
         return dict(json.loads((self.folder / "splits.json").read_text()))
 
     @cached_property
-    def gallery(self) -> list[dict[str, Any]]:
-        """Verified attacks in the form of the command line's JSON."""
-        return list(json.loads((self.folder / "gallery.json").read_text()))
+    def gallery(self) -> list[GalleryRow]:
+        """Verified attacks."""
+        rows = json.loads((self.folder / "gallery.json").read_text())
+        return [GalleryRow.from_dict(row) for row in rows]
 
     def _array(self, file: str, key: str) -> NDArray[Any]:
         try:

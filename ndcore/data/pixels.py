@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,12 @@ class PixelChange:
     col: int
     before: tuple[int, ...]
     after: tuple[int, ...]
+
+    @classmethod
+    def from_dict(cls, pixel: Mapping[str, Any]) -> PixelChange:
+        """Of what `to_dict` gives."""
+        before, after = tuple(pixel["rgb_before"]), tuple(pixel["rgb_after"])
+        return cls(pixel["row"], pixel["col"], before, after)
 
     def to_dict(self) -> dict[str, Any]:
         """As in the command line's JSON."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ndcore.attacks import AttackConfig, AttackResult, PixelChange, apply_changes, attack_images
+from ndcore.attacks import AttackConfig, AttackResult, attack_images
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import ImageBatch
 from ndcore.data.catalog import ImageSource
@@ -118,12 +118,10 @@ def gallery_set(bundle: Bundle, benign: ImageSet) -> ImageSet:
     keys = {key: index for index, key in enumerate(benign.ids)}
     rows, images = [], []
     for row in bundle.gallery:
-        key = row["id"].rpartition(".")[0] or row["id"]
-        if len(row["pixels"]) == 1 and key in keys:
-            pixel = row["pixels"][0]
-            change = PixelChange(pixel["row"], pixel["col"], (), tuple(pixel["rgb_after"]))
-            rows.append((keys[key], change.row, change.col, row["queries"]))
-            images.append(apply_changes(benign.pixels[keys[key]], [change]))
+        if len(row.pixels) == 1 and row.key in keys:
+            at, change = keys[row.key], row.pixels[0]
+            rows.append((at, change.row, change.col, row.queries))
+            images.append(row.pair(benign.pixels[at]).images[-1])
     found = np.array(rows, np.int64).reshape(-1, 4)
     return ImageSet(
         name="one-pixel",

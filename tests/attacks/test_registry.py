@@ -64,7 +64,7 @@ def test_the_command_line_finds_it(
 
 @pytest.mark.usefixtures("toy")
 def test_the_lab_offers_and_runs_it(digits_bundle: Bundle) -> None:
-    image = digits_bundle.gallery[0]["id"]
+    image = digits_bundle.gallery[0].id
     at = opened("pages/1_Attack_Lab.py", engine="toy", images=image)
     assert not at.exception
     assert at.selectbox(key="engine").value == "toy"

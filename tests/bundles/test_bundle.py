@@ -72,13 +72,13 @@ def test_gallery_is_verified(digits_bundle: Bundle) -> None:
     held = set(digits_bundle.splits["evaluation"])
     assert digits_bundle.gallery
     for row in digits_bundle.gallery:
-        assert row["id"] in held
-        image = source.pixels([source.index(row["id"])])[0]
-        (pixel,) = row["pixels"]
-        assert image[pixel["row"], pixel["col"]].tolist() == pixel["rgb_before"]
-        image[pixel["row"], pixel["col"]] = pixel["rgb_after"]
+        assert row.id in held
+        image = source.pixels([source.index(row.id)])[0]
+        (pixel,) = row.pixels
+        assert image[pixel.row, pixel.col].tolist() == list(pixel.before)
+        image[pixel.row, pixel.col] = pixel.after
         predicted = digits_bundle.read(image[None]).predicted[0]
-        assert digits_bundle.classes[predicted] == row["predicted_after"] != row["true"]
+        assert digits_bundle.classes[predicted] == row.predicted_after != row.true
 
 
 def test_unknown_names_are_one_sentence(digits_bundle: Bundle) -> None:

@@ -50,17 +50,17 @@ def test_the_samples_are_recognised(shipped: Bundle) -> None:
 
 
 def test_attacks_on_samples_in_the_gallery_still_flip(shipped: Bundle) -> None:
-    rows = [row for row in shipped.gallery if row["id"].startswith("samples:")]
+    rows = [row for row in shipped.gallery if row.id.startswith("samples:")]
     assert rows
     for row in rows:
-        (pixel,) = row["pixels"]
-        colour = bytes(pixel["rgb_after"]).hex()
-        token = f"{row['id']}~{pixel['row']}.{pixel['col']}.{colour}"
+        (pixel,) = row.pixels
+        colour = bytes(pixel.after).hex()
+        token = f"{row.id}~{pixel.row}.{pixel.col}.{colour}"
         pair = Pair.from_token(token, shipped.shape)
         assert pair.attacked is not None
         before, after = shipped.read(np.stack([pair.benign, pair.attacked])).predicted
-        assert shipped.classes[before] == row["true"]
-        assert shipped.classes[after] == row["predicted_after"] != row["true"]
+        assert shipped.classes[before] == row.true
+        assert shipped.classes[after] == row.predicted_after != row.true
 
 
 def test_the_evaluator_is_exact_at_every_position(shipped: Bundle) -> None:
@@ -79,15 +79,15 @@ def test_the_evaluator_is_exact_at_every_position(shipped: Bundle) -> None:
 def test_the_gallery_is_large_and_held_out(shipped: Bundle) -> None:
     about = shipped.manifest["gallery"]
     held = set(shipped.splits["evaluation"])
-    rows = [row for row in shipped.gallery if not row["id"].startswith("samples:")]
+    rows = [row for row in shipped.gallery if not row.id.startswith("samples:")]
     assert len(rows) >= 300
-    assert len({row["id"] for row in rows}) == len(rows) == about["evaluation"]["succeeded"]
+    assert len({row.id for row in rows}) == len(rows) == about["evaluation"]["succeeded"]
     for row in rows:
-        assert row["id"] in held
-        assert row["predicted_before"] == row["true"] != row["predicted_after"]
-        (pixel,) = row["pixels"]
-        assert pixel["rgb_before"] != pixel["rgb_after"]
-        assert 0 < row["first_hit"] <= row["queries"] <= about["budget"]
+        assert row.id in held
+        assert row.predicted_before == row.true != row.predicted_after
+        (pixel,) = row.pixels
+        assert pixel.before != pixel.after
+        assert 0 < row.first_hit <= row.queries <= about["budget"]
 
 
 @pytest.mark.spec("SP-2")

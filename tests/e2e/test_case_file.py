@@ -15,11 +15,8 @@ pytestmark = pytest.mark.e2e
 
 def known_attack() -> str:
     """A link to a sample image with a verified attack on it."""
-    row = next(
-        row for row in load_bundle("cifar10-vgg16").gallery if row["id"].startswith("samples:")
-    )
-    changes = [f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in row["pixels"]]
-    return "~".join([row["id"], *changes])
+    row = next(row for row in load_bundle("cifar10-vgg16").gallery if row.id.startswith("samples:"))
+    return row.look_up().token()
 
 
 def opens_alone(browser: Browser, file: Path, scheme: str) -> None:

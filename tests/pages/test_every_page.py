@@ -65,7 +65,7 @@ def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None
 
 @pytest.mark.spec("AL-7", "AL-11", "ND-18")
 def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundle) -> None:
-    known = digits_bundle.gallery[0]["id"]
+    known = digits_bundle.gallery[0].id
     at = opened(LAB.path, images=known)
     assert at.checkbox(key=f"pick_digits-cnn_{known}").value
     at.button(key="start").click().run()

@@ -9,7 +9,6 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ndcore.attacks import PixelChange, apply_changes
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN
 from ndcore.data.catalog import find_image
@@ -24,7 +23,7 @@ from pages.ui.detector.study import BENIGN
 from pages.ui.detector.triage_job import TriageJob, current, start, watch
 from pages.ui.frame import loaders
 from pages.ui.frame.words import sentence
-from pages.ui.images.gallery import gallery_pair, rows_here
+from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import NAMES, ready_sources
 
 __all__ = ["triage_panel"]
@@ -136,29 +135,22 @@ def _of_study(bundle: Bundle, study: SavedStudy, open_one: Open) -> None:
 
 def _finder(bundle: Bundle, judged: Judged, where: NDArray[np.int16]) -> Lookup:
     """Looks images of a study up in the data set, and colours of attacks in the gallery."""
-    changes = {
-        (row["id"].rpartition(".")[0] or row["id"]): row["pixels"][0]
-        for row in bundle.gallery
-        if len(row["pixels"]) == 1
-    }
+    known = {row.key: row for row in bundle.gallery if len(row.pixels) == 1}
 
     def lookup(at: int) -> Pair | None:
         key, kind = judged.ids[at], judged.sets[at]
-        change = None
+        row = None
         if kind != "benign":
-            change = changes.get(key)
-            if kind != FOR_PIXELS or change is None:
+            row = known.get(key)
+            if kind != FOR_PIXELS or row is None:
                 return None
-            if (change["row"], change["col"]) != tuple(where[at].tolist()):
+            if (row.pixels[0].row, row.pixels[0].col) != tuple(where[at].tolist()):
                 return None
         benign = _pixels(key)
         if benign is None or benign.shape != bundle.shape:
             return None
-        attacked = None
-        if change is not None:
-            after = tuple(change["rgb_after"])
-            attacked = apply_changes(benign, [PixelChange(change["row"], change["col"], (), after)])
-        return Pair(key, benign, attacked, int(judged.labels[at]))
+        label = int(judged.labels[at])
+        return row.pair(benign, label) if row else Pair(key, benign, None, label)
 
     return lookup
 
@@ -211,7 +203,7 @@ def _gathered(
     name: str, weight_hash: str, source: str, n: int, seed: int, attacks: int, _bundle: Bundle
 ) -> tuple[Images, dict[int, Pair]]:
     benign = draw(_bundle, loaders.source(source), n, seed)
-    pairs = [gallery_pair(row) for row in rows_here(_bundle)[:attacks]]
+    pairs = [row.look_up() for row in rows_here(_bundle)[:attacks]]
     if not pairs:
         return benign, {}
     more = Images(

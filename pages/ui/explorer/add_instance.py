@@ -12,7 +12,7 @@ from ndcore.errors import NeuralDivergenceError
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame.link import box, choice, tabs, text
 from pages.ui.frame.words import plain, sentence, with_article
-from pages.ui.images.gallery import gallery_pair, rows_here
+from pages.ui.images.gallery import rows_here
 from pages.ui.images.natural_errors import known_errors, sources_for
 from pages.ui.images.picker import NAMES, upload
 from pages.ui.images.tray import MOST, add, is_full
@@ -64,9 +64,9 @@ def _from_gallery(bundle: Bundle) -> None:
             else "This bundle has no gallery; attack some images of your own in the lab."
         )
         return
-    by_id = {row["id"]: row for row in rows}
+    by_id = {row.id: row for row in rows}
     names = {"": "Type to search: cat → dog"} | {
-        image_id: f"{row['predicted_before']} → {row['predicted_after']}, {image_id}"
+        image_id: f"{row.predicted_before} → {row.predicted_after}, {image_id}"
         for image_id, row in by_id.items()
     }
     picked = choice(
@@ -79,7 +79,7 @@ def _from_gallery(bundle: Bundle) -> None:
     if not picked:
         return
     try:
-        pair = gallery_pair(by_id[picked])
+        pair = by_id[picked].look_up()
     except NeuralDivergenceError as error:
         st.error(sentence(error))
         return

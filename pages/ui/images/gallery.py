@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
-from ndcore.attacks import PixelChange, apply_changes
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import find_image
-from ndcore.data.pairs import Pair
+from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import DataError
 
-__all__ = ["gallery_pair", "rows_here"]
+__all__ = ["rows_here"]
 
 LOOK_AGAIN_S = 60
 
 
-def gallery_pair(row: dict[str, Any]) -> Pair:
-    """The pair of one gallery row.
-
-    Raises:
-        DataError: its image is not on this machine.
-    """
-    benign, label = find_image(row["id"])
-    changes = [
-        PixelChange(p["row"], p["col"], tuple(p["rgb_before"]), tuple(p["rgb_after"]))
-        for p in row["pixels"]
-    ]
-    return Pair(row["id"], benign, apply_changes(benign, changes), label)
-
-
 @st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for the images …")
-def _here(checksum: str, _rows: list[dict[str, Any]]) -> list[bool]:
+def _here(checksum: str, _rows: list[GalleryRow]) -> list[bool]:
     """Whether each row's image is on this machine; looked up once per data set, as that is slow."""
     ready: dict[str, bool] = {}
     for row in _rows:
-        kind = _data_set(row["id"])
+        kind = _data_set(row.id)
         if kind not in ready:
             try:
-                find_image(row["id"])
+                find_image(row.id)
                 ready[kind] = True
             except DataError:
                 ready[kind] = False
-    return [ready[_data_set(row["id"])] for row in _rows]
+    return [ready[_data_set(row.id)] for row in _rows]
 
 
 def _data_set(image_id: str) -> str:
@@ -51,7 +34,7 @@ def _data_set(image_id: str) -> str:
     return image_id.partition(":")[0].partition("-")[0] if ":" in image_id else "/"
 
 
-def rows_here(bundle: Bundle) -> list[dict[str, Any]]:
+def rows_here(bundle: Bundle) -> list[GalleryRow]:
     """The gallery's rows whose images are on this machine."""
     here = _here(bundle.manifest["files"]["gallery.json"], bundle.gallery)
     return [row for row, ready in zip(bundle.gallery, here, strict=True) if ready]

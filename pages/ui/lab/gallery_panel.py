@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import DataError
 from pages.ui.elements.class_matrix import pick_cell
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame.link import choice, switch
 from pages.ui.frame.words import counted, plain, sentence
-from pages.ui.images.gallery import gallery_pair, rows_here
+from pages.ui.images.gallery import rows_here
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.lab.by_hand import Subject, drive
 
@@ -30,7 +30,7 @@ def choose_from_gallery(bundle: Bundle) -> None:
     if not bundle.gallery:
         st.info("This bundle has no gallery; attack some images of your own.")
         return
-    here = {row["id"] for row in rows_here(bundle)}
+    here = {row.id for row in rows_here(bundle)}
     rows = _filtered(bundle, here)
     if not rows:
         st.info(
@@ -40,8 +40,7 @@ def choose_from_gallery(bundle: Bundle) -> None:
         return
     columns = st.container(horizontal=True, gap="small")
     cells = [
-        (bundle.class_index(row["true"]), bundle.class_index(row["predicted_after"]))
-        for row in rows
+        (bundle.class_index(row.true), bundle.class_index(row.predicted_after)) for row in rows
     ]
     cell = pick_cell(
         columns.container(width=CHART_WIDTH),
@@ -58,7 +57,7 @@ def choose_from_gallery(bundle: Bundle) -> None:
     _show(bundle, rows[picked])
 
 
-def _filtered(bundle: Bundle, here: Set[str]) -> list[dict[str, Any]]:
+def _filtered(bundle: Bundle, here: Set[str]) -> list[GalleryRow]:
     """The attacks that fit the filter, and how many there are."""
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     true, after = (
@@ -83,11 +82,11 @@ def _filtered(bundle: Bundle, here: Set[str]) -> list[dict[str, Any]]:
     fit = [
         row
         for row in bundle.gallery
-        if (row["id"] in here or not only_here)
-        and true in ("", row["true"])
-        and after in ("", row["predicted_after"])
+        if (row.id in here or not only_here)
+        and true in ("", row.true)
+        and after in ("", row.predicted_after)
     ]
-    known = sum(row["id"] in here for row in bundle.gallery)
+    known = sum(row.id in here for row in bundle.gallery)
     st.caption(
         f"{counted(len(bundle.gallery), 'verified attack')}, {known:,} of them on images that are "
         f"on this machine; {len(fit):,} fit the filter. Each was found and confirmed beforehand."
@@ -95,24 +94,24 @@ def _filtered(bundle: Bundle, here: Set[str]) -> list[dict[str, Any]]:
     return fit
 
 
-def _table(rows: list[dict[str, Any]], here: Set[str]) -> int:
+def _table(rows: list[GalleryRow], here: Set[str]) -> int:
     """The attacks as a table; returns the position of the picked one, the first without one."""
     frame = pd.DataFrame(
         {
-            "image": [row["id"] for row in rows],
-            "before": [row["predicted_before"] for row in rows],
-            "after": [row["predicted_after"] for row in rows],
-            "queries": [row["queries"] for row in rows],
-            "sure before": [100 * row["confidence_before"] for row in rows],
-            "sure after": [100 * row["confidence_after"] for row in rows],
+            "image": [row.id for row in rows],
+            "before": [row.predicted_before for row in rows],
+            "after": [row.predicted_after for row in rows],
+            "queries": [row.queries for row in rows],
+            "sure before": [100 * row.confidence_before for row in rows],
+            "sure after": [100 * row.confidence_after for row in rows],
         }
     )
-    if not all(row["id"] in here for row in rows):
-        frame.insert(1, "here", ["yes" if row["id"] in here else "no" for row in rows])
+    if not all(row.id in here for row in rows):
+        frame.insert(1, "here", ["yes" if row.id in here else "no" for row in rows])
     percent = st.column_config.NumberColumn(format="%.1f%%")
     picked = picked_row(
         frame,
-        [row["id"] for row in rows],
+        [row.id for row in rows],
         key="gallery_row",
         height=420,
         column_config={
@@ -125,26 +124,28 @@ def _table(rows: list[dict[str, Any]], here: Set[str]) -> int:
     return picked or 0
 
 
-def _show(bundle: Bundle, row: dict[str, Any]) -> None:
+def _show(bundle: Bundle, row: GalleryRow) -> None:
     """One attack of the gallery, drawn where its image is here."""
     st.divider()
-    before, after = plain(row["predicted_before"]), plain(row["predicted_after"])
-    st.subheader(f"{plain(row['id'])}: {before} → {after}")
+    before, after = plain(row.predicted_before), plain(row.predicted_after)
+    st.subheader(f"{plain(row.id)}: {before} → {after}")
     try:
-        pair = gallery_pair(row)
+        pair = row.look_up()
     except DataError as error:
         st.info(f"{sentence(error)} The pixels and colours of this attack are known all the same:")
-        st.dataframe(pd.DataFrame(row["pixels"]), hide_index=True, key="gallery_pixels")
+        changes = pd.DataFrame([change.to_dict() for change in row.pixels])
+        st.dataframe(changes, hide_index=True, key="gallery_pixels")
         return
     line = st.container(horizontal=True, gap="small")
-    for when, image in zip(("before", "after"), pair.images, strict=True):
-        told = f"{row[f'predicted_{when}']} {100 * row[f'confidence_{when}']:.1f}%"
-        caption = f"{when.capitalize()}: {told}"
+    for when, image, (name, share) in zip(
+        ("Before", "After"), pair.images, row.answers, strict=True
+    ):
+        caption = f"{when}: {name} {100 * share:.1f}%"
         show_image(image, caption, changes=pair.changes, place=line.container(width=230), width=230)
     st.caption(
-        f"{row['queries']:,} queries of the engine {row.get('engine', 'unknown')}, seed "
-        f"{row.get('seed', 'unknown')}."
+        f"{row.queries:,} queries of the engine {row.engine or 'unknown'}, seed "
+        f"{'unknown' if row.seed is None else row.seed}."
     )
     send_buttons(bundle, pair, "gallery")
     st.markdown("**Pixel by pixel**: change the attack and read what the model says.")
-    drive(bundle, Subject(row["id"], pair, bundle.class_index(row["true"])), "gallery_hand")
+    drive(bundle, Subject(row.id, pair, bundle.class_index(row.true)), "gallery_hand")

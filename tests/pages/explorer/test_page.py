@@ -64,8 +64,8 @@ def test_any_number_of_layers(explorer: AppTest, digits_bundle: Bundle) -> None:
 def test_any_number_of_classes(explorer: AppTest, digits_bundle: Bundle) -> None:
     row = digits_bundle.gallery[0]
     assert set(names(sent(explorer)["classes"])) == {
-        row["predicted_before"],
-        row["predicted_after"],
+        row.predicted_before,
+        row.predicted_after,
     }
     for name in digits_bundle.classes:
         if name not in explorer.session_state["pills_classes"]:

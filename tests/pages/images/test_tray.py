@@ -68,9 +68,9 @@ def tokens(bundle: Bundle) -> list[str]:
     """Tokens of different gallery attacks."""
     found = []
     for row in bundle.gallery:
-        pixel = row["pixels"][0]
-        colour = bytes(pixel["rgb_after"][:1]).hex()
-        found.append(f"{row['id']}~{pixel['row']}.{pixel['col']}.{colour}")
+        pixel = row.pixels[0]
+        colour = bytes(pixel.after[:1]).hex()
+        found.append(f"{row.id}~{pixel.row}.{pixel.col}.{colour}")
     assert len(found) >= 3
     return found
 
@@ -104,11 +104,11 @@ def test_the_current_pair_comes_first_in_ink_and_red(app: Path, digits_bundle: B
     benign, attacked, ring, diamond = at.session_state["shown"]
     assert (benign.colour, benign.shape, benign.entry) == ("ink", "circle", 1)
     assert (attacked.colour, attacked.shape) == (ATTACKED, "diamond")
-    assert attacked.label == f"attacked → {first['predicted_after']}"
-    assert benign.label_true == digits_bundle.class_index(first["true"])
+    assert attacked.label == f"attacked → {first.predicted_after}"
+    assert benign.label_true == digits_bundle.class_index(first.true)
     assert (ring.shape, diamond.shape, ring.entry) == ("ring", "diamond", 2)
     assert ring.colour == diamond.colour == instance_colours(7, "light")[0]
-    assert diamond.label == f"2 attacked → {digits_bundle.gallery[1]['predicted_after']}"
+    assert diamond.label == f"2 attacked → {digits_bundle.gallery[1].predicted_after}"
     assert np.count_nonzero((benign.pixels != attacked.pixels).any(-1)) == 1
     predicted = digits_bundle.read(
         np.stack([i.pixels for i in at.session_state["shown"]])
@@ -116,7 +116,7 @@ def test_the_current_pair_comes_first_in_ink_and_red(app: Path, digits_bundle: B
     assert [image.predicted for image in at.session_state["shown"]] == predicted.tolist()
     told = texts(at)
     assert "**1 current**" in told
-    assert f"taken for {first['predicted_after']} (" in told
+    assert f"taken for {first.predicted_after} (" in told
 
 
 @pytest.mark.spec("ND-6")
@@ -173,7 +173,7 @@ def test_make_current_changes_places(app: Path, digits_bundle: Bundle) -> None:
     at.button(key="current_2").click().run()
     assert keys(at) == ["benign", "attacked", "2.benign", "2.attacked"]
     assert (link(at, "pair"), link(at, "with")) == (second, pair)
-    label = digits_bundle.gallery[1]["predicted_after"]
+    label = digits_bundle.gallery[1].predicted_after
     assert at.session_state["shown"][1].label == f"attacked → {label}"
 
 
@@ -199,7 +199,7 @@ def test_gallery_attacks_are_added(app: Path, digits_bundle: Bundle) -> None:
     at = adding(tray(app), "From the gallery")
     row = digits_bundle.gallery[0]
     box = at.selectbox(key="add_attack")
-    assert box.options[1] == f"{row['predicted_before']} → {row['predicted_after']}, {row['id']}"
+    assert box.options[1] == f"{row.predicted_before} → {row.predicted_after}, {row.id}"
     box.select_index(1).run()
     at.button(key="add_it").click().run()
     assert keys(at) == ["benign", "attacked"], "the first attack becomes the current pair"
@@ -293,12 +293,12 @@ def test_an_image_is_added_by_id(
     at.text_input(key="add_image").set_value(image_id).run()
     assert len(at.error) == 1
     assert told in at.error[0].value.lower()
-    right = digits_bundle.gallery[0]["id"]
+    right = digits_bundle.gallery[0].id
     at.text_input(key="add_image").set_value(f" {right} ").run()
     at.button(key="add_it").click().run()
     assert keys(at) == ["2.image"]
     image = at.session_state["shown"][0]
-    assert (image.shape, image.label) == ("square", f"2 image → {digits_bundle.gallery[0]['true']}")
+    assert (image.shape, image.label) == ("square", f"2 image → {digits_bundle.gallery[0].true}")
 
 
 @pytest.mark.parametrize("name", ["empty.png", "text.png"])
@@ -379,7 +379,7 @@ def test_the_lab_adds_to_the_tray_and_keeps_the_first(digits_bundle: Bundle) -> 
     at = opened("pages/1_Attack_Lab.py", source="gallery")
     at.button(key="gallery_to_tray").click().run()
     assert "current pair" in at.toast[0].value
-    ids = [row["id"] for row in digits_bundle.gallery]
+    ids = [row.id for row in digits_bundle.gallery]
     at.query_params["gallery_row"] = ids[1]
     at.run()
     at.button(key="gallery_to_tray").click().run()

@@ -16,29 +16,29 @@ LAB = "pages/1_Attack_Lab.py"
 @pytest.mark.spec("AL-9")
 def test_a_typed_pixel_is_read_like_a_clicked_one(digits_bundle: Bundle) -> None:
     row = digits_bundle.gallery[0]
-    found = row["pixels"][0]
-    at = opened(LAB, images=str(row["id"]), way="hand")
-    at.number_input(key="free_row").set_value(found["row"])
-    at.number_input(key="free_col").set_value(found["col"])
+    found = row.pixels[0]
+    at = opened(LAB, images=str(row.id), way="hand")
+    at.number_input(key="free_row").set_value(found.row)
+    at.number_input(key="free_col").set_value(found.col)
     next(button for button in at.button if button.label == "Set this pixel").click().run()
     assert not at.exception
     source = open_source("digits")
-    image = source.pixels([source.index(row["id"])])[0]
-    attacked = apply_changes(image, [PixelChange(found["row"], found["col"], (), (255,))])
+    image = source.pixels([source.index(row.id)])[0]
+    attacked = apply_changes(image, [PixelChange(found.row, found.col, (), (255,))])
     reading = digits_bundle.read(attacked[None])
     label = int(reading.predicted[0])
     sure = 100 * float(reading.probabilities[0, label])
     told = texts(at)
     assert f"#### {digits_bundle.classes[label]} {sure:.1f}%" in told
-    assert f"row {found['row']}, column {found['col']} → grey 255" in told
+    assert f"row {found.row}, column {found.col} → grey 255" in told
     assert told.count("(untouched: ") == 2, "p-value and score"
     at.button(key="free_undo").click().run()
     assert "Untouched. Pick a pixel." in texts(at)
-    assert at.number_input(key="free_row").value == found["row"], "the typed place stays"
+    assert at.number_input(key="free_row").value == found.row, "the typed place stays"
 
 
 def test_the_typed_numbers_follow_the_picture(digits_bundle: Bundle) -> None:
-    at = opened(LAB, images=str(digits_bundle.gallery[0]["id"]), way="hand")
+    at = opened(LAB, images=str(digits_bundle.gallery[0].id), way="hand")
     for place in ((2, 3), (5, 1)):
         at.number_input(key="free_row").set_value(place[0])
         at.number_input(key="free_col").set_value(place[1])

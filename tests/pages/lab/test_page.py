@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -34,7 +36,7 @@ def again(at: AppTest) -> AppTest:
 
 
 def known(bundle: Bundle) -> str:
-    return str(bundle.gallery[0]["id"])
+    return str(bundle.gallery[0].id)
 
 
 @pytest.mark.spec("AL-1")
@@ -213,13 +215,13 @@ def test_a_pixel_set_by_hand_is_read_at_once_and_sent_on(digits_bundle: Bundle) 
     assert not at.exception
     assert "Untouched. Pick a pixel." in texts(at)
     identity = at.session_state["free_hand"][0]
-    row = digits_bundle.gallery[0]["pixels"][0]
-    pick = Pick(row["row"], row["col"], tuple(row["rgb_after"]), 1)
+    row = digits_bundle.gallery[0].pixels[0]
+    pick = Pick(row.row, row.col, row.after, 1)
     at.session_state["free_hand"] = (identity, Hand(colour=(255,)).take(pick))
     at.run()
     told = texts(at)
-    assert f"row {row['row']}, column {row['col']} → grey" in told
-    assert f"#### {digits_bundle.gallery[0]['predicted_after']} " in told
+    assert f"row {row.row}, column {row.col} → grey" in told
+    assert f"#### {digits_bundle.gallery[0].predicted_after} " in told
     assert "**Divergence** p = " in told
     at.button(key="free_undo").click().run()
     assert "Untouched" in texts(at)
@@ -243,7 +245,7 @@ def test_a_batch_is_summarised_and_a_cell_filters_it(digits_bundle: Bundle) -> N
     source = open_source("digits")
     wrong = digits_bundle.read(source.pixels(range(200))).predicted != source.labels[:200]
     skipped = source.ids[int(wrong.argmax())] if wrong.any() else ""
-    ids = [*(row["id"] for row in digits_bundle.gallery[:3]), *([skipped] if skipped else [])]
+    ids = [*(row.id for row in digits_bundle.gallery[:3]), *([skipped] if skipped else [])]
     at = attacked(images=",".join(ids))
     told = texts(at)
     assert "correctly classified images were broken" in told
@@ -251,21 +253,21 @@ def test_a_batch_is_summarised_and_a_cell_filters_it(digits_bundle: Bundle) -> N
     if skipped:
         assert "1 skipped" in told
     first = digits_bundle.gallery[0]
-    true = digits_bundle.class_index(first["true"])
+    true = digits_bundle.class_index(first.true)
     results = job_of(at).result.results
-    after = next(result.predicted_after for result in results if result.id == first["id"])
+    after = next(result.predicted_after for result in results if result.id == first.id)
     at.query_params["cell"] = f"{true}-{after}"
     at.run()
     assert not at.exception
-    assert f"**{first['true']} → {digits_bundle.classes[after]}**" in texts(at)
-    assert f"**{first['true']} → {digits_bundle.classes[after]}**" in texts(again(at))
+    assert f"**{first.true} → {digits_bundle.classes[after]}**" in texts(at)
+    assert f"**{first.true} → {digits_bundle.classes[after]}**" in texts(again(at))
     at.button(key="cell_all").click().run()
     assert "Click a cell" in texts(at)
     assert "cell" not in at.query_params
 
 
 def test_a_picked_row_opens_elsewhere_with_its_batch(digits_bundle: Bundle) -> None:
-    ids = [str(row["id"]) for row in digits_bundle.gallery[:3]]
+    ids = [str(row.id) for row in digits_bundle.gallery[:3]]
     at = attacked(images=",".join(ids), budget="1", target="")
     for image_id in ids[::-1]:
         at.query_params["row"] = image_id
@@ -286,16 +288,16 @@ def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
     count = len(digits_bundle.gallery)
     assert f"{count} verified attacks, {count} of them on images" in texts(at)
     assert len(components(at)) == 1
-    true = digits_bundle.gallery[0]["true"]
+    true = digits_bundle.gallery[0].true
     other = next(name for name in digits_bundle.classes if name != true)
     at.selectbox(key="gallery_true_digits-cnn").set_value(true).run()
-    assert f"→ {digits_bundle.gallery[0]['predicted_after']}" in at.subheader[0].value
+    assert f"→ {digits_bundle.gallery[0].predicted_after}" in at.subheader[0].value
     assert again(at).subheader[0].value == at.subheader[0].value
     last = digits_bundle.gallery[-1]
-    cell = "-".join(str(digits_bundle.class_index(last[k])) for k in ("true", "predicted_after"))
-    for link in ({"gallery_row": last["id"]}, {"gallery_cell": cell, "gallery_row": last["id"]}):
+    cell = "-".join(str(digits_bundle.class_index(c)) for c in (last.true, last.predicted_after))
+    for link in ({"gallery_row": last.id}, {"gallery_cell": cell, "gallery_row": last.id}):
         found = opened(LAB, source="gallery", **link)
-        assert found.subheader[0].value.startswith(last["id"])
+        assert found.subheader[0].value.startswith(last.id)
         assert again(found).subheader[0].value == found.subheader[0].value
     at.selectbox(key="gallery_after_digits-cnn").set_value(true).run()
     assert "No attack fits" in at.info[0].value, other
@@ -304,7 +306,7 @@ def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
 def test_a_gallery_image_that_is_elsewhere_is_one_sentence(
     digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = [row | {"id": f"cifar10-test:{i}"} for i, row in enumerate(digits_bundle.gallery)]
+    gone = [replace(row, id=f"cifar10-test:{i}") for i, row in enumerate(digits_bundle.gallery)]
     monkeypatch.setattr(Bundle, "gallery", gone)
     monkeypatch.setenv("ND_DATA", "/nowhere")
     at = opened(LAB, source="gallery")

@@ -22,7 +22,7 @@ from pages.ui.lab.result import pair_of
 @pytest.fixture
 def results(digits_bundle: Bundle) -> list[AttackResult]:
     source = open_source("digits")
-    known = [source.index(row["id"]) for row in digits_bundle.gallery[:2]]
+    known = [source.index(row.id) for row in digits_bundle.gallery[:2]]
     return attack_images(
         digits_bundle.model,
         source.pixels(known),
