@@ -3,7 +3,7 @@
 from ndcore.detectors.calibration import Calibration
 from ndcore.detectors.detector import Detector
 from ndcore.detectors.layerwise import DivergenceDetector, load_detector
-from ndcore.detectors.registry import DETECTORS, open_detector
+from ndcore.detectors.registry import DETECTORS
 from ndcore.detectors.verdict import LayerScore, UnitEvidence, Verdict
 
 __all__ = [
@@ -15,5 +15,4 @@ __all__ = [
     "UnitEvidence",
     "Verdict",
     "load_detector",
-    "open_detector",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ndcore.detectors.calibration import Calibration
 from ndcore.detectors.verdict import Verdict
 from ndcore.errors import BundleError
-from ndcore.statistics.conformal import check_alpha
+from ndcore.statistics.conformal import check_alpha, fpr_band
 
 __all__ = ["Detector", "Seen"]
 
@@ -120,17 +121,23 @@ class Detector(ABC, Generic[Seen]):
     ) -> list[Verdict]:
         """Verdicts from scores (N,); `evidence` of each image goes to the fields of its verdict."""
         check_alpha(alpha)
-        known, p_values = self.calibration.images, self.p_of(scores, seen.predicted)
-        confidence = seen.confidence
-        return [
-            Verdict.of(
-                known,
-                alpha,
-                predicted=label,
-                confidence=float(confidence[i]),
-                score=float(scores[i]),
-                p_value=float(p_values[i]),
-                **(evidence[i] if evidence else {}),
+        known, p_values = self.calibration.images, self.p_of(scores, seen.predicted).tolist()
+        confidence, found = seen.confidence, []
+        for i, label in enumerate(seen.predicted.tolist()):
+            cut, images = known.threshold(label, alpha), len(known.benign(label))
+            found.append(
+                Verdict(
+                    predicted=label,
+                    confidence=float(confidence[i]),
+                    score=float(scores[i]),
+                    p_value=p_values[i],
+                    flagged=p_values[i] <= alpha,
+                    alpha=alpha,
+                    threshold=cut,
+                    calibration_images=images,
+                    guaranteed=math.isfinite(cut),
+                    fpr_band=fpr_band(images, alpha),
+                    **(evidence[i] if evidence else {}),
+                )
             )
-            for i, label in enumerate(seen.predicted.tolist())
-        ]
+        return found

@@ -5,22 +5,21 @@ To add one, write it in a file of its own and its entry here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ndcore.activations.observed import Observed
 from ndcore.detectors.by_repair import BEST, REPAIR_SCORES, RepairDetector
-from ndcore.detectors.calibration import Calibrated, Calibration
 from ndcore.detectors.detector import Detector
 from ndcore.detectors.layerwise import LAYERWISE, DivergenceDetector
 from ndcore.detectors.scoring.baselines import baseline_detectors
 from ndcore.detectors.scoring.detector import FeatureDetector
 from ndcore.detectors.scoring.scores import LikelihoodRatio
-from ndcore.errors import BadRequestError, BundleError
+from ndcore.errors import BadRequestError
 
-__all__ = ["DEGENERATE", "DETECTORS", "Entry", "available", "find_entry", "open_detector"]
+__all__ = ["DEGENERATE", "DETECTORS", "Entry", "find_entry"]
 
 # One image gives one value per unit; against it these say nothing of their own.
 DEGENERATE = {
@@ -100,40 +99,3 @@ def find_entry(name: str) -> Entry:
     if name not in DETECTORS:
         raise BadRequestError(f"unknown detector '{name}': choose {', '.join(DETECTORS)}")
     return DETECTORS[name]
-
-
-def available(calibrations: Mapping[str, Calibration]) -> dict[str, Entry]:
-    """The detectors that can be used with these calibrations, the usual one first."""
-    return {
-        name: entry
-        for name, entry in DETECTORS.items()
-        if name in calibrations or not entry.calibrated_by
-    }
-
-
-def open_detector(
-    bundle: Calibrated, name: str, more: Mapping[str, Calibration] | None = None
-) -> Detector[Any]:
-    """A detector ready to judge.
-
-    Args:
-        bundle: of the network.
-        name: of the detector.
-        more: calibrations beside the bundle's own, such as those of its study.
-
-    Raises:
-        BadRequestError: see `find_entry`.
-        BundleError: there is no calibration for it.
-    """
-    entry = find_entry(name)
-    calibration = {**(more or {}), **bundle.calibrations}.get(entry.name)
-    detector = entry.make(bundle)
-    if calibration is not None:
-        return detector.with_calibration(calibration)
-    if entry.calibrated_by:
-        way = {"build": "build", "study": "study detectors --bundle"}[entry.calibrated_by]
-        raise BundleError(
-            f"bundle '{bundle.name}' has no calibration for '{entry.name}'; "
-            f"make one: python -m ndcore {way} {bundle.name}"
-        )
-    return detector

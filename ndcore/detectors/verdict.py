@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from ndcore.detectors.regime import regime_of
-from ndcore.statistics.conformal import ClassCalibration, fpr_band
 
 __all__ = ["LayerScore", "UnitEvidence", "Verdict"]
 
@@ -85,35 +83,6 @@ class Verdict:
     typicality: float | None = None
     suspect: tuple[int, int] | None = None
     repaired: int | None = None
-
-    @classmethod
-    def of(
-        cls,
-        calibration: ClassCalibration,
-        alpha: float,
-        *,
-        predicted: int,
-        confidence: float,
-        score: float,
-        p_value: float,
-        **evidence: Any,
-    ) -> Self:
-        """At a false-positive rate of `alpha`; `evidence` goes to the fields from `layers` on."""
-        cut = calibration.threshold(predicted, alpha)
-        images = len(calibration.benign(predicted))
-        return cls(
-            predicted=predicted,
-            confidence=confidence,
-            score=score,
-            p_value=p_value,
-            flagged=p_value <= alpha,
-            alpha=alpha,
-            threshold=cut,
-            calibration_images=images,
-            guaranteed=math.isfinite(cut),
-            fpr_band=fpr_band(images, alpha),
-            **evidence,
-        )
 
     @property
     def regime(self) -> str | None:

@@ -11,7 +11,7 @@ from ndcore.detectors.by_repair import BEST, RepairDetector
 from ndcore.detectors.calibration import Calibration
 from ndcore.detectors.detector import Detector
 from ndcore.detectors.layerwise import DivergenceDetector
-from ndcore.detectors.registry import DETECTORS, Entry, available, find_entry, open_detector
+from ndcore.detectors.registry import DETECTORS, Entry, find_entry
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.study.saved import SavedStudy, find_study
 
@@ -32,17 +32,21 @@ class Detectors:
 
     @cached_property
     def _of_study(self) -> Mapping[str, Calibration]:
-        study = self._find()
+        try:
+            study = self._find()
+        except BundleError:
+            return {}  # a damaged study stops only what needs it
         return study.calibrations if study else {}
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """By name, the usual one first; a damaged study counts as none."""
-        try:
-            more = self._of_study
-        except BundleError:
-            more = {}
-        return available({**more, **self.bundle.calibrations})
+        """By name, the usual one first."""
+        known = {*self._of_study, *self.bundle.calibrations}
+        return {
+            name: entry
+            for name, entry in DETECTORS.items()
+            if name in known or not entry.calibrated_by
+        }
 
     @property
     def usual(self) -> str:
@@ -56,14 +60,27 @@ class Detectors:
             BadRequestError: see `find_entry`; or one of the study's that judges no other images.
             BundleError: there is no calibration for it, or that of the study is damaged.
         """
-        if name and name not in DETECTORS and name in self._of_study:
+        if name not in DETECTORS and name in self._of_study:
             raise BadRequestError(
                 f"detector '{name}' judges the images of the study alone: it takes statistics of "
                 f"the reference images, which no bundle holds; choose {', '.join(self.entries)}"
             )
         entry = find_entry(name or self.usual or BEST)
-        own = entry.name in self.bundle.calibrations or entry.calibrated_by != "study"
-        return open_detector(self.bundle, entry.name, {} if own else self._of_study)
+        detector = entry.make(self.bundle)
+        known: Mapping[str, Calibration] = self.bundle.calibrations
+        if entry.name not in known and entry.calibrated_by:
+            known = self._of_study
+        if entry.name in known:
+            return detector.with_calibration(known[entry.name])
+        if entry.calibrated_by:
+            if entry.calibrated_by == "study":
+                self._find()  # says what is wrong with a damaged one
+            way = {"build": "build", "study": "study detectors --bundle"}[entry.calibrated_by]
+            raise BundleError(
+                f"bundle '{self.bundle.name}' has no calibration for '{entry.name}'; "
+                f"make one: python -m ndcore {way} {self.bundle.name}"
+            )
+        return detector
 
     def layered(self, name: str = "") -> DivergenceDetector | None:
         """One whose verdicts have layers and units: this one or else the first; None without."""
