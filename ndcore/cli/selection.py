@@ -88,7 +88,7 @@ def _one(name: str, shape: tuple[int, int, int], data: str | None) -> tuple[NDAr
             raise BadImageError(f"{name} cannot be read: {error.strerror}") from error
     if ":" not in name and data is None:
         raise BadImageError(f"{name} is no file and no image id")
-    pixels, label = find_image(name, data)
+    pixels, label = find_image(name, data, shape)
     if pixels.shape != shape:
         raise BadRequestError(f"image '{name}' is {pixels.shape}, the model takes {shape}")
     return pixels, label

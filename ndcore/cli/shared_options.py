@@ -16,7 +16,7 @@ def add_images(parser: ArgumentParser) -> None:
     """What `ndcore.cli.selection.choose_images` reads."""
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="file, or id such as samples:3")
     parser.add_argument("--source", choices=("samples", "cifar10", "digits", "folder"))
-    parser.add_argument("--data", help="data folder of --source folder or cifar10")
+    parser.add_argument("--data", help="ImageFolder or CIFAR-10 root to take them from")
     parser.add_argument("--split", help="split of the bundle to draw from (default: evaluation)")
     parser.add_argument("--n", type=int, help="how many images of the source (default: all)")
     parser.add_argument(

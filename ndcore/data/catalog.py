@@ -56,7 +56,7 @@ def open_source(
     Args:
         name: `samples`, `cifar10`, `digits` or `folder`.
         root: folder of `cifar10` (default: `data_dir()`) or `folder` (required).
-        shape: (H, W, C) to which `folder` images are brought; default: that of the first image.
+        shape: (H, W, C) to which image files are brought; default: that of the first one.
 
     Raises:
         BadRequestError: no such source.
@@ -67,27 +67,31 @@ def open_source(
     if name == "digits":
         return _digits()
     if name == "cifar10":
-        return cifar10_source(Path(root) if root else data_dir())
+        return cifar10_source(Path(root) if root else data_dir(), shape)
     if name == "folder":
         if root is None:
             raise BadRequestError("source 'folder' needs a folder: give it with --data")
-        return folder_source(Path(root), shape)
+        return open_data(root, shape)
     raise BadRequestError(f"unknown source '{name}': choose samples, cifar10, digits or folder")
 
 
 def open_data(data: str | Path, shape: tuple[int, int, int] | None = None) -> ImageSource:
     """Open what `--data` names: a source's name, a CIFAR-10 root or an ImageFolder.
 
+    Args:
+        data: the name or the folder.
+        shape: (H, W, C) to which image files are brought; default: that of the first one.
+
     Raises:
         DataError: nothing usable is there.
     """
     if str(data) in ("samples", "digits", "cifar10"):
-        return open_source(str(data))
+        return open_source(str(data), shape=shape)
     root = Path(data)
     if not root.is_dir():
         raise DataError(f"data folder '{data}' does not exist or is no folder")
     if is_cifar10_root(root):
-        return cifar10_source(root)
+        return cifar10_source(root, shape)
     return folder_source(root, shape)
 
 
@@ -106,13 +110,16 @@ def source_status() -> list[SourceStatus]:
     return rows
 
 
-def find_image(image_id: str, root: str | Path | None = None) -> tuple[Pixels, int]:
+def find_image(
+    image_id: str, root: str | Path | None = None, shape: tuple[int, int, int] | None = None
+) -> tuple[Pixels, int]:
     """Look one image up by its id, wherever its source is on disk.
 
     Args:
         image_id: `samples:3`, `digits:12`, `cifar10-test:7`, or a path in a data folder such as
             `train/cat/0105` (the suffix may be left out).
-        root: data folder for the last form; default: CIFAR-10 under `data_dir()`.
+        root: what `--data` names; default: CIFAR-10 under `data_dir()`.
+        shape: (H, W, C) to which a file in `root` is brought; default: that of the first one.
 
     Returns:
         (pixels uint8 (H, W, C), label or -1 when unknown).
@@ -121,20 +128,22 @@ def find_image(image_id: str, root: str | Path | None = None) -> tuple[Pixels, i
         DataError: there is no such image, or its data set is not on this machine.
     """
     prefix, _, number = image_id.partition(":")
-    if number:
-        name = "cifar10" if prefix.startswith("cifar10-") else prefix
-        if name not in ("samples", "digits", "cifar10"):
-            raise DataError(f"there is no image source named '{prefix}'")
-        source = open_source(name)
+    named = "cifar10" if prefix.startswith("cifar10-") else prefix
+    if number and named in ("samples", "digits", "cifar10"):
+        # CIFAR-10 may lie where `--data` says; the other two lie in packages.
+        source = open_source(named, root if named == "cifar10" else None)
         position = source.index(image_id)
-        return source.pixels([position])[0], int(source.labels[position])
-    if root is not None:
-        source = folder_source(Path(root), None)
-        for position, key in enumerate(source.keys()):
-            if image_id in (source.ids[position], key):
-                return source.pixels([position])[0], int(source.labels[position])
-        raise DataError(f"there is no image '{image_id}' in {root}")
-    return find_cifar10(image_id)
+    elif root is not None:
+        source = open_data(root, shape)
+        names = zip(source.ids, source.keys(), strict=True)
+        position = next((at for at, known in enumerate(names) if image_id in known), -1)
+        if position < 0:
+            raise DataError(f"there is no image '{image_id}' in {root}")
+    elif number:
+        raise DataError(f"there is no image source named '{prefix}'")
+    else:
+        return find_cifar10(image_id)
+    return source.pixels([position])[0], int(source.labels[position])
 
 
 def _samples() -> ImageSource:

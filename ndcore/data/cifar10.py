@@ -1,14 +1,21 @@
-"""CIFAR-10 on this machine: as torchvision leaves it, or as folders of images."""
+"""CIFAR-10 on this machine: as torchvision leaves it, or as folders of images.
+
+One rule for commands and pages: a folder holds CIFAR-10 if torchvision's files or
+`{train,test}/<class>` lie in it or in its subfolder `cifar10`; torchvision's files come first.
+Ids are `cifar10-test:7` in the former, `test/cat/0105.png` in the latter.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from ndcore.data.folders import PARTS, folder_source
 from ndcore.data.sources import ImageSource, Pixels, read_image
 from ndcore.errors import DataError
 from ndcore.storage.places import data_dir
@@ -40,18 +47,54 @@ SUFFIXES = (".png", ".jpg")
 
 
 def is_cifar10_root(root: Path) -> bool:
-    """Whether torchvision's files lie in this folder."""
-    return (root / CIFAR10_FOLDER).is_dir()
+    """Whether CIFAR-10 lies in this folder, in either form."""
+    return any(_is_packed(place) or _is_folders(place) for place in _places(root))
 
 
-def cifar10_source(root: Path) -> ImageSource:
-    """All 60,000 images from torchvision's files.
+def cifar10_source(root: Path, shape: tuple[int, int, int] | None = None) -> ImageSource:
+    """All images, from whichever form of CIFAR-10 lies in a folder.
+
+    Args:
+        root: the folder.
+        shape: (H, W, C) to which image files are brought; default: their own.
 
     Raises:
         DataError: they are missing or damaged.
     """
-    if not is_cifar10_root(root):
-        raise DataError(f"CIFAR-10 is not in {root}; get it with: {CIFAR10_HOW}")
+    for place in _places(root):
+        if _is_packed(place):
+            return _packed(place)
+    for place in _places(root):
+        if _is_folders(place):
+            stamps = tuple(folder.stat().st_mtime_ns for folder in _class_folders(place))
+            return _folders(place, shape or (32, 32, 3), stamps)
+    raise DataError(f"CIFAR-10 is not in {root}; get it with: {CIFAR10_HOW}")
+
+
+def _places(root: Path) -> tuple[Path, Path]:
+    return root, root / "cifar10"
+
+
+def _is_packed(place: Path) -> bool:
+    return (place / CIFAR10_FOLDER).is_dir()
+
+
+def _is_folders(place: Path) -> bool:
+    return len(_class_folders(place)) == len(PARTS) * len(CIFAR10_CLASSES)
+
+
+def _class_folders(place: Path) -> list[Path]:
+    found = [place / part / name for part in PARTS for name in CIFAR10_CLASSES]
+    return [folder for folder in found if folder.is_dir()]
+
+
+@lru_cache(maxsize=4)
+def _folders(place: Path, shape: tuple[int, int, int], stamps: tuple[int, ...]) -> ImageSource:
+    """Listed once as long as no image comes or goes, which `stamps` tell."""
+    return folder_source(place, shape)
+
+
+def _packed(root: Path) -> ImageSource:
     from torchvision.datasets import CIFAR10
 
     try:  # torchvision compares checksums before it unpickles its own files
@@ -92,7 +135,7 @@ def fetch_cifar10(root: str | Path | None = None) -> tuple[Path, int]:
             CIFAR10(str(place), download=True)
     except (OSError, RuntimeError) as error:
         raise DataError(f"CIFAR-10 could not be downloaded to {place}: {error}") from error
-    return place, len(cifar10_source(place))
+    return place, len(_packed(place))
 
 
 def find_cifar10(image_id: str) -> tuple[Pixels, int]:
@@ -108,10 +151,11 @@ def find_cifar10(image_id: str) -> tuple[Pixels, int]:
     if not pieces[2].isdigit():
         raise DataError(f"'{image_id}' is no id of an image")
     label = CIFAR10_CLASSES.index(pieces[1])
-    for extension in (suffix,) if suffix else SUFFIXES:
-        path = data_dir() / "cifar10" / f"{key}{extension}"
-        if path.is_file():
-            return read_image(path, (32, 32, 3)), label
+    for place in _places(data_dir()):
+        for extension in (suffix,) if suffix else SUFFIXES:
+            path = place / f"{key}{extension}"
+            if path.is_file():
+                return read_image(path, (32, 32, 3)), label
     try:
         source = cifar10_source(data_dir())
         position = source.keys().index(key)

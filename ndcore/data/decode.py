@@ -12,10 +12,22 @@ from PIL import Image, UnidentifiedImageError
 
 from ndcore.errors import BadImageError
 
-__all__ = ["Decoded", "decode", "encode_png", "encode_webp"]
+__all__ = ["FILE_FORMATS", "Decoded", "decode", "encode_png", "encode_webp"]
 
+ORIENTATION = 0x112  # EXIF's entry, and what each of its values asks for
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 MAX_PIXELS = 40_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+FILE_FORMATS = (*FORMATS, "TIFF", "PPM")  # of files on this machine, which nobody sends
+DEEP = "The file has more than 8 bits per channel; it was reduced to 8."
 
 
 @dataclass(frozen=True)
@@ -26,17 +38,23 @@ class Decoded:
     notes: tuple[str, ...]
 
 
-def decode(data: bytes, shape: tuple[int, int, int] | None, name: str = "the file") -> Decoded:
+def decode(
+    data: bytes,
+    shape: tuple[int, int, int] | None,
+    name: str = "the file",
+    formats: tuple[str, ...] = FORMATS,
+) -> Decoded:
     """Read a PNG, JPEG, WebP or BMP file.
 
     Args:
         data: the file's bytes.
         shape: (H, W, C) wanted, C = 1 or 3; None keeps the file's size with C = 3.
         name: what error messages call the file.
+        formats: Pillow's names of those that are read.
 
     Returns:
-        The first frame, alpha laid over white, reduced to 8 bits and resized; each alteration is
-        one sentence in `notes`.
+        The first frame, turned upright, alpha laid over white, reduced to 8 bits and resized; each
+        alteration is one sentence in `notes`.
 
     Raises:
         BadImageError: empty, truncated, too large or no image.
@@ -46,7 +64,7 @@ def decode(data: bytes, shape: tuple[int, int, int] | None, name: str = "the fil
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
         raise BadImageError(f"{name} is too large: over {MAX_PIXELS:,} pixels") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
@@ -55,6 +73,8 @@ def decode(data: bytes, shape: tuple[int, int, int] | None, name: str = "the fil
         raise BadImageError(
             f"{name} is too large: {image.width}x{image.height} is over {MAX_PIXELS:,} pixels"
         )
+    if image.mode == "F":
+        raise BadImageError(f"{name} holds floating-point values, which are no colours")
     try:
         notes: list[str] = []
         frames = getattr(image, "n_frames", 1)
@@ -62,7 +82,7 @@ def decode(data: bytes, shape: tuple[int, int, int] | None, name: str = "the fil
             notes.append(f"Only the first of {frames} frames is used.")
             image.seek(0)
         image.load()
-        flat = _to_8_bit(image, notes)
+        flat = _upright(image, _to_8_bit(image, data, notes), notes)
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise BadImageError(f"{name} is truncated or damaged") from error
     return Decoded(_to_shape(flat, shape, notes), tuple(notes))
@@ -88,19 +108,59 @@ def encode_webp(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
     return out.getvalue()
 
 
-def _to_8_bit(image: Image.Image, notes: list[str]) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        notes.append("The file has more than 8 bits per channel; it was reduced to 8.")
-        values = np.asarray(image, np.float64)
-        reduced = np.clip(np.rint(values / 257), 0, 255).astype(np.uint8)
-        return Image.fromarray(reduced).convert("RGB")
+def _to_8_bit(image: Image.Image, data: bytes, notes: list[str]) -> Image.Image:
+    if image.mode.startswith("I"):
+        notes.append(DEEP)
+        return _reduced(np.asarray(image, np.float64)).convert("RGB")
+    if _deep_colour(image, data):
+        notes.append(DEEP)
+        image = _all_16_bits(image, data)
     if "A" in image.getbands() or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        if rgba.getchannel("A").getextrema() != (255, 255):
+        seen = rgba.getchannel("A").getextrema()
+        if seen == (0, 0) and image.format == "BMP":
+            notes.append("An alpha channel that hides the whole image was left out.")
+            return rgba.convert("RGB")
+        if seen == (0, 0):
+            notes.append("The whole image is transparent; it was laid over white.")
+        elif seen != (255, 255):
             notes.append("Transparent parts were laid over white.")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _deep_colour(image: Image.Image, data: bytes) -> bool:
+    """Whether a file has 16 bits per channel, of which Pillow gives the upper 8."""
+    if image.format == "PNG":
+        return data[24] == 16
+    return image.format == "TIFF" and max(image.tag_v2.get(258, (8,))) > 8  # type: ignore[attr-defined]
+
+
+def _all_16_bits(image: Image.Image, data: bytes) -> Image.Image:
+    """A PNG file of RGB(A) once more for the lower 8 bits; anything else as Pillow cut it."""
+    if image.format != "PNG" or image.mode not in ("RGB", "RGBA"):
+        return image
+    lower = Image.open(io.BytesIO(data), formats=("PNG",))
+    # Little-endian is a lie that makes Pillow keep the other byte of each value.
+    lower.tile = [tile._replace(args=f"{image.mode};16L") for tile in lower.tile]
+    return _reduced(np.asarray(image, np.float64) * 256 + np.asarray(lower))
+
+
+def _reduced(values: NDArray[np.float64]) -> Image.Image:
+    return Image.fromarray(np.clip(np.rint(values / 257), 0, 255).astype(np.uint8))
+
+
+def _upright(image: Image.Image, flat: Image.Image, notes: list[str]) -> Image.Image:
+    """The pixels of `image` turned as its EXIF says, which is how browsers show it."""
+    try:
+        turn = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged EXIF says nothing
+        return flat
+    if turn not in TURNS:
+        return flat
+    notes.append("The image was turned as its EXIF entry says.")
+    return flat.transpose(TURNS[turn])
 
 
 def _to_shape(

@@ -1,4 +1,7 @@
-"""Image folders in torchvision's ImageFolder layout, with or without `train/` and `test/`."""
+"""Image folders in torchvision's ImageFolder layout, with or without `train/` and `test/`.
+
+As there, a class's images may lie in folders of its own; hidden files and folders are left out.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ import numpy as np
 from ndcore.data.sources import ImageSource, read_image
 from ndcore.errors import DataError
 
-__all__ = ["folder_source"]
+__all__ = ["PARTS", "folder_source"]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-LOSSLESS_SUFFIXES = (".png", ".bmp")
+LOSSLESS_SUFFIXES = (".png", ".bmp", ".ppm", ".pgm")
+IMAGE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 PARTS = ("train", "test")
+NO_CLASSES = {*PARTS, "val", "valid", "validation", "dev"}
 
 
 def folder_source(root: Path, shape: tuple[int, int, int] | None = None) -> ImageSource:
@@ -29,7 +33,7 @@ def folder_source(root: Path, shape: tuple[int, int, int] | None = None) -> Imag
     if not root.is_dir():
         raise DataError(f"data folder '{root}' does not exist or is no folder")
     try:
-        parts = [part for part in PARTS if (root / part).is_dir()] or [""]
+        parts = _parts(root)
         classes = _subfolders(root / parts[0])
         if not classes:
             raise DataError(f"data folder '{root}' has no class subfolders with images")
@@ -58,6 +62,14 @@ def folder_source(root: Path, shape: tuple[int, int, int] | None = None) -> Imag
     )
 
 
+def _parts(root: Path) -> list[str]:
+    """`train` and `test` where they hold classes; a class may bear such a name beside others."""
+    inside = {part: _subfolders(root / part) for part in PARTS if (root / part).is_dir()}
+    parts = [part for part, classes in inside.items() if classes]
+    alike = len(parts) == len(PARTS) and len({*inside["train"]} & {*inside["test"]}) > 1
+    return parts if parts and (alike or NO_CLASSES.issuperset(_subfolders(root))) else [""]
+
+
 def _subfolders(folder: Path) -> list[str]:
     return sorted(
         entry.name for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != "."
@@ -65,10 +77,12 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return [
-        folder / name
-        for name in sorted(os.listdir(folder))
-        if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-    ]
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        found += [
+            Path(place, name)
+            for name in sorted(names)
+            if name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "."
+        ]
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.data.decode import decode
+from ndcore.data.decode import FILE_FORMATS, decode
 from ndcore.errors import DataError
 
 __all__ = ["ImageSource", "Pixels", "read_image"]
@@ -77,10 +78,15 @@ class ImageSource:
         """A name per image that is the same in every copy of a data set.
 
         CIFAR-10 in torchvision's files and as folders share `train/cat/0105` = the 106th cat of
-        the training set; elsewhere it is the id without its suffix.
+        the training set; elsewhere it is the id, without its suffix where that is enough.
         """
         if self.name != "cifar10":
-            return tuple(os.path.splitext(image_id)[0] for image_id in self.ids)
+            stems = [os.path.splitext(image_id)[0] for image_id in self.ids]
+            taken = Counter(stems) + Counter(self.ids)
+            return tuple(
+                stem if taken[stem] == 1 or stem == image_id else image_id
+                for stem, image_id in zip(stems, self.ids, strict=True)
+            )
         seen: dict[tuple[str, int], int] = {}
         keys = []
         for part, label in zip(self.parts, self.labels.tolist(), strict=True):
@@ -98,6 +104,6 @@ def read_image(path: Path, shape: tuple[int, int, int] | None) -> Pixels:
         BadImageError: it is no image.
     """
     try:
-        return decode(path.read_bytes(), shape, name=str(path)).pixels
+        return decode(path.read_bytes(), shape, name=str(path), formats=FILE_FORMATS).pixels
     except OSError as error:
         raise DataError(f"image file {path} cannot be read: {error.strerror}") from error

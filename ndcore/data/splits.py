@@ -8,6 +8,7 @@ sets thresholds; `evaluation` is touched once, for the reported figures. Lists h
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ndcore.data.catalog import ImageSource
 from ndcore.errors import DataError
@@ -19,42 +20,55 @@ SPLITS = ("reference", "dev", "calibration", "evaluation")
 LARGEST_SHARE = 0.4
 ENOUGH = 5000
 HELD_OUT = {"dev": 0.1, "calibration": 0.4, "evaluation": 0.5}
+# Of a class: fewer held-out images leave a split without it.
+FEWEST, FEWEST_HELD = 14, 6
 
 
 def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
     """Split the training part of a source, the same shares in every class.
 
-    Where a source mixes lossless and lossy files, all lossless ones are held out, because attacks
-    and detectors are judged on pixels that no codec has touched; otherwise 40% are, or 5,000
-    images if that is less. They go to dev, calibration and evaluation as 10 : 40 : 50.
+    Where every class of a source mixes lossless and lossy files, all lossless ones are held out,
+    because attacks and detectors are judged on pixels that no codec has touched; otherwise 40%
+    are, or 5,000 images if that is less. They go to dev, calibration and evaluation as
+    10 : 40 : 50.
 
     Raises:
-        DataError: a class has fewer than 10 images.
+        DataError: a class has fewer than 14 images.
     """
     rng = np.random.default_rng(seed)
     keys = np.array(source.keys())
     usable = np.array([part != "test" for part in source.parts])
     if not usable.any():
         usable[:] = True
-    mixed = bool(source.lossless[usable].any() and not source.lossless[usable].all())
+    mixed = _mixed(source, usable)
     share = min(LARGEST_SHARE, ENOUGH / int(usable.sum()))
     found: dict[str, list[str]] = {name: [] for name in SPLITS}
     for label, name in enumerate(source.classes):
         members = np.flatnonzero(usable & (source.labels == label))
-        if len(members) < 10:
-            raise DataError(f"class '{name}' has {len(members)} images; at least 10 are needed")
+        if len(members) < FEWEST:
+            raise DataError(
+                f"class '{name}' has {len(members)} images; at least {FEWEST} are needed"
+            )
         members = rng.permutation(members)
         if mixed:
             held = members[source.lossless[members]]
             found["reference"] += keys[members[~source.lossless[members]]].tolist()
         else:
-            count = round(share * len(members))
+            count = max(round(share * len(members)), FEWEST_HELD)
             held = members[:count]
             found["reference"] += keys[members[count:]].tolist()
         edges = np.rint(np.cumsum([0, *HELD_OUT.values()]) * len(held)).astype(int)
         for index, split in enumerate(HELD_OUT):
             found[split] += keys[held[edges[index] : edges[index + 1]]].tolist()
     return {name: sorted(members) for name, members in found.items()}
+
+
+def _mixed(source: ImageSource, usable: NDArray[np.bool_]) -> bool:
+    """Whether each class has enough lossless files to hold out, and enough others to learn from."""
+    classes = len(source.classes)
+    held = np.bincount(source.labels[usable & source.lossless], minlength=classes)
+    rest = np.bincount(source.labels[usable & ~source.lossless], minlength=classes)
+    return bool(held.min() >= FEWEST_HELD and rest.min() >= FEWEST - FEWEST_HELD)
 
 
 def positions(source: ImageSource, keys: list[str]) -> list[int]:

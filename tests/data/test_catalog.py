@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import hashlib
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from torchvision.datasets import CIFAR10
 
-from ndcore.data.catalog import CIFAR10_CLASSES, find_image, open_data, open_source, source_status
+from ndcore.data.catalog import CIFAR10_CLASSES, find_image, open_data, open_source
 from ndcore.data.splits import make_splits, positions
 from ndcore.errors import BadRequestError, DataError
 
@@ -35,8 +32,8 @@ def test_digits() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Two parts, two classes, 20 + 5 images each, a quarter of the training ones lossless."""
-    for part, count in (("train", 20), ("test", 5)):
+    """Two parts, two classes, 24 + 5 images each, a quarter of the training ones lossless."""
+    for part, count in (("train", 24), ("test", 5)):
         for name in ("a", "b"):
             place = tmp_path / part / name
             place.mkdir(parents=True)
@@ -51,7 +48,7 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
 def test_folder_with_parts(folder: Path) -> None:
     source = open_data(folder)
     assert source.classes == ("a", "b")
-    assert len(source) == 50
+    assert len(source) == 58
     assert source.shape == (6, 6, 3)
     assert source.ids[0] == "train/a/0000.png"
     assert source.keys()[0] == "train/a/0000"
@@ -63,14 +60,14 @@ def test_folder_with_parts(folder: Path) -> None:
 
 def test_lossless_images_are_held_out_where_a_folder_mixes(folder: Path) -> None:
     source = open_data(folder)
-    with pytest.raises(DataError, match=r"class .* at least 10"):
+    with pytest.raises(DataError, match=r"class .* at least 14"):
         make_splits(open_data(folder / "test"))
     splits = make_splits(source)
     reference = positions(source, splits["reference"])
     assert not source.lossless[reference].any()
     held = [key for name in ("dev", "calibration", "evaluation") for key in splits[name]]
     assert source.lossless[positions(source, held)].all()
-    assert len(reference) + len(held) == 40
+    assert len(reference) + len(held) == 48
     assert not any(key.startswith("test") for keys in splits.values() for key in keys)
 
 
@@ -106,55 +103,3 @@ def test_unknown_names() -> None:
     for image_id in ("samples:99", "digits:-1", "x:1", "train/cat", "train/unicorn/0001"):
         with pytest.raises(DataError):
             find_image(image_id)
-
-
-@pytest.fixture
-def torchvision_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """CIFAR-10 as torchvision leaves it, with few images and the checksums to match."""
-    base = tmp_path / "cifar-10-batches-py"
-    base.mkdir()
-    rng = np.random.default_rng(0)
-
-    def write(name: str, document: dict) -> list[str]:
-        data = pickle.dumps(document)
-        (base / name).write_bytes(data)
-        return [name, hashlib.md5(data).hexdigest()]
-
-    def batch(labels: list[int]) -> dict:
-        data = rng.integers(0, 256, (len(labels), 3072), dtype=np.uint8)
-        return {"data": data, "labels": labels}
-
-    monkeypatch.setattr(CIFAR10, "train_list", [write("data_batch_1", batch([3, 5, 3, 0]))])
-    monkeypatch.setattr(CIFAR10, "test_list", [write("test_batch", batch([3, 8]))])
-    name, checksum = write("batches.meta", {"label_names": list(CIFAR10_CLASSES)})
-    meta = {"filename": name, "key": "label_names", "md5": checksum}
-    monkeypatch.setattr(CIFAR10, "meta", meta)
-    monkeypatch.setenv("ND_DATA", str(tmp_path))
-    return tmp_path
-
-
-def test_torchvision_root_shares_keys_with_folders(torchvision_root: Path) -> None:
-    source = open_data(torchvision_root)
-    assert source.ids[4:] == ("cifar10-test:0", "cifar10-test:1")
-    assert source.keys() == (
-        "train/cat/0000",
-        "train/dog/0000",
-        "train/cat/0001",
-        "train/airplane/0000",
-        "test/cat/0000",
-        "test/ship/0000",
-    )
-    pixels, label = find_image("train/cat/0001")
-    assert label == 3
-    assert np.array_equal(pixels, source.pixels([2])[0])
-    assert next(row for row in source_status() if row.name == "cifar10").ready
-
-
-def test_damaged_or_missing_cifar10_says_how_to_get_it(torchvision_root: Path) -> None:
-    (torchvision_root / "cifar-10-batches-py" / "test_batch").write_bytes(b"x")
-    with pytest.raises(DataError, match="damaged; get it again with: python -m ndcore data fetch"):
-        open_source("cifar10")
-    with pytest.raises(DataError, match="python -m ndcore data fetch"):
-        open_source("cifar10", torchvision_root / "elsewhere")
-    with pytest.raises(DataError, match="data fetch"):
-        find_image("train/cat/0001")

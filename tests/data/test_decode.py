@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+import struct
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from ndcore.data.decode import decode, encode_png
+from ndcore.data.decode import FILE_FORMATS, decode, encode_png
 from ndcore.errors import BadImageError
 
 SHAPE = (32, 32, 3)
@@ -59,6 +61,67 @@ def test_what_is_altered_is_said(data: bytes, note: str) -> None:
     assert found.pixels.shape == SHAPE
     assert found.pixels.dtype == np.uint8
     assert any(note in said for said in found.notes)
+
+
+def deep_png(values: np.ndarray, colour_type: int) -> bytes:
+    """A PNG file of uint16 (H, W, C), which Pillow cannot write."""
+
+    def part(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + part(b"IHDR", head)
+        + part(b"IDAT", compress(rows))
+        + part(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(("channels", "colour_type"), [(1, 0), (3, 2), (4, 6)])
+def test_16_bits_are_rounded_whatever_the_channels(channels: int, colour_type: int) -> None:
+    values = np.arange(1024, dtype=np.uint16).reshape(32, 32) * 64
+    deep = np.repeat(values[..., None], channels, 2)
+    if channels == 4:
+        deep[..., 3] = 65535
+    found = decode(deep_png(deep, colour_type), SHAPE)
+    assert "8 bits" in found.notes[0]
+    assert np.array_equal(found.pixels[..., 0], np.rint(values / 257))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_photographs_are_turned_as_a_browser_shows_them(kind: str, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x112] = turn
+    image = Image.new("RGB", (8, 16), "black")
+    image.paste("white", (0, 0, 4, 8))  # the corner at the top left
+    data = packed(image, kind, exif=exif)
+    found = decode(data, None)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    assert np.array_equal(found.pixels, np.asarray(upright))
+    assert any("EXIF" in note for note in found.notes) == (turn > 1)
+
+
+def test_a_bitmap_whose_alpha_hides_everything_is_shown(rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    rows = np.concatenate([pixels[::-1, :, ::-1], np.zeros((8, 8, 1), np.uint8)], -1).tobytes()
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<IiiHHIIiiII", 108, 8, 8, 1, 32, 3, 256, 0, 0, 0, 0) + masks
+    head += b"BGRs" + bytes(48)
+    file = b"BM" + struct.pack("<IHHI", 14 + len(head) + 256, 0, 0, 14 + len(head)) + head + rows
+    found = decode(file, None)
+    assert np.array_equal(found.pixels, pixels)
+    assert "hides the whole image" in found.notes[0]
+
+
+def test_floating_point_values_are_no_colours() -> None:
+    with pytest.raises(BadImageError, match="floating-point"):
+        decode(packed(Image.new("F", (4, 4)), "TIFF"), None, formats=FILE_FORMATS)
+    with pytest.raises(BadImageError, match="not a PNG"):
+        decode(packed(Image.new("RGB", (4, 4)), "TIFF"), None)
 
 
 def test_16_bit_keeps_its_order() -> None:

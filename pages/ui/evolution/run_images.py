@@ -9,8 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ndcore.data.catalog import CIFAR10_CLASSES, data_dir, find_image
-from ndcore.data.cifar10 import CIFAR10_HOW, is_cifar10_root
+from ndcore.data.catalog import CIFAR10_CLASSES
 from ndcore.data.sources import Pixels
 from ndcore.errors import DataError
 from ndcore.evolution import EvolutionRun
@@ -34,13 +33,7 @@ def reader_of(run: EvolutionRun) -> Reader:
         raise DataError(
             "the recording does not say where its images lie, so its patches cannot be drawn"
         )
-    if is_cifar10_root(data_dir()):
-        return _indexed("cifar10")
-    try:
-        find_image("train/cat/0000")
-    except DataError:
-        raise DataError(f"CIFAR-10 is not on this machine; get it with `{CIFAR10_HOW}`") from None
-    return lambda keys: np.stack([find_image(key)[0] for key in keys])
+    return _indexed("cifar10")
 
 
 def _indexed(name: str) -> Reader:
