@@ -104,7 +104,7 @@ def told_files(n: int, lossless: int | None) -> str:
 
 def train_command(network: str) -> str:
     """The command that records a network as the paper trained it."""
-    return f"python -m ndcore train {network} --data .data/cifar10 --epochs 45 --record"
+    return f"python -m ndcore train {network} --data .data --epochs 45 --record"
 
 
 def _row(network: str, paper: float | None, name: str, run: EvolutionRun) -> AccuracyRow:

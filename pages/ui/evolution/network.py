@@ -197,7 +197,7 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
     for each in opened:
         if not each.vulnerability:
             data = each.run.about["data"]
-            place = ".data/cifar10" if data == "folder" else data
+            place = ".data" if data == "folder" else data
             st.caption(
                 ":material/info: How easily one pixel flips the network, and how well the detector "
                 f"sees it, was not measured for {plain(each.name)}. To see it per epoch in a last "

@@ -17,7 +17,7 @@ __all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run", "open_run", "stam
 
 LOOK_S = 5.0
 NONE = "no other run"
-COMMAND = "python -m ndcore train lenet --data .data/cifar10 --epochs 45 --record"
+COMMAND = "python -m ndcore train lenet --data .data --epochs 45 --record"
 SMALL = "python -m ndcore train lenet-digits --data digits --record"
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from ndcore.analysis.natural_errors import NaturalError, find_errors, held_out
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import CIFAR10_CLASSES, ImageSource, data_dir, open_data
-from ndcore.errors import NeuralDivergenceError
+from ndcore.data.catalog import ImageSource
 from ndcore.jobs import Job
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar, submit
@@ -25,14 +22,9 @@ Key = tuple[str, str, str]
 
 
 def sources_for(bundle: Bundle) -> dict[str, ImageSource]:
-    """Sources on this machine that fit the bundle, the folders of CIFAR-10's images among them."""
-    found = {name: loaders.source(name) for name in _ready(bundle.weight_hash, bundle)}
-    folder = data_dir() / "cifar10"
-    if "cifar10" not in found and bundle.classes == CIFAR10_CLASSES and folder.is_dir():
-        source = _folder(str(folder), bundle.shape)
-        if source is not None and source.classes == bundle.classes:
-            found["folder"] = source
-    return found
+    """Sources on this machine that fit the bundle, by their own names: `folder` for CIFAR-10's."""
+    found = [loaders.source(name) for name in _ready(bundle.weight_hash, bundle)]
+    return {source.name: source for source in found}
 
 
 def known_errors(bundle: Bundle, source: ImageSource) -> tuple[NaturalError, ...] | None:
@@ -94,14 +86,6 @@ def _known() -> dict[Key, tuple[NaturalError, ...]]:
 @st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for images …")
 def _ready(weight_hash: str, _bundle: Bundle) -> list[str]:
     return ready_sources(_bundle)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Looking for images …")
-def _folder(root: str, shape: tuple[int, int, int]) -> ImageSource | None:
-    try:
-        return open_data(Path(root), shape)
-    except NeuralDivergenceError:
-        return None
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
