@@ -89,6 +89,9 @@ def choice(
         st.session_state[key] = by_text.get(asked, usual)
     elif st.session_state.get(key) not in options:
         st.session_state[key] = by_text.get(recall(name), usual)
+    elif "format_func" in look:
+        # The browser keeps an option by its label, which may be another one now.
+        st.session_state[key] = st.session_state[key]
     if make.__name__ == "segmented_control":
         look = {"required": True} | look
     chosen: T = make(label, options, key=key, **look)
