@@ -101,9 +101,10 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
         with units:
             show_units(bundle, before[0], now)
         verdict = verdict_on(detector, now)
-        if verdict is not None and before[1] is not None:
+        if detector is not None and verdict is not None and before[1] is not None:
             with right:
-                show_alarm(bundle, verdict, before[1], touched=bool(hand.spots))
+                touched = bool(hand.spots)
+                show_alarm(bundle, detector.name, verdict, before[1], touched=touched)
             with layers:
                 show_layers(bundle, before[1], verdict)
         pair = replace(subject.pair, attacked=attacked if hand.spots else None)

@@ -7,6 +7,7 @@ from collections.abc import Set
 import pandas as pd
 import streamlit as st
 
+from ndcore.attacks import ENGINES
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import DataError
@@ -142,10 +143,10 @@ def _show(bundle: Bundle, row: GalleryRow) -> None:
     ):
         caption = f"{when}: {name} {100 * share:.1f}%"
         show_image(image, caption, changes=pair.changes, place=line.container(width=230), width=230)
-    st.caption(
-        f"{row.queries:,} queries of the engine {row.engine or 'unknown'}, seed "
-        f"{'unknown' if row.seed is None else row.seed}."
-    )
+    engine = ENGINES.get(row.engine or "")
+    name = f"the {engine.title.lower()}" if engine else "an unknown engine"
+    seed = "unknown" if row.seed is None else row.seed
+    st.caption(f"{row.queries:,} queries of {name}, seed {seed}.")
     send_buttons(bundle, pair, "gallery")
     st.markdown("**Pixel by pixel**: change the attack and read what the model says.")
     drive(bundle, Subject(row.id, pair, bundle.class_index(row.true)), "gallery_hand")

@@ -62,8 +62,8 @@ def show_prediction(bundle: Bundle, true: int, hand: Hand, before: Reading, now:
     st.html(probability_rows(names, *probabilities, true))
 
 
-def show_alarm(bundle: Bundle, now: Verdict, before: Verdict, *, touched: bool) -> None:
-    """p-value and score, and whether they would be an alarm; `touched`: tell those before."""
+def show_alarm(bundle: Bundle, name: str, now: Verdict, before: Verdict, *, touched: bool) -> None:
+    """What the detector `name` says, and whether it is an alarm; `touched`: and said before."""
     label = plain(bundle.classes[now.predicted])
     if not now.guaranteed:
         badge = ":orange-badge[too few calibration images for an alarm]"
@@ -74,9 +74,9 @@ def show_alarm(bundle: Bundle, now: Verdict, before: Verdict, *, touched: bool) 
     was = f" (untouched: {before.p_value:.3f})" if touched else ""
     score = f" (untouched: {before.score:.2f})" if touched else ""
     st.markdown(
-        f"**Divergence** p = {now.p_value:.3f}{was} {badge}  \nScore {now.score:.2f}{score}; "
-        f"{100 * now.p_value:.1f}% of benign images taken for {label} score as high. Alarm at "
-        f"{100 * ALPHA:g}% false alarms."
+        f"**Divergence** p = {now.p_value:.3f}{was} {badge}  \nScore {now.score:.2f}{score} by "
+        f"{name}; {100 * now.p_value:.1f}% of benign images taken for {label} score as high. Alarm "
+        f"at {100 * ALPHA:g}% false alarms."
     )
 
 

@@ -127,7 +127,7 @@ def _change(bundle: Bundle, result: AttackResult) -> str:
         how = f"Found by {ENGINES[result.found_by].title} {paid}"
         if result.first_hit is not None and result.first_hit != result.queries:
             how += f", the first hit at query {result.first_hit:,}"
-        return f"{parts}. {how}; confirmed in a plain float32 pass."
+        return f"{parts[:1].upper()}{parts[1:]}. {how}; confirmed in a plain float32 pass."
     return f"Nearest miss: {parts}. Ended {paid}."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -280,6 +281,24 @@ def test_a_picked_row_opens_elsewhere_with_its_batch(digits_bundle: Bundle) -> N
         assert not found.exception
         assert [plain(value) in warning.value for warning in found.warning] == [True]
         assert name not in found.query_params
+
+
+def test_stop_keeps_what_was_found_and_shows_it_at_once(digits_bundle: Bundle) -> None:
+    rows = digits_bundle.gallery[:3]
+    ids = [str(row.id) for row in rows]
+    met = {row.true for row in rows} | {row.predicted_after for row in rows}
+    target = next(name for name in digits_bundle.classes if name not in met)
+    at = opened(LAB, images=",".join(ids), engine="de", target=target, budget="1000000")
+    at.button(key="start").click().run()
+    job = job_of(at)
+    assert job.active
+    assert (job.kind, job.about) == ("job", digits_bundle.name)
+    while job.progress is None:
+        time.sleep(0.01)
+    at.button(key="stop_job").click().run()
+    assert job.state == "cancelled"
+    assert "stopped before the end and counted as not fooled" in texts(at)
+    assert not [button for button in at.button if button.key == "stop_job"]
 
 
 def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
