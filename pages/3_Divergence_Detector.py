@@ -6,26 +6,27 @@ import json
 from functools import partial
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.detectors import Detector, Verdict
+from ndcore.detectors.by_repair import RepairDetector
 from pages.ui.detector.case_file import case_file_buttons
+from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.clamp import clamp_panel
 from pages.ui.detector.desk import desk_panel
-from pages.ui.detector.evidence import evidence, guarantee
+from pages.ui.detector.evidence import evidence, guarantee, numbers
 from pages.ui.detector.study import study_panel
-from pages.ui.detector.suspect import suspect_panel
+from pages.ui.detector.suspect import Subject, repairs_of, suspect_panel
 from pages.ui.detector.triage import triage_panel
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
-from pages.ui.frame.link import recall, remember
+from pages.ui.frame.link import choice, number, remember, tabs
 from pages.ui.frame.page import setup
+from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import current_pair, keep_pair
-from pages.ui.frame.words import sentence, verdict_sentence, with_article
+from pages.ui.frame.words import plain, verdict_sentence, with_article
 from pages.ui.images.picker import NAMES, ready_sources, upload
 
 WAYS = {
@@ -35,7 +36,6 @@ WAYS = {
     "the boundary, like PGD",
     "typical": "as in most of its images",
 }
-Subject = tuple[str, NDArray[np.uint8], list]
 
 
 def subjects(bundle: Bundle) -> list[Subject]:
@@ -43,11 +43,10 @@ def subjects(bundle: Bundle) -> list[Subject]:
     pair = current_pair(bundle)
     options = [*(["pair"] if pair else []), "upload", *ready_sources(bundle)]
     names = NAMES | {"pair": "The current pair", "upload": "Upload an image"}
-    chosen = st.segmented_control(
+    chosen = choice(
+        st.segmented_control,
         "Judge",
         options,
-        default=options[0],
-        required=True,
         key="judge",
         format_func=lambda option: names.get(option, option),
     )
@@ -55,12 +54,12 @@ def subjects(bundle: Bundle) -> list[Subject]:
         st.info(
             "No pair is chosen. Make one in the Attack Lab, or judge an upload or a natural image."
         )
-        st.page_link("pages/1_Attack_Lab.py", label="Open the Attack Lab", icon=":material/bolt:")
+        st.page_link(LAB.path, label=f"Open the {LAB.name}", icon=LAB.icon)
     if chosen == "upload":
-        choice = upload(bundle, "detector_upload")
-        return [("upload", choice.pixels[0], [])] if choice else []
+        brought = upload(bundle, "detector_upload")
+        return [("upload", brought.pixels[0], [])] if brought else []
     if chosen != "pair" or pair is None:
-        return [natural(bundle, str(chosen))]
+        return [natural(bundle, chosen)]
     # An upload that came alone is nobody's known benign image.
     first = "benign" if pair.image_id or pair.attacked is not None else "upload"
     found: list[Subject] = [(first, pair.benign, list(pair.changes))]
@@ -72,19 +71,24 @@ def subjects(bundle: Bundle) -> list[Subject]:
 def natural(bundle: Bundle, name: str) -> Subject:
     """One image of a source, picked by its number."""
     source = loaders.source(name)
-    number = st.number_input("Image number", 0, len(source) - 1, key=f"natural_{name}", width=180)
-    true = with_article(bundle.classes[int(source.labels[int(number)])])
-    st.caption(f"{source.ids[int(number)]}, {true}")
-    return ("benign", source.pixels([int(number)])[0], [])
+    last, key = len(source) - 1, f"natural_{name}"
+    at = number(
+        st.number_input, "Image number", 0, last, 0, key=key, name="image_number", width=180
+    )
+    true = with_article(bundle.classes[int(source.labels[at])])
+    st.caption(plain(f"{source.ids[at]}, {true}", 200))
+    return ("benign", source.pixels([at])[0], [])
 
 
 def verdicts_by(
     bundle: Bundle, detector: Detector[Any], found: list[Subject], alpha: float
 ) -> list[Verdict]:
     """One for each image, which is looked at once however often the page runs."""
-    return [
-        detector.explain(loaders.seen(bundle, detector, pixels), alpha)[0] for _, pixels, _ in found
-    ]
+    if isinstance(detector, RepairDetector):
+        seen = repairs_of(bundle, found)
+    else:
+        seen = [loaders.seen(bundle, detector, pixels) for _, pixels, _ in found]
+    return [detector.explain(one, alpha)[0] for one in seen]
 
 
 def open_one(bundle: Bundle, detector: str, pair: Pair) -> None:
@@ -92,6 +96,7 @@ def open_one(bundle: Bundle, detector: str, pair: Pair) -> None:
     keep_pair(bundle, pair)
     st.session_state["detector_tab"] = "One image"
     st.session_state.pop("judge", None)  # so that it falls back to the pair
+    remember("judge", "")
     if detector in loaders.detectors(bundle).entries:
         st.session_state.pop("detector", None)
         remember("detector", detector)
@@ -102,17 +107,14 @@ def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
     name, pixels, changes = subject
     with st.container(border=True):
         picture, words = st.columns([1, 2])
-        label = bundle.classes[verdict.predicted]
+        label = plain(bundle.classes[verdict.predicted])
         show_image(pixels, f"{name} image", changes=changes, width=200, place=picture)
         words.markdown(
             f"**{name.capitalize()} image**, taken for **{label}** "
             f"({100 * verdict.confidence:.1f}%)"
         )
         words.markdown(verdict_sentence(label, name, verdict))
-        threshold = f"{verdict.threshold:.2f}" if verdict.guaranteed else "none"
-        words.caption(
-            f"Score {verdict.score:.2f} · threshold {threshold} · p = {verdict.p_value:.4f}"
-        )
+        words.caption(numbers(verdict))
         if not verdict.layers:
             words.caption(guarantee(bundle, verdict))
         if verdict.regime is not None:
@@ -121,36 +123,16 @@ def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
             )
 
 
-def choose_detector(bundle: Bundle) -> tuple[Detector[Any] | None, float]:
-    """The detector and the share of false alarms allowed; None where the bundle has none."""
-    here = loaders.detectors(bundle)
-    left, right = st.columns(2, gap="large")
-    names, kept = list(here.entries), recall("detector", here.usual)
-    name = left.selectbox(
-        "Detector", names, index=names.index(kept) if kept in names else 0, key="detector"
-    )
-    percent = right.select_slider(
-        "False alarms allowed among benign images",
-        [0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
-        value=5.0,
-        format_func=lambda p: f"{p:g}%",
-        key="alpha",
-    )
-    if name is None:
-        st.error("No detector has a calibration in this bundle; build it again.")
-        return None, percent / 100
-    left.caption(sentence(here.entries[name].about))
-    remember("detector", "" if name == here.usual else name)
-    return here.open(name), percent / 100
-
-
 def judge(bundle: Bundle) -> None:
     """Verdicts on the chosen images, with their evidence."""
     found = subjects(bundle)
-    detector, alpha = choose_detector(bundle)
+    left, right = st.columns(2, gap="large")
+    detector, alpha = choose_detector(bundle, left), choose_alpha(right)
     if not found or detector is None:
         return
     verdicts = verdicts_by(bundle, detector, found, alpha)
+    if not verdicts:
+        return
     for column, subject, verdict in zip(
         st.columns(max(2, len(found))), found, verdicts, strict=False
     ):
@@ -202,8 +184,8 @@ def main() -> None:
         "The study": study_panel,
         "Hypothesis desk": desk_panel,
     }
-    tabs = st.tabs(list(panels), key="detector_tab", on_change="rerun")
-    for tab, panel in zip(tabs, panels.values(), strict=True):
+    bar = tabs(list(panels), key="detector_tab")
+    for tab, panel in zip(bar, panels.values(), strict=True):
         if tab.open:
             with tab:
                 panel(bundle)

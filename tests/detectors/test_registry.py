@@ -84,9 +84,9 @@ def test_the_page_offers_it_and_tells_layers_by_another() -> None:
 @pytest.mark.usefixtures("toy")
 def test_triage_judges_by_it(digits_bundle: Bundle) -> None:
     at = page("Many images")
-    at.segmented_control(key="triage_images_digits-cnn").set_value("digits").run()
-    assert "toy" in at.selectbox(key="triage_detector_digits-cnn").options
-    at.selectbox(key="triage_detector_digits-cnn").set_value("toy").run()
+    at.segmented_control(key="triage_images").set_value("digits").run()
+    assert "toy" in at.selectbox(key="detector").options
+    at.selectbox(key="detector").set_value("toy").run()
     at.number_input(key="triage_n_digits").set_value(5).run()
     at.button(key="triage_start").click().run()
     ended(job_of(at, "triage"))

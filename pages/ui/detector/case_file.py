@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -61,7 +62,7 @@ def case_file_buttons(
     for kind, label in (("html", "Case file (HTML)"), ("json", "Case file (JSON)")):
         row.download_button(
             label,
-            lambda kind=kind: made(kind),
+            partial(made, kind),
             f"{bundle.name}-case.{kind}",
             icon=":material/folder_open:",
             on_click="ignore",

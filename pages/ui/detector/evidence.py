@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -11,13 +12,20 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.detector.waterfall import waterfall
-from pages.ui.frame.link import recall
+from pages.ui.frame.link import recall, tabs
 from pages.ui.frame.page_list import EXPLORER
+from pages.ui.frame.words import plain
 
-__all__ = ["evidence", "guarantee", "shares"]
+__all__ = ["evidence", "guarantee", "numbers", "shares"]
 
 NEURONS = 12  # shown one by one
 SMALL = 0.03  # share of the score below which a layer's rest is told with the others
+
+
+def numbers(verdict: Verdict) -> str:
+    """Score, threshold and p-value."""
+    threshold = f"{verdict.threshold:.2f}" if verdict.guaranteed else "none"
+    return f"Score {verdict.score:.2f} · threshold {threshold} · p = {verdict.p_value:.4f}"
 
 
 def guarantee(bundle: Bundle, verdict: Verdict) -> str:
@@ -30,9 +38,10 @@ def guarantee(bundle: Bundle, verdict: Verdict) -> str:
             "Allow more false alarms, or build the bundle with more images."
         )
     low, high = verdict.fpr_band
+    label = plain(bundle.classes[verdict.predicted])
     return (
-        f"Guarantee: of benign images taken for {bundle.classes[verdict.predicted]}, on average at "
-        f"most {100 * verdict.alpha:g}% are flagged. With {verdict.calibration_images} calibration "
+        f"Guarantee: of benign images taken for {label}, on average at most "
+        f"{100 * verdict.alpha:g}% are flagged. With {verdict.calibration_images} calibration "
         f"images the realised rate lies between {100 * low:.1f}% and {100 * high:.1f}% in 95 of "
         "100 calibrations. Nothing is guaranteed about attacks: a score may miss them."
     )
@@ -42,38 +51,41 @@ def evidence(
     bundle: Bundle, detector: DivergenceDetector, named: list[tuple[str, Verdict]], alpha: float
 ) -> None:
     """Layer profile, benign scores and parts of the score of the named images' verdicts."""
-    profile = {name: [layer.p_value for layer in verdict.layers] for name, verdict in named}
+    profile: dict[str, Sequence[float]] = {
+        name: [layer.p_value for layer in verdict.layers] for name, verdict in named
+    }
     st.plotly_chart(layer_profile(bundle.layers, profile, alpha), key="profile")
     st.caption(
         "Per layer: the share of benign images of the same predicted class that score as high."
     )
-    tabs = st.tabs([f"{name.capitalize()} image" for name, _ in named])
-    for tab, (name, verdict) in zip(tabs, named, strict=True):
-        label = bundle.classes[verdict.predicted]
-        with tab:
-            charts = st.container(horizontal=True, gap="large")
-            left, right = charts.container(width=450), charts.container(width=450)
-            left.plotly_chart(
-                null_distribution(
-                    detector.calibration.images.benign(verdict.predicted),
-                    {name: verdict.score},
-                    verdict.threshold,
-                    label=label,
-                ),
-                key=f"null_{name}",
-            )
-            right.plotly_chart(
-                waterfall(*shares(verdict), total="score", title="What the score is made of"),
-                key=f"units_{name}",
-            )
-            st.caption(guarantee(bundle, verdict))
-            units = pd.DataFrame([vars(unit) for unit in verdict.units])
-            with st.expander("Numbers"):
-                st.dataframe(units, hide_index=True)
-                st.dataframe(
-                    pd.DataFrame([vars(layer) for layer in verdict.layers]), hide_index=True
-                )
-            mark_units(bundle, verdict, name)
+    bar = tabs([f"{name.capitalize()} image" for name, _ in named], key="evidence")
+    for tab, (name, verdict) in zip(bar, named, strict=True):
+        if tab.open:
+            with tab:
+                _one(bundle, detector, name, verdict)
+
+
+def _one(bundle: Bundle, detector: DivergenceDetector, name: str, verdict: Verdict) -> None:
+    charts = st.container(horizontal=True, gap="large")
+    left, right = charts.container(width=450), charts.container(width=450)
+    left.plotly_chart(
+        null_distribution(
+            detector.calibration.images.benign(verdict.predicted),
+            {name: verdict.score},
+            verdict.threshold,
+            label=bundle.classes[verdict.predicted],
+        ),
+        key=f"null_{name}",
+    )
+    right.plotly_chart(
+        waterfall(*shares(verdict), total="score", title="What the score is made of"),
+        key=f"units_{name}",
+    )
+    st.caption(guarantee(bundle, verdict))
+    with st.expander("Numbers"):
+        for rows in (verdict.units, verdict.layers):
+            st.dataframe(pd.DataFrame([vars(row) for row in rows]), hide_index=True)
+    mark_units(bundle, verdict, name)
 
 
 def shares(verdict: Verdict) -> tuple[list[str], list[float]]:

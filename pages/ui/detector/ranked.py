@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,15 @@ from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.statistics.intervals import Rate
 from ndcore.study.triage import Judged
 from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import rings, show_image
+from pages.ui.frame.link import choice, remember
 
 __all__ = ["Lookup", "Open", "show_judged", "summary"]
 
 MOST_TILES = 48
 TILE = 96
+ROW = "triage_row"  # in the link
 SHOWN = {
     "all": "all",
     "flagged": "flagged",
@@ -67,26 +70,16 @@ def show_judged(
         "line, apart from chance; what the detector catches piles up at the left."
     )
     frame = pd.DataFrame(judged.rows(bundle.classes, alpha))
-    outcomes = frame["outcome"]
-    options = [
-        kind
-        for kind in SHOWN
-        if kind == "all"
-        or (frame["flagged"].any() if kind == "flagged" else (outcomes == kind).any())
-    ]
-    show = st.segmented_control(
-        "Show",
-        options,
-        default="all",
-        required=True,
-        format_func=lambda kind: SHOWN[kind],
-        key="triage_show",
-    )
-    kept = {
-        "all": np.ones(len(frame), bool),
-        "flagged": frame["flagged"].to_numpy(bool),
-    }.get(str(show), (outcomes == show).to_numpy(bool))
-    picked = _table(frame[kept], str(show))
+    kinds = {"all": np.ones(len(frame), bool), "flagged": frame["flagged"].to_numpy(bool)}
+    for outcome in ("false alarm", "missed", "undecided"):
+        kinds[outcome] = (frame["outcome"] == outcome).to_numpy(bool)
+    options = [kind for kind in SHOWN if kinds[kind].any()]
+    show = choice(st.segmented_control, "Show", options, key="triage_show", format_func=SHOWN.get)
+    # An image may be there benign and attacked, an uploaded name twice.
+    names = frame["kind"] + ":" + frame["image"]
+    again = names.groupby(names).cumcount()
+    names = names.where(again == 0, names + "~" + again.astype(str))
+    picked = _table(frame[kinds[show]], list(names[kinds[show]]))
     if picked is not None:
         _preview(bundle, judged, int(judged.order[picked]), alpha, lookup, open_pair)
     csv_button(frame, f"{bundle.name}-{name}-triage.csv", "triage_csv")
@@ -137,26 +130,25 @@ def summary(judged: Judged, alpha: float) -> str:
     return " ".join(told)
 
 
-def _table(frame: pd.DataFrame, show: str) -> int | None:
-    """The ranked table; returns the picked image's rank from 0, or None."""
+def _table(frame: pd.DataFrame, names: Sequence[str]) -> int | None:
+    """The ranked table of so named images; returns the picked image's rank from 0, or None."""
     if not frame["true"].any():
         frame = frame.drop(columns="true")
-    event = st.dataframe(
+    picked = picked_row(
         frame,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
+        names,
+        key=ROW,
         height=min(38 + 35 * len(frame), 420),
-        key=f"triage_table_{show}",
         column_config={
             "p": st.column_config.NumberColumn(format="%.4f"),
             "confidence": st.column_config.NumberColumn(format="percent"),
             "score": st.column_config.NumberColumn(format="%.3f"),
         },
     )
-    rows = event["selection"]["rows"]
+    if picked is None:
+        remember(ROW, "")  # what the table does not show is not in the link
     st.caption("Tick a row to see that image. The most suspicious come first.")
-    return int(frame["rank"].iloc[rows[0]]) - 1 if rows and rows[0] < len(frame) else None
+    return None if picked is None else int(frame["rank"].iloc[picked]) - 1
 
 
 def _preview(

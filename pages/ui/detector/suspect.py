@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,19 +17,96 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import Detector, Verdict
 from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
+from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
+from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
+from ndcore.steps import stop_if
+from pages.ui.detector.evidence import numbers
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
-from pages.ui.frame.words import verdict_sentence, with_article
+from pages.ui.frame.job_bar import job_bar
+from pages.ui.frame.link import just_linked, recall, refuse, remember
+from pages.ui.frame.words import counted, plain, sentence, verdict_sentence, with_article
 
-__all__ = ["Subject", "suspect_panel", "suspect_table"]
+__all__ = ["Subject", "repairs_of", "suspect_panel", "suspect_table"]
 
 WIDTH = 200
 LISTED = 20
-ASKED = "suspect_asked"
+KEPT = 64  # images whose repairs a server remembers
+PATIENCE_S = 2.0  # a search that takes longer shows how far it is
+POLL_S = 0.02
+KIND, ASKED = "search", "suspect"  # in the link
 Subject = tuple[str, NDArray[np.uint8], list[PixelChange]]
+
+
+def repairs_of(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
+    """Every pixel of every image repaired in turn, as a job; none until it is through.
+
+    What a server has searched once it remembers; a search that was stopped waits for a button.
+    """
+    known, keys = _known(), tuple(_key(bundle, pixels) for _, pixels, _ in found)
+    if all(key in known for key in keys):
+        return [known[key] for key in keys]
+    job = loaders.jobs().find(KIND, keys)
+    if (
+        job is not None
+        and job.state in ("cancelled", "failed")
+        and not st.button("Search again", icon=":material/search:", key="search_again")
+    ):
+        st.caption(sentence(job.error or "stopped"))
+        return []
+    if job is None or not job.active:
+        try:
+            job = _search(bundle, keys, [pixels for _, pixels, _ in found])
+        except NeuralDivergenceError as error:
+            st.error(sentence(error))
+            return []
+    end = time.monotonic() + PATIENCE_S
+    with st.spinner("Looking at every pixel …"):
+        while job.active and time.monotonic() < end:
+            time.sleep(POLL_S)
+    if job.active:
+        job_bar(KIND, keys, _course, shared=True)
+        return []
+    if job.state != "done":
+        st.rerun()
+    return [known[key] for key in keys]
+
+
+def _search(bundle: Bundle, keys: tuple[str, ...], images: list[NDArray[np.uint8]]) -> Job:
+    known, best = _known(), loaders.detectors(bundle).repairer()
+
+    def run(job: Job) -> None:
+        for at, (key, pixels) in enumerate(zip(keys, images, strict=True)):
+            stop_if(lambda: job.stopping, "the search for the pixel was stopped")
+            job.report((at, len(keys)))
+            if key not in known:
+                known[key] = best.see(pixels[None])
+        for old in list(known)[:-KEPT]:
+            del known[old]
+
+    label = f"search for the pixel in {counted(len(keys), 'image')}"
+    return loaders.jobs().submit(run, label=label, kind=KIND, about=keys, lane="quick")
+
+
+def _course(job: Job) -> tuple[float, str]:
+    at, images = job.progress or (0, 1)
+    words = f"Every pixel of image {at + 1} of {images}" if images > 1 else "Every pixel"
+    return at / images, f"{words} · {job.seconds:.0f} s"
+
+
+@st.cache_resource(show_spinner=False)
+def _known() -> dict[str, Repairs]:
+    """Repairs by weights and image, the latest last."""
+    return {}
+
+
+def _key(bundle: Bundle, pixels: NDArray[np.uint8]) -> str:
+    digest = hashlib.sha256(f"{bundle.weight_hash}{pixels.shape}".encode())
+    digest.update(pixels.tobytes())
+    return digest.hexdigest()
 
 
 def suspect_panel(
@@ -52,18 +131,24 @@ def suspect_panel(
         + (f" This is the detector {best.name}, which the study froze." if best.fitted else "")
     )
     height, width = bundle.shape[:2]
-    wanted = _key(bundle, found)
-    if not isinstance(shown, RepairDetector) and st.session_state.get(ASKED) != wanted:
+    # Asked for anew with other images: the link says of which it was.
+    wanted = _key(bundle, np.concatenate([pixels for _, pixels, _ in found]))[:12]
+    if just_linked(ASKED) and recall(ASKED) != wanted:
+        refuse("the search in images", [recall(ASKED)])
+        remember(ASKED, "")
+    if not isinstance(shown, RepairDetector) and recall(ASKED) != wanted:
         st.button(
             f"Look at all {height * width:,} pixels",
-            on_click=st.session_state.update,
-            args=({ASKED: wanted},),
+            on_click=remember,
+            args=(ASKED, wanted),
             icon=":material/search:",
             key="suspect",
             type="primary" if best.fitted else "secondary",
         )
         return []
-    repairs: list[Repairs] = [loaders.seen(bundle, best, pixels) for _, pixels, _ in found]
+    repairs = repairs_of(bundle, found)
+    if not repairs:
+        return []
     top = max(float(one.lost.max()) for one in repairs)
     row = st.container(horizontal=True, gap="large")
     for at, (subject, one) in enumerate(zip(found, repairs, strict=True)):
@@ -74,11 +159,6 @@ def suspect_panel(
     st.html(suspect_legend(top, words="probability of the predicted class lost"))
     _tested(bundle, best)
     return repairs
-
-
-def _key(bundle: Bundle, found: list[Subject]) -> tuple[str, str]:
-    pixels = b"".join(pixels.tobytes() for _, pixels, _ in found)
-    return bundle.weight_hash, hashlib.sha256(pixels).hexdigest()
 
 
 def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: int) -> None:
@@ -109,13 +189,12 @@ def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: in
 
 def _judged(bundle: Bundle, name: str, verdict: Verdict) -> None:
     """The verdict by the repair, beside that of another detector."""
-    st.markdown(verdict_sentence(bundle.classes[verdict.predicted], name, verdict))
-    threshold = f"{verdict.threshold:.2f}" if verdict.guaranteed else "none"
+    label = plain(bundle.classes[verdict.predicted])
+    st.markdown(verdict_sentence(label, name, verdict))
     low, high = verdict.fpr_band
     st.caption(
-        f"Score {verdict.score:.2f} · threshold {threshold} · p = {verdict.p_value:.4f} · realised "
-        f"false alarms {100 * low:.1f}-{100 * high:.1f}% in 95 of 100 calibrations with "
-        f"{verdict.calibration_images} images"
+        f"{numbers(verdict)} · realised false alarms {100 * low:.1f}-{100 * high:.1f}% in 95 of "
+        f"100 calibrations with {verdict.calibration_images} images"
     )
 
 
@@ -147,8 +226,8 @@ def _tested(bundle: Bundle, best: RepairDetector) -> None:
 def _words(bundle: Bundle, repairs: Repairs, changes: list[PixelChange], name: str) -> str:
     """The finding in words, with what is known about the truth."""
     lost, (row, col) = float(repairs.lost[0].max()), repairs.suspect[0]
-    label = bundle.classes[int(repairs.predicted[0])]
-    repaired = bundle.classes[int(repairs.repaired[0])]
+    label = plain(bundle.classes[int(repairs.predicted[0])])
+    repaired = plain(bundle.classes[int(repairs.repaired[0])])
     flips = int((repairs.label[0] != repairs.predicted[0]).sum())
     told = f"without the pixel at row {row}, column {col} the probability of {label} falls by "
     told += f"{100 * lost:.1f} points"

@@ -18,11 +18,13 @@ from ndcore.jobs import Job
 from ndcore.study import SavedStudy
 from ndcore.study.incoming import MOST, Images, draw, unpack
 from ndcore.study.triage import Judged, judge_study
+from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.ranked import Lookup, Open, show_judged
 from pages.ui.detector.study import BENIGN
-from pages.ui.detector.triage_job import TriageJob, current, start, watch
+from pages.ui.detector.triage_job import TriageJob, current, start
 from pages.ui.frame import loaders
-from pages.ui.frame.words import sentence
+from pages.ui.frame.link import choice, number, several
+from pages.ui.frame.words import counted, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import NAMES, ready_sources
 
@@ -39,61 +41,39 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
     try:
         study = loaders.study(bundle)
     except BundleError as error:
-        st.warning(f"{error}; its images and its detector are not on offer here.")
+        st.warning(sentence(f"{error}; its images and its detector are not on offer here"))
         study = None
     options = [*(["study"] if study else []), *ready_sources(bundle), "upload"]
     names = NAMES | {"study": "The study's images"}
-    chosen = st.segmented_control(
+    chosen = choice(
+        st.segmented_control,
         "Images",
         options,
-        default=options[0],
-        required=True,
-        key=f"triage_images_{bundle.name}",
+        key="triage_images",
         format_func=lambda name: names.get(name, name),
-        persist_state="session",
     )
     if chosen == "study" and study is not None:
         _of_study(bundle, study, open_one)
         return
-    source = names.get(str(chosen), str(chosen))
-    found = _uploaded(bundle) if chosen == "upload" else _drawn(bundle, str(chosen))
-    known = loaders.detectors(bundle).entries
-    detector = st.selectbox(
-        "Detector",
-        list(known),
-        key=f"triage_detector_{bundle.name}",
-        persist_state="session",
-    )
-    st.caption(sentence(known[detector].about))
+    found = _uploaded(bundle) if chosen == "upload" else _drawn(bundle, chosen)
+    detector = choose_detector(bundle, st)
+    place = st.container()
     job = current(bundle)
-    busy = job is not None and job.active
-    images = found[0] if found else None
-    count = len(images) if images else 0
+    count = len(found[0]) if found else 0
     if (
-        st.button(
-            f"Judge {count:,} images" if count != 1 else "Judge 1 image",
+        place.button(
+            f"Judge {counted(count, 'image')}",
             type="primary",
             icon=":material/checklist:",
-            disabled=not count or busy,
+            disabled=not count or detector is None or (job is not None and job.active),
             key="triage_start",
         )
         and found is not None
+        and detector is not None
     ):
-        start(bundle, TriageJob(bundle.name, source, str(detector), *found))
-    if job is not None:
+        start(bundle, TriageJob(names.get(chosen, chosen), detector.name, *found))
+    if job is not None and not job.active:
         _show_job(bundle, job, open_one)
-
-
-def _alpha() -> float:
-    percent = st.select_slider(
-        "False alarms allowed among benign images",
-        [0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
-        value=5.0,
-        format_func=lambda p: f"{p:g}%",
-        key="triage_alpha",
-        persist_state="session",
-    )
-    return float(percent) / 100
 
 
 def _of_study(bundle: Bundle, study: SavedStudy, open_one: Open) -> None:
@@ -104,25 +84,19 @@ def _of_study(bundle: Bundle, study: SavedStudy, open_one: Open) -> None:
     frozen = [row["name"] for row in rows if row["frozen"] and row["name"] in study.names]
     about = {row["name"]: row["about"] for row in rows}
     left, right = st.columns(2)
-    with left:
-        kinds = st.multiselect(
-            "Attacks among them",
-            attacks,
-            default=attacks[:1],
-            key=f"triage_attacks_{bundle.name}",
-            persist_state="session",
-        )
-    with right:
-        detector = st.selectbox(
-            "Detector",
-            ranked,
-            index=ranked.index(frozen[0]) if frozen else 0,
-            key=f"triage_saved_{bundle.name}",
-            persist_state="session",
-        )
-        st.caption(sentence(about[detector]))
-    alpha = _alpha()
-    judged = judge_study(study, str(detector), kinds)
+    kinds = several(
+        left.multiselect, "Attacks among them", attacks, key="triage_attacks", default=attacks[:1]
+    )
+    detector = choice(
+        right.selectbox,
+        "Detector",
+        ranked,
+        key="triage_saved",
+        default=frozen[0] if frozen else ranked[0],
+    )
+    right.caption(sentence(about[detector]))
+    alpha = choose_alpha(st)
+    judged = judge_study(study, detector, kinds)
     spots = [study.about[name]["where"] for name in (BENIGN, *kinds)]
     where = np.concatenate(spots)
     st.caption(
@@ -130,7 +104,7 @@ def _of_study(bundle: Bundle, study: SavedStudy, open_one: Open) -> None:
         "their data set is on this machine."
     )
     lookup = _finder(bundle, judged, where)
-    show_judged(bundle, judged, alpha, lookup, partial(open_one, str(detector)), "study")
+    show_judged(bundle, judged, alpha, lookup, partial(open_one, detector), "study")
 
 
 def _finder(bundle: Bundle, judged: Judged, where: NDArray[np.int16]) -> Lookup:
@@ -169,25 +143,34 @@ def _drawn(bundle: Bundle, name: str) -> tuple[Images, dict[int, Pair]] | None:
     source = loaders.source(name)
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     most = min(MOST, len(source))
-    n = bar.number_input(
-        "Benign images", 1, most, min(USUAL, most), key=f"triage_n_{name}", width=160
+    n = number(
+        bar.number_input,
+        "Benign images",
+        1,
+        most,
+        min(USUAL, most),
+        key=f"triage_n_{name}",
+        name="triage_n",
+        width=160,
     )
-    seed = bar.number_input("Seed of the draw", 0, 2**31 - 1, 0, key="triage_seed", width=160)
+    seed = number(
+        bar.number_input, "Seed of the draw", 0, 2**31 - 1, 0, key="triage_seed", width=160
+    )
     rows = rows_here(bundle)
-    wanted = bar.number_input(
+    wanted = number(
+        bar.number_input,
         "Attacks from the gallery",
         0,
         min(MOST, len(rows)),
         min(USUAL // 2, len(rows)),
         key=f"triage_gallery_{bundle.name}",
+        name="triage_gallery",
         width=200,
         disabled=not rows,
         help="Verified one-pixel attacks whose images are on this machine.",
     )
     try:
-        images, pairs = _gathered(
-            bundle.name, bundle.weight_hash, name, int(n), int(seed), int(wanted), bundle
-        )
+        images, pairs = _gathered(bundle.name, bundle.weight_hash, name, n, seed, wanted, bundle)
     except NeuralDivergenceError as error:
         st.error(sentence(error))
         return None
@@ -235,8 +218,8 @@ def _uploaded(bundle: Bundle) -> tuple[Images, dict[int, Pair]] | None:
         digest.update(name.encode() + data)
     images, problems = _unpacked(bundle.name, digest.hexdigest(), bundle, given)
     if problems:
-        more = f" And {len(problems) - 3} more." if len(problems) > 3 else ""
-        st.warning("Left out: " + "; ".join(problems[:3]) + "." + more)
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        st.warning(sentence(f"left out: {'; '.join(problems[:3])}{more}"))
     return (images, {}) if images is not None else None
 
 
@@ -248,12 +231,7 @@ def _unpacked(
 
 
 def _show_job(bundle: Bundle, job: Job, open_one: Open) -> None:
-    """Progress while it runs, the images once it ended."""
-    if job.active:
-        watch(job)
-        return
-    if job.state == "failed":
-        st.error(f"{job.error}.")
+    """The images that an ended one judged."""
     work: TriageJob | None = job.result
     judged = work.judged if work else None
     if work is None or judged is None:
@@ -266,4 +244,4 @@ def _show_job(bundle: Bundle, job: Job, open_one: Open) -> None:
     note = "; stopped before the end" if job.state == "cancelled" else ""
     st.caption(f"{work.source}: {part} judged by {work.detector} in {job.seconds:.1f} s{note}.")
     open_judged = partial(open_one, work.detector)
-    show_judged(bundle, judged, _alpha(), work.pair, open_judged, "images")
+    show_judged(bundle, judged, choose_alpha(st), work.pair, open_judged, "images")

@@ -9,17 +9,18 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN
 from ndcore.data.pairs import Pair
-from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
 from ndcore.study.incoming import Images
 from ndcore.study.triage import Judged, judge_images
 from pages.ui.frame import loaders
-from pages.ui.frame.link import recall, remember
+from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.link import just_linked, remember
+from pages.ui.frame.words import counted
 
-__all__ = ["TriageJob", "current", "start", "watch"]
+__all__ = ["TriageJob", "current", "start"]
 
+KIND = "triage"
 DEADLINE_S = 3600
-POLL_S = 0.4
 
 
 @dataclass
@@ -27,7 +28,6 @@ class TriageJob:
     """What a job judges, kept with it so that a link to the job shows everything.
 
     Attributes:
-        bundle: name of the bundle.
         source: where the images come from, in words.
         detector: name.
         images: to judge.
@@ -35,7 +35,6 @@ class TriageJob:
         parts: what was judged so far.
     """
 
-    bundle: str
     source: str
     detector: str
     images: Images
@@ -73,52 +72,24 @@ def start(bundle: Bundle, work: TriageJob) -> None:
         judge_images(detector, work.images, on_part=keep, should_stop=lambda: job.stopping)
         return work
 
-    try:
-        job = loaders.jobs().submit(
-            run, label=f"triage of {len(work.images)} images", deadline_s=DEADLINE_S
-        )
-    except NeuralDivergenceError as error:
-        st.error(f"{error}.")
-        return
-    remember("triage", job.id)
-    st.rerun()
+    label = f"triage of {counted(len(work.images), 'image')}"
+    submit(KIND, bundle.weight_hash, run, label=label, deadline_s=DEADLINE_S)
 
 
 def current(bundle: Bundle) -> Job | None:
-    """The job of the link or of this session, if it is one on this bundle."""
-    job_id = recall("triage")
-    job = loaders.jobs().get(job_id)
-    if job is None:
-        remember("triage", "")
-        return None
-    remember("triage", job_id)
-    work = job.result
-    return None if work is not None and work.bundle != bundle.name else job
+    """The job of the link or of this session; its progress while it runs, its error if it failed.
+
+    One sentence where the link names one on another bundle.
+    """
+    job = job_bar(KIND, bundle.weight_hash, _course)
+    if job is None and just_linked(KIND):
+        st.info(
+            "The triage in the link is of another bundle; choose that one to see what it found."
+        )
+        remember(KIND, "")
+    return job
 
 
-def watch(job: Job) -> None:
-    """Progress with Stop."""
-
-    @st.fragment(run_every=POLL_S)
-    def live() -> None:
-        if not job.active:
-            st.rerun()
-        work: TriageJob | None = job.result
-        done, total = job.progress or 0, len(work.images) if work else 1
-        with st.container(border=True, key="triage_live"):
-            if job.state == "queued":
-                ahead = loaders.jobs().waiting_before(job)
-                st.progress(0.0, f"Waiting: {ahead} other job(s) on this server come first.")
-            else:
-                words = f"{done:,} of {total:,} images judged · {job.seconds:.0f} s"
-                words = "Stopping; what was judged is kept." if job.stopping else words
-                st.progress(min(1.0, done / max(1, total)), words)
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                on_click=job.cancel,
-                disabled=job.stopping,
-                key="triage_stop",
-            )
-
-    live()
+def _course(job: Job) -> tuple[float, str]:
+    done, total = job.progress or 0, len(job.result.images) if job.result else 1
+    return done / total, f"{done:,} of {total:,} images judged · {job.seconds:.0f} s"

@@ -137,7 +137,7 @@ def test_the_study_is_ranked_and_a_row_is_judged_in_full(studied: Bundle) -> Non
     assert len(frame) == len(judged)
     assert frame["p"].is_monotonic_increasing
     first = int((frame["kind"] == "benign").to_numpy().argmax())
-    at.session_state["triage_table_all"] = {"selection": {"rows": [first], "columns": []}}
+    at.query_params["triage_row"] = f"benign:{frame['image'].iloc[first]}"
     at.run()
     assert not at.exception
     at.button(key="triage_open").click().run()
@@ -154,7 +154,7 @@ def test_other_settings_of_the_ranked_study() -> None:
     labelled(at, "multiselect", "Attacks among them").set_value([]).run()
     assert not at.exception
     assert "**Missed attacks**" not in texts(at)
-    at.session_state["triage_alpha"] = 0.5
+    at.session_state["alpha"] = 0.5
     at.run()
     assert not at.exception
     assert "are undecided" in texts(at)
@@ -176,12 +176,8 @@ def test_images_of_a_source_are_judged_as_a_job(detector: str) -> None:
     assert f"judged by {detector}" in texts(at)
     frame = at.dataframe[0].value
     assert set(frame["kind"]) == {"benign", "attacked"}
-    at.session_state["triage_table_all"] = {
-        "selection": {
-            "rows": [int((frame["kind"] == "attacked").to_numpy().argmax())],
-            "columns": [],
-        }
-    }
+    picked = frame["image"][int((frame["kind"] == "attacked").to_numpy().argmax())]
+    at.query_params["triage_row"] = f"attacked:{picked}"
     at.run()
     at.button(key="triage_open").click().run()
     assert not at.exception

@@ -1,0 +1,53 @@
+"""What one image and many are judged by: the detector, and the false alarms allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors import Detector
+from ndcore.errors import NeuralDivergenceError
+from pages.ui.frame import loaders
+from pages.ui.frame.link import LONGEST_TEXT, choice, just_linked, recall, remember
+from pages.ui.frame.words import sentence
+
+__all__ = ["choose_alpha", "choose_detector"]
+
+PERCENT = (0.5, 1, 2, 5, 10, 20)
+
+
+def choose_alpha(place: Any) -> float:
+    """Share of benign images that may be flagged."""
+    percent = choice(
+        place.select_slider,
+        "False alarms allowed among benign images",
+        PERCENT,
+        key="alpha",
+        default=5,
+        format_func=lambda share: f"{share:g}%",
+    )
+    return percent / 100
+
+
+def choose_detector(bundle: Bundle, place: Any) -> Detector[Any] | None:
+    """One that has a calibration; None, with a sentence, where the bundle has none."""
+    here = loaders.detectors(bundle)
+    if not here.entries:
+        place.error("No detector has a calibration in this bundle; build it again.")
+        return None
+    asked = recall("detector")[:LONGEST_TEXT]
+    if just_linked("detector") and asked not in here.entries:
+        # A name of an earlier version is followed; why another one is none, its error tells.
+        st.session_state.pop("detector", None)
+        try:
+            remember("detector", here.open(asked).name)
+        except NeuralDivergenceError as error:
+            st.warning(sentence(error))
+            remember("detector", "")
+    name = choice(
+        place.selectbox, "Detector", list(here.entries), key="detector", default=here.usual
+    )
+    place.caption(sentence(here.entries[name].about))
+    return here.open(name)
