@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.attacking.query_curve import query_curve
 from benchmarks.attacking.race import GOAL, RACE, race
 from benchmarks.attacking.speed import speed_rows
 from benchmarks.attacking.targets import choose_targets
 from benchmarks.report import Row, machine, row
 from ndcore.attacks import AttackConfig, AttackResult
 from ndcore.bundles.bundle import Bundle
-from ndcore.figures.lab.query_curve import query_curve
 from ndcore.statistics.intervals import wilson
 from ndcore.steps import Step, counter, no_step
 from ndcore.storage.atomic import write_bytes

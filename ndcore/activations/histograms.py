@@ -169,21 +169,20 @@ class ClassHistograms:
             np.take_along_axis(above, order, 1),
         )
 
-    def pmf(self, bins: int = BINS, alpha: float = 0.5) -> NDArray[np.float64]:
-        """Smoothed probabilities (classes, units, 1 + bins): (count + alpha) / (n + alpha bins).
+    def pmf(self, bins: int) -> NDArray[np.float64]:
+        """Smoothed probabilities (classes, units, 1 + bins): (count + 1/2) / (n + bins / 2).
 
-        Args:
-            bins: number of bins after joining neighbours; divides 256.
-            alpha: added to every count, 1/2 by default (Krichevsky & Trofimov 1981).
+        The addend is that of Krichevsky & Trofimov 1981; `bins` as in `joined`.
+        """
+        joined = self.joined(bins) + 0.5
+        return np.asarray(joined / joined.sum(-1, keepdims=True), np.float64)
+
+    def joined(self, bins: int) -> NDArray[np.integer]:
+        """Counts (classes, units, 1 + bins) with neighbouring bins joined, zeros still apart.
 
         Raises:
             BadRequestError: 256 is no multiple of `bins`.
         """
-        joined = self.joined(bins) + alpha
-        return np.asarray(joined / joined.sum(-1, keepdims=True), np.float64)
-
-    def joined(self, bins: int) -> NDArray[np.integer]:
-        """Counts (classes, units, 1 + bins) with neighbouring bins joined, zeros still apart."""
         if bins < 1 or BINS % bins:
             raise BadRequestError(f"the number of bins must divide {BINS}, got {bins}")
         shape = (*self.counts.shape[:2], bins, BINS // bins)

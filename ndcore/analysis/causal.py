@@ -32,20 +32,17 @@ CLEAN = 100
 Masks = dict[str, NDArray[np.bool_]]  # layer -> (units,), the clamped ones
 
 
-def clean_members(
-    source: ImageSource, dev: list[str], count: int = CLEAN, seed: int = 0
-) -> list[int]:
+def clean_members(source: ImageSource, dev: list[str], count: int = CLEAN) -> list[int]:
     """Positions of a seeded sample of benign images: of the dev split where the source has it.
 
     Args:
         source: images.
         dev: keys of the bundle's dev split.
         count: at most so many.
-        seed: of the sample.
     """
     members = positions(source, dev) or list(range(len(source)))
     if len(members) > count:
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(SEED)
         members = sorted(rng.choice(members, count, replace=False).tolist())
     return members
 

@@ -24,7 +24,7 @@ from ndcore.statistics.log_odds import log_odds
 from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.stamped import load_stamped, save_stamped
 
-__all__ = ["Repairs", "load_repairs", "prescreened", "repair", "save_repairs"]
+__all__ = ["Repairs", "load_repairs", "repair", "save_repairs"]
 
 CONFIRMED = 24  # most suspicious positions that are computed again in float32
 
@@ -92,7 +92,6 @@ class Repairs:
 def repair(
     evaluator: Evaluator,
     pixels: NDArray[np.uint8],
-    where: NDArray[np.int64] | None = None,
     *,
     on_image: Callable[[int], None] | None = None,
     should_stop: ShouldStop = None,
@@ -105,7 +104,6 @@ def repair(
     Args:
         evaluator: of the model.
         pixels: uint8 (N, H, W, C), at least one image.
-        where: int64 (N, P, 2), positions to repair; None for all. Others get a drop of 0.
         on_image: called with 1 after each image.
         should_stop: asked before every image.
 
@@ -119,22 +117,10 @@ def repair(
     found = []
     for index, image in enumerate(pixels):
         stop_if(should_stop)
-        places = everywhere if where is None else where[index]
-        found.append(_one(evaluator, image, repaired[index], places))
+        found.append(_one(evaluator, image, repaired[index], everywhere))
         if on_image:
             on_image(1)
     return Repairs.joined(found)
-
-
-def prescreened(pixels: NDArray[np.uint8], count: int = 64) -> NDArray[np.int64]:
-    """The `count` pixels of each image that lie farthest from their neighbours, (N, count, 2).
-
-    Repairing only these is many times cheaper and blind to inconspicuous colours.
-    """
-    gap = np.abs(pixels.astype(np.float32) - median_of_neighbours(pixels)).max(-1)
-    flat = gap.reshape(len(pixels), -1)
-    order = np.argsort(-flat, axis=1, kind="stable")[:, :count]
-    return np.stack(np.divmod(order, pixels.shape[2]), -1).astype(np.int64)
 
 
 def _one(

@@ -37,15 +37,12 @@ class UnitClusters:
     weights: tuple[NDArray[np.float64], ...]
 
 
-def cluster_units(
-    distances: NDArray[np.floating], clusters: int = CLUSTERS, seed: int = 0
-) -> UnitClusters:
+def cluster_units(distances: NDArray[np.floating], clusters: int = CLUSTERS) -> UnitClusters:
     """Agglomerative clusters (average linkage) and multidimensional scaling of units.
 
     Args:
         distances: symmetric (units, units), see `metrics.unit_distances`.
         clusters: how many; a layer of fewer units has one cluster per unit.
-        seed: of the scaling.
 
     Raises:
         BadRequestError: fewer than one cluster.
@@ -64,7 +61,7 @@ def cluster_units(
     sizes = np.bincount(raw, minlength=wanted)
     order = np.argsort(-sizes, kind="stable")
     labels = np.argsort(order)[raw]
-    places = _in_the_plane(distances, seed)
+    places = _in_the_plane(distances)
     centres = np.stack([places[labels == cluster].mean(0) for cluster in range(wanted)])
     # Where a centre lies on a unit, that unit decides.
     close = 1e-6 * max(float(np.abs(places).max()), 1e-30)
@@ -79,7 +76,7 @@ def cluster_units(
     return UnitClusters(labels, sizes[order], places, centres, tuple(nearest), tuple(weights))
 
 
-def _in_the_plane(distances: NDArray[np.floating], seed: int) -> NDArray[np.float64]:
+def _in_the_plane(distances: NDArray[np.floating]) -> NDArray[np.float64]:
     from sklearn.manifold import MDS
 
     # Two units or none apart need no scaling, and give it nothing to start from.
@@ -94,7 +91,7 @@ def _in_the_plane(distances: NDArray[np.floating], seed: int) -> NDArray[np.floa
         init="classical_mds",
         n_init=1,
         max_iter=STEPS,
-        random_state=seed,
+        random_state=0,
         normalized_stress=False,
     )
     found: NDArray[np.float64] = scaling.fit_transform(distances)

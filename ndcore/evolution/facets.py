@@ -46,10 +46,7 @@ class Facets:
 
 
 def facets_of(
-    patches: NDArray[np.uint8],
-    activations: NDArray[np.floating],
-    facets: int = FACETS,
-    seed: int = 0,
+    patches: NDArray[np.uint8], activations: NDArray[np.floating], facets: int = FACETS
 ) -> Facets:
     """k-means of patches, then t-SNE of patches and centres together.
 
@@ -59,7 +56,6 @@ def facets_of(
         patches: (n, H, W, C).
         activations: of the unit on each, (n,).
         facets: how many; at most one per patch.
-        seed: of every step.
 
     Raises:
         BadRequestError: fewer than one facet, or fewer than three patches.
@@ -76,11 +72,11 @@ def facets_of(
     kinds = len(np.unique(flat, axis=0))
     if kinds > 1:
         components = min(COMPONENTS, *flat.shape)
-        short = PCA(components, random_state=seed).fit_transform(flat)
+        short = PCA(components, random_state=0).fit_transform(flat)
     else:  # nothing to tell apart
         short = np.zeros((len(flat), 1), np.float32)
     wanted = min(facets, kinds)
-    means = KMeans(wanted, n_init=4, random_state=seed).fit(short)
+    means = KMeans(wanted, n_init=4, random_state=0).fit(short)
     sizes = np.bincount(means.labels_, minlength=wanted)
     order = np.argsort(-sizes, kind="stable")
     labels = np.argsort(order)[means.labels_]
@@ -90,7 +86,7 @@ def facets_of(
     if kinds > 1:
         perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
         start = "pca" if short.shape[1] > 1 else "random"
-        embedding = TSNE(2, perplexity=perplexity, init=start, max_iter=STEPS, random_state=seed)
+        embedding = TSNE(2, perplexity=perplexity, init=start, max_iter=STEPS, random_state=0)
         plane = embedding.fit_transform(together)
     nearest, averages = [], []
     for facet, centre in enumerate(centres):

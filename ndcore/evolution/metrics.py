@@ -27,7 +27,6 @@ __all__ = [
     "layer_value",
     "paper_factor",
     "unit_distances",
-    "w2",
 ]
 
 VARIANTS = ("paper", "normalised")
@@ -35,30 +34,8 @@ VARIANTS = ("paper", "normalised")
 Floats = NDArray[np.floating]
 
 
-def w2(a: Floats, b: Floats, variant: str = "paper") -> Floats:
-    """Distance of two samples: both sorted, the root of the sum (or mean) of squared differences.
-
-    Args:
-        a, b: values (..., samples) of the same shape, in any order.
-        variant: `paper` (sum) or `normalised` (mean, which is the 2-Wasserstein distance).
-
-    Returns:
-        (...), >= 0.
-
-    Raises:
-        BadRequestError: unknown variant.
-        ValueError: the samples differ in number.
-    """
-    _require(variant)
-    if a.shape[-1] != b.shape[-1]:
-        raise ValueError(f"samples of one size are needed, got {a.shape[-1]} and {b.shape[-1]}")
-    square = (np.sort(a, axis=-1) - np.sort(b, axis=-1)) ** 2
-    found: Floats = np.sqrt(square.sum(-1) if variant == "paper" else square.mean(-1))
-    return found
-
-
 def discriminability(samples: Floats, variant: str = "paper", *, in_order: bool = False) -> Floats:
-    """How far apart a unit's classes lie: the mean of `w2` over pairs of classes (equation 1).
+    """How far apart a unit's classes lie: the mean W2 of pairs of classes (equation 1).
 
     Args:
         samples: values (classes, units, samples per class); at least two classes.
@@ -124,7 +101,7 @@ def blocks(ordered: Floats, count: int) -> Floats:
         count: blocks.
 
     Returns:
-        (..., count). Their `w2` (normalised) is never above that of the samples.
+        (..., count). Their W2 (normalised) is never above that of the samples.
     """
     shape = (*ordered.shape[:-1], count, ordered.shape[-1] // count)
     found: Floats = ordered.reshape(shape).mean(-1)
@@ -132,7 +109,7 @@ def blocks(ordered: Floats, count: int) -> Floats:
 
 
 def unit_distances(ordered: Floats, samples: int | None = None) -> Floats:
-    """Distance of every two units: `w2` between them, summed over classes (equation 3).
+    """Distance of every two units: W2 between them, summed over classes (equation 3).
 
     Args:
         ordered: sorted values or their `blocks` (classes, units, n).

@@ -118,7 +118,6 @@ def warnings_of(
     epochs: NDArray[np.integer],
     units: Mapping[str, NDArray[np.floating]],
     network: NDArray[np.floating],
-    rules: tuple[Rule, ...] = RULES,
 ) -> list[Warned]:
     """Rules that hold for a layer at some epoch.
 
@@ -127,10 +126,9 @@ def warnings_of(
         epochs: numbers of the recorded epochs, (E,).
         units: `discriminability`, `density`, `active` and `saturation`, each (units, E).
         network: discriminability of all layers of the network, (layers, E).
-        rules: to apply.
     """
     found = []
-    for rule in rules:
+    for rule in RULES:
         if rule.kinds and layer.kind not in rule.kinds:
             continue
         measured = _measure(rule, units)

@@ -19,7 +19,7 @@ from ndcore.evolution.clusters import CLUSTERS, UnitClusters, cluster_units
 from ndcore.evolution.layers import WatchedLayer, units_before
 from ndcore.evolution.metrics import VARIANTS, layer_value, paper_factor, unit_distances
 from ndcore.evolution.patches import Patches
-from ndcore.evolution.rules import RULES, Rule, Warned, warnings_of
+from ndcore.evolution.rules import Warned, warnings_of
 from ndcore.evolution.store import epoch_file, epochs_in, read_arrays
 from ndcore.evolution.trends import lowered_after
 from ndcore.evolution.vulnerability import Vulnerability, read_vulnerability
@@ -145,13 +145,13 @@ class EvolutionRun:
         rows = [layer_value(self.units(layer.name, metric, variant)) for layer in self.layers]
         return np.stack(rows)
 
-    def warnings(self, rules: tuple[Rule, ...] = RULES) -> list[Warned]:
+    def warnings(self) -> list[Warned]:
         """Rules that hold for some layer at some epoch, layer by layer."""
         found = []
         network = self.macro(variant="normalised")
         for layer in self.layers:
             units = {name: self.units(layer.name, name, "normalised") for name in METRICS}
-            found += warnings_of(layer, self.epochs, units, network, rules)
+            found += warnings_of(layer, self.epochs, units, network)
         return found
 
     def sketch(self, layer: str, epoch: int) -> NDArray[np.float32]:
@@ -175,11 +175,9 @@ class EvolutionRun:
         samples = self.full_samples(layer) if variant == "paper" else None
         return unit_distances(self.sketch(layer, epoch), samples)
 
-    def clusters(
-        self, layer: str, epoch: int, clusters: int = CLUSTERS, seed: int = 0
-    ) -> UnitClusters:
+    def clusters(self, layer: str, epoch: int, clusters: int = CLUSTERS) -> UnitClusters:
         """Clusters of a layer's units and their map in the plane; errors as `sketch`."""
-        return cluster_units(self.distances(layer, epoch, "normalised"), clusters, seed)
+        return cluster_units(self.distances(layer, epoch, "normalised"), clusters)
 
     def patches(self, layer: str, unit: int, epoch: int, k: int = 20) -> Patches:
         """The patches that drive a unit most, one per image, the highest first.

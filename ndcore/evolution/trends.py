@@ -30,29 +30,26 @@ def lowered_after(rates: Sequence[Sequence[float]], epochs: int) -> tuple[int, .
     )
 
 
-def sides_of(
-    epochs: NDArray[np.integer], at: int, window: int = WINDOW
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of the epochs (E,) are the last `window` up to `at`, and which the first after it."""
-    before = (epochs > at - window) & (epochs <= at)
-    return before, (epochs > at) & (epochs <= at + window)
+def sides_of(epochs: NDArray[np.integer], at: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the epochs (E,) are the last `WINDOW` up to `at`, and which the first after it."""
+    before = (epochs > at - WINDOW) & (epochs <= at)
+    return before, (epochs > at) & (epochs <= at + WINDOW)
 
 
 def change_after(
-    values: NDArray[np.floating], epochs: NDArray[np.integer], at: int, window: int = WINDOW
+    values: NDArray[np.floating], epochs: NDArray[np.integer], at: int
 ) -> NDArray[np.float64]:
-    """Mean over the epochs after `at` relative to the mean over those up to it, less 1.
+    """Mean over the 5 epochs after `at` relative to the mean over the 5 up to it, less 1.
 
     Args:
         values: (layers, E), not negative.
         epochs: their numbers, (E,).
         at: the last epoch before.
-        window: epochs on either side, at most.
 
     Returns:
         (layers,); NaN where there is no epoch on a side, or nothing before.
     """
-    before, after = (values[:, side].astype(np.float64) for side in sides_of(epochs, at, window))
+    before, after = (values[:, side].astype(np.float64) for side in sides_of(epochs, at))
     found = np.full(len(values), np.nan)
     if before.shape[1] and after.shape[1]:
         base = before.mean(1)

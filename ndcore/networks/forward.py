@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ndcore.data.catalog import ImageSource
 from ndcore.errors import BadRequestError
 from ndcore.statistics.intervals import Rate
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import in_parts
 
 __all__ = ["MAPS_BATCH", "device_of", "evaluate", "forward", "pick_device", "predict", "to_images"]
 
@@ -63,23 +63,14 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def predict(
-    model: nn.Module,
-    source: ImageSource,
-    members: Sequence[int],
-    should_stop: ShouldStop = None,
-) -> NDArray[np.float32]:
-    """Logits float32 (n, classes) of the images at `members`, in float32, in eval mode.
-
-    Raises:
-        StoppedError: `should_stop` said so.
-    """
+def predict(model: nn.Module, source: ImageSource, members: Sequence[int]) -> NDArray[np.float32]:
+    """Logits float32 (n, classes) of the images at `members`, in float32, in eval mode."""
     was_training = model.training
     model.eval()
     try:
         rows = [
             forward(model, source.pixels(members[part])).cpu().numpy()
-            for part in in_parts(len(members), BATCH, should_stop)
+            for part in in_parts(len(members), BATCH)
         ]
     finally:
         model.train(was_training)

@@ -27,20 +27,13 @@ def weight_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def save_weights(
-    path: Path,
-    tensors: dict[str, Tensor],
-    *,
-    half: bool = False,
-    metadata: dict[str, str] | None = None,
-) -> None:
+def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) -> None:
     """Write tensors as safetensors, atomically.
 
     Args:
         path: target file.
         tensors: name -> tensor.
         half: store floating tensors as float16; only call it on weights already rounded to it.
-        metadata: text entries of the file's header.
     """
     kept = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
@@ -49,7 +42,7 @@ def save_weights(
         .contiguous()
         for name, tensor in tensors.items()
     }
-    write_bytes(path, save(kept, metadata=metadata))
+    write_bytes(path, save(kept))
 
 
 def load_weights(model: nn.Module, path: Path) -> nn.Module:

@@ -36,27 +36,25 @@ def auroc(
     benign: NDArray[np.floating],
     attacked: NDArray[np.floating],
     benign_weights: NDArray[np.floating] | None = None,
-    attacked_weights: NDArray[np.floating] | None = None,
 ) -> float:
     """Share of (attacked, benign) pairs in which the attacked image scores higher; ties half.
 
     Args:
         benign: (n,); attacked: (m,).
-        benign_weights, attacked_weights: of the same shapes, not negative; None for ones.
+        benign_weights: (n,), not negative; None for ones.
 
     Returns:
         In [0, 1]; NaN where either side has no weight.
     """
     w = np.ones(len(benign)) if benign_weights is None else benign_weights
-    v = np.ones(len(attacked)) if attacked_weights is None else attacked_weights
-    if w.sum() <= 0 or v.sum() <= 0:
+    if w.sum() <= 0 or not len(attacked):
         return float("nan")
     order = np.argsort(benign, kind="stable")
     ordered = benign[order]
     below = np.concatenate([[0], np.cumsum(w[order])])
     left = below[np.searchsorted(ordered, attacked, side="left")]
     right = below[np.searchsorted(ordered, attacked, side="right")]
-    return float((v * (left + right)).sum() / (2 * v.sum() * w.sum()))
+    return float((left + right).sum() / (2 * len(attacked) * w.sum()))
 
 
 def bootstrap_auroc(
@@ -67,7 +65,6 @@ def bootstrap_auroc(
     *,
     benign_weights: NDArray[np.floating] | None = None,
     seed: int = 0,
-    rounds: int = BOOTSTRAPS,
 ) -> tuple[float, float]:
     """95% percentile interval of the AUROC, resampling source images.
 
@@ -77,8 +74,7 @@ def bootstrap_auroc(
         benign, attacked: scores (n,) and (m,).
         benign_keys, attacked_keys: source image of each.
         benign_weights: (n,), not negative; None for ones.
-        seed: of the draws.
-        rounds: how many.
+        seed: of the `BOOTSTRAPS` draws.
     """
     if not len(benign) or not len(attacked):
         return float("nan"), float("nan")
@@ -91,7 +87,7 @@ def bootstrap_auroc(
     rng = np.random.default_rng(seed)
     weights = np.ones(n) if benign_weights is None else benign_weights
     found = []
-    for _ in range(rounds):
+    for _ in range(BOOTSTRAPS):
         times = np.bincount(rng.integers(0, sources, sources), minlength=sources)
         w, v = (times[which[:n]] * weights)[order], times[which[n:]]
         if w.any() and v.any():

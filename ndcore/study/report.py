@@ -176,7 +176,7 @@ def _inside(found: Mapping[str, Any], low: float, high: float) -> bool:
     return found["rate"] is None or low - 1e-12 <= found["rate"] <= high + 1e-12
 
 
-def evasion_figures(attacked: Scored, alpha: float = MAIN_ALPHA) -> dict[str, Any]:
+def evasion_figures(attacked: Scored) -> dict[str, Any]:
     """What an attack achieves against a detector, over all images attacked.
 
     Returns:
@@ -184,7 +184,7 @@ def evasion_figures(attacked: Scored, alpha: float = MAIN_ALPHA) -> dict[str, An
         `queries_mean` per success. Rates over attacked images are None where their number is
         unknown.
     """
-    caught = attacked.p <= alpha
+    caught = attacked.p <= MAIN_ALPHA
     tried, won = attacked.images.attacked, len(caught)
     missed = int((~caught).sum())
     if tried < won:  # a part of a larger set of successes
@@ -198,9 +198,7 @@ def evasion_figures(attacked: Scored, alpha: float = MAIN_ALPHA) -> dict[str, An
     }
 
 
-def localisation(
-    detector: Scored, images: ImageSet, measured: Measured, alpha: float = MAIN_ALPHA
-) -> dict[str, Any] | None:
+def localisation(detector: Scored, images: ImageSet, measured: Measured) -> dict[str, Any] | None:
     """How often the changed pixel is the suspect, and the repaired label the true one.
 
     None for a set whose images have no single changed pixel.
@@ -210,7 +208,7 @@ def localisation(
         return None
     found = (measured.repairs.suspect == images.where).all(1)
     restored = measured.repairs.repaired == images.labels
-    caught = detector.p <= alpha
+    caught = detector.p <= MAIN_ALPHA
     spots = measured.features.position_at[:, :1] if measured.features.position_at.size else None
     document = {
         "suspect_is_the_pixel": rate(found[known]),

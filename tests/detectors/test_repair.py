@@ -8,7 +8,7 @@ import pytest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.neighbours import median_of_neighbours
-from ndcore.detectors.repair import load_repairs, prescreened, repair, save_repairs
+from ndcore.detectors.repair import load_repairs, repair, save_repairs
 from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 from tests.decisive_pixel import OneDecisivePixel
@@ -35,15 +35,6 @@ def test_the_planted_pixel_is_found_and_the_label_comes_back(planted: np.ndarray
     # log-odds of two classes are twice the value 20 (red - 1/2)
     assert found.drop[1, 5, 2] == pytest.approx(40 * (255 - 40) / 255, rel=1e-4)
     assert found.exact.all()
-
-
-def test_prescreened_positions_hold_the_outlier(planted: np.ndarray) -> None:
-    where = prescreened(planted, 2)
-    assert [5, 2] in where[1].tolist()
-    model = OneDecisivePixel(5, 2).eval()
-    found = repair(Evaluator(model, (8, 8, 3)), planted, where)
-    assert found.suspect[1].tolist() == [5, 2]
-    assert np.count_nonzero(found.drop) == 1
 
 
 def test_it_equals_whole_images_one_by_one(digits_bundle: Bundle) -> None:

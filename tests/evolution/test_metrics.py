@@ -16,7 +16,6 @@ from ndcore.evolution.metrics import (
     layer_value,
     paper_factor,
     unit_distances,
-    w2,
 )
 from ndcore.evolution.rules import RULES, warnings_of
 from ndcore.evolution.trends import change_after, correlations, lowered_after
@@ -63,16 +62,15 @@ def test_discriminability_is_the_mean_over_pairs_of_classes(activations: np.ndar
 def test_distance_is_the_root_of_summed_squares_of_sorted_samples(
     rng: np.random.Generator,
 ) -> None:
-    a, b = rng.normal(0, 1, (2, 7, 11))
-    for row in range(7):
-        assert w2(a, b)[row] == pytest.approx(slow_w2(a[row], b[row]), rel=1e-12)
-        assert w2(a, b, "normalised")[row] == pytest.approx(slow_w2(a[row], b[row], mean=True))
-    assert (w2(a, rng.permuted(a, axis=1)) == 0).all()
-    assert w2(a, a + 2, "normalised") == pytest.approx(np.full(7, 2.0))
-    with pytest.raises(ValueError, match="11 and 10"):
-        w2(a, b[:, 1:])
-    with pytest.raises(BadRequestError, match="'half'"):
-        w2(a, b, "half")
+    for a, b in rng.normal(0, 1, (7, 2, 11)):
+        two_classes = np.stack([a, b])[:, None]
+        paper, normalised = (discriminability(two_classes, v)[0] for v in ("paper", "normalised"))
+        assert 2 * paper == pytest.approx(slow_w2(a, b), rel=1e-12)
+        assert normalised == pytest.approx(slow_w2(a, b, mean=True), rel=1e-12)
+        assert discriminability(np.stack([a, rng.permuted(a)])[:, None])[0] == 0
+        assert discriminability(np.stack([a, a + 2])[:, None], "normalised") == pytest.approx(2)
+        with pytest.raises(BadRequestError, match="'half'"):
+            discriminability(two_classes, "half")
 
 
 @pytest.mark.spec("DV-3")

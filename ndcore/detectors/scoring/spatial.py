@@ -27,6 +27,7 @@ SPATIAL = ("w1", "kl", "js")
 # Bin edges are these quantiles of all positions of all classes; the tails are cut finer because
 # a changed pixel moves few positions.
 LEVELS = (*np.arange(0.05, 0.96, 0.05).tolist(), 0.98, 0.99, 0.995, 0.998, 0.999)
+SMOOTHING = 0.5  # added to every count
 RIDGE = 1e-3  # least eigenvalue kept, as a share of their mean
 TOP = 0.1  # share of the positions in the second summary
 AROUND = 7  # positions, in the third
@@ -58,7 +59,6 @@ class SpatialReference:
         means: NDArray[np.floating],
         covariance: NDArray[np.floating],
         quantiles: NDArray[np.floating],
-        smoothing: float = 0.5,
     ) -> SpatialReference:
         """Derive the rest from class means, shared covariance (units, units) and quantiles."""
         classes, units, levels = quantiles.shape
@@ -75,7 +75,7 @@ class SpatialReference:
         edges = pooled[:, at] + 1e-3 * spread.mean(0)[:, None]
         below = (quantiles[..., None, :] <= edges[None, :, :, None]).sum(-1)
         ends = np.zeros((classes, units, 1)), np.full((classes, units, 1), levels)
-        counts = np.diff(np.concatenate([ends[0], below, ends[1]], -1), axis=-1) + smoothing
+        counts = np.diff(np.concatenate([ends[0], below, ends[1]], -1), axis=-1) + SMOOTHING
         shares = counts / counts.sum(-1, keepdims=True)
         parts = (means, whiten, quantiles, spread, edges, shares)
         return cls(*(np.ascontiguousarray(part, dtype=np.float32) for part in parts))

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from ndcore.figures.style.palette import ATTACKED, class_colours
 from ndcore.figures.style.theme import styled
+from ndcore.statistics.intervals import Rate
 
 __all__ = ["Adversary", "frontier"]
 
@@ -17,27 +18,21 @@ SYMBOLS = ("diamond", "circle", "square", "triangle-up", "cross", "star")
 
 @dataclass(frozen=True)
 class Adversary:
-    """One attacker against the frozen detector; shares in [0, 1], each with its interval.
+    """One attacker against the frozen detector.
 
     Attributes:
         name: as in the study.
         success: flipped images among those attacked.
-        success_ci: its 95% interval.
         detected: flagged ones among the flipped.
-        detected_ci: its 95% interval.
         evasion: flipped and not flagged, among those attacked.
         queries: per success, on average.
-        n: images attacked.
     """
 
     name: str
-    success: float
-    success_ci: tuple[float, float]
-    detected: float
-    detected_ci: tuple[float, float]
-    evasion: float
+    success: Rate
+    detected: Rate
+    evasion: Rate
     queries: float
-    n: int
 
 
 def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
@@ -51,18 +46,18 @@ def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
     colours = [ATTACKED, *class_colours(10)]
     for place, one in enumerate(adversaries):
         figure.add_scatter(
-            x=[one.success],
-            y=[one.detected],
-            error_x=_bar(one.success, one.success_ci),
-            error_y=_bar(one.detected, one.detected_ci),
+            x=[one.success.share],
+            y=[one.detected.share],
+            error_x=_bar(one.success),
+            error_y=_bar(one.detected),
             mode="markers",
-            name=f"{one.name}: evades {100 * one.evasion:.1f}%, {one.queries:,.0f} queries",
+            name=f"{one.name}: evades {one.evasion.percent()}, {one.queries:,.0f} queries",
             marker={
                 "color": colours[place % len(colours)],
                 "symbol": SYMBOLS[place % len(SYMBOLS)],
                 "size": 13,
             },
-            hovertemplate=f"{one.name}, n = {one.n}<br>breaks %{{x:.1%}}"
+            hovertemplate=f"{one.name}, n = {one.success.n}<br>breaks %{{x:.1%}}"
             "<br>detected %{y:.1%}<extra></extra>",
         )
     figure.update_xaxes(
@@ -77,12 +72,12 @@ def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
     )
 
 
-def _bar(value: float, interval: tuple[float, float]) -> dict[str, object]:
-    low, high = interval
+def _bar(rate: Rate) -> dict[str, object]:
+    low, high = rate.ends
     return {
         "type": "data",
         "symmetric": False,
-        "array": [max(0.0, high - value)],
-        "arrayminus": [max(0.0, value - low)],
+        "array": [high - rate.share],
+        "arrayminus": [rate.share - low],
         "thickness": 1.2,
     }

@@ -58,7 +58,4 @@ def layer_auroc(
     known = [value for _, values in curves.values() for value in values if value is not None]
     low = min([LEAST, *(value - 0.03 for value in known)])
     figure.update_yaxes(title="AUROC", range=[low, 1.02])
-    styled(figure, height=480, title=title, legend=True)
-    return figure.update_layout(
-        margin_t=44, legend={"yref": "container", "y": 0, "yanchor": "bottom"}
-    )
+    return styled(figure, height=480, title=title, below=True)

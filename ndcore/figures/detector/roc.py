@@ -15,6 +15,7 @@ __all__ = ["operating_point", "roc_figure"]
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 LEAST_FPR = 1e-3  # left end of the logarithmic axis
+TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1)
 POINTS = 400
 
 
@@ -38,8 +39,6 @@ def roc_figure(
     scores: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating]]],
     *,
     point: tuple[float, float] | None = None,
-    title: str = "Detected attacks against false alarms",
-    logarithmic: bool = True,
 ) -> go.Figure:
     """One curve per detector.
 
@@ -47,15 +46,13 @@ def roc_figure(
         scores: detector -> scores of benign (n,) and of attacked images (m,); larger = more
             suspicious. The first is drawn strongest.
         point: false- and true-positive rate to mark.
-        title: heading.
-        logarithmic: false alarms on a log scale, where the useful ones are.
     """
     figure = go.Figure()
     colours = [ATTACKED, *class_colours(10)]
     for place, (name, (benign, attacked)) in enumerate(scores.items()):
         fpr, tpr = _curve(np.asarray(benign, float), np.asarray(attacked, float))
         figure.add_scatter(
-            x=np.maximum(fpr, LEAST_FPR) if logarithmic else fpr,
+            x=np.maximum(fpr, LEAST_FPR),
             y=tpr,
             mode="lines",
             name=name,
@@ -68,8 +65,7 @@ def roc_figure(
             hovertemplate=f"{name}<br>false alarms %{{x:.2%}}"
             "<br>detected %{y:.1%}<extra></extra>",
         )
-    low = LEAST_FPR if logarithmic else 0.0
-    chance = np.geomspace(low, 1, 50) if logarithmic else np.array([0.0, 1.0])
+    chance = np.geomspace(LEAST_FPR, 1, 50)
     figure.add_scatter(
         x=chance,
         y=chance,
@@ -80,7 +76,7 @@ def roc_figure(
     )
     if point is not None:
         figure.add_scatter(
-            x=[max(point[0], low)],
+            x=[max(point[0], LEAST_FPR)],
             y=[point[1]],
             mode="markers",
             name="threshold",
@@ -89,19 +85,13 @@ def roc_figure(
         )
     figure.update_xaxes(
         title="false alarms among benign images",
-        type="log" if logarithmic else "linear",
-        range=[np.log10(LEAST_FPR), 0] if logarithmic else [0, 1],
-        tickformat=".0%",
+        type="log",
+        range=[np.log10(LEAST_FPR), 0],
+        tickvals=TICKS,
+        ticktext=[f"{100 * tick:g}%" for tick in TICKS],
     )
-    if logarithmic:
-        ticks = [0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1]
-        figure.update_xaxes(tickvals=ticks, ticktext=[f"{100 * tick:g}%" for tick in ticks])
     figure.update_yaxes(title="detected attacks", range=[0, 1.05], tickformat=".0%")
-    styled(figure, height=480, title=title, legend=True)
-    # Below the plot: on narrow pages many names take several rows.
-    return figure.update_layout(
-        margin_t=44, legend={"yref": "container", "y": 0, "yanchor": "bottom"}
-    )
+    return styled(figure, height=480, title="Detected attacks against false alarms", below=True)
 
 
 def _curve(

@@ -34,23 +34,20 @@ EXCEPTIONAL = (
 Values = NDArray[np.floating]
 
 
-def level_shares(
-    values: Values, top: float, levels: int = LEVELS
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How the units of a layer spread over levels of a metric.
+def level_shares(values: Values, top: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How the units of a layer spread over `LEVELS` equal levels of a metric, from 0 on.
 
     Args:
         values: (units, E), >= 0.
         top: upper end of the highest level; at least the largest value.
-        levels: equal levels from 0 on.
 
     Returns:
-        (middle of each level (levels,), share of the units in it (levels, E); columns sum to 1).
+        (middle of each level (LEVELS,), share of the units in it (LEVELS, E); columns sum to 1).
     """
-    height = (top or 1.0) / levels
-    place = np.clip((values / height).astype(np.int64), 0, levels - 1)
-    shares = np.stack([(place == level).mean(0) for level in range(levels)])
-    middles = (np.arange(levels, dtype=np.float64) + 0.5) * float(height)
+    height = (top or 1.0) / LEVELS
+    place = np.clip((values / height).astype(np.int64), 0, LEVELS - 1)
+    shares = np.stack([(place == level).mean(0) for level in range(LEVELS)])
+    middles = (np.arange(LEVELS, dtype=np.float64) + 0.5) * float(height)
     return middles, shares.astype(np.float64)
 
 

@@ -85,7 +85,7 @@ def macro_figure(
     add_cursor(figure, runs, spans[: len(heights)])
     # The legend takes more lines where it says more.
     bottom = BOTTOM_PX + LINE_PX * ((count > 1) + vulnerable)
-    styled(figure, height=inner + TOP_PX + bottom, title="", legend=True)
+    styled(figure, height=inner + TOP_PX + bottom, title="", below=True)
     _axes(figure, runs, rows, len(heights), warned)
     _colours(figure, metric, local, shades, heights, inner)
     for at, run in enumerate(runs if count > 1 else ()):
@@ -102,7 +102,7 @@ def macro_figure(
         )
     return figure.update_layout(
         margin={"t": TOP_PX, "b": bottom, "l": 8, "r": 8},
-        legend={"yref": "container", "y": 0, "yanchor": "bottom", "font_size": 12},
+        legend_font_size=12,
         hovermode="closest",
         hoverdistance=-1,  # a click anywhere in a cell is a click on it
         clickmode="event+select",

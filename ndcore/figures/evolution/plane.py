@@ -8,7 +8,6 @@ Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural netwo
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -17,6 +16,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ndcore.figures.style.palette import class_colours, rgba
+from ndcore.figures.style.pixel_image import data_uri
 from ndcore.figures.style.theme import styled
 
 __all__ = ["SYMBOLS", "Groups", "plane_figure", "radii"]
@@ -128,10 +128,9 @@ def plane_figure(
             zeroline=False,
         )
     figure.update_yaxes(scaleanchor="x", scaleratio=1)
-    styled(figure, height=520 if covered else 440, title=title, legend=True)
+    styled(figure, height=520 if covered else 440, title=title, below=True)
     return figure.update_layout(
-        margin_t=44,
-        legend={"yref": "container", "y": 0, "yanchor": "bottom", "font_size": 12},
+        legend_font_size=12,
         dragmode=False,
         clickmode="event+select",
         hovermode="closest",
@@ -159,7 +158,7 @@ def _picture(
     x, y = centre.tolist()
     side = float(reach * np.sqrt(2) * 0.97)
     figure.add_layout_image(
-        source=f"data:image/png;base64,{base64.b64encode(picture).decode()}",
+        source=data_uri("png", picture),
         xref="x",
         yref="y",
         x=x,

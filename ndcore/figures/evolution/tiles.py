@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+
+from ndcore.figures.style.pixel_image import data_uri
 
 __all__ = ["PictureRow", "picture_rows"]
 
@@ -71,9 +72,8 @@ def _row(row: PictureRow, large: int, small: int) -> str:
 
 
 def _image(png: bytes, label: str, width: int) -> str:
-    data = base64.b64encode(png).decode()
     return (
-        f'<img alt="{escape(label, quote=True)}" src="data:image/png;base64,{data}" '
+        f'<img alt="{escape(label, quote=True)}" src="{data_uri("png", png)}" '
         f'style="width:{width}px;height:{width}px;object-fit:contain;image-rendering:pixelated;'
         'border-radius:4px;display:block">'
     )

@@ -35,20 +35,17 @@ COMPRESSION = 1  # the fastest; the bytes mostly travel a short way
 
 
 @dataclass(frozen=True)
-class ClassPanel:
-    """Distributions of all K classes over the U units of one layer.
+class Panel:
+    """Distributions of K classes over the U units of one layer, as they are drawn.
 
     Attributes:
         layer, reduction: what is shown.
         low, high: ends of the axis that all units of the layer share.
         reference: share of a class's images in one bin that is drawn fully opaque.
-        n: int64 (K,), images of each class.
         quantiles: float32 (len(QUANTILES), K, U).
         density: uint8 (K, U, BINS), 255 * sqrt(share / reference).
         zero_share: float32 (K, U), share of images with exactly 0.
-        separation: float32 (K, K, U), Wasserstein-1 between two classes, in activation units.
         names: a name per unit, or () where units have numbers only.
-        histograms, scales: what single images are compared with.
     """
 
     layer: str
@@ -56,12 +53,22 @@ class ClassPanel:
     low: float
     high: float
     reference: float
-    n: NDArray[np.int64]
     quantiles: NDArray[np.float32]
     density: NDArray[np.uint8]
     zero_share: NDArray[np.float32]
-    separation: NDArray[np.float32]
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClassPanel(Panel):
+    """A layer with all classes.
+
+    Attributes:
+        separation: float32 (K, K, U), Wasserstein-1 between two classes, in activation units.
+        histograms, scales: what single images are compared with.
+    """
+
+    separation: NDArray[np.float32]
     histograms: ClassHistograms
     scales: Scales
 
@@ -99,12 +106,10 @@ class ClassPanel:
 
 
 @dataclass(frozen=True)
-class LayerPanel:
-    """One layer of the Activation view for K shown classes, U units and I single images.
+class LayerPanel(Panel):
+    """One layer of the Activation view for the K shown classes and I single images.
 
     Attributes:
-        layer, reduction, low, high, reference, quantiles, density, zero_share, names: as in
-            `ClassPanel`, of the shown classes.
         values: float32 (I, U).
         divergence: float32 (I, K, U), excess Wasserstein-1 of an image from a class, in spreads
             of the class.
@@ -112,19 +117,10 @@ class LayerPanel:
         rank: float32 (I, K, U), share of the class's images below the value.
     """
 
-    layer: str
-    reduction: str
-    low: float
-    high: float
-    reference: float
-    quantiles: NDArray[np.float32]
     values: NDArray[np.float32]
     divergence: NDArray[np.float32]
     separation: NDArray[np.float32]
     rank: NDArray[np.float32]
-    density: NDArray[np.uint8]
-    zero_share: NDArray[np.float32]
-    names: tuple[str, ...] = ()
 
     @property
     def medians(self) -> NDArray[np.float32]:
@@ -166,7 +162,6 @@ def class_panel(
         low=low,
         high=high,
         reference=reference,
-        n=histograms.n,
         quantiles=histograms.quantiles(QUANTILES),
         density=density,
         zero_share=histograms.zero_share(),

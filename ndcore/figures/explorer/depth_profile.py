@@ -89,11 +89,7 @@ def depth_figure(
     else:
         figure.update_yaxes(range=[-3, 103], tickvals=[0, 25, 50, 75, 100])
     title = "How far each image lies from its classes, layer by layer"
-    styled(figure, height=520, title=title, legend=True)
-    # Below the chart there is room for a column of entries on a narrow page.
-    return figure.update_layout(
-        margin_t=44, legend={"yref": "container", "y": 0, "yanchor": "bottom"}
-    )
+    return styled(figure, height=520, title=title, below=True)
 
 
 def _mark(figure: go.Figure, words: str, place: int, count: int, dash: str, height: float) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from ndcore.data.decode import encode_png
 from ndcore.figures.style.palette import ATTACKED
+from ndcore.figures.style.pixel_image import drawing, pixels_in
 from ndcore.figures.style.ramp import ramp
 
 if TYPE_CHECKING:
@@ -49,23 +48,13 @@ def position_map(
     """
     height, across = pixels.shape[:2]
     unit = across / 32
-    shapes = [_map(values, grid, scale)]
+    shapes = [_picture(_grey(pixels), across, height), _map(values, grid, scale)]
     if strongest is not None:
         shapes.append(_frame(grid.sees(strongest.row, strongest.col, pixels.shape), unit))
     shapes += [_diamond(row, col, unit) for row, col in changed]
     if strongest is not None:
         shapes.append(_ring(grid, strongest, unit))
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {height}" '
-        f'width="{20 * across}" height="{20 * height}">{_picture(_grey(pixels), across, height)}'
-        f"{''.join(shapes)}</svg>"
-    )
-    data = base64.b64encode(svg.encode()).decode()
-    # As the source of an <img> the markup needs no trust and keeps its text for screen readers.
-    return (
-        f'<img alt="{escape(label, quote=True)}" src="data:image/svg+xml;base64,{data}" '
-        f'style="width:100%;max-width:{width}px;display:block;border-radius:6px">'
-    )
+    return drawing("".join(shapes), (height, across), label, width)
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -89,11 +78,7 @@ def _map(values: NDArray[np.floating], grid: Grid, scale: tuple[float, float]) -
 def _picture(
     colours: NDArray[np.uint8], width: float, height: float, at: str = 'x="0" y="0"'
 ) -> str:
-    data = base64.b64encode(encode_png(colours)).decode()
-    return (
-        f'<image href="data:image/png;base64,{data}" {at} width="{width:g}" height="{height:g}" '
-        'preserveAspectRatio="none" style="image-rendering:pixelated"/>'
-    )
+    return pixels_in(encode_png(colours), f'{at} width="{width:g}" height="{height:g}"')
 
 
 def _frame(seen: tuple[tuple[int, int], tuple[int, int]] | None, unit: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.figures.style.palette import class_colours
-from ndcore.figures.style.ramp import ramp, ramp_bar
+from ndcore.figures.style.ramp import ramp_bar, ramp_rgba
 
 __all__ = ["class_legend", "flip_colours", "lowest_colours", "map_tips", "ramp_legend"]
 
@@ -23,12 +23,7 @@ def lowest_colours(lowest: NDArray[np.floating], top: float) -> NDArray[np.uint8
         lowest: (H, W), NaN where nothing was tried (drawn transparent).
         top: probability of the untouched image, the dark end; 0 is the bright end.
     """
-    tried = np.isfinite(lowest)
-    shares = np.where(tried, lowest, 0) / max(top, 1e-9)
-    colours = np.zeros((*lowest.shape, 4), np.uint8)
-    colours[..., :3] = ramp(1 - shares)
-    colours[..., 3] = np.where(tried, 255, 0)
-    return colours
+    return ramp_rgba(1 - lowest / max(top, 1e-9))
 
 
 def flip_colours(

@@ -1,4 +1,4 @@
-"""Many single images as small tiles that wrap, as one piece of markup."""
+"""Many images, or pairs before and after, as small tiles that wrap, as one piece of markup."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ __all__ = ["ImageTile", "image_tiles"]
 
 @dataclass(frozen=True)
 class ImageTile:
-    """An image: PNG bytes, (H, W), changed pixels to ring, and lines of words, the last faint."""
+    """An image: PNG bytes, (H, W), changed pixels to ring, and lines of words, the last faint.
+
+    Of a pair `png` is the image before, and `after` stands beside it.
+    """
 
     png: bytes
     size: tuple[int, int]
     ringed: tuple[tuple[int, int], ...]
     words: tuple[str, ...]
+    after: bytes | None = None
 
 
 def image_tiles(tiles: Sequence[ImageTile], *, width: int = 96) -> str:
@@ -26,7 +30,7 @@ def image_tiles(tiles: Sequence[ImageTile], *, width: int = 96) -> str:
 
     Args:
         tiles: images.
-        width: of one in CSS pixels.
+        width: of an image in CSS pixels.
     """
     found = "".join(_tile(tile, width) for tile in tiles)
     return f'<div style="display:flex;flex-wrap:wrap;gap:12px 14px">{found}</div>'
@@ -34,7 +38,15 @@ def image_tiles(tiles: Sequence[ImageTile], *, width: int = 96) -> str:
 
 def _tile(tile: ImageTile, width: int) -> str:
     label = ", ".join(tile.words)
-    image = pixel_image(tile.png, tile.size, label=label, ringed=tile.ringed, width=width)
+    shown = [(tile.png, label)]
+    if tile.after is not None:
+        shown = [(tile.png, f"{label}, before"), (tile.after, f"{label}, after")]
+    images = "".join(
+        f'<div style="width:{width}px">'
+        + pixel_image(png, tile.size, label=told, ringed=tile.ringed, width=width)
+        + "</div>"
+        for png, told in shown
+    )
     clip = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
     last = len(tile.words) - 1
     words = "".join(
@@ -43,6 +55,7 @@ def _tile(tile: ImageTile, width: int) -> str:
         for at, line in enumerate(tile.words)
     )
     return (
-        f'<figure style="margin:0;width:{width}px">{image}<figcaption style="font-size:12px;'
+        f'<figure style="margin:0;width:{len(shown) * (width + 4) - 4}px">'
+        f'<div style="display:flex;gap:4px">{images}</div><figcaption style="font-size:12px;'
         f'line-height:1.35;margin-top:3px">{words}</figcaption></figure>'
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from ndcore.figures.style.pixel_image import data_uri
 
 __all__ = ["SHAPES", "mark_image"]
 
@@ -31,4 +31,4 @@ def mark_image(shape: str, colour: str) -> str:
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" width="16" height="16">'
         f"{_DRAWN[shape].format(colour=colour)}</svg>"
     )
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    return data_uri("svg+xml", svg.encode())

@@ -8,7 +8,7 @@ from html import escape
 
 from ndcore.figures.style.palette import ATTACKED, MUTED
 
-__all__ = ["pixel_image"]
+__all__ = ["data_uri", "drawing", "pixel_image", "pixels_in"]
 
 RADIUS = 1.75
 
@@ -52,10 +52,6 @@ def pixel_image(
                 f'<circle {place} r="{radius * unit:g}" stroke="{colour}" '
                 f'stroke-width="{stroke * unit:g}"/>'
             )
-    image = (
-        f'<image href="{_data_uri("png", png)}" width="{across}" height="{height}" '
-        'preserveAspectRatio="none" style="image-rendering:pixelated"/>'
-    )
     hatch = ""
     if hatched:
         hatch = (
@@ -64,17 +60,38 @@ def pixel_image(
             f'fill="{MUTED}" fill-opacity="0.6"/></pattern>'
             f'<rect width="{across}" height="{height}" fill="url(#h)"/>'
         )
+    image = pixels_in(png, f'width="{across}" height="{height}"')
+    return drawing(f"{hatch}{image}{''.join(shapes)}", size, label, width)
+
+
+def drawing(shapes: str, size: tuple[int, int], label: str, width: int | None = None) -> str:
+    """Markup of shapes over an image of (H, W) pixels, enlarged.
+
+    Args:
+        shapes: SVG, in units of a pixel.
+        size, label, width: as in `pixel_image`.
+    """
+    height, across = size
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {height}" '
-        f'width="{20 * across}" height="{20 * height}">{hatch}{image}{"".join(shapes)}</svg>'
+        f'width="{20 * across}" height="{20 * height}">{shapes}</svg>'
     )
     limit = f"max-width:{width}px;" if width else ""
     # As the source of an <img> the markup needs no trust and keeps its text for screen readers.
     return (
-        f'<img alt="{escape(label, quote=True)}" src="{_data_uri("svg+xml", svg.encode())}" '
+        f'<img alt="{escape(label, quote=True)}" src="{data_uri("svg+xml", svg.encode())}" '
         f'style="width:100%;{limit}display:block;border-radius:6px">'
     )
 
 
-def _data_uri(kind: str, data: bytes) -> str:
+def pixels_in(png: bytes, place: str) -> str:
+    """A PNG with crisp pixels as part of a drawing; `place`: its attributes x, y, width, height."""
+    return (
+        f'<image href="{data_uri("png", png)}" {place} preserveAspectRatio="none" '
+        'style="image-rendering:pixelated"/>'
+    )
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """An image of a kind such as `png` as an address."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

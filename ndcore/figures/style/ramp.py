@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.colors import sequential
 
-__all__ = ["ramp", "ramp_bar"]
+__all__ = ["ramp", "ramp_bar", "ramp_rgba"]
 
 _STOPS = np.array(
     [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in sequential.Cividis], float
@@ -22,6 +22,13 @@ def ramp(shares: NDArray[np.floating]) -> NDArray[np.uint8]:
     places = np.arange(len(_STOPS))
     channels = [np.interp(at, places, _STOPS[:, channel]) for channel in range(3)]
     return np.asarray(np.rint(np.stack(channels, axis=-1)), np.uint8)
+
+
+def ramp_rgba(shares: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """RGBA (..., 4) of shares (...) as `ramp` colours them; what is NaN is transparent."""
+    seen = np.isfinite(shares)
+    alpha = np.where(seen, 255, 0).astype(np.uint8)
+    return np.concatenate([ramp(np.where(seen, shares, 0)), alpha[..., None]], axis=-1)
 
 
 def ramp_bar(*, bright_first: bool = False) -> str:

@@ -6,13 +6,26 @@ import plotly.graph_objects as go
 
 from ndcore.figures.style.palette import MUTED, rgba
 
-__all__ = ["ACCENT", "styled"]
+__all__ = ["ACCENT", "BELOW", "styled"]
 
 GRID = rgba(MUTED, 0.25)
 
 
-def styled(figure: go.Figure, *, height: int, title: str, legend: bool = False) -> go.Figure:
-    """Give a figure the common margins, grid and title; text colours are left to the page."""
+# Below the plot, where many names may take several rows on a narrow page.
+BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
+
+
+def styled(
+    figure: go.Figure, *, height: int, title: str, legend: bool = False, below: bool = False
+) -> go.Figure:
+    """Give a figure the common margins, grid and title; text colours are left to the page.
+
+    Args:
+        figure: to be laid out.
+        height: in CSS pixels.
+        title: heading.
+        legend: above the plot; below: under it.
+    """
     figure.update_layout(
         height=height,
         title={
@@ -27,8 +40,9 @@ def styled(figure: go.Figure, *, height: int, title: str, legend: bool = False) 
         margin={"l": 8, "r": 16, "t": 78 if legend else 44, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        showlegend=legend,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        showlegend=legend or below,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
+        | (BELOW if below else {}),
         hoverlabel={"font_size": 13},
         bargap=0.28,
         barcornerradius=2,

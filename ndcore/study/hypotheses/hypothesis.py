@@ -115,7 +115,7 @@ def _scores(desk: Desk, about: Hypothesis, names: Sequence[str]) -> dict[str, ND
     return found
 
 
-def dev_figures(desk: Desk, about: Hypothesis, seed: int = 0) -> dict[str, Any]:
+def dev_figures(desk: Desk, about: Hypothesis) -> dict[str, Any]:
     """How well it tells attacks on dev images; to be looked at as often as one likes.
 
     The dev images also give the scale, and the hypothesis was chosen on them: the figures are too
@@ -124,7 +124,7 @@ def dev_figures(desk: Desk, about: Hypothesis, seed: int = 0) -> dict[str, Any]:
     attack = f"dev-{about.attack}"
     scores = _scores(desk, about, ("dev", attack))
     benign, attacked = (desk.sets[name].scored(name, scores[name]) for name in ("dev", attack))
-    found = attack_figures(benign, attacked, desk.classes, seed)
+    found = attack_figures(benign, attacked, desk.classes)
     for name in FOR_THRESHOLDS:  # those come from calibration images, which take no part here
         del found[name]
     return found | {
@@ -133,7 +133,7 @@ def dev_figures(desk: Desk, about: Hypothesis, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def evaluation_figures(desk: Desk, about: Hypothesis, seed: int = 0) -> dict[str, Any]:
+def evaluation_figures(desk: Desk, about: Hypothesis) -> dict[str, Any]:
     """How well it tells attacks on evaluation images, with thresholds from calibration images.
 
     To be called once a hypothesis, by `ndcore.study.hypotheses.frozen_list`.
@@ -157,12 +157,12 @@ def evaluation_figures(desk: Desk, about: Hypothesis, seed: int = 0) -> dict[str
     seen = np.bincount(benign.predicted, minlength=count).tolist()
     alarms, too_few = {}, {}
     for alpha in ALPHAS:
-        low, high = pooled_band(numbers, seen, alpha, seed)
+        low, high = pooled_band(numbers, seen, alpha)
         alarms[str(alpha)] = rate(benign.p <= alpha) | {"band": [low, high]}
         too_few[str(alpha)] = [
             name for name, n in zip(desk.classes, numbers, strict=True) if rank(n, alpha) < 1
         ]
-    return attack_figures(benign, attacked, desk.classes, seed) | {
+    return attack_figures(benign, attacked, desk.classes) | {
         "benign": len(desk.sets["evaluation"]),
         "calibration": sum(numbers),
         "confidence_alone": auroc(-benign.confidence, -attacked.confidence),

@@ -75,13 +75,5 @@ def _known(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _adversary(name: str, row: dict[str, Any]) -> Adversary:
-    return Adversary(
-        name=name,
-        success=row["success"]["rate"],
-        success_ci=tuple(row["success"]["ci95"]),
-        detected=row["detected"]["rate"],
-        detected_ci=tuple(row["detected"]["ci95"]),
-        evasion=row["evasion"]["rate"],
-        queries=row["queries_mean"],
-        n=row["attacked"],
-    )
+    success, detected, evasion = (Rate.of(row[key]) for key in ("success", "detected", "evasion"))
+    return Adversary(name, success, detected, evasion, row["queries_mean"])

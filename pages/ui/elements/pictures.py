@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.attacks import AttackResult, PixelChange
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.decode import encode_png
-from ndcore.figures.style.pair_tiles import PairTile, pair_tiles
+from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.figures.style.pixel_image import pixel_image
 from pages.ui.frame.words import plain
 
@@ -70,17 +70,16 @@ def show_image(
 def show_pairs(bundle: Bundle, results: Sequence[AttackResult], *, width: int = 76) -> None:
     """Before and after of many results as tiles."""
     tiles = [
-        PairTile(
-            before=encode_png(result.benign),
-            after=encode_png(result.attacked),
+        ImageTile(
+            png=encode_png(result.benign),
             size=(result.benign.shape[0], result.benign.shape[1]),
             ringed=rings(result.pixels),
-            name=result.id,
-            outcome=_outcome_words(bundle, result),
+            words=(_outcome_words(bundle, result), result.id),
+            after=encode_png(result.attacked),
         )
         for result in results
     ]
-    st.html(pair_tiles(tiles, width=width))
+    st.html(image_tiles(tiles, width=width))
 
 
 def _outcome_words(bundle: Bundle, result: AttackResult) -> str:

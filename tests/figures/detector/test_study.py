@@ -13,19 +13,18 @@ from ndcore.figures.detector.layer_auroc import layer_auroc
 from ndcore.figures.detector.roc import operating_point, roc_figure
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.figures.detector.waterfall import waterfall
+from ndcore.statistics.intervals import Rate, wilson
 
 
-@pytest.mark.parametrize("logarithmic", [True, False])
-def test_the_roc_is_scikit_learns(logarithmic: bool) -> None:
+def test_the_roc_is_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     benign, attacked = rng.normal(size=200).round(1), rng.normal(1, 1, 100).round(1)
-    figure = roc_figure({"ours": (benign, attacked)}, logarithmic=logarithmic)
+    figure = roc_figure({"ours": (benign, attacked)})
     json.loads(figure.to_json())
     labels = np.repeat([0, 1], [200, 100])
     fpr, tpr, _ = roc_curve(labels, np.concatenate([benign, attacked]), drop_intermediate=False)
     np.testing.assert_allclose(figure.data[0].y[1:-1], tpr[1:])
-    wanted = np.maximum(fpr, 1e-3) if logarithmic else fpr
-    np.testing.assert_allclose(figure.data[0].x[1:-1], wanted[1:])
+    np.testing.assert_allclose(figure.data[0].x[1:-1], np.maximum(fpr, 1e-3)[1:])
 
 
 def test_the_threshold_is_a_point_of_the_curve() -> None:
@@ -46,13 +45,14 @@ def test_a_waterfall_adds_up() -> None:
 
 
 def test_the_frontier_shows_both_intervals() -> None:
-    plain = Adversary("plain", 0.25, (0.2, 0.3), 0.99, (0.97, 1.0), 0.003, 77.4, 1711)
-    quiet = Adversary("inconspicuous", 0.1, (0.07, 0.13), 0.8, (0.7, 0.9), 0.02, 196, 368)
+    plain = Adversary("plain", Rate(400, 1600), Rate(396, 400), Rate(4, 1600), 77.4)
+    quiet = Adversary("inconspicuous", Rate(40, 400), Rate(32, 40), Rate(8, 400), 196)
     figure = frontier([plain, quiet], alpha=0.05)
     json.loads(figure.to_json())
     assert figure.data[1].name == "inconspicuous: evades 2.0%, 196 queries"
-    assert figure.data[0].error_y.array[0] == pytest.approx(0.01)
-    assert figure.data[0].error_x.arrayminus[0] == pytest.approx(0.05)
+    assert figure.data[0].x[0] == 0.25
+    assert figure.data[0].error_y.array[0] == pytest.approx(wilson(396, 400)[1] - 0.99)
+    assert figure.data[0].error_x.arrayminus[0] == pytest.approx(0.25 - wilson(400, 1600)[0])
     assert len({trace.marker.symbol for trace in figure.data}) == 2
 
 

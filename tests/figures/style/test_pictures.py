@@ -11,7 +11,6 @@ import pytest
 from ndcore.data.decode import encode_png
 from ndcore.figures.style.difference import amplified_difference
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
-from ndcore.figures.style.pair_tiles import PairTile, pair_tiles
 from ndcore.figures.style.palette import ATTACKED
 from ndcore.figures.style.pixel_image import pixel_image
 from ndcore.figures.style.rows import Bar, Row, rows_markup
@@ -59,8 +58,11 @@ def test_rows_are_safe_and_their_bars_stay_inside() -> None:
 
 def test_tiles_and_hatched_pictures() -> None:
     png = encode_png(np.zeros((8, 8, 3), np.uint8))
-    text = pair_tiles([PairTile(png, png, (8, 8), ((1, 2),), "samples:<1>", "cat → dog")] * 2)
+    pair = ImageTile(png, (8, 8), ((1, 2),), ("cat → dog", "samples:<1>"), after=png)
+    text = image_tiles([pair] * 2)
     assert text.count("<figure") == 2
+    assert text.count("<img") == 4
+    assert "cat → dog, samples:&lt;1&gt;, before" in text
     assert "samples:&lt;1&gt;" in text
     source = re.search(
         r"svg\+xml;base64,([\w+/=]+)", pixel_image(png, (8, 8), label="", hatched=True)

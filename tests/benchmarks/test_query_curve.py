@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from ndcore.figures.lab.query_curve import query_curve
+from benchmarks.attacking.query_curve import query_curve
 
 
 def test_a_line_per_method_with_its_count() -> None:
