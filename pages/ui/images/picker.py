@@ -121,7 +121,7 @@ def _grid(
         told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
         key = f"pick_{bundle.name}_{image_id}"
         st.session_state[key] = image_id in selection
-        tile.checkbox(plain(told), key=key, on_change=selection.toggle, args=(image_id,))
+        tile.checkbox(plain(told), key=key, on_change=selection.follow, args=(image_id, key))
 
 
 def _many(

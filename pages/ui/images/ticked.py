@@ -111,13 +111,17 @@ class Selection:
     def __contains__(self, image_id: object) -> bool:
         return image_id in st.session_state[self._key]
 
-    def toggle(self, image_id: str) -> None:
-        """Tick an image, or untick it."""
-        held = st.session_state[self._key]
-        if image_id in held:
-            del held[image_id]
-        elif len(held) < MOST_IMAGES:
-            held[image_id] = None
+    def follow(self, image_id: str, box: str) -> None:
+        """Callback of the checkbox with key `box`: tick the image if it is ticked now.
+
+        What the box says counts, not that it was called: Streamlit calls for every box that the
+        server has forgotten, and some of them then say nothing.
+        """
+        told = st.session_state.get(box)
+        if told:
+            self.add([image_id])
+        elif told is not None:
+            st.session_state[self._key].pop(image_id, None)
 
     def add(self, ids: Iterable[str]) -> None:
         """Tick images, as many as fit."""
