@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.errors import RunError
 from ndcore.evolution import list_runs
 from pages.ui.evolution.findings import findings_panel
-from pages.ui.evolution.layer import choose_epoch, choose_layer, choose_unit, layer_panel
-from pages.ui.evolution.network import macro_panel, rows_of
+from pages.ui.evolution.layer import (
+    choose_epoch,
+    choose_layer,
+    choose_unit,
+    detailed_epoch,
+    layer_panel,
+)
+from pages.ui.evolution.network import LAYER, macro_panel, rows_of
 from pages.ui.evolution.runs import OpenRun, choose_runs, keep_looking
-from pages.ui.evolution.state import View, view_controls
+from pages.ui.evolution.state import view_controls
 from pages.ui.evolution.unit import unit_panel
+from pages.ui.frame.link import choice, just_linked
 from pages.ui.frame.page import setup
 from pages.ui.frame.words import plain, sentence
 
-WIDTH = 300
+WIDTH = 180
+NETWORK, NEURON, FINDINGS = "Network", "Neuron", "Findings"
 
 
 def told(opened: list[OpenRun]) -> None:
@@ -31,25 +40,38 @@ def told(opened: list[OpenRun]) -> None:
         st.markdown(words)
 
 
-def levels(opened: list[OpenRun], view: View) -> None:
-    """The network, a layer and a neuron, one below the other."""
+def choose_part(row: DeltaGenerator) -> str:
+    """Which part of the page is drawn; older links opened the findings below all others."""
+    if just_linked("findings") and not just_linked("part"):
+        st.session_state["evo_part"] = FINDINGS
+    return choice(
+        row.segmented_control,
+        "Part",
+        (NETWORK, LAYER, NEURON, FINDINGS),
+        key="evo_part",
+        name="part",
+    )
+
+
+def levels(opened: list[OpenRun], part: str) -> None:
+    """The network, a layer or a neuron."""
     first = opened[0]
-    detailed = first.run.detailed
-    # Drawn above what decides it: the overview shows which layer and epoch are chosen below.
-    overview = st.container()
-    st.header("A layer", divider="grey")
-    row = st.container(horizontal=True, gap="medium", vertical_alignment="top")
-    places = [row.container(width=WIDTH) for _ in range(3)]
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    places = [row.container(width=WIDTH) for _ in range(3 if part != NETWORK else 2)]
     layer = choose_layer(places[0], first)
-    epoch = choose_epoch(places[2], first) if detailed else None
-    with overview:
-        macro_panel(opened, view, layer)
+    epoch = choose_epoch(places[-1], first)
+    view = view_controls(row)
+    if part == NETWORK:
+        macro_panel(opened, view, layer, epoch)
+        return
     unit = choose_unit(places[1], first, layer, view)
     try:
-        layer_panel(opened, rows_of(opened), view, layer, epoch, unit)
-        if epoch is not None:
-            st.header("A neuron", divider="grey")
-            unit_panel(first, layer, unit, epoch)
+        if part == LAYER:
+            layer_panel(opened, rows_of(opened), view, layer, epoch, unit)
+        elif (kept := detailed_epoch(first, epoch)) is not None:
+            unit_panel(first, layer, unit, kept)
+        else:
+            st.info("No epoch with patches has been recorded yet.")
     except RunError as error:  # details are read when they are asked for
         st.error(sentence(error))
 
@@ -62,16 +84,20 @@ def main() -> None:
     if bundle is not None:
         st.title("Training Evolution")
     st.caption(
-        "How a network learns, after Deep View: how well its neurons tell the classes apart and "
-        "how much they fire, at every recorded epoch. From the network to a layer to a neuron."
+        "How well a network's neurons tell the classes apart, and how much they fire, at every "
+        "recorded epoch (after Deep View)."
     )
-    opened = choose_runs()
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    opened = choose_runs(row)
     if not opened:
         return
+    part = choose_part(row)
     told(opened)
     keep_looking(opened)
-    levels(opened, view_controls())
-    findings_panel()
+    if part == FINDINGS:
+        findings_panel()
+    else:
+        levels(opened, part)
 
 
 main()

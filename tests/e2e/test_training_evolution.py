@@ -17,6 +17,8 @@ from ndcore.networks.registry import model_spec
 from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
 
+Serve = Callable[..., AbstractContextManager[str]]
+
 pytestmark = pytest.mark.e2e
 
 MODEL = "lenet-digits"
@@ -24,9 +26,7 @@ CHART = ".st-key-evolution_macro"
 
 
 @pytest.fixture(scope="module")
-def evolution(
-    serve: Callable[..., AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def evolution(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the app with the shipped bundles and a short recorded run."""
     cache = tmp_path_factory.mktemp("cache")
     shipped = Path(__file__).resolve().parents[2] / "cache" / "bundles"
@@ -56,10 +56,15 @@ def opened(page: Page, address: str, link: str = "") -> None:
     settle(page)
 
 
+def part(page: Page, name: str) -> None:
+    page.locator(".st-key-evo_part button", has_text=name).click()
+    settle(page)
+
+
 def test_a_click_on_a_cell_opens_its_layer_and_a_link_restores_it(
     page: Page, evolution: str
 ) -> None:
-    opened(page, evolution)
+    opened(page, evolution, "?epoch=1")
     # Rows are layers from the top, columns epochs: row 7 of 12, the left of epoch 2 of 6.
     box = page.locator(f"{CHART} .heatmaplayer image").first.bounding_box()
     assert box is not None
@@ -68,12 +73,42 @@ def test_a_click_on_a_cell_opens_its_layer_and_a_link_restores_it(
     expect(page).to_have_url(re.compile("epoch=2"))
     settle(page)
     expect(page.get_by_text("Kinds of neurons in conv3 at epoch 2")).to_be_visible()
-    name = page.locator(f"{CHART} .ytick text", has_text="conv3").first
-    assert name.evaluate("text => getComputedStyle(text).fontWeight") == "800"
     url = page.url
     page.goto("about:blank")
     page.goto(url)
     expect(page.get_by_text("Kinds of neurons in conv3 at epoch 2")).to_be_visible()
+    part(page, "Network")
+    name = page.locator(f"{CHART} .ytick text", has_text="conv3").first
+    assert name.evaluate("text => getComputedStyle(text).fontWeight") == "800"
+
+
+def test_tip_link_slider_and_mark_name_the_epoch_that_was_clicked(page: Page, serve: Serve) -> None:
+    """Of 45 narrow cells, in one without details and off its middle."""
+    page.set_viewport_size({"width": 1400, "height": 900})
+    with serve() as address:
+        opened(page, address, "?run=lenet")
+        box = page.locator(f"{CHART} .heatmaplayer image").first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 900, "the heat map is in view"
+        x, y = box["x"] + box["width"] * 6.75 / 45, box["y"] + box["height"] * 5.7 / 12
+        page.mouse.move(x - 3, y)
+        page.mouse.move(x, y)
+        expect(page.locator(f"{CHART} .hoverlayer")).to_contain_text("epoch 7")
+        page.mouse.click(x, y)
+        expect(page).to_have_url(re.compile("epoch=7(&|$)"))
+        expect(page.get_by_text("were not kept at epoch 7; clusters")).to_contain_text("epoch 5,")
+        settle(page)
+        part(page, "Network")
+        expect(page.locator(f"{CHART} .slider-label").first).to_contain_text("epoch 7 ·")
+        frames = page.evaluate(
+            """chart => {
+                const shown = document.querySelector(chart + " .js-plotly-plot").data;
+                const boxes = shown.filter(({mode, x}) => mode === "lines" && x.length === 5);
+                return boxes.map(({x, y}) => [x[0], x[1], y[0], y[2]]);
+            }""",
+            CHART,
+        )
+        assert frames == [[6.5, 7.5, 4.5, 5.5]] * 2 + [[6.5, 7.5, -0.5, 11.5]] * 2
 
 
 def test_the_slider_scrubs_in_the_browser_alone(page: Page, evolution: str) -> None:
@@ -97,12 +132,16 @@ def test_the_slider_scrubs_in_the_browser_alone(page: Page, evolution: str) -> N
 
 def test_a_dot_of_the_map_opens_its_neuron_and_its_facets(page: Page, evolution: str) -> None:
     opened(page, evolution, "?layer=conv5&unit=3")
+    part(page, "Neuron")
     expect(page.get_by_text("conv5 · neuron 3, epoch 6")).to_be_visible()
+    part(page, "Layer")
     dot = page.locator(".st-key-evolution_map .scatterlayer .trace .point").first
     dot.scroll_into_view_if_needed()
     box = dot.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    settle(page)
+    part(page, "Neuron")
     expect(page.get_by_text(re.compile(r"^conv5 · neuron \d+, epoch 6$"))).to_be_visible()
     settle(page)
     page.locator(".st-key-evo_show_facets button").click()
@@ -126,16 +165,16 @@ def test_nothing_is_wider_than_its_container(page: Page, evolution: str, width: 
     assert too_wide == 0
 
 
-def test_the_shipped_runs_open_with_their_findings(
-    page: Page, serve: Callable[..., AbstractContextManager[str]]
-) -> None:
+def test_the_shipped_runs_open_with_their_findings(page: Page, serve: Serve) -> None:
     with serve() as address:
         for width in (1400, 800):
             page.set_viewport_size({"width": width, "height": 1000})
             opened(page, address, "?run=lenet&against=shallow&layer=relu3")
+            part(page, "Layer")
             expect(page.get_by_text("lenet · relu3: 64 neurons")).to_be_visible()
             expect(page.locator(".st-key-evolution_map image").first).to_be_visible()
-            page.locator(".st-key-evo_findings_open summary").click()
+            settle(page)
+            part(page, "Findings")
             table = page.locator("[data-testid=stTable]").first
             expect(table.get_by_text("80.24%")).to_be_visible()
             settle(page)

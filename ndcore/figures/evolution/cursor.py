@@ -21,6 +21,7 @@ __all__ = ["PROFILE", "MacroRun", "Values", "add_cursor", "short"]
 Values = NDArray[np.floating]
 
 PROFILE = 0.2  # share of the width for the dots
+CELL = (("#ffffff", 6.0), ("#14181f", 3.0))  # colours and widths of its frame
 MARKS = (("circle", class_colours(10)[0]), ("diamond", class_colours(10)[3]))
 
 
@@ -60,16 +61,27 @@ def short(value: float) -> str:
 
 
 def add_cursor(
-    figure: go.Figure, runs: Sequence[MacroRun], spans: Sequence[Sequence[float]]
+    figure: go.Figure,
+    runs: Sequence[MacroRun],
+    spans: Sequence[Sequence[float]],
+    start: int | None = None,
+    row: int | None = None,
 ) -> None:
-    """Lines through all panels and the dots at the right, one frame per epoch; the last at first.
+    """Lines through all panels and the dots at the right, one frame per epoch.
 
     Args:
         figure: with subplots.
         runs: those drawn.
         spans: what the y axis of each panel shows.
+        start: epoch that is shown at first; the last one where it is None.
+        row: whose cell at that epoch is marked in the first run, or None.
     """
     everything = sorted({int(number) for run in runs for number in run.epochs})
+    epoch = everything[-1] if start is None else start
+    if row is not None:
+        for colour, width in CELL:
+            _add_line(figure, {"color": colour, "width": width}, row=1, col=1, x=0)
+            figure.data[-1].update(_box(epoch, row - 0.5, row + 0.5))
     first = len(figure.data)
     for at in range(len(runs)):
         for colour, width in (("#ffffff", 4), ("#14181f", 1.5)):
@@ -94,9 +106,9 @@ def add_cursor(
         {"name": str(number), "data": _frame(runs, spans, number), "traces": traces}
         for number in everything
     ]
-    for trace, start in zip(traces, _frame(runs, spans, everything[-1]), strict=True):
-        figure.data[trace].update(start)
-    figure.update_layout(sliders=[_slider(runs, everything)])
+    for trace, data in zip(traces, _frame(runs, spans, epoch), strict=True):
+        figure.data[trace].update(data)
+    figure.update_layout(sliders=[_slider(runs, everything, epoch)])
 
 
 def _frame(
@@ -107,12 +119,12 @@ def _frame(
     data: list[dict[str, Any]] = []
     for run in runs:
         place = epoch if epoch in run.epochs else None
-        data += [_column(place, rows)] * 2
+        data += [_box(place, -0.5, rows - 0.5)] * 2
         data += [{"x": [place, place], "y": span} for span in spans[1:]]
     return data + [_profile(run, rows, epoch) for run in runs]
 
 
-def _slider(runs: Sequence[MacroRun], epochs: Sequence[int]) -> dict[str, Any]:
+def _slider(runs: Sequence[MacroRun], epochs: Sequence[int], start: int) -> dict[str, Any]:
     # Without a redraw plotly drops the heat map.
     arguments = {
         "mode": "immediate",
@@ -121,7 +133,7 @@ def _slider(runs: Sequence[MacroRun], epochs: Sequence[int]) -> dict[str, Any]:
     }
     told = [(run.name, run.epochs, run.curves) for run in runs]
     return {
-        "active": len(epochs) - 1,
+        "active": epochs.index(start),
         "steps": [
             {"label": readout(epoch, told), "method": "animate", "args": [[str(epoch)], arguments]}
             for epoch in epochs
@@ -154,11 +166,11 @@ def _add_line(figure: go.Figure, line: dict[str, Any], *, row: int, col: int, x:
     )
 
 
-def _column(epoch: int | None, rows: int) -> dict[str, Any]:
-    """A frame around the cells of an epoch, which hides none of their digits."""
+def _box(epoch: float | None, top: float, bottom: float) -> dict[str, Any]:
+    """A frame around cells of an epoch, which hides none of their digits."""
     if epoch is None:
         return {"x": [None], "y": [None]}
-    left, right, top, bottom = epoch - 0.5, epoch + 0.5, -0.5, rows - 0.5
+    left, right = epoch - 0.5, epoch + 0.5
     return {"x": [left, right, right, left, left], "y": [top, top, bottom, bottom, top]}
 
 

@@ -40,6 +40,8 @@ def macro_figure(
     metric: str,
     local: bool,
     warned: Sequence[str] = (),
+    start: int | None = None,
+    chosen: int | None = None,
 ) -> go.Figure:
     """The overview of one run, or of two side by side.
 
@@ -51,6 +53,8 @@ def macro_figure(
         metric: name of what the colours show.
         local: each row has a colour scale of its own, from its smallest to its largest value.
         warned: rows with a warning.
+        start: epoch that the slider stands at; the last one where it is None.
+        chosen: row whose cell at that epoch is marked, or None.
     """
     vulnerable = any(run.vulnerability for run in runs)
     heights = [ROW_PX * len(rows), LOSS_PX, ERROR_PX, *([VULNERABLE_PX] if vulnerable else [])]
@@ -82,7 +86,7 @@ def macro_figure(
         if vulnerable:
             add_vulnerability(figure, run.vulnerability, row=4, col=at + 1, legend=at == 0)
     spans: list[list[float]] = [[-0.5, len(rows) - 0.5], [0, loss_top], [0, 1], [0, 1.04]]
-    add_cursor(figure, runs, spans[: len(heights)])
+    add_cursor(figure, runs, spans[: len(heights)], start, chosen)
     # The legend takes more lines where it says more.
     bottom = BOTTOM_PX + LINE_PX * ((count > 1) + vulnerable)
     styled(figure, height=inner + TOP_PX + bottom, title="", below=True)
@@ -142,7 +146,8 @@ def _add_cells(figure: go.Figure, at: int, run: MacroRun, shade: Values, columns
         for epoch, tip in zip(run.epochs, tips, strict=False)
         if tip
     ]
-    # A heat map reports no clicks, so unseen marks lie on its cells.
+    # A heat map reports no clicks, so unseen marks lie on its cells. They are small: of marks that
+    # overlap under the pointer the first would answer, not the one of the cell.
     figure.add_scatter(
         x=[epoch for _, epoch, _ in cells],
         y=[row for row, _, _ in cells],
@@ -150,7 +155,7 @@ def _add_cells(figure: go.Figure, at: int, run: MacroRun, shade: Values, columns
         text=[tip for _, _, tip in cells],
         hovertemplate="%{text}<extra></extra>",
         mode="markers",
-        marker={"symbol": "square", "size": 18, "opacity": 0, "color": MUTED},
+        marker={"symbol": "square", "size": 2, "opacity": 0, "color": MUTED},
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
         showlegend=False,

@@ -13,7 +13,7 @@ from ndcore.evolution import list_runs
 from ndcore.evolution.findings import VERDICTS, findings_of, told_files
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.runs import stamp_of
-from pages.ui.frame.link import box, several, switch
+from pages.ui.frame.link import several, switch
 from pages.ui.frame.words import plain
 
 __all__ = ["accuracy_frame", "findings_frame", "findings_panel"]
@@ -23,26 +23,12 @@ MARKS = dict(zip(VERDICTS, ("✓", "✗", "?"), strict=True))
 
 def findings_panel() -> None:
     """What the paper reports of its networks, beside the runs that are recorded here."""
-    st.header("The paper's findings", divider="grey")
-    names = list_runs()
-    runs = f"{len(names)} recorded run{'s' if len(names) > 1 else ''}"
-    label = f"Accuracies and claims of the paper, on {runs}"
-    panel = box(
-        st.expander,
-        label,
-        key="evo_findings_open",
-        name="findings",
-        icon=":material/fact_check:",
-    )
-    if not panel.open:
-        return
-    with panel:
-        document = _document(tuple((name, stamp_of(name)) for name in names))
-        for row in document["unread"]:
-            st.warning(f"The run “{plain(row['run'])}” is left out: {plain(row['reason'], 400)}.")
-        _accuracies(document)
-        _claims(document)
-        _missing(document["missing"])
+    document = _document(tuple((name, stamp_of(name)) for name in list_runs()))
+    for row in document["unread"]:
+        st.warning(f"The run “{plain(row['run'])}” is left out: {plain(row['reason'], 400)}.")
+    _accuracies(document)
+    _claims(document)
+    _missing(document["missing"])
 
 
 @st.cache_data(max_entries=2, show_spinner="Checking the paper's claims …")

@@ -20,7 +20,7 @@ from pages.ui.evolution.state import View, dark
 from pages.ui.frame.link import choice, just_linked, remember
 from pages.ui.frame.words import plain
 
-__all__ = ["choose_epoch", "choose_layer", "choose_unit", "layer_panel"]
+__all__ = ["choose_epoch", "choose_layer", "choose_unit", "detailed_epoch", "layer_panel"]
 
 LEVELS_CHART = "evolution_levels"
 LEAST_EPOCHS = 3  # for a correlation
@@ -46,19 +46,27 @@ def _told(layer: WatchedLayer) -> str:
 
 
 def choose_epoch(place: DeltaGenerator, each: OpenRun) -> int:
-    """Pick one of the epochs at which details were kept."""
-    detailed = each.run.detailed
-    if len(detailed) == 1:
-        return detailed[0]
+    """Pick an epoch; a click into the heat map picks too."""
+    epochs: list[int] = each.run.epochs.tolist()
+    if len(epochs) == 1:
+        return epochs[0]
     return choice(
-        place.select_slider,
-        "Epoch of clusters, patches and facets",
-        detailed,
-        key="evo_epoch",
-        name="epoch",
-        default=detailed[-1],
-        help="Class samples and top patches were kept at these epochs.",
+        place.select_slider, "Epoch", epochs, key="evo_epoch", name="epoch", default=epochs[-1]
     )
+
+
+def detailed_epoch(each: OpenRun, epoch: int) -> int | None:
+    """The nearest epoch at which class samples and patches were kept; the page says which."""
+    kept = each.run.detailed
+    if not kept:
+        return None
+    nearest = min(kept, key=lambda other: (abs(other - epoch), other))
+    if nearest != epoch:
+        st.caption(
+            f":material/info: Class samples and patches were not kept at epoch {epoch}; clusters, "
+            f"patches and facets are those of epoch {nearest}, the nearest."
+        )
+    return nearest
 
 
 def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) -> int:
@@ -89,7 +97,7 @@ def layer_panel(
     rows: Sequence[Row],
     view: View,
     layer: str,
-    epoch: int | None,
+    epoch: int,
     unit: int,
 ) -> None:
     """Grid of epochs and levels, then clusters and their pictures.
@@ -99,7 +107,7 @@ def layer_panel(
         rows: their layers, aligned.
         view: the metric.
         layer: of the first run.
-        epoch: with details, or None where there is none.
+        epoch: pointed out.
         unit: the chosen one.
 
     Raises:
@@ -113,13 +121,14 @@ def layer_panel(
     _levels(shown, view, epoch, unit)
     if len(opened) > 1 and row.second is None:
         st.caption(f"{plain(opened[1].name)} has no layer that stands in the row of {layer}.")
-    if epoch is None:
+    kept = detailed_epoch(each, epoch)
+    if kept is not None:
+        clusters_panel(each, layer, kept, unit, view)
+    else:
         st.info("No epoch with class samples and patches has been recorded yet.")
-        return
-    clusters_panel(each, layer, epoch, unit, view)
 
 
-def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int | None, unit: int) -> None:
+def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int, unit: int) -> None:
     values = [each.run.units(name, view.metric, view.variant) for each, name in shown]
     top = 1.02 * max(float(each.max()) for each in values) or 1.0
     ink = BENIGN["dark" if dark() else "light"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -21,10 +23,10 @@ from pages.ui.evolution.state import View, clicked
 from pages.ui.frame.link import box
 from pages.ui.frame.words import plain
 
-__all__ = ["curve_rows", "macro_panel", "macro_rows", "rows_of", "spans"]
+__all__ = ["LAYER", "curve_rows", "macro_panel", "macro_rows", "rows_of", "spans"]
 
 CHART = "evolution_macro"
-CELL = "evolution_cell"  # that was clicked last
+LAYER = "Layer"  # part of the page
 
 
 def rows_of(opened: Sequence[OpenRun]) -> list[Row]:
@@ -32,38 +34,62 @@ def rows_of(opened: Sequence[OpenRun]) -> list[Row]:
     return aligned_rows(*([layer.name for layer in each.run.layers] for each in opened))
 
 
-def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
+@dataclass(frozen=True)
+class Overview:
+    """The heat map, the width that its digits need in CSS pixels, and the warnings of each run."""
+
+    figure: go.Figure
+    width: int
+    warnings: list[list[Warned]]
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _overview(
+    stamps: tuple[str, ...],
+    view: View,
+    chosen: int,
+    epoch: int,
+    _opened: Sequence[OpenRun],
+    _rows: Sequence[Row],
+) -> Overview:
+    runs = [_macro_run(each, _rows, at, view) for at, each in enumerate(_opened)]
+    warnings = [each.run.warnings() for each in _opened]
+    figure = macro_figure(
+        runs,
+        [row.name for row in _rows],
+        metric=view.metric,
+        local=view.local,
+        warned=_warned_rows(_opened, warnings, _rows),
+        start=epoch,
+        chosen=chosen,
+    )
+    return Overview(figure, macro_width(runs), warnings)
+
+
+def macro_panel(opened: Sequence[OpenRun], view: View, layer: str, epoch: int) -> None:
     """The heat map of one run, or of two side by side.
 
     Args:
         opened: runs.
         view: what the colours and digits show.
-        layer: of the first run, pointed out.
+        layer: of the first run; its cell at `epoch` is marked.
+        epoch: that the slider stands at.
     """
     rows = rows_of(opened)
-    runs = [_macro_run(each, rows, at, view) for at, each in enumerate(opened)]
-    names = [row.name for row in rows]
     place = _place(opened[0].run, layer)
-    chosen = next(number for number, row in enumerate(rows, start=1) if row.first == place)
-    warnings = [each.run.warnings() for each in opened]
-    warned = _warned_rows(opened, warnings, rows)
-    # Digits would run into each other where the cells are narrow. The chosen layer is pointed out
-    # by a style, because another figure takes the browser a second to draw.
+    chosen = next(number for number, row in enumerate(rows) if row.first == place)
+    stamps = tuple(each.stamp for each in opened)
+    found = _overview(stamps, view, chosen, epoch, opened, rows)
+    # Digits would run into each other where the cells are narrow.
     st.html(
         f"<style>.st-key-{CHART}{{container-type:inline-size}}"
-        f"@container (max-width:{macro_width(runs)}px)"
+        f"@container (max-width:{found.width}px)"
         f"{{.st-key-{CHART} .heatmap-label{{display:none}}}}"
-        f".st-key-{CHART} .xy .ytick:nth-of-type({chosen}) text"
+        f".st-key-{CHART} .xy .ytick:nth-of-type({chosen + 1}) text"
         "{font-weight:800!important;text-decoration:underline 2px}</style>"
     )
     st.plotly_chart(
-        macro_figure(
-            runs,
-            names,
-            metric=view.metric,
-            local=view.local,
-            warned=warned,
-        ),
+        found.figure,
         key=CHART,
         on_select=lambda: look_into(opened[0].run, rows),
         selection_mode="points",
@@ -80,8 +106,8 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str) -> None:
         f"it stands the {above}. A layer with **!** has a warning below."
     )
     _vulnerability(opened)
-    for each, found in zip(opened, warnings, strict=True):
-        _warnings(each.name if len(opened) > 1 else "", found)
+    for each, warnings in zip(opened, found.warnings, strict=True):
+        _warnings(each.name if len(opened) > 1 else "", warnings)
     _numbers(opened, view)
 
 
@@ -91,19 +117,15 @@ def _place(run: EvolutionRun, layer: str) -> int:
 
 def look_into(run: EvolutionRun, rows: Sequence[Row]) -> None:
     """Callback: look into the layer, and at the epoch, of the clicked cell."""
-    # A second click on a cell takes its selection back, and still means the cell.
-    found = clicked(CHART) or st.session_state.get(CELL)
+    found = clicked(CHART)
     if found is None:
         return
-    st.session_state[CELL] = found
     row, epoch = rows[int(found[1])], int(found[2])
     if row.first is None:
         st.toast(f"{plain(run.model)} has no layer {row.name}; swap the runs to look into it.")
         return
-    st.session_state["evo_layer"] = run.layers[row.first].name
-    if run.detailed:
-        nearest = min(run.detailed, key=lambda each: (abs(each - epoch), each))
-        st.session_state["evo_epoch"] = nearest
+    layer = run.layers[row.first].name
+    st.session_state.update(evo_layer=layer, evo_epoch=epoch, evo_part=LAYER)
 
 
 def _macro_run(each: OpenRun, rows: Sequence[Row], at: int, view: View) -> MacroRun:

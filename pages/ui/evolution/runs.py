@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
@@ -53,18 +54,17 @@ def no_run() -> None:
     st.code(f"{COMMAND}\n{SMALL}", language="sh", wrap_lines=True)
 
 
-def choose_runs() -> list[OpenRun]:
+def choose_runs(row: DeltaGenerator) -> list[OpenRun]:
     """Pickers of the run and of the one to compare it with; the opened runs, at most two."""
     names = list_runs()
     if not names:
         no_run()
         return []
-    row = st.container(horizontal=True, vertical_alignment="bottom")
     first = choice(
-        row.container(width=260).selectbox, "Training run", names, key="evo_run", name="run"
+        row.container(width=190).selectbox, "Training run", names, key="evo_run", name="run"
     )
     second = choice(
-        row.container(width=260).selectbox,
+        row.container(width=190).selectbox,
         "Compare with",
         [NONE, *(name for name in names if name != first)],
         key="evo_against",

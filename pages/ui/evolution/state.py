@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.frame.link import choice
 
@@ -13,7 +14,7 @@ __all__ = ["View", "clicked", "dark", "view_controls"]
 
 METRICS = {"discriminability": "Discriminability", "density": "Density"}
 VARIANTS = {"normalised": "normalised", "paper": "as in the paper"}
-COLOURS = {"global": "one for all layers", "local": "each layer its own"}
+COLOURS = {"local": "each layer its own", "global": "one for all layers"}
 DIGITS = {"none": "none", "discriminability": "discriminability", "density": "density"}
 ABOUT_METRIC = (
     "Discriminability: how far apart a neuron's activations of two classes lie, the mean over "
@@ -50,27 +51,29 @@ class View:
         return metric if metric == "density" else f"{metric} ({VARIANTS[self.variant]})"
 
 
-def view_controls() -> View:
-    """Switches of metric, variant, colours and digits."""
-    row = st.container(horizontal=True, gap="medium")
+def view_controls(row: DeltaGenerator) -> View:
+    """Switches of the metric and, behind a button, of variant, colours and digits."""
 
-    def switched(label: str, names: dict[str, str], name: str, default: str, about: str) -> str:
+    def switched(
+        place: DeltaGenerator, label: str, names: dict[str, str], name: str, about: str = ""
+    ) -> str:
         return choice(
-            row.segmented_control,
+            place.segmented_control,
             label,
             list(names),
             key=f"evo_{name}",
-            default=default,
             name=name,
             format_func=names.get,
             help=about or None,
         )
 
+    metric = switched(row, "Colour shows", METRICS, "metric", ABOUT_METRIC)
+    more = row.popover("More", icon=":material/tune:")
     return View(
-        metric=switched("Colour shows", METRICS, "metric", "discriminability", ABOUT_METRIC),
-        variant=switched("Discriminability", VARIANTS, "variant", "normalised", ABOUT_VARIANT),
-        local=switched("Colour scale", COLOURS, "colours", "local", "") == "local",
-        digits=switched("Digits in the cells", DIGITS, "digits", "density", ABOUT_DIGITS),
+        metric=metric,
+        variant=switched(more, "Discriminability", VARIANTS, "variant", ABOUT_VARIANT),
+        local=switched(more, "Colour scale", COLOURS, "colours") == "local",
+        digits=switched(more, "Digits in the cells", DIGITS, "digits", ABOUT_DIGITS),
     )
 
 

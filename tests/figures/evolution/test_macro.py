@@ -90,6 +90,17 @@ def test_the_slider_moves_the_cursor_without_the_server() -> None:
     assert list(shown["x"]) == [5, 0.1, 50], "at first the last epoch"
 
 
+def test_slider_frame_dots_and_marked_cell_stand_at_the_chosen_epoch() -> None:
+    figure = drawn(run(), start=2, chosen=1)
+    (slider,) = figure["layout"]["sliders"]
+    assert slider["steps"][slider["active"]]["args"][0] == ["2"]
+    traces = figure["frames"][0]["traces"]
+    assert figure["data"][traces[0]]["x"] == [1.5, 2.5, 2.5, 1.5, 1.5]
+    assert list(figure["data"][traces[-1]]["x"]) == [2, 0.1, 20]
+    cells = [trace for trace in figure["data"] if trace.get("y") == [0.5, 0.5, 1.5, 1.5, 0.5]]
+    assert [cell["x"] for cell in cells] == [[1.5, 2.5, 2.5, 1.5, 1.5]] * 2
+
+
 @pytest.mark.spec("DV-8")
 def test_digits_stand_in_the_cells() -> None:
     (found,) = maps(drawn(run(digits=VALUES / 50)))

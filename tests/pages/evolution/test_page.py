@@ -74,9 +74,7 @@ def fine(at: AppTest) -> AppTest:
 def test_without_a_run_the_command_is_told() -> None:
     at = fine(opened(PAGE))
     assert "No training run has been recorded" in texts(at)
-    assert "python -m ndcore train lenet --data .data/cifar10 --epochs 45 --record" in (
-        at.code[0].value
-    )
+    assert "python -m ndcore train lenet --data .data --epochs 45 --record" in (at.code[0].value)
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -89,17 +87,23 @@ def test_without_a_bundle_and_a_run_the_page_says_what_to_do() -> None:
 @pytest.mark.spec("DV-0")
 @pytest.mark.usefixtures("cache")
 def test_from_the_network_to_a_layer_to_a_unit() -> None:
-    at = fine(opened(PAGE, run=MODELS[0], layer="conv3", unit="5"))
+    at = fine(opened(PAGE, run=MODELS[0], layer="conv3", unit="5", part="Layer"))
     assert at.selectbox(key="evo_layer").value == "conv3"
     assert at.selectbox(key="evo_unit").value == 5
     assert at.select_slider(key="evo_epoch").value == 3
     told = texts(at)
     assert "test accuracy 50.00%" in told
-    assert len(at.get("plotly_chart")) == 3
+    assert len(at.get("plotly_chart")) == 2
     at.selectbox(key="evo_layer").select("conv5").run()
     fine(at)
     assert linked(at, "layer") == "conv5"
     assert at.selectbox(key="evo_unit").value < 10, "another layer begins with its own neuron"
+    at.selectbox(key="evo_unit").select(7).run()
+    at.segmented_control(key="evo_part").set_value("Neuron").run()
+    assert fine(at).selectbox(key="evo_unit").value == 7
+    at.segmented_control(key="evo_part").set_value("Network").run()
+    assert len(fine(at).get("plotly_chart")) == 1
+    assert linked(at, "unit") == "7", "what is not shown is not forgotten"
 
 
 @pytest.mark.usefixtures("cache")
@@ -112,6 +116,7 @@ def test_a_click_into_the_heat_map_chooses_layer_and_epoch(first: OpenRun) -> No
     look_into(first.run, rows)
     assert st.session_state["evo_layer"] == "conv3"
     assert st.session_state["evo_epoch"] == 1
+    assert st.session_state["evo_part"] == "Layer"
     st.session_state[CHART] = {"selection": {"points": []}}
     look_into(first.run, rows)
     assert st.session_state["evo_layer"] == "conv3"
@@ -126,26 +131,24 @@ def test_metric_variant_colours_and_digits_are_switched() -> None:
         ("metric", "density"),
         ("variant", "paper"),
         ("colours", "global"),
-        ("digits", "discriminability"),
+        ("digits", "density"),
     ):
         at.session_state[f"evo_{key}"] = value
         fine(at.run())
         assert linked(at, key) == value
     told = texts(at)
-    assert (
-        "Colour: density, one scale; digits, where they fit: discriminability (as in the paper)"
-        in told
-    )
+    assert "Colour: density, one scale; digits, where they fit: density" in told
 
 
 @pytest.mark.usefixtures("cache")
 def test_a_link_restores_the_view_and_a_bad_one_is_one_sentence() -> None:
-    at = fine(opened(PAGE, run=MODELS[1], metric="density", against=MODELS[0], clusters="3"))
+    link = {"against": MODELS[0], "clusters": "3", "part": "Layer"}
+    at = fine(opened(PAGE, run=MODELS[1], metric="density", **link))
     assert at.selectbox(key="evo_run").value == MODELS[1]
     assert at.selectbox(key="evo_against").value == MODELS[0]
     assert at.slider(key="evo_clusters").value == 3
     asked = {"run": "nothing", "layer": "conv99", "unit": "x", "metric": "charm", "epoch": "7"}
-    bad = fine(opened(PAGE, **asked, clusters="99", network_table="yes"))
+    bad = fine(opened(PAGE, **asked, clusters="99", layer_table="yes", part="Layer"))
     told = sorted(warning.value.split("“")[1].split("”")[0] for warning in bad.main.warning)
     assert told == ["7", "99", "charm", "conv99", "nothing", "x", "yes"]
     assert "The link asks for training run “nothing”, which there is not." in texts(bad)
@@ -180,10 +183,13 @@ def test_one_pixel_flips_per_epoch_are_drawn_or_their_command_is_told(
 @pytest.mark.usefixtures("cache")
 def test_two_runs_are_compared_and_swapped() -> None:
     at = fine(opened(PAGE, run=MODELS[0], against=MODELS[1], layer="relu4"))
+    assert len(at.get("plotly_chart")) == 1, "one overview"
+    at.segmented_control(key="evo_part").set_value("Layer")
+    fine(at.run())
     told = texts(at)
     assert f"**{MODELS[0]}**" in told
     assert f"**{MODELS[1]}**" in told
-    assert len(at.get("plotly_chart")) == 4, "one overview, two grids, one map"
+    assert len(at.get("plotly_chart")) == 3, "two grids, one map"
     at.button(key="evo_swap").click().run()
     fine(at)
     assert at.selectbox(key="evo_run").value == MODELS[1]
@@ -207,11 +213,11 @@ def test_the_numbers_are_those_of_the_recording(first: OpenRun) -> None:
 def test_without_the_papers_networks_the_commands_are_told() -> None:
     at = fine(opened(PAGE, run=MODELS[0]))
     assert "Claims of the case studies" not in texts(at)
-    at.session_state["evo_findings_open"] = True
+    at.segmented_control(key="evo_part").set_value("Findings")
     fine(at.run())
     assert "Claims of the case studies" in texts(at)
     (code,) = at.code
-    assert "python -m ndcore train lenet-w --data .data/cifar10 --epochs 45 --record" in code.value
+    assert "python -m ndcore train lenet-w --data .data --epochs 45 --record" in code.value
     assert len(code.value.splitlines()) == 12
 
 
@@ -225,7 +231,7 @@ def test_the_papers_findings_are_those_of_the_command(
     plant(tmp_path / "runs" / "shallow", "shallow", share=0.75)
     monkeypatch.setenv("ND_CACHE", str(tmp_path))
     at = fine(opened(PAGE, run="lenet"))
-    at.session_state["evo_findings_open"] = True
+    at.segmented_control(key="evo_part").set_value("Findings")
     fine(at.run())
     document = findings_of()
     frame = accuracy_frame(document["accuracy"])
@@ -310,7 +316,7 @@ def test_a_cluster_averages_its_nearest_units_by_distance(first: OpenRun) -> Non
 @pytest.mark.spec("DV-14")
 @pytest.mark.usefixtures("cache")
 def test_the_number_of_clusters_is_changed_on_the_page() -> None:
-    at = fine(opened(PAGE, run=MODELS[0], layer="conv3"))
+    at = fine(opened(PAGE, run=MODELS[0], layer="conv3", part="Layer"))
     assert "cluster 1" in "".join(str(html.value) for html in at.get("html"))
     assert at.slider(key="evo_clusters").value == 5
     at.slider(key="evo_clusters").set_value(8).run()
@@ -323,7 +329,7 @@ def test_the_number_of_clusters_is_changed_on_the_page() -> None:
 @pytest.mark.spec("DV-20")
 @pytest.mark.usefixtures("cache")
 def test_facets_are_found_in_the_background_and_their_number_changes() -> None:
-    at = fine(opened(PAGE, run=MODELS[0], layer="conv2", unit="1"))
+    at = fine(opened(PAGE, run=MODELS[0], layer="conv2", unit="1", part="Neuron"))
     at.slider(key="evo_facets").set_value(4).run()
     at.button(key="evo_show_facets").click().run()
     job = ended(job_of(at, "facet"))
@@ -332,10 +338,10 @@ def test_facets_are_found_in_the_background_and_their_number_changes() -> None:
     assert "facet 4:" in shown
     assert "facet 5:" not in shown
     assert "40 patches that drive the neuron most" in texts(at)
-    link = {"run": MODELS[0], "layer": "conv2", "unit": "1", "facets": "4"}
-    assert len(fine(opened(PAGE, **link)).get("plotly_chart")) == 3, "nobody asked here"
+    link = {"run": MODELS[0], "layer": "conv2", "unit": "1", "facets": "4", "part": "Neuron"}
+    assert not fine(opened(PAGE, **link)).get("plotly_chart"), "nobody asked here"
     other = fine(opened(PAGE, **link, facet=job.id))
-    assert len(other.get("plotly_chart")) == 4
+    assert len(other.get("plotly_chart")) == 1
     at.selectbox(key="evo_unit").select(2).run()
     assert job_of(at, "facet") is not job, "those of the next neuron are looked for too"
     other.selectbox(key="evo_unit").select(2).run()
@@ -350,7 +356,7 @@ def test_facets_are_stopped_and_started_again(monkeypatch: pytest.MonkeyPatch) -
         raise StoppedError("stopped")
 
     monkeypatch.setattr("pages.ui.evolution.unit.find_facets", endless)
-    at = fine(opened(PAGE, run=MODELS[0], layer="conv1", unit="3"))
+    at = fine(opened(PAGE, run=MODELS[0], layer="conv1", unit="3", part="Neuron"))
     at.button(key="evo_show_facets").click().run()
     job = job_of(at, "facet")
     at.button(key="stop_facet").click().run()
@@ -383,16 +389,19 @@ def test_without_its_images_a_recording_still_opens(
     about = tmp_path / "runs" / "own" / "evolution" / "record.json"
     about.write_text(about.read_text().replace('"data": "digits"', '"data": "folder"'))
     monkeypatch.setenv("ND_CACHE", str(tmp_path))
-    at = fine(opened(PAGE, run="own", layer="conv2"))
-    assert texts(at).count("The pictures of patches need the images") == 2
-    assert "<img" not in "".join(str(html.value) for html in at.get("html"))
+    for part in ("Neuron", "Layer"):
+        at = fine(opened(PAGE, run="own", layer="conv2", part=part))
+        assert "The pictures of patches need the images" in texts(at)
+        assert "<img" not in "".join(str(html.value) for html in at.get("html"))
     keep_averages(load_run("own"), open_source("digits"))
-    at = fine(opened(PAGE, run="own", layer="conv2"))
-    assert "The pictures of patches need the images" not in texts(at)
-    assert "The patches themselves, and the facets they fall into, need the images" in texts(at)
-    shown = "".join(str(html.value) for html in at.get("html"))
-    assert "<img" in shown
-    assert "cluster 1" in shown
+    for part, said in (("Neuron", "neuron "), ("Layer", "cluster 1")):
+        at = fine(opened(PAGE, run="own", layer="conv2", part=part))
+        assert "The pictures of patches need the images" not in texts(at)
+        needed = "The patches themselves, and the facets they fall into, need the images"
+        assert (needed in texts(at)) == (part == "Neuron")
+        shown = "".join(str(html.value) for html in at.get("html"))
+        assert "<img" in shown
+        assert said in shown
     at.select_slider(key="evo_epoch").set_value(1).run()
     fine(at)
     assert "averages were kept at epoch 3." in texts(at)
@@ -412,17 +421,17 @@ def test_a_damaged_run_is_one_sentence(
 
 
 @pytest.mark.parametrize("name", ["detail-003.npz", "pool.npz"])
-def test_damaged_details_are_one_sentence_below_the_heat_map(
+def test_damaged_details_are_one_sentence_below_the_levels(
     name: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(recorded / "runs", tmp_path / "runs")
     monkeypatch.setenv("ND_CACHE", str(tmp_path))
     (tmp_path / "runs" / MODELS[0] / "evolution" / name).write_bytes(b"no")
-    at = opened(PAGE, run=MODELS[0])
+    at = opened(PAGE, run=MODELS[0], part="Layer")
     assert not at.exception
     assert len(at.error) == 1
     assert f"{name} cannot be read." in at.error[0].value
-    assert len(at.get("plotly_chart")) >= 2, "the heat map and the layer's levels are shown"
+    assert at.get("plotly_chart"), "the layer's levels are shown"
 
 
 def test_a_run_in_training_says_so_and_shows_new_epochs(

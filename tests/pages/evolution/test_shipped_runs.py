@@ -62,7 +62,7 @@ def test_the_page_opens_it(name: str) -> None:
     at: AppTest = opened(PAGE, run=name)
     assert not at.exception
     assert f"**{name}**" in " ".join(str(element.value) for element in at.markdown)
-    assert len(at.get("plotly_chart")) == 3
+    assert len(at.get("plotly_chart")) == 1
 
 
 def test_status_and_home_name_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +73,7 @@ def test_status_and_home_name_them(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_two_of_them_stand_side_by_side() -> None:
-    at: AppTest = opened(PAGE, run="lenet", against="shallow")
+    at: AppTest = opened(PAGE, run="lenet", against="shallow", part="Layer")
     assert not at.exception
     assert not at.error
-    assert len(at.get("plotly_chart")) == 4
+    assert len(at.get("plotly_chart")) == 3
