@@ -16,3 +16,4 @@ def _fresh_server() -> Iterator[None]:
     st.cache_resource.clear()
     yield
     loaders.jobs().shutdown()
+    st.cache_resource.clear()  # a queue that was shut down is no queue for the next test

@@ -5,14 +5,17 @@ A page shows other controls in other states; each state below is a link that bri
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
+from ndcore.bundles import load_bundle
 from tests.ui import opened
 
+NAMES = ("1_Attack_Lab", "2_Activation_Explorer", "3_Divergence_Detector", "4_Training_Evolution")
 KINDS = (
     "selectbox",
     "button_group",
@@ -25,15 +28,31 @@ KINDS = (
     "multiselect",
     "text_input",
 )
-# What a link does not hold, and why.
-LEFT_OUT: dict[str, str] = {}
-STATES: dict[str, tuple[str, dict[str, str]]] = {
-    "home": ("Home.py", {}),
-    "lab": ("pages/1_Attack_Lab.py", {"source": "digits"}),
-    "lab, gallery": ("pages/1_Attack_Lab.py", {"source": "gallery"}),
-    "lab, pgd": ("pages/1_Attack_Lab.py", {"source": "digits", "engine": "pgd"}),
-    "explorer": ("pages/2_Activation_Explorer.py", {}),
-    "detector": ("pages/3_Divergence_Detector.py", {}),
+# What a link does not hold: what is typed before it is set, and the next pick's colour.
+LEFT_OUT = re.compile(r".*_hand_(row|col|colour)$")
+DIGITS, SHIPPED = "digits-cnn", "cifar10-vgg16"
+LAB, EXPLORER, DETECTOR, EVOLUTION = (f"pages/{name}.py" for name in NAMES)
+STATES: dict[str, tuple[str, str, dict[str, str]]] = {
+    "lab": (LAB, DIGITS, {"source": "digits"}),
+    "lab, pgd": (LAB, DIGITS, {"source": "digits", "engine": "pgd"}),
+    "lab, gallery": (LAB, DIGITS, {"source": "gallery"}),
+    "lab, by hand": (LAB, DIGITS, {"source": "digits", "way": "hand", "images": "digits:0"}),
+    "explorer": (EXPLORER, DIGITS, {"pair": ""}),
+    "explorer, natural errors": (
+        EXPLORER,
+        DIGITS,
+        {"add_instance": "1", "add_way": "Natural error"},
+    ),
+    "detector": (DETECTOR, DIGITS, {"pair": ""}),
+    "detector, natural image": (DETECTOR, DIGITS, {"judge": "digits"}),
+    "detector, many images": (DETECTOR, SHIPPED, {"detector_tab": "Many images"}),
+    "detector, study": (DETECTOR, SHIPPED, {"detector_tab": "The study"}),
+    "detector, desk": (DETECTOR, SHIPPED, {"detector_tab": "Hypothesis desk"}),
+    "evolution": (
+        EVOLUTION,
+        SHIPPED,
+        {"run": "lenet", "against": "lenet-bn", "network_table": "1"},
+    ),
 }
 
 
@@ -73,13 +92,17 @@ def turned(element: Any) -> WidgetState | None:
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.usefixtures("digits_bundle")
-def test_what_is_set_opens_elsewhere(state: str) -> None:
-    page, link = STATES[state]
-    at = opened(page, **({"bundle": "digits-cnn"} | link))
+def test_what_is_set_opens_elsewhere(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, bundle, link = STATES[state]
+    if bundle == SHIPPED:
+        monkeypatch.delenv("ND_CACHE")
+    if "pair" in link:
+        link = link | {"pair": load_bundle(bundle).gallery[0].look_up().token()}
+    at = opened(page, **({"bundle": bundle} | link))
     untouched = {key: each.value for key, each in controls(at).items()}
     for key in untouched:
         # One after the other: what a choice hides is set no more.
-        if key in LEFT_OUT or key not in controls(at):
+        if LEFT_OUT.match(key) or key not in controls(at):
             continue
         element = controls(at)[key]
         sent = turned(element)
@@ -88,9 +111,51 @@ def test_what_is_set_opens_elsewhere(state: str) -> None:
         element.__class__ = type("Turned", (type(element),), {"_widget_state": sent})
         at.run()
         assert not at.exception, key
-    wanted = {key: each.value for key, each in controls(at).items() if key not in LEFT_OUT}
+    wanted = {key: each.value for key, each in controls(at).items() if not LEFT_OUT.match(key)}
     assert any(untouched.get(key) != value for key, value in wanted.items())
     fresh = opened(page, **dict(at.query_params))
     assert not fresh.exception
     assert not fresh.warning
     assert {key: each.value for key, each in controls(fresh).items() if key in wanted} == wanted
+
+
+NONSENSE = ("moon", "<b>x</b>", "[log in](http://x.y)", "-1", "9" * 60)
+ASKED = {
+    LAB: "bundle source images filter screen correct_only "
+    "way engine pixels target then budget seed job",
+    EXPLORER: "pair layers classes reduction sort order show rows opacity marks with off",
+    DETECTOR: "judge detector alpha detector_tab triage study_attack desk_layers",
+    EVOLUTION: "run against metric variant colours digits layer epoch unit clusters",
+}
+ASKED_EACH = [(page, name) for page, names in ASKED.items() for name in names.split()]
+SHOWN_BY = {  # where the page does not show it at once
+    "off": {"pair": ""},
+    "triage": {"detector_tab": "Many images", "triage_images": "samples"},
+    "study_attack": {"detector_tab": "The study"},
+    "desk_layers": {"detector_tab": "Hypothesis desk"},
+}
+
+
+def said(at: AppTest) -> list[str]:
+    assert not at.exception
+    return [each.value for kind in (at.warning, at.error, at.info) for each in kind]
+
+
+@pytest.mark.parametrize(("page", "name"), ASKED_EACH)
+@pytest.mark.usefixtures("digits_bundle")
+def test_nonsense_in_a_link_is_one_sentence(
+    page: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = page in (DETECTOR, EVOLUTION)
+    if shipped:
+        monkeypatch.delenv("ND_CACHE")
+    link = {} if shipped else {"bundle": DIGITS, "source": "digits"}
+    link |= SHOWN_BY.get(name, {})
+    if "pair" in link:
+        link["pair"] = load_bundle(DIGITS).gallery[0].look_up().token()
+    usual = said(opened(page, **link))
+    value = NONSENSE[ASKED_EACH.index((page, name)) % len(NONSENSE)]
+    more = [text for text in said(opened(page, **(link | {name: value}))) if text not in usual]
+    assert len(more) == 1, more
+    for mark in ("<b>", "](http"):
+        assert mark not in re.sub(r"\\.", "", more[0])
