@@ -275,4 +275,5 @@ def _look(
         best_confidence=watched.lowest if config.target is None else watched.highest,
         history=(),
         candidates=np.zeros((0, 2), np.int64),
+        active=((index, watched.queries / _most_queries(config, watched.classes)),),
     )

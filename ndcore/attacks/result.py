@@ -35,6 +35,7 @@ class AttackProgress:
         candidates: int (P, 2) row and col of the candidates last tried (first pixel of each).
         lowest: float32 (H, W) lowest true-class probability at each pixel so far, NaN where no
             colour was tried; None unless the engine fills a map.
+        active: (index, share of its budget that is paid) of the images searched side by side.
     """
 
     images: int
@@ -50,6 +51,7 @@ class AttackProgress:
     history: tuple[tuple[int, float], ...]
     candidates: NDArray[np.int64]
     lowest: NDArray[np.float32] | None = None
+    active: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,22 @@ class AttackResult:
     history: tuple[tuple[int, float], ...]
     config: AttackConfig
     map: VulnerabilityMap | None = None
+
+    @property
+    def outcome(self) -> str:
+        """`fooled`, `not fooled`, `stopped`, `never tried` or `skipped`."""
+        if self.skipped:
+            return "skipped"
+        if self.success:
+            return "fooled"
+        if not self.stopped:
+            return "not fooled"
+        return "stopped" if self.queries else "never tried"
+
+    @property
+    def tried(self) -> bool:
+        """Whether its outcome counts in a success rate."""
+        return self.outcome not in ("skipped", "never tried")
 
     @property
     def seed(self) -> int:
@@ -162,8 +180,11 @@ class AttackResult:
 
 
 def summarise(results: Sequence[AttackResult]) -> dict[str, Any]:
-    """Success rate over the correctly classified images, with its 95% Wilson interval."""
-    attacked = [result for result in results if not result.skipped]
+    """Success rate over the images that were tried, with its 95% Wilson interval.
+
+    Tried are those that the model gets right, except where a stop came before the first query.
+    """
+    attacked = [result for result in results if result.tried]
     won = [result for result in attacked if result.success]
     rate = Rate(len(won), len(attacked)).to_dict()
     return {

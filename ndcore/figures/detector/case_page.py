@@ -119,7 +119,7 @@ def _difference(document: Found) -> str:
     what = "1 pixel differs" if count == 1 else f"{count:,} pixels differ"
     words = f"{what} between {found['of'][0]} and {found['of'][1]}, by up to "
     words += f"{found['largest_change']} of 255 in a channel."
-    caption = f"Difference around mid grey, enlarged {gain:.3g} times"
+    caption = "Difference around mid grey" + (f", enlarged {gain:.3g} times" if gain > 1 else "")
     ringed = [(change["row"], change["col"]) for change in found["changes"]]
     return (
         f'<section><h2>Difference</h2><p>{escape(words)}</p><div class="row">'

@@ -84,8 +84,6 @@ def show_pairs(bundle: Bundle, results: Sequence[AttackResult], *, width: int = 
 
 def _outcome_words(bundle: Bundle, result: AttackResult) -> str:
     names = bundle.classes
-    if result.skipped:
-        return f"{names[result.true]}: skipped"
     if result.success:
         return f"{names[result.true]} → {names[result.predicted_after]}"
-    return f"{names[result.true]}: {'stopped' if result.stopped else 'not fooled'}"
+    return f"{names[result.true]}: {result.outcome}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -33,8 +34,8 @@ def show_batch(
     """
     told = f"The batch so far: {len(results):,} of {counted(images, 'image')}"
     st.subheader(told if running else "The batch")
-    st.markdown(_sentence(results))
-    attacked = [result for result in results if not result.skipped]
+    st.markdown(_sentence(results, 0 if running else images - len(results)))
+    attacked = [result for result in results if result.tried]
     shown = _charts(bundle, attacked) if attacked else []
     picked = _table(bundle, shown or results, open_one=not running)
     download_buttons(bundle, results, "batch")
@@ -67,15 +68,18 @@ def _charts(bundle: Bundle, attacked: list[AttackResult]) -> list[AttackResult]:
     return shown
 
 
-def _sentence(results: list[AttackResult]) -> str:
+def _sentence(results: list[AttackResult], unreached: int) -> str:
     summary = summarise(results)
-    skipped = sum(result.skipped for result in results)
-    stopped = sum(result.stopped for result in results)
+    outcomes = Counter(result.outcome for result in results)
+    skipped, stopped = outcomes["skipped"], outcomes["stopped"]
+    untried = unreached + outcomes["never tried"]
     notes = []
     if skipped:
         notes.append(f"{skipped} skipped because the model gets them wrong already")
     if stopped:
         notes.append(f"{stopped} stopped before the end and counted as not fooled")
+    if untried:
+        notes.append(f"{untried} never tried and not counted")
     extra = f" {'; '.join(notes).capitalize()}." if notes else ""
     if not summary["attacked"]:
         return f"No image was attacked.{extra}"
@@ -102,7 +106,7 @@ def _table(
     frame = pd.DataFrame(
         {
             "image": [result.id for result in results],
-            "outcome": [_outcome(result) for result in results],
+            "outcome": [result.outcome for result in results],
             "before": [names[result.predicted_before] for result in results],
             "after": [names[result.predicted_after] for result in results],
             "confidence after": [100 * result.confidence_after for result in results],
@@ -130,12 +134,3 @@ def _table(
     if not open_one:
         return None
     return next((result for result in results if result.success), results[0])
-
-
-def _outcome(result: AttackResult) -> str:
-    """One word or two."""
-    if result.skipped:
-        return "skipped: misclassified"
-    if result.success:
-        return "fooled"
-    return "stopped" if result.stopped else "not fooled"

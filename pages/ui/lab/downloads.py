@@ -44,14 +44,18 @@ def download_buttons(bundle: Bundle, results: Sequence[AttackResult], key: str) 
 
 
 def results_png(results: Sequence[AttackResult]) -> bytes:
-    """A zip of benign and attacked PNG files."""
+    """A zip of PNG files: of each result the benign one and what became of it.
+
+    Only an image that fools the model is called attacked: triage takes that name for the truth.
+    """
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for number, result in enumerate(results):
             stem = "".join(c if c.isalnum() else "-" for c in result.id)
             if len(results) > 1:
                 stem = f"{number:03d}-{stem}"
-            for kind, pixels in (("benign", result.benign), ("attacked", result.attacked)):
+            end = "attacked" if result.success else result.outcome.replace(" ", "-")
+            for kind, pixels in (("benign", result.benign), (end, result.attacked)):
                 # A fixed date, so that equal results give equal files.
                 archive.writestr(zipfile.ZipInfo(f"{stem}-{kind}.png"), encode_png(pixels))
     return out.getvalue()
@@ -68,7 +72,12 @@ def results_csv(bundle: Bundle, results: Sequence[AttackResult]) -> str:
         row["pixels"] = " ".join(
             f"{p['row']}.{p['col']}.{bytes(p['rgb_after']).hex()}" for p in pixels
         )
-        rows.append(row | distances | {"engine": result.config.engine, "seed": result.seed})
+        row |= distances | {
+            "outcome": result.outcome,
+            "engine": result.config.engine,
+            "seed": result.seed,
+        }
+        rows.append(row)
     return pd.DataFrame(rows).to_csv(index=False)
 
 
@@ -94,7 +103,15 @@ def results_npz(results: Sequence[AttackResult]) -> bytes:
         "probabilities_before": np.stack([result.probabilities_before for result in results]),
         "probabilities_after": np.stack([result.probabilities_after for result in results]),
     }
-    for name in ("true", "predicted_before", "predicted_after", "success", "queries", "seconds"):
+    for name in (
+        "true",
+        "predicted_before",
+        "predicted_after",
+        "success",
+        "outcome",
+        "queries",
+        "seconds",
+    ):
         arrays[name] = np.array([getattr(result, name) for result in results])
     if len(results) == 1 and results[0].map is not None:
         arrays |= {f"map_{name}": array for name, array in map_arrays(results[0].map).items()}

@@ -7,17 +7,19 @@ import streamlit as st
 
 from ndcore.attacks import AttackProgress, summarise
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.decode import encode_png
 from ndcore.figures.lab.attack import search_course
 from ndcore.figures.lab.grid_map import lowest_colours, ramp_legend
+from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.jobs import Job
-from pages.ui.elements.pictures import show_image, show_pairs
+from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.job_bar import job_bar
 from pages.ui.frame.words import counted, plain
 from pages.ui.lab.attack_job import KIND, AttackJob, results_of
 
 __all__ = ["watched_attack"]
 
-LATEST = 6
+STRIP = 24  # images shown at a time
 PICTURE = 240
 COURSE = 380
 
@@ -28,7 +30,7 @@ def watched_attack(bundle: Bundle) -> Job | None:
     def live(job: Job) -> None:
         if job.progress is not None and job.result is not None:
             _in_view(bundle, job.result, job.progress)
-            _latest(bundle, job.result)
+            _strip(job.result, job.progress)
 
     return job_bar(KIND, bundle.name, _course, more=live, size=lambda job: len(results_of(job)))
 
@@ -86,9 +88,24 @@ def _in_view(bundle: Bundle, work: AttackJob, now: AttackProgress) -> None:
     )
 
 
-def _latest(bundle: Bundle, work: AttackJob) -> None:
-    """The images that ended last."""
-    found = list(work.found.values())
-    if len(work.choice.ids) > 1 and found:
-        st.caption("Last finished")
-        show_pairs(bundle, found[: -LATEST - 1 : -1], width=64)
+def _strip(work: AttackJob, now: AttackProgress) -> None:
+    """Images of a batch about the one in view, each with its state."""
+    choice, images = work.choice, len(work.choice.ids)
+    if images < 2:
+        return
+    first = max(0, min(now.index - STRIP // 2, images - STRIP))
+    active, tiles = dict(now.active), []
+    for index in range(first, min(first + STRIP, images)):
+        result = work.found.get(index)
+        state = f"{active[index]:.0%} of budget" if index in active else "waiting"
+        broken = result if result is not None and result.success else None
+        tiles.append(
+            ImageTile(
+                encode_png(broken.attacked if broken else choice.pixels[index]),
+                (choice.pixels.shape[1], choice.pixels.shape[2]),
+                rings(broken.pixels) if broken else (),
+                (result.outcome if result else state, choice.names[index]),
+            )
+        )
+    st.caption(f"Images {first + 1:,} to {first + len(tiles):,} of {images:,}")
+    st.html(image_tiles(tiles, width=64))

@@ -73,7 +73,7 @@ def _pictures(bundle: Bundle, result: AttackResult) -> None:
         show_image(image, caption, changes=result.pixels, place=place)
     if len(result.pixels) > MOST_TOLD:
         difference, gain = amplified_difference(result.benign, result.attacked)
-        caption = f"Change x {gain:.0f}; grey = unchanged"
+        caption = f"Change{f' x {gain:.3g}' if gain > 1 else ''}; grey = unchanged"
         show_image(difference, caption, place=row.container(width=IMAGE_WIDTH))
     after = None if result.skipped else result.probabilities_after
     title = {} if after is not None else {"title": "What the model believes"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,12 @@ def test_files_hold_every_result(digits_bundle: Bundle, results: list[AttackResu
     assert document["summary"]["attacked"] == summarise(results)["attacked"]
     arrays = np.load(io.BytesIO(results_npz(results)))
     np.testing.assert_array_equal(arrays["attacked"][1], results[1].attacked)
+    failed = replace(results[0], success=False)
+    with zipfile.ZipFile(io.BytesIO(results_png([failed]))) as archive:
+        ends = [name.removesuffix(".png").split("-", 2)[2] for name in archive.namelist()]
+    assert ends == ["benign", "not-fooled"]  # triage takes "-attacked" for the truth
+    told = pd.read_csv(io.StringIO(results_csv(digits_bundle, [failed, results[0]])))["outcome"]
+    assert told.tolist() == ["not fooled", "fooled"]
     single = np.load(io.BytesIO(results_npz(results[:1])))
     assert single["map_logits"].shape == (8, 8, 2, 10)
 
