@@ -21,7 +21,7 @@ from ndcore.steps import ShouldStop, is_stopped
 
 __all__ = ["NaturalError", "find_errors", "held_out"]
 
-BATCH = 128  # images between two looks at `should_stop`
+BATCH = 32  # images between two looks at `should_stop`
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ pixel alone or among hundreds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.one_image import Hunt
 from ndcore.attacks.result import AttackProgress, AttackResult
+from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator
 from ndcore.steps import ShouldStop, is_stopped
 
@@ -35,6 +37,7 @@ def search_all(
     waiting = (
         Hunt(index, image, int(labels[index]), ids[index], config, evaluator)
         for index, image in enumerate(pixels)
+        if not is_stopped(should_stop)
     )
     active: list[Hunt] = []
 
@@ -51,7 +54,8 @@ def search_all(
                 active.append(begun)
         if not active:
             break
-        _serve(evaluator, active)
+        with suppress(StoppedError):
+            _serve(evaluator, active, should_stop)
         if on_progress:
             shown = min(active, key=lambda hunt: hunt.index)
             on_progress(_look(shown, len(pixels), results, active))
@@ -64,8 +68,12 @@ def search_all(
     return [results[index] for index in sorted(results)]
 
 
-def _serve(evaluator: Evaluator, active: list[Hunt]) -> None:
-    """One batch: the next candidates of as many images as fit, the first ones first."""
+def _serve(evaluator: Evaluator, active: list[Hunt], should_stop: ShouldStop) -> None:
+    """One batch: the next candidates of as many images as fit, the first ones first.
+
+    Raises:
+        StoppedError: `should_stop` said so; the batch is as if it had not been asked.
+    """
     served: list[Hunt] = []
     queries = []
     size = 0
@@ -76,14 +84,14 @@ def _serve(evaluator: Evaluator, active: list[Hunt]) -> None:
         size += len(query.positions)
         served.append(hunt)
         queries.append(query)
-    for hunt, logits in zip(served, evaluator.run(queries), strict=True):
+    for hunt, logits in zip(served, evaluator.run(queries, False, should_stop), strict=True):
         hunt.screen(logits)
     while True:
         doubts = [(hunt, hunt.unsettled()) for hunt in served]
         open_ = [(hunt, query) for hunt, query in doubts if query is not None]
         if not open_:
             break
-        answers = evaluator.run([query for _, query in open_], exact=True)
+        answers = evaluator.run([query for _, query in open_], True, should_stop)
         for (hunt, _), logits in zip(open_, answers, strict=True):
             hunt.settle(logits)
     for hunt in served:
@@ -110,4 +118,5 @@ def _look(
         history=tuple(hunt.history),
         candidates=hunt.last.positions[:, 0],
         lowest=hunt.lowest(),
+        active=tuple((other.index, other.queries / max(1, other.budget)) for other in active),
     )

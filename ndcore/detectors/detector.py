@@ -42,7 +42,7 @@ class Detector(ABC, Generic[Seen]):
 
     name: str
     about: str
-    batch = 64
+    batch = 16  # a part of a second, so that one can stop
     layered = False
     _calibration: Calibration | None = None
 

@@ -105,7 +105,7 @@ def repair(
         evaluator: of the model.
         pixels: uint8 (N, H, W, C), at least one image.
         on_image: called with 1 after each image.
-        should_stop: asked before every image.
+        should_stop: asked before every image and every pass.
 
     Raises:
         StoppedError: `should_stop` said so.
@@ -117,7 +117,7 @@ def repair(
     found = []
     for index, image in enumerate(pixels):
         stop_if(should_stop)
-        found.append(_one(evaluator, image, repaired[index], everywhere))
+        found.append(_one(evaluator, image, repaired[index], everywhere, should_stop))
         if on_image:
             on_image(1)
     return Repairs.joined(found)
@@ -128,6 +128,7 @@ def _one(
     image: NDArray[np.uint8],
     repaired: NDArray[np.uint8],
     places: NDArray[np.int64],
+    should_stop: ShouldStop,
 ) -> Repairs:
     height, width = image.shape[:2]
     base = evaluator.plain(image[None])[0]
@@ -144,7 +145,7 @@ def _one(
         asked = np.concatenate([places, places[:1]])[:, None]
         rows, cols = places.T
         colours = np.concatenate([repaired[rows, cols], image[rows[:1], cols[:1]]])[:, None]
-        logits = evaluator.evaluate(image, asked, colours)
+        logits = evaluator.evaluate(image, asked, colours, should_stop)
         drop[rows, cols] = log_odds(logits[-1:], predicted) - log_odds(logits[:-1], predicted)
         label[rows, cols] = logits[:-1].argmax(1)
         exact[rows, cols] = evaluator.precision == "float32"

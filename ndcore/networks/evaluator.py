@@ -23,11 +23,13 @@ from ndcore.data.pixels import paint
 from ndcore.networks.chain import Step, as_matrix, chain_of, fold_batch_norm, traced
 from ndcore.networks.forward import device_of, forward, to_images
 from ndcore.networks.windows import Incremental
+from ndcore.steps import ShouldStop, in_parts
 
 __all__ = ["SAFETY", "Evaluator", "Query", "evaluator_for"]
 
 LARGEST = {"cpu": 256, "cuda": 2048}  # candidates in one pass; more gains nothing
 FEW = 64  # the same for a path that only confirms
+WHOLE = {"cpu": 32, "cuda": 2048}  # whole images in one pass: a small part of a second
 SLOTS = {"cpu": 16, "cuda": 64}  # images whose maps are kept
 TOLERANCE = 1e-4  # of float32 logits against the plain model, per unit of logit
 BLUR = 0.25  # largest error of a useful screen, as a share of the changes' effect
@@ -66,6 +68,7 @@ class _Path:
         self.dtype, self.device = weight.dtype, device
         kind = device.type if device.type in LARGEST else "cpu"
         self.largest, slots = LARGEST[kind] if own else FEW, SLOTS[kind]
+        self.most_whole = min(self.largest, WHOLE[kind])
         self.model = model.to(memory_format=torch.channels_last) if own else model
         self.windows: Incremental | None = None
         self._kept: OrderedDict[bytes, int] = OrderedDict()
@@ -180,9 +183,10 @@ class Evaluator:
         base: NDArray[np.uint8],
         positions: NDArray[np.int64],
         colours: NDArray[np.uint8],
+        should_stop: ShouldStop = None,
     ) -> NDArray[np.float32]:
-        """Logits (P, classes) of changes of one image, in `precision`."""
-        return self.run([Query(base, positions, colours)])[0]
+        """Logits (P, classes) of changes of one image, in `precision`; see `run`."""
+        return self.run([Query(base, positions, colours)], should_stop=should_stop)[0]
 
     def confirm(
         self,
@@ -193,12 +197,18 @@ class Evaluator:
         """The same in float32."""
         return self.run([Query(base, positions, colours)], exact=True)[0]
 
-    def run(self, queries: Sequence[Query], exact: bool = False) -> list[NDArray[np.float32]]:
+    def run(
+        self, queries: Sequence[Query], exact: bool = False, should_stop: ShouldStop = None
+    ) -> list[NDArray[np.float32]]:
         """Logits (P, classes) of every query; images share the batches.
 
         Args:
             queries: of at most `slots` different images; one may hold no change at all.
             exact: in float32, whatever `precision` says.
+            should_stop: asked before every pass.
+
+        Raises:
+            StoppedError: `should_stop` said so.
         """
         path = self._exact if exact else self._screen
         nothing = np.empty((0, self._classes), np.float32)
@@ -212,25 +222,21 @@ class Evaluator:
         ]
         if single:
             with self._lock:
-                found = self._windows(path, [queries[i] for i in single])
+                found = self._windows(path, [queries[i] for i in single], should_stop)
             for i, logits in zip(single, found, strict=True):
                 answers[i] = logits
         for i, query in enumerate(queries):
             if answers[i] is None:
                 parts = [
-                    path.whole(
-                        paint(
-                            query.base,
-                            query.positions[start : start + path.largest],
-                            query.colours[start : start + path.largest],
-                        )
-                    )
-                    for start in range(0, len(query.positions), path.largest)
+                    path.whole(paint(query.base, query.positions[part], query.colours[part]))
+                    for part in in_parts(len(query.positions), path.most_whole, should_stop)
                 ]
                 answers[i] = torch.cat(parts).cpu().numpy()
         return [np.asarray(answer, np.float32) for answer in answers]
 
-    def _windows(self, path: _Path, queries: Sequence[Query]) -> list[NDArray[np.float32]]:
+    def _windows(
+        self, path: _Path, queries: Sequence[Query], should_stop: ShouldStop
+    ) -> list[NDArray[np.float32]]:
         assert path.windows is not None
         slots = torch.cat(
             [torch.full((len(query.positions),), path.slot(query.base)) for query in queries]
@@ -241,9 +247,7 @@ class Evaluator:
         values = torch.from_numpy(colours).to(torch.float32).div_(255)
         parts = [
             path.windows.logits(slots[part], positions[part], values[part])
-            for part in (
-                slice(start, start + path.largest) for start in range(0, len(slots), path.largest)
-            )
+            for part in in_parts(len(slots), path.largest, should_stop)
         ]
         found = torch.cat(parts).cpu().numpy()
         ends = np.cumsum([len(query.positions) for query in queries])[:-1]

@@ -74,3 +74,7 @@ def test_repairs_on_disk_and_stopped(planted: np.ndarray, tmp_path: Path) -> Non
     assert load_repairs(tmp_path / "none.npz", "stamp") is None
     with pytest.raises(StoppedError):
         repair(evaluator, planted, should_stop=lambda: True)
+    # Inside an image too: its passes are asked about, one by one.
+    asked = iter([False, True])
+    with pytest.raises(StoppedError):
+        repair(evaluator, planted[:1], should_stop=lambda: next(asked))

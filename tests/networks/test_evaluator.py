@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ndcore.data.pixels import paint
+from ndcore.errors import StoppedError
 from ndcore.networks.chain import as_matrix, chain_of, fold_batch_norm
 from ndcore.networks.evaluator import Evaluator, Query, evaluator_for
 from ndcore.networks.registry import Normalize, build_model
@@ -50,6 +51,20 @@ def agree(model: nn.Module, shape: tuple[int, int, int], *, incremental: bool) -
     found = evaluator.evaluate(query.base, query.positions, query.colours)
     assert np.abs(found - plain).max() < 1e-4 * max(1.0, np.abs(plain).max())
     return evaluator
+
+
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_a_stop_ends_a_batch_before_its_next_pass(pixels: int) -> None:
+    evaluator = Evaluator(trained_looking(build_model("digits-cnn")), (8, 8, 1), "float32")
+    asked = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    with pytest.raises(StoppedError):
+        evaluator.run([changes((8, 8, 1), 600, pixels)], should_stop=stop)
+    assert len(asked) == 2
 
 
 def test_vgg16_everywhere() -> None:

@@ -21,7 +21,7 @@ __all__ = ["Told", "find_job", "job_bar", "submit"]
 
 POLL_S = 0.4
 REFRESH_S = 3.0  # at least so long between two looks of the whole page at new results
-STOP_S = 1.0
+STOP_S = 0.2  # waited for the end, before the page says that it is stopping
 
 # How far a running job is: share 0..1 and words.
 Told = Callable[[Job], tuple[float, str]]
@@ -136,11 +136,11 @@ def _course(job: Job, told: Told) -> tuple[float, str]:
         )
         return 0.0, f"Waiting: {ahead} {others} first."
     share, words = told(job)
-    return share, "Stopping; what was found is kept." if job.stopping else words
+    return share, "Stopping … What was found is kept." if job.stopping else words
 
 
 def _stop(job: Job) -> None:
-    """Callback: end the work; what it found shows at once instead of at the next poll."""
+    """Callback: end the work; if that is done soon, what it found shows without a poll."""
     job.cancel()
     end = time.monotonic() + STOP_S
     while job.active and time.monotonic() < end:

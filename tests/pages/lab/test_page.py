@@ -309,7 +309,13 @@ def test_stop_keeps_what_was_found_and_shows_it_at_once(digits_bundle: Bundle) -
     assert (job.kind, job.about) == ("job", digits_bundle.name)
     while job.progress is None:
         time.sleep(0.01)
+    at.run()
+    strip = next(block.proto.body for block in at.get("html") if "of budget" in block.proto.body)
+    assert all(image_id in strip for image_id in ids)
     at.button(key="stop_job").click().run()
+    assert job.stopping
+    ended(job)
+    at.run()
     assert job.state == "cancelled"
     assert "stopped before the end and counted as not fooled" in texts(at)
     assert not [button for button in at.button if button.key == "stop_job"]
