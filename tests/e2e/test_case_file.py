@@ -58,9 +58,10 @@ def opens_alone(browser: Browser, file: Path, scheme: str) -> None:
 def test_a_case_file_opens_by_itself(
     page: Page, browser: Browser, server: str, tmp_path: Path
 ) -> None:
-    page.goto(f"{server}/Divergence_Detector?pair={known_attack()}")
+    page.goto(f"{server}/Divergence_Detector?detector=wasserstein&pair={known_attack()}")
     page.locator(".st-key-suspect button").click()
-    expect(page.get_by_text("without the pixel at row")).to_have_count(2)
+    told = page.get_by_text("without the pixel at row")
+    expect(told).to_have_count(2, timeout=120_000)
     with page.expect_download() as waiting:
         page.locator(".st-key-case_html button").click()
     file = tmp_path / "case.html"
@@ -76,7 +77,7 @@ def test_a_case_file_opens_by_itself(
 
 def test_the_causal_test_in_the_browser(page: Page, server: str) -> None:
     page.goto(f"{server}/Divergence_Detector?pair={known_attack()}")
-    page.locator(".st-key-clamp button").click()
+    page.locator(".st-key-clamp button").click(timeout=120_000)
     expect(page.get_by_text("The price on")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("A whole layer at a time")).to_be_visible()
     expect(page.locator(".st-key-clamp_course .js-plotly-plot")).to_be_visible()

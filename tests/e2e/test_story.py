@@ -96,9 +96,8 @@ def test_attack_explorer_detector(page: Page, server: str) -> None:
     expect(page.get_by_role("heading", name="Divergence Detector")).to_be_visible()
     settle(page)
     # One verdict each on the benign and on the attacked image.
-    expect(
-        page.get_by_text(re.compile(r"of benign images taken for \w+ score as high"))
-    ).to_have_count(2)
+    told = page.get_by_text(re.compile(r"of benign images taken for \w+ score as high"))
+    expect(told).to_have_count(2, timeout=120_000)
     expect(page.get_by_text("Attacked image").first).to_be_visible()
     assert page.locator(".js-plotly-plot .main-svg").count() > 0
 

@@ -11,6 +11,7 @@ from ndcore.analysis.causal_finding import causal_sentence
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import StoppedError
+from pages.ui.frame import loaders
 from tests.ui import ended, job_of, opened, texts
 
 PAGE = "pages/3_Divergence_Detector.py"
@@ -66,3 +67,65 @@ def test_case_files_can_be_had(digits_bundle: Bundle, pair: Pair) -> None:
     at.button(key="suspect").click().run()
     assert not at.exception
     assert "joins it once it was made" not in texts(at)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("kl", "There is no detector 'kl': KL from one value to a density is infinite"),
+        ("<b>", "Unknown detector '\\<b\\>': choose repair-turn"),
+        ("repair-turn", "Bundle 'digits-cnn' has no calibration for 'repair-turn'"),
+    ],
+)
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_detector_that_there_is_not_is_one_sentence(name: str, told: str) -> None:
+    at = opened(PAGE, judge="digits", detector=name)
+    assert not at.exception
+    assert len(at.main.warning) == 1
+    assert told in at.main.warning[0].value
+    assert at.selectbox(key="detector").value == "wasserstein"
+    assert "detector" not in at.query_params
+
+
+def test_a_verdict_opens_elsewhere(pair: Pair) -> None:
+    at = opened(PAGE, pair=pair.token())
+    at.selectbox(key="detector").set_value("surprisal").run()
+    at.select_slider(key="alpha").set_value(20).run()
+    at.button(key="suspect").click().run()
+    assert not at.exception
+    again = opened(PAGE, **dict(at.query_params))
+    assert not again.exception
+    assert not again.main.warning
+    assert "without the pixel at row" in texts(again)
+    assert texts(again) == texts(at)
+
+
+def test_a_triage_of_another_bundle_is_one_sentence(digits_bundle: Bundle) -> None:
+    job = loaders.jobs().submit(lambda _: None, label="", kind="triage", about="other weights")
+    at = opened(PAGE, detector_tab="Many images", triage_images="digits", triage=job.id)
+    assert not at.exception
+    assert len(at.main.info) == 1
+    assert "of another bundle" in at.main.info[0].value
+    assert "triage" not in at.query_params
+
+
+def test_a_search_that_lasts_can_be_stopped_and_made_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> None:
+        time.sleep(0.5)
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr("pages.ui.detector.suspect.PATIENCE_S", 0.0)
+    at = opened(PAGE, pair=pair.token())
+    with monkeypatch.context() as patched:
+        patched.setattr("ndcore.detectors.by_repair.RepairDetector.see", slow)
+        at.button(key="suspect").click().run()
+        assert "Which pixel carries the prediction?" in texts(at)
+        at.button(key="stop_search").click().run()
+        assert not at.exception
+    assert "without the pixel" not in texts(at)
+    monkeypatch.setattr("pages.ui.detector.suspect.PATIENCE_S", 60.0)
+    at.button(key="search_again").click().run()
+    assert not at.exception
+    assert "without the pixel at row" in texts(at)
