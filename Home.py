@@ -6,47 +6,25 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import source_status
-from ndcore.data.gallery_row import GalleryRow
-from ndcore.errors import DataError
 from ndcore.evolution import list_runs
 from ndcore.statistics.intervals import Rate
-from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
+from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB, PAGES
 from pages.ui.frame.words import plain
+from pages.ui.images.example import example, show_example
 from pages.ui.images.picker import NAMES, ready_sources
 
 PER_ROW = 2
 
 
-def example(bundle: Bundle) -> GalleryRow | None:
-    """The gallery attack that the story is about: a cat where there is one."""
-    known = [row for row in bundle.gallery if ":" in row.id]
-    cats = [row for row in known if row.true == "cat"]
-    return next(iter(cats or known), None)
-
-
-def show_example(bundle: Bundle) -> None:
-    """Before and after of the example, when its image is on this machine."""
-    row = example(bundle)
-    if row is None:
-        return
-    try:
-        pair = row.look_up()
-    except DataError:
-        return
-    for place, (name, share), image in zip(st.columns(2), row.answers, pair.images, strict=True):
-        caption = f"{name}, {100 * share:.0f}% sure"
-        show_image(image, caption, changes=pair.changes, width=210, place=place)
-
-
 def start_story(bundle: Bundle) -> None:
     """Button: the Attack Lab, with an image ticked that is known to break where there is one."""
     link = {"bundle": bundle.name}
-    ready, row = ready_sources(bundle), example(bundle)
+    ready, found = ready_sources(bundle), example(bundle)
     if ready:
-        link["images"] = row.id if row else loaders.source(ready[0]).ids[0]
+        link["images"] = found[0].id if found else loaders.source(ready[0]).ids[0]
         origin = link["images"].partition(":")[0].partition("-")[0]
         link["source"] = origin if origin in ready else ready[0]
     st.switch_page(LAB.path, query_params=link)
@@ -83,8 +61,8 @@ def main() -> None:
         "Start the guided story", type="primary", icon=":material/play_arrow:", key="go"
     ):
         start_story(bundle)
-    with pictures:
-        show_example(bundle)
+    show_example(bundle, 185, pictures.container(horizontal=True))
+    running_jobs()
     for start in range(0, len(PAGES), PER_ROW):
         cards = PAGES[start : start + PER_ROW]
         for column, card in zip(st.columns(PER_ROW), cards, strict=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.attacks import AttackResult
 from ndcore.bundles.bundle import Bundle
@@ -13,6 +14,7 @@ from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.words import with_article
+from pages.ui.images.example import show_example
 from pages.ui.images.picker import Choice, choose_from_source, source_picker, upload
 from pages.ui.lab.attack_job import results_of, start
 from pages.ui.lab.batch import show_batch
@@ -25,8 +27,8 @@ from pages.ui.lab.settings import configure
 WAYS = {"search": "Search for it", "hand": "Set it by hand"}
 
 
-def by_search(bundle: Bundle, chosen: Choice | None) -> None:
-    """Settings, the running attack and what it found."""
+def by_search(bundle: Bundle, chosen: Choice | None, finished: DeltaGenerator) -> None:
+    """Settings, the running attack and what it found; before the first, a finished one."""
     config = configure(bundle)
     place = st.container()
     job = watched_attack(bundle)
@@ -44,6 +46,8 @@ def by_search(bundle: Bundle, chosen: Choice | None) -> None:
         and config is not None
     ):
         start(bundle, chosen, config)
+    if job is None:
+        show_example(bundle, 120, finished)
     if chosen is None and job is None:
         st.info("Choose one or more images above, then start the attack.")
     if job is not None:
@@ -103,6 +107,7 @@ def main() -> None:
         "Pick images that the model gets right, let a search change a single pixel of each, or "
         "change it yourself, and see whether the model still knows what it looks at."
     )
+    finished = st.container(horizontal=True, vertical_alignment="center")
     source = source_picker(bundle, ["gallery", "upload"])
     if source == "gallery":
         choose_from_gallery(bundle)
@@ -121,7 +126,7 @@ def main() -> None:
     if way == "hand":
         by_hand(bundle, chosen)
     else:
-        by_search(bundle, chosen)
+        by_search(bundle, chosen, finished)
 
 
 main()

@@ -33,15 +33,16 @@ from pages.ui.frame.link import box, choice, several, switch, tabs
 from pages.ui.frame.page import setup
 from pages.ui.frame.pair import current_pair
 from pages.ui.frame.words import plain, sentence
+from pages.ui.images.example import offer_example
 from pages.ui.images.pair_key import pair_key
 from pages.ui.images.tray import read, show_only
 
 CANVAS = "activation_canvas"
 MOST_TOLD = 1000  # characters of a claim
-VIEWS = ("Both", "Attacked", "Benign")
+ASKED = ("Are the two classes alike?", "Is the attacked image unusual?", "Is the benign one usual?")
 
 
-def show_view(bundle: Bundle, number: int, own: str, taken_for: str) -> None:
+def show_view(bundle: Bundle, pair: str, number: int, own: str, taken_for: str) -> None:
     """Callback: set classes, images and order to one of the paper's three views."""
     classes, images, sort = {
         1: ([own, taken_for], ("benign", "attacked"), f"class:{own}"),
@@ -52,6 +53,7 @@ def show_view(bundle: Bundle, number: int, own: str, taken_for: str) -> None:
     st.session_state["pills_layers"] = list(bundle.layers[-2:])
     show_only(bundle, images)
     st.session_state["story_view"] = number
+    st.session_state.setdefault("story_seen", set()).add((pair, number))
     set_view(bundle, sort=sort, minus="", descending=True, show="all", hidden=())
 
 
@@ -61,34 +63,31 @@ def claims_of(key: str, _bundle: Bundle, _pair: Pair) -> tuple[Claim, ...]:
     return tell(_bundle, _pair, _bundle.layers[-2])
 
 
-def story(bundle: Bundle, pair: Pair) -> None:
-    """Rachael's three views, one click each, each with its measured claim."""
+def story(bundle: Bundle, pair: Pair) -> list[Claim]:
+    """Rachael's three views, one click each; the claims of those that were looked at."""
+    key = pair_key(bundle, pair)
     try:
-        claims = claims_of(pair_key(bundle, pair), bundle, pair)
+        claims = claims_of(key, bundle, pair)
     except NeuralDivergenceError as error:
         st.info(sentence(error))
-        return
+        return []
+    seen = [c for c in claims if (key, c.view) in st.session_state.get("story_seen", ())]
     own, taken_for = claims[0].classes
     with st.container(border=True):
-        st.markdown("**The guided story**: three views, three claims, measured on this pair")
         columns = st.columns(3)
         for claim, column in zip(claims, columns, strict=True):
             column.button(
-                f"{claim.view}. {VIEWS[claim.view - 1]}",
+                f"{claim.view}. {ASKED[claim.view - 1]}",
                 on_click=show_view,
-                args=(bundle, claim.view, bundle.classes[own], bundle.classes[taken_for]),
+                args=(bundle, key, claim.view, bundle.classes[own], bundle.classes[taken_for]),
                 key=f"story_{claim.view}",
                 width="stretch",
                 type="primary" if st.session_state.get("story_view") == claim.view else "secondary",
             )
-            column.markdown(verdict(claim))
-
-
-def verdict(claim: Claim) -> str:
-    """The measured sentence with a mark of its outcome that is not colour alone."""
-    icon = ":material/check_circle:" if claim.held else ":material/cancel:"
-    told = plain(claim.sentence, MOST_TOLD)
-    return f"**{claim.title[:1].upper()}{claim.title[1:]}?**  \n{icon} {told}"
+            if claim in seen:
+                icon = ":material/check_circle:" if claim.held else ":material/cancel:"
+                column.markdown(f"{icon} {plain(claim.plain, MOST_TOLD)}")
+    return seen
 
 
 def pills(label: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
@@ -107,11 +106,11 @@ def pills(label: str, options: Sequence[str], default: Sequence[str]) -> list[st
     return [option for option in options if option in on]
 
 
-def choose_layers(bundle: Bundle) -> list[str]:
-    """Pills of all layers, with two shortcuts."""
+def choose_layers(bundle: Bundle) -> tuple[list[str], str]:
+    """Pills of all layers, with two shortcuts; how a convolution's positions become one number."""
     last = bundle.layers[-2:]
     layers = pills("Layers", bundle.layers, last)
-    row = st.container(horizontal=True, gap="small")
+    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
     for label, chosen in (("All layers", bundle.layers), ("Last two", last)):
         row.button(
             label,
@@ -121,13 +120,8 @@ def choose_layers(bundle: Bundle) -> list[str]:
             type="tertiary",
             disabled=layers == list(chosen),
         )
-    return layers
-
-
-def choose_reduction() -> str:
-    """How a convolution unit's positions become one number."""
-    return choice(
-        st.segmented_control,
+    return layers, choice(
+        row.segmented_control,
         "**Convolution neurons as**",
         ("mean", "max"),
         default="max",
@@ -183,6 +177,7 @@ def main() -> None:
         "neuron this activation; the narrow column at the left holds exact zeros. Dots are "
         "single images. Point at a row for its numbers, click it to mark it."
     )
+    offer_example(bundle)
     # The two halves stand side by side where there is room and wrap where there is not.
     halves = st.container(horizontal=True, gap="large")
     left, right = halves.container(width=560), halves.container(width=330)
@@ -191,12 +186,12 @@ def main() -> None:
     pair = current_pair(bundle)
     forget("pills_classes", pair_key(bundle, pair) if pair else bundle.name, "classes")
     with left:
-        layers = choose_layers(bundle)
+        layers, reduction = choose_layers(bundle)
         colour_pills(class_colours(len(bundle.classes)))
         classes = pills("Classes", bundle.classes, usual_classes(bundle, shown))
-        reduction = choose_reduction()
+    seen = []
     if pair is not None and pair.attacked is not None:
-        story(bundle, pair)
+        seen = story(bundle, pair)
     if not layers or not (classes or shown):
         st.info("Choose at least one layer, and a class or an image, to see their neurons.")
     else:
@@ -211,6 +206,8 @@ def main() -> None:
             key=CANVAS,
             on_change=lambda: take_change(bundle, CANVAS),
         )
+        for claim in seen:
+            st.caption(f"{claim.view}. {plain(claim.sentence, MOST_TOLD)}")
         numbers(bundle, drawn, classes, shown, state)
     if pair is not None:
         closer(bundle, pair, layers, view_state(bundle))

@@ -32,6 +32,7 @@ class Claim:
         view: its place in the story, 1 to 3.
         title: the claim.
         held: whether the numbers bear it out.
+        plain: the finding in a sentence without numbers.
         sentence: the finding, with its numbers.
         numbers: the same numbers by name.
         classes: positions of the classes the benign and the attacked image are taken for.
@@ -40,6 +41,7 @@ class Claim:
     view: int
     title: str
     held: bool
+    plain: str
     sentence: str
     numbers: dict[str, float]
     classes: tuple[int, int]
@@ -111,7 +113,8 @@ def _alike(
     names = f"{bundle.classes[own]} and {bundle.classes[taken_for]}"
     if own == taken_for:
         sentence = f"Did not hold: the attack failed, both images are taken for {names.split()[0]}."
-        return Claim(1, title, False, sentence, {}, (own, taken_for))
+        plain = f"The attack failed: {names.split()[0]} is what both images are taken for."
+        return Claim(1, title, False, plain, sentence, {}, (own, taken_for))
     distances = class_distances(histograms)
     pairs = distances[np.triu_indices(len(distances), 1)]
     here = float(distances[own, taken_for])
@@ -123,7 +126,10 @@ def _alike(
         f"median pair has {np.median(pairs):.4f})."
     )
     numbers = {"w1": here, "median_w1": float(np.median(pairs)), "rank": rank, "pairs": len(pairs)}
-    return Claim(1, title, held, sentence, numbers, (own, taken_for))
+    than = "Yes: {} are more alike than most pairs of classes in the last layers."
+    if not held:
+        than = "No: {} differ as much as most pairs of classes do in the last layers."
+    return Claim(1, title, held, than.format(names), sentence, numbers, (own, taken_for))
 
 
 def _distance_claim(
@@ -142,4 +148,8 @@ def _distance_claim(
         f"taken for {name} lie at least as far from the {name} distributions as the {who} image "
         f"(far means at most {100 * FAR:.0f}%)."
     )
-    return Claim(view, title, held, sentence, {"p_value": p}, classes)
+    plain = (
+        f"{'Yes' if held else 'No'}: the {who} image looks like an "
+        f"{'ordinary' if p > FAR else 'unusual'} {name} in the last layers."
+    )
+    return Claim(view, title, held, plain, sentence, {"p_value": p}, classes)

@@ -103,10 +103,9 @@ def test_explorer_draws_the_pair_and_tells_the_story(digits_bundle: Bundle, pair
     assert not at.exception
     assert not at.error
     assert len(components(at)) == 1
-    told = texts(at)
-    assert all(claim.sentence in told for claim in tell(digits_bundle, pair))
     at.button(key="story_2").click().run()
     assert not at.exception
+    assert tell(digits_bundle, pair)[1].plain in texts(at)
     assert at.session_state["explorer_view"][1].sort == "attacked"
     assert not at.session_state["show_benign"]
 

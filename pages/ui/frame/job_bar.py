@@ -15,13 +15,24 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
 from pages.ui.frame import loaders
 from pages.ui.frame.link import just_linked, recall, remember
+from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB
 from pages.ui.frame.words import sentence
 
-__all__ = ["Told", "find_job", "job_bar", "submit"]
+__all__ = ["Told", "find_job", "job_bar", "running_jobs", "submit"]
 
 POLL_S = 0.4
 REFRESH_S = 3.0  # at least so long between two looks of the whole page at new results
 STOP_S = 0.2  # waited for the end, before the page says that it is stopping
+
+LOOK_S = 2.0  # between two looks of other pages at a job
+# The page that shows the jobs of a kind.
+PAGE_OF = {
+    "job": LAB,
+    "error-search": EXPLORER,
+    "triage": DETECTOR,
+    "clamp": DETECTOR,
+    "facet": EVOLUTION,
+}
 
 # How far a running job is: share 0..1 and words.
 Told = Callable[[Job], tuple[float, str]]
@@ -91,11 +102,30 @@ def job_bar(
         The job, active or ended, or None. Of a failed one the error has been said.
     """
     job = find_job(kind, about, shared=shared)
+    st.session_state[f"told_{kind}"] = told
     if job is not None and job.active:
         _watch(job, told, more, size)
     elif job is not None and job.state == "failed":
         st.error(sentence(job.error))
     return job
+
+
+def running_jobs() -> None:
+    """A line for each job of this session that runs: how far it is, and its page."""
+    active = [job for kind in PAGE_OF if (job := loaders.jobs().get(recall(kind))) and job.active]
+    if not active:
+        return
+
+    @st.fragment(run_every=LOOK_S)
+    def lines() -> None:
+        for job in active:
+            told = st.session_state.get(f"told_{job.kind}")
+            share, words = _course(job, told) if job.active and told else (1.0, job.state)
+            st.progress(min(1.0, max(0.0, share)), words)
+            page = PAGE_OF[job.kind]
+            st.page_link(page.path, label=f"{job.label} · {page.name}", icon=page.icon)
+
+    lines()
 
 
 def _watch(

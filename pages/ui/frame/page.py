@@ -16,6 +16,7 @@ from ndcore.statistics.intervals import Rate
 from ndcore.storage.places import ROOT
 from pages.ui.components.one_page_history import one_page_history
 from pages.ui.frame import loaders
+from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.link import choice
 from pages.ui.frame.words import sentence
 
@@ -47,6 +48,8 @@ def setup(title: str) -> Bundle | None:
         page_title=f"{title} · Neural Divergence", page_icon=str(ICON), layout="wide"
     )
     st.logo(str(ICON), size="large")
+    # Pictures stand higher than Streamlit's 6rem let them.
+    st.html("<style>.stMainBlockContainer{padding-top:4rem}</style>")
     one_page_history()
     _warm_up()
     names = [info.name for info in list_bundles()]
@@ -78,4 +81,5 @@ def setup(title: str) -> Bundle | None:
             f"Accuracy {accuracy.percent()} on {accuracy.n:,} held-out images "
             f"(95% interval {accuracy.interval()})."
         )
+        running_jobs()
     return bundle

@@ -7,10 +7,12 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
-from pages.ui.frame.link import remember
+from pages.ui.frame.link import recall, remember
 from pages.ui.frame.words import sentence
 
-__all__ = ["current_pair", "drop_pair", "keep_pair"]
+__all__ = ["current_pair", "drop_pair", "keep_pair", "no_pair_wanted"]
+
+NONE = "-"  # in the link: the pair was taken away
 
 
 def keep_pair(bundle: Bundle, pair: Pair) -> None:
@@ -22,7 +24,12 @@ def keep_pair(bundle: Bundle, pair: Pair) -> None:
 def drop_pair() -> None:
     """No pair is current any more."""
     st.session_state.pop("pair", None)
-    remember("pair", "")
+    remember("pair", NONE)
+
+
+def no_pair_wanted() -> bool:
+    """Whether the user or the link took the pair away, instead of never choosing one."""
+    return recall("pair") == NONE
 
 
 def current_pair(bundle: Bundle) -> Pair | None:
@@ -30,11 +37,14 @@ def current_pair(bundle: Bundle) -> Pair | None:
     held = st.session_state.get("pair")
     pair: Pair | None = held[1] if held and held[0] == bundle.name else None
     token = st.query_params.get("pair", "")
+    if token == NONE:
+        drop_pair()
+        return None
     if token not in ("", pair.token() if pair else ""):
         try:
             pair = Pair.from_token(token, bundle.shape)
             st.session_state["pair"] = (bundle.name, pair)
         except NeuralDivergenceError as error:
             st.error(sentence(f"the pair in the link cannot be shown: {error}"))
-    remember("pair", pair.token() if pair else "")
+    remember("pair", pair.token() if pair else NONE if recall("pair") == NONE else "")
     return pair
