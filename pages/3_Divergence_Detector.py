@@ -27,6 +27,7 @@ from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import current_pair, keep_pair
 from pages.ui.frame.words import plain, verdict_sentence, with_article
+from pages.ui.images.example import offer_example
 from pages.ui.images.picker import NAMES, ready_sources, upload
 
 WAYS = {
@@ -178,6 +179,7 @@ def main() -> None:
         "Compares an image with benign images of the class it is taken for, by its pixels or its "
         "neurons. The threshold was fixed on them before any attack was seen."
     )
+    offer_example(bundle)
     panels = {
         "One image": judge,
         "Many images": lambda of: triage_panel(of, partial(open_one, of)),

@@ -12,6 +12,7 @@ from ndcore.data.pairs import Pair
 from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
 from ndcore.networks.evaluator import evaluator_for
+from pages.ui.frame import loaders
 from pages.ui.frame.page_list import DETECTOR, EXPLORER, LAB, PAGES
 from pages.ui.frame.words import verdict_sentence
 from tests.ui import BAD, GOOD, components, ended, job_of, linked, opened, texts
@@ -249,3 +250,49 @@ def test_bundle_and_pair_follow_from_page_to_page(digits_bundle: Bundle, pair: P
     assert linked(at, "pair") == pair.token()
     assert at.session_state["pills_layers"] == list(layers)
     assert at.session_state["pills_classes"] == ["3", "7"]
+
+
+@pytest.mark.spec("UX-6")
+@pytest.mark.parametrize("page", [EXPLORER.path, DETECTOR.path])
+def test_a_page_opened_first_shows_the_example(page: str, pair: Pair) -> None:
+    at = opened(page)
+    assert not at.exception
+    assert linked(at, "pair") == pair.token()
+    assert "The example" in texts(at)
+    assert "No pair is chosen" not in texts(at)
+    other = opened(page, pair="digits:3")
+    assert linked(other, "pair") == "digits:3"
+    assert "The example" not in texts(other)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_the_example_that_was_taken_away_stays_away() -> None:
+    at = opened(EXPLORER.path)
+    at.button(key="remove_1").click().run()
+    assert linked(at, "pair") == "-"
+    assert "No image is chosen" in texts(at)
+    at.switch_page(DETECTOR.path).run()
+    assert linked(at, "pair") == "-"
+    assert "No pair is chosen" in texts(at)
+
+
+def test_the_lab_shows_a_finished_attack_until_there_is_one(digits_bundle: Bundle) -> None:
+    row = digits_bundle.gallery[0]
+    told = texts(opened(LAB.path))
+    assert "The example" in told
+    assert f"{row.predicted_after}, {100 * row.confidence_after:.0f}% sure" in told
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_running_job_stands_on_every_page() -> None:
+    at = opened(LAB.path)
+    job = loaders.jobs().submit(
+        lambda job: job._stop.wait(30), label="attack on 1 image", kind="job", about="digits-cnn"
+    )
+    at.session_state["kept_job"] = [job.id]
+    at.switch_page(EXPLORER.path).run()
+    links = [link.proto.label for link in at.sidebar.get("page_link")]
+    assert links == ["attack on 1 image · Attack Lab"]
+    job.cancel()
+    ended(job)
+    assert not at.run().sidebar.get("page_link")
