@@ -12,6 +12,7 @@ from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB, PAGES
+from pages.ui.frame.story_banner import STORY
 from pages.ui.frame.words import plain
 from pages.ui.images.example import example, show_example
 from pages.ui.images.picker import NAMES, ready_sources
@@ -21,7 +22,7 @@ PER_ROW = 2
 
 def start_story(bundle: Bundle) -> None:
     """Button: the Attack Lab, with an image ticked that is known to break where there is one."""
-    link = {"bundle": bundle.name}
+    link = {"bundle": bundle.name, STORY: "1"}
     ready, found = ready_sources(bundle), example(bundle)
     if ready:
         link["images"] = found[0].id if found else loaders.source(ready[0]).ids[0]

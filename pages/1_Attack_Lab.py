@@ -9,10 +9,11 @@ from ndcore.attacks import AttackResult
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.jobs import Job
-from pages.ui.frame.link import choice
+from pages.ui.frame.link import choice, recall
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import keep_pair
+from pages.ui.frame.story_banner import STORY, story_banner
 from pages.ui.frame.words import with_article
 from pages.ui.images.example import show_example
 from pages.ui.images.picker import Choice, choose_from_source, source_picker, upload
@@ -46,7 +47,7 @@ def by_search(bundle: Bundle, chosen: Choice | None, finished: DeltaGenerator) -
         and config is not None
     ):
         start(bundle, chosen, config)
-    if job is None:
+    if job is None and not recall(STORY):
         show_example(bundle, 120, finished)
     if chosen is None and job is None:
         st.info("Choose one or more images above, then start the attack.")
@@ -103,6 +104,7 @@ def main() -> None:
     if bundle is None:
         return
     st.title(LAB.name)
+    story_banner(LAB)
     st.caption(
         "Pick images that the model gets right, let a search change a single pixel of each, or "
         "change it yourself, and see whether the model still knows what it looks at."

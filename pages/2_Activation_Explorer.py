@@ -31,7 +31,9 @@ from pages.ui.explorer.view import (
 )
 from pages.ui.frame.link import box, choice, several, switch, tabs
 from pages.ui.frame.page import setup
+from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.pair import current_pair
+from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import plain, sentence
 from pages.ui.images.example import offer_example
 from pages.ui.images.pair_key import pair_key
@@ -172,11 +174,12 @@ def main() -> None:
     if bundle is None:
         return
     st.title("Activation Explorer")
-    st.caption(
-        "Each row is a neuron. The more opaque a bar, the more images of that class gave the "
-        "neuron this activation; the narrow column at the left holds exact zeros. Dots are "
-        "single images. Point at a row for its numbers, click it to mark it."
-    )
+    if not story_banner(EXPLORER):
+        st.caption(
+            "Each row is a neuron. The more opaque a bar, the more images of that class gave the "
+            "neuron this activation; the narrow column at the left holds exact zeros. Dots are "
+            "single images. Point at a row for its numbers, click it to mark it."
+        )
     offer_example(bundle)
     # The two halves stand side by side where there is room and wrap where there is not.
     halves = st.container(horizontal=True, gap="large")

@@ -22,11 +22,12 @@ from pages.ui.detector.suspect import Subject, repairs_of, suspect_panel
 from pages.ui.detector.triage import triage_panel
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
-from pages.ui.frame.link import choice, number, remember, tabs
+from pages.ui.frame.link import box, choice, number, remember, tabs
 from pages.ui.frame.page import setup
-from pages.ui.frame.page_list import LAB
+from pages.ui.frame.page_list import DETECTOR, LAB
 from pages.ui.frame.pair import current_pair, keep_pair
-from pages.ui.frame.words import plain, verdict_sentence, with_article
+from pages.ui.frame.story_banner import story_banner
+from pages.ui.frame.words import noticed_sentence, plain, verdict_sentence, with_article
 from pages.ui.images.example import offer_example
 from pages.ui.images.picker import NAMES, ready_sources, upload
 
@@ -124,6 +125,22 @@ def show_verdict(bundle: Bundle, subject: Subject, verdict: Verdict) -> None:
             )
 
 
+def others(bundle: Bundle, leading: str, found: list[Subject], alpha: float) -> None:
+    """What every other detector says, asked when it is opened."""
+    with box(st.expander, "What the other detectors say", key="others") as opened:
+        if not opened.open:
+            return
+        here = loaders.detectors(bundle)
+        rows = []
+        for name in here.entries:
+            if name != leading:
+                told = verdicts_by(bundle, here.open(name), found, alpha)
+                flags = ["flagged" if one.flagged else "not flagged" for one in told]
+                names = (subject[0] for subject in found)
+                rows.append({"detector": name} | dict(zip(names, flags, strict=False)))
+        st.dataframe(rows, hide_index=True, key="others_table")
+
+
 def judge(bundle: Bundle) -> None:
     """Verdicts on the chosen images, with their evidence."""
     found = subjects(bundle)
@@ -134,11 +151,14 @@ def judge(bundle: Bundle) -> None:
     verdicts = verdicts_by(bundle, detector, found, alpha)
     if not verdicts:
         return
+    if len(verdicts) > 1:
+        st.markdown(noticed_sentence(*verdicts))
     for column, subject, verdict in zip(
         st.columns(max(2, len(found))), found, verdicts, strict=False
     ):
         with column:
             show_verdict(bundle, subject, verdict)
+    others(bundle, detector.name, found, alpha)
     repairs = suspect_panel(bundle, found, alpha, detector)
     name, told, by_layers = detector.name, verdicts, []
     layered = loaders.detectors(bundle).layered(detector.name)
@@ -175,6 +195,7 @@ def main() -> None:
     if bundle is None:
         return
     st.title("Divergence Detector")
+    story_banner(DETECTOR)
     st.caption(
         "Compares an image with benign images of the class it is taken for, by its pixels or its "
         "neurons. The threshold was fixed on them before any attack was seen."

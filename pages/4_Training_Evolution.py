@@ -21,6 +21,8 @@ from pages.ui.evolution.state import view_controls
 from pages.ui.evolution.unit import unit_panel
 from pages.ui.frame.link import choice, just_linked
 from pages.ui.frame.page import setup
+from pages.ui.frame.page_list import EVOLUTION
+from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import plain, sentence
 
 WIDTH = 180
@@ -83,6 +85,7 @@ def main() -> None:
         return
     if bundle is not None:
         st.title("Training Evolution")
+        story_banner(EVOLUTION)
     st.caption(
         "How well a network's neurons tell the classes apart, and how much they fire, at every "
         "recorded epoch (after Deep View)."

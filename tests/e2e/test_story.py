@@ -102,6 +102,70 @@ def test_attack_explorer_detector(page: Page, server: str) -> None:
     assert page.locator(".js-plotly-plot .main-svg").count() > 0
 
 
+@pytest.mark.spec("ND-18", "UX-1")
+def test_the_guided_story_in_nine_clicks(page: Page, server: str) -> None:
+    clicks = 0
+
+    def click(key: str) -> None:
+        nonlocal clicks
+        clicks += 1
+        page.locator(f".st-key-{key} button").first.click()
+        settle(page)
+
+    def step(number: int) -> None:
+        banner = page.locator(".st-key-story")
+        expect(banner).to_contain_text(f"Step {number} of 4")
+        box = banner.bounding_box()
+        assert box is not None
+        assert box["height"] < 90
+        expect(page).to_have_url(re.compile(f"story={number}"))
+
+    open_start(page, server)
+    click("go")
+    step(1)
+    click("start")
+    expect(page.get_by_role("heading", name=re.compile("became"))).to_be_visible(timeout=ATTACK_MS)
+    click("story_next")
+    step(2)
+    answers = page.get_by_text(re.compile("^(check_circle|cancel)? ?(Yes|No): "))
+    for seen in (1, 2, 3):
+        expect(answers).to_have_count(seen - 1)
+        click(f"story_{seen}")
+    expect(answers).to_have_count(3)
+    expect(page.get_by_text("the benign image looks like an ordinary cat")).to_be_visible()
+    click("story_next")
+    step(3)
+    expect(page.get_by_text("Yes: the attack is noticed.")).to_be_visible(timeout=ATTACK_MS)
+    click("story_next")
+    step(4)
+    expect(page.locator(".js-plotly-plot, canvas").first).to_be_visible()
+    click("story_close")
+    assert clicks <= 9
+    expect(page.locator(".st-key-story")).to_have_count(0)
+    assert "story=" not in page.url
+
+
+FIRST_PICTURE = {
+    "": 'img[alt^="dog"]',
+    "Attack_Lab": 'img[alt^="dog"]',
+    "Activation_Explorer": f"{CANVAS} .rows canvas",
+    "Divergence_Detector": 'img[alt^="attacked"]',
+    "Training_Evolution": ".js-plotly-plot .heatmaplayer image",
+}
+
+
+@pytest.mark.parametrize("path", FIRST_PICTURE)
+def test_a_page_opened_first_shows_its_picture_in_view(page: Page, server: str, path: str) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.goto(f"{server}/{path}")
+    picture = page.locator(FIRST_PICTURE[path]).first
+    expect(picture).to_be_visible(timeout=ATTACK_MS)
+    settle(page)
+    box = picture.bounding_box()
+    assert box is not None
+    assert box["y"] < 850
+
+
 def test_a_link_restores_the_view(page: Page, server: str) -> None:
     attack_from_home(page, server)
     page.locator(".st-key-to_explorer button").click()

@@ -296,3 +296,23 @@ def test_a_running_job_stands_on_every_page() -> None:
     job.cancel()
     ended(job)
     assert not at.run().sidebar.get("page_link")
+
+
+@pytest.mark.spec("UX-1")
+@pytest.mark.usefixtures("digits_bundle")
+def test_the_story_leads_from_page_to_page_until_it_is_closed() -> None:
+    at = opened("Home.py")
+    at.button(key="go").click().run()
+    for step, page in enumerate(PAGES, start=1):
+        assert not at.exception
+        assert linked(at, "story") == str(step)
+        assert f"Step {step} of 4" in texts(at)
+        if page is not PAGES[-1]:
+            at.button(key="story_next").click().run()
+    at.switch_page(EXPLORER.path).run()
+    assert linked(at, "story") == "2"
+    at.button(key="story_close").click().run()
+    assert "story" not in at.query_params
+    assert "Step" not in texts(at)
+    assert not opened(EXPLORER.path, story="2").warning
+    assert "which there is not" in opened(EXPLORER.path, story="9").warning[0].value

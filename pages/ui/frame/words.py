@@ -9,6 +9,7 @@ from ndcore.detectors import Verdict
 __all__ = [
     "colour_words",
     "counted",
+    "noticed_sentence",
     "plain",
     "sentence",
     "verdict_sentence",
@@ -73,6 +74,17 @@ def verdict_sentence(label: str, name: str, verdict: Verdict) -> str:
         return f":red-badge[Flagged] Only {share}" + (" A false alarm." if name == "benign" else "")
     missed = " If this is an attack, it is missed." if name != "benign" else ""
     return f":gray-badge[Not flagged] {share}{missed}"
+
+
+def noticed_sentence(benign: Verdict, attacked: Verdict) -> str:
+    """Could the attack have been noticed? The answer for a pair, before the numbers."""
+    if not attacked.guaranteed:
+        return "**Undecided: too few benign images to say it at this rate of false alarms.**"
+    if not attacked.flagged:
+        return "**No: this detector does not notice the attack.** Others may; see below."
+    if benign.flagged:
+        return "**Not for sure: the attacked image is flagged, but so is the benign one.**"
+    return "**Yes: the attack is noticed.** The attacked image is flagged, the benign one is not."
 
 
 def with_article(name: str) -> str:

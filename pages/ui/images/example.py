@@ -10,8 +10,10 @@ from ndcore.data.gallery_row import GalleryRow
 from ndcore.data.pairs import Pair
 from ndcore.errors import DataError
 from pages.ui.elements.pictures import show_image
+from pages.ui.frame.link import recall
 from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import current_pair, keep_pair, no_pair_wanted
+from pages.ui.frame.story_banner import STORY
 from pages.ui.frame.words import plain, with_article
 from pages.ui.images.gallery import rows_here
 
@@ -51,7 +53,7 @@ def _words(row: GalleryRow) -> str:
 def offer_example(bundle: Bundle) -> None:
     """Where no pair was chosen or taken away, the example becomes the current one.
 
-    While it is, a line says so and leads to other images.
+    While it is, a line says so and leads to other images; the story says it itself.
     """
     pair, found = current_pair(bundle), example(bundle)
     if found is None:
@@ -60,7 +62,7 @@ def offer_example(bundle: Bundle) -> None:
     if pair is None and not no_pair_wanted():
         pair = offered
         keep_pair(bundle, pair)
-    if pair is not None and pair.token() == offered.token():
+    if pair is not None and pair.token() == offered.token() and not recall(STORY):
         line = st.container(horizontal=True, vertical_alignment="center", key="example")
         line.caption(_words(row), width="content")
         line.page_link(LAB.path, label=f"Choose your own in the {LAB.name}", icon=LAB.icon)
