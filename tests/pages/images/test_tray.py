@@ -42,8 +42,8 @@ def app(tmp_path: Path, digits_bundle: Bundle) -> Path:
     page = tmp_path / "Home.py"
     page.write_text(APP)
     (tmp_path / "pages").mkdir()
-    for page in PAGES:
-        (tmp_path / page.path).write_text("")
+    for each in PAGES:
+        (tmp_path / each.path).write_text("")
     return page
 
 
