@@ -20,6 +20,7 @@ from pages.ui.detector.evidence import evidence, guarantee, numbers
 from pages.ui.detector.study import study_panel
 from pages.ui.detector.suspect import Subject, repairs_of, suspect_panel
 from pages.ui.detector.triage import triage_panel
+from pages.ui.elements.download import download
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
 from pages.ui.frame.link import box, choice, number, remember, tabs
@@ -180,13 +181,8 @@ def judge(bundle: Bundle) -> None:
             {"file": s[0]} | v.to_dict(bundle.classes) for s, v in zip(found, verdicts, strict=True)
         ],
     }
-    st.download_button(
-        "Verdicts as JSON",
-        json.dumps(document, indent=1),
-        "verdicts.json",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    document_json = partial(json.dumps, document, indent=1)
+    download("Verdicts as JSON", document_json, "verdicts.json", key="verdicts_json")
 
 
 def main() -> None:

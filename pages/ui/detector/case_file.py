@@ -14,6 +14,7 @@ from ndcore.detectors import Verdict
 from ndcore.detectors.repair import Repairs
 from ndcore.figures.detector.case_file import case_bytes
 from pages.ui.detector.suspect import Subject
+from pages.ui.elements.download import download
 from pages.ui.frame import loaders
 
 __all__ = ["case_file_buttons"]
@@ -60,13 +61,13 @@ def case_file_buttons(
 
     row = st.container(horizontal=True)
     for kind, label in (("html", "Case file (HTML)"), ("json", "Case file (JSON)")):
-        row.download_button(
+        download(
             label,
             partial(made, kind),
             f"{bundle.name}-case.{kind}",
-            icon=":material/folder_open:",
-            on_click="ignore",
             key=f"case_{kind}",
+            place=row,
+            icon=":material/folder_open:",
         )
     without = "" if repairs else " The search for the suspect pixel joins it once it was made."
     st.caption(

@@ -20,7 +20,7 @@ from ndcore.figures.detector.clamp import clamp_course, layer_clamps
 from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
 from pages.ui.detector.suspect import Subject
-from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.words import plain
 from pages.ui.images.natural_errors import sources_for
@@ -33,13 +33,7 @@ CHART = 450
 def clamp_panel(
     bundle: Bundle, detector: str, found: Sequence[Subject], verdicts: Sequence[Verdict]
 ) -> None:
-    """The causal test of the last image, on request, as a job with progress and Stop.
-
-    Args:
-        bundle: in use.
-        detector: name.
-        found: name, pixels and known changes of each image; verdicts: on them.
-    """
+    """The causal test of the last image, on request, as a job with progress and Stop."""
     st.subheader("Do these neurons carry the label?")
     (name, pixels, _), verdict = found[-1], verdicts[-1]
     wanted = verdicts[0].predicted if len(verdicts) > 1 else None
@@ -132,9 +126,7 @@ def _show(bundle: Bundle, test: CausalTest, source: str) -> None:
         )
     )
     frame = clamp_table(bundle, test)
-    with st.expander(f"Numbers: {len(frame)} clamps"):
-        st.dataframe(frame, hide_index=True, key="clamp_numbers")
-        csv_button(frame, f"{bundle.name}-clamp.csv", "clamp_csv")
+    folded_table(f"{len(frame)} clamps", frame, f"{bundle.name}-clamp.csv", "clamp")
 
 
 def _price(test: CausalTest, source: str) -> str:

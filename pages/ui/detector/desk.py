@@ -18,6 +18,7 @@ from ndcore.study.desk import Desk, desk_file, load_desk
 from ndcore.study.hypotheses.frozen_list import Frozen, frozen_of
 from ndcore.study.hypotheses.hypothesis import OVER, Hypothesis, dev_figures, hypothesis
 from pages.ui.detector.frozen_list import frozen_list, when
+from pages.ui.elements.csv_button import formats
 from pages.ui.frame.link import choice, several
 from pages.ui.frame.words import sentence
 
@@ -222,11 +223,7 @@ def _table(dev: dict[str, Any], held: dict[str, Any] | None) -> pd.DataFrame:
 
 def _formats(frame: pd.DataFrame) -> dict[str, Any]:
     words = ("dev", "evaluation", "from", "to")
-    return {
-        name: st.column_config.NumberColumn(format="%.3f")
-        for name in frame.columns
-        if name.split(" ")[-1] in words
-    }
+    return formats({"%.3f": [name for name in frame.columns if name.split(" ")[-1] in words]})
 
 
 def _thresholds(held: dict[str, Any]) -> None:
@@ -244,7 +241,7 @@ def _thresholds(held: dict[str, Any]) -> None:
         for alpha, caught in held["tpr_at_fpr"].items()
     ]
     frame = pd.DataFrame(rows)
-    percent = {name: st.column_config.NumberColumn(format="percent") for name in frame.columns}
+    percent = formats({"percent": list(frame.columns)})
     st.dataframe(frame, hide_index=True, column_config=percent, key="desk_thresholds")
     few = {alpha: names for alpha, names in held["too_few"].items() if names}
     notes = [

@@ -12,6 +12,8 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.figures.detector.looks import Look, frozen_figure
 from ndcore.study.hypotheses.frozen_list import Frozen
+from pages.ui.elements.csv_button import formats
+from pages.ui.elements.download import download
 
 __all__ = ["frozen_list", "when"]
 
@@ -53,17 +55,11 @@ def frozen_list(bundle: Bundle, frozen: Frozen) -> None:
         st.caption(f"The latest {DRAWN} are drawn; the table lists all.")
     row = st.container(horizontal=True)
     for kind, data in (
-        ("CSV", frame.to_csv(index=False)),
-        ("JSON", json.dumps(records, indent=1)),
+        ("CSV", lambda: frame.to_csv(index=False)),
+        ("JSON", lambda: json.dumps(records, indent=1)),
     ):
-        row.download_button(
-            kind,
-            data,
-            f"{bundle.name}-hypotheses.{kind.lower()}",
-            icon=":material/download:",
-            on_click="ignore",
-            key=f"desk_{kind}",
-        )
+        file = f"{bundle.name}-hypotheses.{kind.lower()}"
+        download(kind, data, file, key=f"desk_{kind}", place=row)
 
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:
@@ -91,17 +87,11 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
 
 def _list_formats() -> dict[str, Any]:
     numbers = ("dev", "dev from", "dev to", "evaluation", "evaluation from", "evaluation to")
-    return (
-        {
-            name: st.column_config.NumberColumn(format="%.3f")
-            for name in (*numbers, "against misclassified")
-        }
-        | {
-            name: st.column_config.NumberColumn(format="percent")
-            for name in ("caught at 5%", "false alarms at 5%")
-        }
-        | {"layers": st.column_config.TextColumn(width="medium")}
-    )
+    shown = {
+        "%.3f": (*numbers, "against misclassified"),
+        "percent": ("caught at 5%", "false alarms at 5%"),
+    }
+    return formats(shown) | {"layers": st.column_config.TextColumn(width="medium")}
 
 
 def _ends(found: dict[str, Any]) -> tuple[float, float, float]:

@@ -17,7 +17,7 @@ from ndcore.figures.detector.p_values import p_histogram
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.statistics.intervals import Rate
 from ndcore.study.triage import Judged
-from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.csv_button import csv_button, formats
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.link import choice, remember
@@ -139,11 +139,7 @@ def _table(frame: pd.DataFrame, names: Sequence[str]) -> int | None:
         names,
         key=ROW,
         height=min(38 + 35 * len(frame), 420),
-        column_config={
-            "p": st.column_config.NumberColumn(format="%.4f"),
-            "confidence": st.column_config.NumberColumn(format="percent"),
-            "score": st.column_config.NumberColumn(format="%.3f"),
-        },
+        column_config=formats({"%.4f": ["p"], "percent": ["confidence"], "%.3f": ["score"]}),
     )
     if picked is None:
         remember(ROW, "")  # what the table does not show is not in the link

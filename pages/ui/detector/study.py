@@ -16,7 +16,7 @@ from ndcore.figures.detector.roc import operating_point, roc_figure
 from ndcore.study import SavedStudy
 from pages.ui.detector.adversaries import adversaries_panel, price
 from pages.ui.detector.study_details import frozen_row, study_details
-from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.csv_button import csv_button, formats
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
 from pages.ui.frame.words import sentence
@@ -176,9 +176,7 @@ def detector_rows(document: dict[str, Any], attack: str) -> pd.DataFrame:
 def _formats(frame: pd.DataFrame) -> dict[str, Any]:
     shares = [c for c in frame.columns if "caught" in c or "alarms" in c]
     numbers = [c for c in frame.columns if frame[c].dtype.kind == "f" and c not in shares]
-    return {c: st.column_config.NumberColumn(format="percent") for c in shares} | {
-        c: st.column_config.NumberColumn(format="%.3f") for c in numbers
-    }
+    return formats({"percent": shares, "%.3f": numbers})
 
 
 def _curves(study: SavedStudy, attack: str, ranked: list[str]) -> None:

@@ -9,17 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.statistics.intervals import Rate
+from pages.ui.elements.csv_button import formats
 
 __all__ = ["frozen_row", "study_details"]
 
 
 def study_details(document: dict[str, Any], attack: str) -> None:
-    """What stands below the tables and curves of a study.
-
-    Args:
-        document: of the study.
-        attack: name of the chosen kind.
-    """
+    """What stands below the tables and curves of a study, for the chosen kind of attack."""
     _places(document, attack)
     _alarms(document)
     _classes(document, attack)
@@ -33,8 +29,7 @@ def frozen_row(document: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _table(frame: pd.DataFrame, shares: Sequence[str], key: str) -> None:
-    formats = {name: st.column_config.NumberColumn(format="percent") for name in shares}
-    st.dataframe(frame, hide_index=True, column_config=formats, key=key)
+    st.dataframe(frame, hide_index=True, column_config=formats({"percent": shares}), key=key)
 
 
 def _places(document: dict[str, Any], attack: str) -> None:

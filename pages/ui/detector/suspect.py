@@ -23,7 +23,7 @@ from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
 from ndcore.steps import stop_if
 from pages.ui.detector.evidence import numbers
-from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar
@@ -182,9 +182,8 @@ def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: in
         place=images.container(width=WIDTH),
     )
     frame = suspect_table(bundle, repairs)
-    with st.expander(f"Numbers: the {len(frame)} most suspicious pixels"):
-        st.dataframe(frame, hide_index=True, key=f"suspect_numbers_{at}")
-        csv_button(frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_csv_{at}")
+    told = f"the {len(frame)} most suspicious pixels"
+    folded_table(told, frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_{at}")
 
 
 def _judged(bundle: Bundle, name: str, verdict: Verdict) -> None:

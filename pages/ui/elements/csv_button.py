@@ -1,26 +1,34 @@
-"""The table beside a figure, as a file."""
+"""The table beside a figure: in an expander, and as a file."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-__all__ = ["csv_button"]
+from pages.ui.elements.download import download
+
+__all__ = ["csv_button", "folded_table", "formats"]
 
 
 def csv_button(frame: pd.DataFrame, file: str, key: str) -> None:
-    """A button that makes the CSV of `frame` when it is pressed.
+    """A button that makes the CSV of `frame`, without its index, when it is pressed."""
+    download("CSV", lambda: frame.to_csv(index=False), file, key=key)
 
-    Args:
-        frame: without its index.
-        file: name of the file, with its suffix.
-        key: of the button.
-    """
-    st.download_button(
-        "CSV",
-        lambda: frame.to_csv(index=False),
-        file,
-        icon=":material/download:",
-        on_click="ignore",
-        key=key,
-    )
+
+def folded_table(label: str, frame: pd.DataFrame, file: str, key: str) -> None:
+    """The table with its CSV, folded; `key` begins the keys of both."""
+    with st.expander(f"Numbers: {label}"):
+        st.dataframe(frame, hide_index=True, key=f"{key}_numbers")
+        csv_button(frame, file, f"{key}_csv")
+
+
+def formats(columns: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Format, such as `percent` or `%.3f`, -> columns, as `st.dataframe` takes it."""
+    return {
+        name: st.column_config.NumberColumn(format=form)
+        for form, names in columns.items()
+        for name in names
+    }

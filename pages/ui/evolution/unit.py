@@ -48,13 +48,7 @@ class FacetResult:
 
 
 def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
-    """Top patches of the neuron, then its facets on request.
-
-    Args:
-        each: the run.
-        layer: name.
-        unit: index.
-        epoch: one with details.
+    """Top patches of the neuron at an epoch with details, then its facets on request.
 
     Raises:
         RunError: the details are damaged.

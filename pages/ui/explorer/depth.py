@@ -12,7 +12,7 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
 from ndcore.figures.style.palette import BENIGN
-from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame.link import choice
 from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
@@ -29,13 +29,7 @@ RULES = (
 
 
 def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
-    """Divergence of the pair's images from their classes over all layers.
-
-    Args:
-        bundle: in use.
-        pair: the current pair.
-        reading: of its benign image, then of the attacked one if there is one.
-    """
+    """Divergence of the images that were read, the pair's, from their classes over all layers."""
     st.caption(
         "At each layer, how far each image lies from the class it is taken for, from its true "
         "class and from its runner-up: the mean of the layer's 5% most distant neurons."
@@ -62,9 +56,7 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
     if profile.change:
         st.caption(RULES)
     frame = depth_rows(profile, bundle.classes)
-    with st.expander(f"Numbers: {len(profile.layers)} layers"):
-        st.dataframe(frame, hide_index=True, key="depth_numbers")
-        csv_button(frame, f"{bundle.name}-depth.csv", "depth_csv")
+    folded_table(f"{len(profile.layers)} layers", frame, f"{bundle.name}-depth.csv", "depth")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

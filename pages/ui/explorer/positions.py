@@ -15,7 +15,7 @@ from ndcore.data.pairs import Pair
 from ndcore.figures.explorer.positions import position_map
 from ndcore.figures.style.ramp import ramp_bar
 from ndcore.networks.receptive import Grid, ReceptiveField, grid_of, receptive_fields
-from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import rings
 from pages.ui.explorer.view import forget
 from pages.ui.frame.link import choice, several
@@ -34,8 +34,7 @@ def positions_panel(
     """Activation maps of chosen neurons over the pair's images.
 
     Args:
-        bundle: in use.
-        pair: the current pair.
+        bundle, pair: current.
         marks: layer -> marked units; they are shown first.
         layers: that the user looks at; the first convolution layer among them is offered first.
     """
@@ -88,9 +87,8 @@ def positions_panel(
         with blocks.container(width=(WIDTH + 16) * len(maps)):
             _show_unit(bundle, pair, maps[:, unit], grid, f"{layer} · {unit}")
     frame = positions_table(bundle, maps, units, grid, layer)
-    with st.expander(f"Numbers: neurons {', '.join(map(str, units))} of {layer}"):
-        st.dataframe(frame, hide_index=True, key="positions_numbers")
-        csv_button(frame, f"{bundle.name}-{layer}-positions.csv", "positions_csv")
+    told = f"neurons {', '.join(map(str, units))} of {layer}"
+    folded_table(told, frame, f"{bundle.name}-{layer}-positions.csv", "positions")
 
 
 def known_fields(bundle: Bundle) -> dict[str, ReceptiveField]:

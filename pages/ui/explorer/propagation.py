@@ -10,7 +10,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.explorer.propagation import propagation_maps, propagation_rows
 from ndcore.networks.receptive import grid_of
-from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import rings
 from pages.ui.explorer.positions import known_fields
 from pages.ui.images.pair_key import pair_key
@@ -19,12 +19,7 @@ __all__ = ["propagation_panel", "propagation_table"]
 
 
 def propagation_panel(bundle: Bundle, pair: Pair) -> None:
-    """What differs between the pair's images at every layer.
-
-    Args:
-        bundle: in use.
-        pair: the current pair.
-    """
+    """What differs between the pair's images at every layer."""
     ringed = "; the ring is where a changed pixel lies" if rings(pair.changes) else ""
     st.caption(
         "Per convolution layer, how much the neurons at each position differ between the attacked "
@@ -40,9 +35,7 @@ def propagation_panel(bundle: Bundle, pair: Pair) -> None:
     if dense:
         st.html(dense)
     frame = propagation_table(changes)
-    with st.expander(f"Numbers: {len(changes)} layers"):
-        st.dataframe(frame, hide_index=True, key="propagation_numbers")
-        csv_button(frame, f"{bundle.name}-propagation.csv", "propagation_csv")
+    folded_table(f"{len(changes)} layers", frame, f"{bundle.name}-propagation.csv", "propagation")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

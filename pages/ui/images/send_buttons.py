@@ -19,8 +19,7 @@ def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") ->
     """Three buttons: the Explorer and the Detector with this pair, and the Explorer's tray.
 
     Args:
-        bundle: in use.
-        pair: to send.
+        bundle, pair: to send.
         key: prefix of the keys where the page has such buttons more than once.
         what: the pair in a word or two, for the labels.
     """

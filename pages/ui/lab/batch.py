@@ -13,6 +13,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.figures.lab.batch import HELD, success_curve
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.class_matrix import pick_cell
+from pages.ui.elements.csv_button import formats
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import show_pairs
 from pages.ui.frame.words import counted, plain
@@ -122,11 +123,9 @@ def _table(
         [result.id for result in results],
         key=ROW,
         height=min(38 + 35 * len(results), 320),
-        column_config={
-            "confidence after": st.column_config.NumberColumn(format="%.1f%%"),
-            "queries": st.column_config.NumberColumn(format="localized"),
-            "seconds": st.column_config.NumberColumn(format="%.1f"),
-        },
+        column_config=formats(
+            {"%.1f%%": ["confidence after"], "localized": ["queries"], "%.1f": ["seconds"]}
+        ),
     )
     st.caption("Tick a row to see that image below.")
     if picked is not None:

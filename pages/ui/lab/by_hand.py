@@ -74,10 +74,7 @@ class Subject:
 def drive(bundle: Bundle, subject: Subject, key: str) -> None:
     """The picture to click on and the readings; only this part of the page runs again.
 
-    Args:
-        bundle: in use.
-        subject: the image.
-        key: prefix of the widgets, one per place on the page.
+    `key` begins the keys of the widgets, one per place on the page.
     """
 
     @st.fragment

@@ -15,6 +15,7 @@ import streamlit as st
 from ndcore.attacks import AttackResult, summarise
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.decode import encode_png
+from pages.ui.elements.download import download
 from pages.ui.lab.grid_map import map_arrays
 
 __all__ = ["download_buttons", "results_csv", "results_json", "results_npz", "results_png"]
@@ -33,14 +34,7 @@ def download_buttons(bundle: Bundle, results: Sequence[AttackResult], key: str) 
         ("json", "JSON", "json", lambda: results_json(bundle, held)),
         ("npz", "NPZ", "npz", lambda: results_npz(held)),
     ):
-        row.download_button(
-            label,
-            make,
-            f"{name}.{end}",
-            icon=":material/download:",
-            on_click="ignore",
-            key=f"{key}_{kind}",
-        )
+        download(label, make, f"{name}.{end}", key=f"{key}_{kind}", place=row)
 
 
 def results_png(results: Sequence[AttackResult]) -> bytes:

@@ -12,6 +12,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import DataError
 from pages.ui.elements.class_matrix import pick_cell
+from pages.ui.elements.csv_button import formats
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame.link import choice, switch
@@ -109,17 +110,13 @@ def _table(rows: list[GalleryRow], here: Set[str]) -> int:
     )
     if not all(row.id in here for row in rows):
         frame.insert(1, "here", ["yes" if row.id in here else "no" for row in rows])
-    percent = st.column_config.NumberColumn(format="%.1f%%")
     picked = picked_row(
         frame,
         [row.id for row in rows],
         key="gallery_row",
         height=420,
-        column_config={
-            "sure before": percent,
-            "sure after": percent,
-            "here": st.column_config.TextColumn(help="Whether the image is on this machine."),
-        },
+        column_config=formats({"%.1f%%": ("sure before", "sure after")})
+        | {"here": st.column_config.TextColumn(help="Whether the image is on this machine.")},
     )
     st.caption("Tick a row to see the pair.")
     return picked or 0

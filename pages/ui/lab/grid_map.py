@@ -20,6 +20,7 @@ from ndcore.figures.lab.grid_map import (
     ramp_legend,
 )
 from pages.ui.components.pixel_view import PixelScene
+from pages.ui.elements.download import download
 from pages.ui.frame.link import box
 from pages.ui.frame.words import colour_words, plain
 
@@ -111,21 +112,19 @@ def map_findings(bundle: Bundle, result: AttackResult, found: VulnerabilityMap, 
         numbers.dataframe(map_rows(found, bundle.classes), hide_index=True, key=f"{key}_cells")
     name = f"{bundle.name}-map"
     bar = st.container(horizontal=True)
-    bar.download_button(
+    download(
         "Map as CSV",
         lambda: map_rows(found, bundle.classes).to_csv(index=False),
         f"{name}.csv",
-        icon=":material/download:",
-        on_click="ignore",
         key=f"{key}_map_csv",
+        place=bar,
     )
-    bar.download_button(
+    download(
         "Map as NPZ",
         lambda: _npz(result.benign, found),
         f"{name}.npz",
-        icon=":material/download:",
-        on_click="ignore",
         key=f"{key}_map_npz",
+        place=bar,
         help="All logits: (row, column, colour, class).",
     )
 

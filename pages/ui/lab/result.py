@@ -10,6 +10,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.lab.attack import probability_bars
 from ndcore.figures.style.difference import amplified_difference
+from pages.ui.elements.csv_button import formats
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame.words import colour_words, plain, with_article
 from pages.ui.images.send_buttons import send_buttons
@@ -161,7 +162,5 @@ def _numbers(bundle: Bundle, result: AttackResult) -> None:
             }
         ),
         hide_index=True,
-        column_config={
-            name: st.column_config.NumberColumn(format="percent") for name in ("before", "after")
-        },
+        column_config=formats({"percent": ("before", "after")}),
     )
