@@ -11,9 +11,8 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +21,15 @@ from ndcore.data.neighbours import median_of_neighbours
 from ndcore.networks.evaluator import Evaluator
 from ndcore.statistics.log_odds import log_odds
 from ndcore.steps import ShouldStop, stop_if
-from ndcore.storage.stamped import load_stamped, save_stamped
+from ndcore.storage.stamped import StampedRows
 
-__all__ = ["Repairs", "load_repairs", "repair", "save_repairs"]
+__all__ = ["Repairs", "repair"]
 
 CONFIRMED = 24  # most suspicious positions that are computed again in float32
 
 
 @dataclass(frozen=True)
-class Repairs:
+class Repairs(StampedRows):
     """What happened to N images when each pixel was repaired.
 
     Attributes:
@@ -73,20 +72,6 @@ class Repairs:
     def confidence(self) -> NDArray[np.float64]:
         """Probability of the predicted class before, (N,)."""
         return np.asarray(_probability(self.log_odds.astype(np.float64)))
-
-    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Repairs:
-        """The images at `rows` (positions or a mask)."""
-        return Repairs(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-    @classmethod
-    def joined(cls, parts: Sequence[Repairs]) -> Repairs:
-        """One after another."""
-        return cls(
-            **{
-                field.name: np.concatenate([getattr(part, field.name) for part in parts])
-                for field in fields(cls)
-            }
-        )
 
 
 def repair(
@@ -176,14 +161,3 @@ def _doubtful(drop: NDArray[np.float32], flips: NDArray[np.bool_]) -> NDArray[np
 
 def _probability(log_odds: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(1 / (1 + np.exp(-log_odds)))
-
-
-def save_repairs(path: Path, repairs: Repairs, stamp: str) -> None:
-    """Write repairs under a stamp (see `ndcore.storage.stamped`)."""
-    save_stamped(path, vars(repairs), stamp)
-
-
-def load_repairs(path: Path, stamp: str) -> Repairs | None:
-    """What `save_repairs` wrote under the same stamp, or None."""
-    arrays = load_stamped(path, stamp)
-    return None if arrays is None else Repairs(**arrays)

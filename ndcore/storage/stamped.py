@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.storage.atomic import write_bytes
 
-__all__ = ["load_stamped", "save_stamped"]
+__all__ = ["StampedRows", "load_stamped", "save_stamped"]
 
 
 def save_stamped(path: Path, arrays: Mapping[str, NDArray[Any]], stamp: str) -> None:
@@ -32,3 +33,24 @@ def load_stamped(path: Path, stamp: str) -> dict[str, NDArray[Any]] | None:
             return {key: arrays[key] for key in arrays.files if key != "stamp"}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+
+
+@dataclass(frozen=True)
+class StampedRows:
+    """Arrays with a row per image: kept in pieces, each under a stamp, and joined again."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """One after another."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in names})
+
+    def save(self, path: Path, stamp: str) -> None:
+        """See `save_stamped`."""
+        save_stamped(path, vars(self), stamp)
+
+    @classmethod
+    def load(cls, path: Path, stamp: str) -> Self | None:
+        """See `load_stamped`."""
+        arrays = load_stamped(path, stamp)
+        return None if arrays is None else cls(**arrays)

@@ -179,19 +179,7 @@ def dev_attack(measurer: Measurer, dev: ImageSet, family: Family, seed: int = 0)
         StoppedError: the measurer's `should_stop` said so.
     """
     name = f"dev-{family.name}"
-
-    def count(done: int, total: int) -> None:
-        measurer.on_step(f"attack {name}", done, total)
-
-    make = partial(
-        attacked_set,
-        measurer.bundle,
-        dev,
-        replace(family, name=name),
-        seed=seed,
-        on_image=count,
-        should_stop=measurer.should_stop,
-    )
+    make = partial(attacked_set, measurer.bundle, dev, replace(family, name=name), seed=seed)
     return measurer.images(name, f"{family} {seed} {len(dev)}", make)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import positions
-from ndcore.detectors.repair import Repairs, load_repairs, repair, save_repairs
+from ndcore.detectors.repair import Repairs, repair
 from ndcore.detectors.scoring.detector import Measured
-from ndcore.detectors.scoring.features import FeaturePass, Features, load_features, save_features
+from ndcore.detectors.scoring.features import FeaturePass, Features
 from ndcore.detectors.scoring.reference import (
     Reference,
     collect_reference,
@@ -90,15 +91,19 @@ class Measurer:
         """Features of a set of at least one image and, if wanted, its repairs."""
         return Measured(self._features(images), self._repairs(images) if repairs else None)
 
-    def images(self, name: str, question: str, make: Callable[[], ImageSet]) -> ImageSet:
-        """A set that takes long to make: `make()`, or what it made for the same question."""
+    def images(self, name: str, question: str, make: Callable[..., ImageSet]) -> ImageSet:
+        """A set that takes long to make: `make()`, or what it made for the same question.
+
+        `make` takes `on_image` and `should_stop`, see `image_sets.attacked_set`.
+        """
         path = self.folder / f"{name}-images.npz"
         stamp = f"{self._known_as} {question}"
         known = load_stamped(path, stamp)
         if known is not None:
             keys = tuple(str(key) for key in known.pop("keys"))
             return ImageSet(name=name, ids=keys, attacked=int(known.pop("attacked")), **known)
-        found = make()
+        told = partial(self.on_step, f"attack {name}")
+        found = make(on_image=told, should_stop=self.should_stop)
         arrays = {key: np.asarray(value) for key, value in vars(found).items() if key != "name"}
         save_stamped(path, arrays | {"keys": arrays.pop("ids")}, stamp)
         return found
@@ -110,14 +115,14 @@ class Measurer:
         def make(pixels: NDArray[np.uint8], count: Count) -> Features:
             return self.passes.read(pixels, on_batch=count, should_stop=self.should_stop)
 
-        pieces = self._pieces(images, "features", FEATURE_PIECE, load_features, make, save_features)
+        pieces = self._pieces(images, "features", FEATURE_PIECE, Features, make)
         return Features.joined(pieces)
 
     def _repairs(self, images: ImageSet) -> Repairs:
         def make(pixels: NDArray[np.uint8], count: Count) -> Repairs:
             return repair(self._evaluator, pixels, on_image=count, should_stop=self.should_stop)
 
-        pieces = self._pieces(images, "repairs", REPAIR_PIECE, load_repairs, make, save_repairs)
+        pieces = self._pieces(images, "repairs", REPAIR_PIECE, Repairs, make)
         return Repairs.joined(pieces)
 
     def _pieces(
@@ -125,9 +130,8 @@ class Measurer:
         images: ImageSet,
         what: str,
         size: int,
-        load: Callable[[Path, str], Piece | None],
+        kind: type[Piece],
         make: Callable[[NDArray[np.uint8], Count], Piece],
-        save: Callable[[Path, Piece, str], None],
     ) -> list[Piece]:
         """One piece for every `size` images, from disk where an earlier run has made it."""
         found = []
@@ -135,10 +139,10 @@ class Measurer:
             pixels = images.pixels[start : start + size]
             path = self.folder / f"{images.name}-{what}-{start:06d}.npz"
             stamp = self._stamp(pixels)
-            piece = load(path, stamp)
+            piece = kind.load(path, stamp)
             if piece is None:
                 told = f"{what} of {images.name}"
                 piece = make(pixels, counter(self.on_step, told, len(images), start))
-                save(path, piece, stamp)
+                piece.save(path, stamp)
             found.append(piece)
         return found

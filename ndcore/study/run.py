@@ -183,19 +183,13 @@ def _attacked(
         drawn = np.random.default_rng(config.seed).permutation(len(images))[: config.n]
         # Of how many attacked images a part of the successes comes from is not known.
         return replace(images.take(drawn), attacked=0)
-
-    def count(done: int, total: int) -> None:
-        measurer.on_step(f"attack {kind.name}", done, total)
-
     question = f"{kind} {config.n} {config.seed} {len(benign)}"
-    how: dict[str, Any] = {"n": config.n, "seed": config.seed, "on_image": count}
-    how["should_stop"] = measurer.should_stop
     if isinstance(kind, Family):
-        make = partial(attacked_set, bundle, benign, kind, **how)
+        make = partial(attacked_set, bundle, benign, kind, n=config.n, seed=config.seed)
     else:
         defence = Defence(bundle, best, measurer.passes)
         question += f" {best.name} {defence.cuts.tolist()}"
-        make = partial(adversarial_set, defence, benign, kind, **how)
+        make = partial(adversarial_set, defence, benign, kind, n=config.n, seed=config.seed)
     return measurer.images(kind.name, question, make)
 
 

@@ -8,7 +8,7 @@ import pytest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.neighbours import median_of_neighbours
-from ndcore.detectors.repair import load_repairs, repair, save_repairs
+from ndcore.detectors.repair import Repairs, repair
 from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 from tests.decisive_pixel import OneDecisivePixel
@@ -66,12 +66,12 @@ def test_it_equals_whole_images_one_by_one(digits_bundle: Bundle) -> None:
 def test_repairs_on_disk_and_stopped(planted: np.ndarray, tmp_path: Path) -> None:
     evaluator = Evaluator(OneDecisivePixel(5, 2).eval(), (8, 8, 3))
     found = repair(evaluator, planted)
-    save_repairs(tmp_path / "r.npz", found, "stamp")
-    again = load_repairs(tmp_path / "r.npz", "stamp")
+    found.save(tmp_path / "r.npz", "stamp")
+    again = Repairs.load(tmp_path / "r.npz", "stamp")
     assert again is not None
     assert np.array_equal(again.drop, found.drop)
-    assert load_repairs(tmp_path / "r.npz", "other") is None
-    assert load_repairs(tmp_path / "none.npz", "stamp") is None
+    assert Repairs.load(tmp_path / "r.npz", "other") is None
+    assert Repairs.load(tmp_path / "none.npz", "stamp") is None
     with pytest.raises(StoppedError):
         repair(evaluator, planted, should_stop=lambda: True)
     # Inside an image too: its passes are asked about, one by one.

@@ -17,7 +17,7 @@ from ndcore.detectors.scoring.aggregate import Tail, fisher, higher_criticism
 from ndcore.detectors.scoring.baselines import baseline_detectors
 from ndcore.detectors.scoring.class_tables import ClassTables
 from ndcore.detectors.scoring.detector import FeatureDetector, Layered, Measured, Union
-from ndcore.detectors.scoring.features import FeaturePass, Features, load_features, save_features
+from ndcore.detectors.scoring.features import FeaturePass, Features
 from ndcore.detectors.scoring.reference import (
     Reference,
     collect_reference,
@@ -232,7 +232,8 @@ def test_too_few_calibration_images_never_flag(digits_bundle: Bundle, reference:
     dev = measured(digits_bundle, reference, "dev")
     detector = baseline_detectors()[0].prepare(reference, dev)
     detector.calibrate(np.arange(18.0), np.zeros(18, np.int64))
-    few = Measured(dev.features.take(np.flatnonzero(dev.features.predicted == 0)))
+    rows = dev.features.predicted == 0
+    few = Measured(Features(**{name: each[rows] for name, each in vars(dev.features).items()}))
     assert (detector.p_of(np.full(len(few), 99.0), few.features.predicted) > 0.05).all()
     assert detector.calibration.images.threshold(0, 0.05) == np.inf
     unseen = detector.p_of(np.full(3, 99.0), np.full(3, 7))
@@ -288,13 +289,13 @@ def test_features_are_the_same_alone_and_among_others_and_on_disk(
     for name, values in vars(alone).items():
         assert np.allclose(values[0], getattr(many, name)[66], rtol=1e-3, atol=1e-4), name
     path = tmp_path_factory.mktemp("features") / "f.npz"
-    save_features(path, many, "stamp")
-    loaded = load_features(path, "stamp")
+    many.save(path, "stamp")
+    loaded = Features.load(path, "stamp")
     assert isinstance(loaded, Features)
     assert np.array_equal(loaded.w1, many.w1)
-    assert load_features(path, "another") is None
+    assert Features.load(path, "another") is None
     path.write_bytes(b"damaged")
-    assert load_features(path, "stamp") is None
+    assert Features.load(path, "stamp") is None
 
 
 def test_one_layer_or_several(digits_bundle: Bundle, reference: Reference) -> None:

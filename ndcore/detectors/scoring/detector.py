@@ -34,11 +34,6 @@ class Measured:
     def __len__(self) -> int:
         return len(self.features)
 
-    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Measured:
-        """The images at `rows` (positions or a mask)."""
-        repairs = None if self.repairs is None else self.repairs.take(rows)
-        return Measured(self.features.take(rows), repairs)
-
     @property
     def predicted(self) -> NDArray[np.int64]:
         """See `Features.predicted`."""

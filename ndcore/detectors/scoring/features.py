@@ -7,8 +7,7 @@ the units of a layer, position maps over the positions, and that against every c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,15 +27,15 @@ from ndcore.detectors.scoring.spatial import SPATIAL, against_class, position_ma
 from ndcore.errors import BundleError
 from ndcore.networks.forward import MAPS_BATCH, forward
 from ndcore.steps import ShouldStop, in_parts
-from ndcore.storage.stamped import load_stamped, save_stamped
+from ndcore.storage.stamped import StampedRows
 
-__all__ = ["AGGREGATES", "FeaturePass", "Features", "load_features", "save_features"]
+__all__ = ["AGGREGATES", "FeaturePass", "Features"]
 
 AGGREGATES = ("mean", "top")  # over a layer's units; "top" is the mean of the largest 5%
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(StampedRows):
     """What was measured on N images. L layers, of which M conv layers; C classes.
 
     Attributes:
@@ -84,20 +83,6 @@ class Features:
     def predicted(self) -> NDArray[np.int64]:
         """Most probable class, (N,)."""
         return np.asarray(self.logits.argmax(1), np.int64)
-
-    def take(self, rows: NDArray[Any]) -> Features:
-        """The images at `rows` (positions or a mask)."""
-        return Features(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-    @classmethod
-    def joined(cls, parts: Sequence[Features]) -> Features:
-        """One after another."""
-        return cls(
-            **{
-                field.name: np.concatenate([getattr(part, field.name) for part in parts])
-                for field in fields(cls)
-            }
-        )
 
 
 class FeaturePass:
@@ -214,14 +199,3 @@ def _over_units(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     count = max(1, round(0.05 * scores.shape[1]))
     top = np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:].mean(1)
     return np.stack([scores.mean(1), top], 1)
-
-
-def save_features(path: Path, features: Features, stamp: str) -> None:
-    """Write features under a stamp (see `ndcore.storage.stamped`)."""
-    save_stamped(path, vars(features), stamp)
-
-
-def load_features(path: Path, stamp: str) -> Features | None:
-    """What `save_features` wrote under the same stamp, or None."""
-    arrays = load_stamped(path, stamp)
-    return None if arrays is None else Features(**arrays)

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from ndcore.evolution.averages import kept_averages
 from ndcore.evolution.findings.accuracy import difference
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
-from ndcore.evolution.findings.series import require_layer
+from ndcore.evolution.findings.series import compared, require_layer
 from ndcore.evolution.run import EvolutionRun
 from ndcore.statistics.intervals import Rate
-from ndcore.statistics.resampling import gap_interval
 
 __all__ = ["FINDINGS", "likeness", "looks"]
 
@@ -136,20 +135,9 @@ def likeness(pictures: dict[int, NDArray[np.float64]]) -> NDArray[np.float64]:
 
 def _more_diverse(runs: Runs) -> Outcome:
     apart = {name: 1 - likeness(looks(runs[name], "conv1")) for name in ("lenet", "shallow")}
-    low, high = gap_interval(apart["lenet"], apart["shallow"])
-    figures: dict[str, Any] = {
-        name: {"mean": float(values.mean()), "units": len(values)} for name, values in apart.items()
-    }
-    gap = float(apart["lenet"].mean() - apart["shallow"].mean())
-    told = " against ".join(
-        f"{name} {values.mean():.3f} ({len(values)} units)" for name, values in apart.items()
-    )
-    return Outcome(
-        low > 0,
-        figures | {"difference": gap, "ci95": [low, high]},
-        f"Mean distance of the pictures of conv1 (1 less their correlation): {told}, difference "
-        f"{gap:+.3f} (95% interval {low:+.3f} to {high:+.3f}).",
-    )
+    held, figures, told = compared(apart, ".3f", "+.3f")
+    about = "Mean distance of the pictures of conv1 (1 less their correlation)"
+    return Outcome(held, figures, f"{about}: {told}.")
 
 
 def _same_feature(runs: Runs) -> Outcome:

@@ -9,12 +9,12 @@ import numpy as np
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs
 from ndcore.evolution.findings.series import (
     CLEAR_TREND,
+    compared,
     growth,
     rank_correlation,
     require_layer,
 )
 from ndcore.evolution.trends import WINDOW
-from ndcore.statistics.resampling import gap_interval
 
 __all__ = ["FINDINGS"]
 
@@ -47,20 +47,8 @@ def _first_layer(runs: Runs) -> Outcome:
         last[name] = (
             runs[name].units("conv1", "discriminability", "normalised")[:, -WINDOW:].mean(1)
         )
-    gap = float(last["lenet"].mean() - last["shallow"].mean())
-    low, high = gap_interval(last["lenet"], last["shallow"])
-    figures: dict[str, Any] = {
-        name: {"mean": float(values.mean()), "units": len(values)} for name, values in last.items()
-    }
-    told = " against ".join(
-        f"{name} {values.mean():.4g} ({len(values)} units)" for name, values in last.items()
-    )
-    return Outcome(
-        low > 0,
-        figures | {"difference": gap, "ci95": [low, high]},
-        f"Mean discriminability of conv1 (normalised): {told}, difference {gap:+.3g} "
-        f"(95% interval {low:+.3g} to {high:+.3g}).",
-    )
+    held, figures, told = compared(last, ".4g", "+.3g")
+    return Outcome(held, figures, f"Mean discriminability of conv1 (normalised): {told}.")
 
 
 def _deeper(runs: Runs) -> Outcome:

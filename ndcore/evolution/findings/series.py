@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -9,9 +12,11 @@ from scipy.stats import rankdata
 from ndcore.evolution.findings.finding import UntestableError
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.trends import WINDOW
+from ndcore.statistics.resampling import gap_interval
 
 __all__ = [
     "CLEAR_TREND",
+    "compared",
     "growth",
     "initial_change",
     "instability",
@@ -54,6 +59,29 @@ def rank_correlation(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+
+
+def compared(units: Mapping[str, Floats], form: str, gaps: str) -> tuple[bool, dict[str, Any], str]:
+    """Mean over the units of one network less that over the units of another.
+
+    Args:
+        units: the two networks -> a value of each unit, (n,).
+        form, gaps: of the means and of their difference in words, such as `.3f`.
+
+    Returns:
+        Whether the 95% interval (bootstrap over units) lies above 0; the figures; and in words.
+    """
+    first, second = units.values()
+    gap = float(first.mean() - second.mean())
+    low, high = gap_interval(first, second)
+    figures: dict[str, Any] = {
+        name: {"mean": float(values.mean()), "units": len(values)} for name, values in units.items()
+    }
+    told = " against ".join(
+        f"{name} {values.mean():{form}} ({len(values)} units)" for name, values in units.items()
+    )
+    words = f"{told}, difference {gap:{gaps}} (95% interval {low:{gaps}} to {high:{gaps}})"
+    return low > 0, figures | {"difference": gap, "ci95": [low, high]}, words
 
 
 def growth(values: Floats) -> Floats:

@@ -9,10 +9,15 @@ import numpy as np
 from ndcore.evolution.findings.accuracy import FIGURE_4, difference
 from ndcore.evolution.findings.class_units import likeness, looks
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
-from ndcore.evolution.findings.series import growth, initial_change, overfitting, require_layer
+from ndcore.evolution.findings.series import (
+    compared,
+    growth,
+    initial_change,
+    overfitting,
+    require_layer,
+)
 from ndcore.evolution.rules import RULES
 from ndcore.evolution.run import EvolutionRun
-from ndcore.statistics.resampling import gap_interval
 
 __all__ = ["FINDINGS"]
 
@@ -67,20 +72,9 @@ def _degenerates(runs: Runs) -> Outcome:
 
 def _one_feature(runs: Runs) -> Outcome:
     alike = {name: likeness(looks(runs[name], "relu2")) for name in ("lenet-w", "lenet")}
-    gap = float(alike["lenet-w"].mean() - alike["lenet"].mean())
-    low, high = gap_interval(alike["lenet-w"], alike["lenet"])
-    figures: dict[str, Any] = {
-        name: {"mean": float(values.mean()), "units": len(values)} for name, values in alike.items()
-    }
-    told = " against ".join(
-        f"{name} {values.mean():+.3f} ({len(values)} units)" for name, values in alike.items()
-    )
-    return Outcome(
-        low > 0,
-        figures | {"difference": gap, "ci95": [low, high]},
-        f"Mean correlation of the pictures of the units of relu2 that any image drives: {told}, "
-        f"difference {gap:+.3f} (95% interval {low:+.3f} to {high:+.3f}).",
-    )
+    held, figures, told = compared(alike, "+.3f", "+.3f")
+    about = "Mean correlation of the pictures of the units of relu2 that any image drives"
+    return Outcome(held, figures, f"{about}: {told}.")
 
 
 def _densities(run: EvolutionRun, *kinds: str) -> dict[str, float]:
