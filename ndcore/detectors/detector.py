@@ -42,7 +42,7 @@ class Detector(ABC, Generic[Seen]):
 
     name: str
     about: str
-    batch = 16  # a part of a second, so that one can stop
+    batch = 64
     layered = False
     _calibration: Calibration | None = None
 
