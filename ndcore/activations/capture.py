@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import forward
 
-__all__ = ["REDUCTIONS", "capture", "reduce_units", "reductions_of", "unit_layout"]
+__all__ = ["REDUCTIONS", "capture", "reduce_units", "reductions_of", "runs_of", "unit_layout"]
 
 REDUCTIONS = ("mean", "max")
 DENSE = ("value",)
@@ -53,7 +54,7 @@ def capture(
     def keeper(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def record(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             if threading.get_ident() == owner:
-                found[name] = keep(output.detach())
+                found[name] = keep(output.detach() if isinstance(output, Tensor) else output)
 
         return record
 
@@ -93,7 +94,46 @@ def reduce_units(activations: Tensor, reduction: str) -> Tensor:
 def unit_layout(
     model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]
 ) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """layer -> (number of units, reductions), found by one pass of a black image."""
-    with capture(model, layers, lambda output: (output.shape[1], reductions_of(output))) as found:
+    """layer -> (number of units, reductions), found by one pass of a black image.
+
+    Raises:
+        BadRequestError: a layer cannot be observed; the sentence names it.
+    """
+    with capture(model, layers, lambda output: output) as found:
         forward(model, np.zeros((1, *shape), np.uint8))
-    return {name: found[name] for name in layers}
+    for name in layers:
+        if (why := _unobservable(model.get_submodule(name), found.get(name))) is not None:
+            raise BadRequestError(
+                f"layer '{name}' {why}: it cannot be observed; set `layers` of the model to the "
+                "names of those that can"
+            )
+    return {name: (found[name].shape[1], reductions_of(found[name])) for name in layers}
+
+
+def runs_of(model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]) -> dict[str, int]:
+    """How often each layer runs in one pass; of several runs the last is what `capture` keeps."""
+    runs: Counter[str] = Counter()
+
+    def counter(name: str) -> Callable[..., None]:
+        return lambda *_: runs.update([name])
+
+    handles = [model.get_submodule(name).register_forward_hook(counter(name)) for name in layers]
+    try:
+        forward(model, np.zeros((1, *shape), np.uint8))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return dict(runs)
+
+
+def _unobservable(layer: nn.Module, output: object) -> str | None:
+    """Why what a layer put out, or None where it did not run, has no units; None if it has."""
+    if output is None:
+        return "does not run in eval mode"
+    if not isinstance(output, Tensor):
+        return f"gives a {type(output).__name__}, no tensor"
+    kinds = {type(part) for part in layer.modules()}
+    features_last = nn.Linear in kinds and nn.Conv2d not in kinds  # tokens or places come before
+    if output.ndim not in (2, 4) or (output.ndim == 4 and features_last):
+        return f"gives {tuple(output.shape)}, neither (N, units) nor (N, units, H, W)"
+    return None

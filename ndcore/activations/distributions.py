@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ndcore.activations.capture import unit_layout
+from ndcore.activations.capture import runs_of, unit_layout
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.reading import Reading, image_bytes, images_within, read_source
 from ndcore.data.catalog import ImageSource
@@ -77,8 +77,10 @@ def count_distributions(
         should_stop: asked before every batch.
 
     Raises:
+        BadRequestError: a layer cannot be observed.
         StoppedError: `should_stop` said so.
     """
+    unit_layout(model, layers, source.shape)
     found = empty_histograms(model, layers, source, members, seed, should_stop)
     for chunk, reading in _chunks(
         model, layers, source, members, on_batch=on_batch, should_stop=should_stop
@@ -120,9 +122,15 @@ def _chunks(
 def layer_table(
     model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]
 ) -> list[dict[str, object]]:
-    """One row per layer for a manifest: name, units, reductions."""
+    """One row per layer for a manifest: name, units, reductions, and runs where it has several.
+
+    Raises:
+        BadRequestError: a layer cannot be observed.
+    """
     layout = unit_layout(model, layers, shape)
+    runs = runs_of(model, layers, shape)
     return [
         {"name": name, "units": layout[name][0], "reductions": list(layout[name][1])}
+        | ({"runs": runs[name]} if runs[name] > 1 else {})
         for name in layers
     ]

@@ -86,8 +86,10 @@ class Observed:
         Raises:
             BadRequestError: the images have another shape.
         """
-        if pixels.ndim != 4 or pixels.shape[1:] != self.shape:
-            raise BadRequestError(f"images must be (N, {self.shape}) but are {pixels.shape}")
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != self.shape:
+            raise BadRequestError(
+                f"images must be uint8 (N, {self.shape}) but are {pixels.dtype} {pixels.shape}"
+            )
 
     def read(self, pixels: NDArray[np.uint8]) -> Reading:
         """One float32 pass over pixels uint8 (N, H, W, C): probabilities and unit values.

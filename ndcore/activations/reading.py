@@ -120,7 +120,11 @@ def read_pixels(
     pixels: NDArray[np.uint8],
     reductions: Sequence[str] = ("mean", "max", "value"),
 ) -> Reading:
-    """One float32 pass over pixels uint8 (N, H, W, C); safe to call from several threads."""
+    """One float32 pass over pixels uint8 (N, H, W, C); safe to call from several threads.
+
+    Raises:
+        BadRequestError: the model's answer to an image is no number.
+    """
 
     def reduced(output: torch.Tensor) -> dict[str, torch.Tensor]:
         wanted = [name for name in reductions_of(output) if name in reductions]
@@ -134,7 +138,14 @@ def read_pixels(
         for reduction, values in found[layer].items()
     }
     # A copy: logits that are a view of a larger output would keep all of it.
-    return Reading(logits.float().cpu().numpy().copy(), activations)
+    found_logits = logits.float().cpu().numpy().copy()
+    unknown = np.flatnonzero(~np.isfinite(found_logits).all(1))
+    if len(unknown):
+        raise BadRequestError(
+            f"the model gives no numbers for image {unknown[0] + 1} of {len(pixels)}, so there is "
+            "no prediction"
+        )
+    return Reading(found_logits, activations)
 
 
 def read_source(

@@ -138,10 +138,10 @@ def all_flips(
                 for k in range(0, count, CHUNK)
             ]
         )
-        near = np.flatnonzero(problem.margins(logits) < evaluator.band)
+        near = np.flatnonzero(problem.margins(logits) <= evaluator.band)
         if len(near):
             logits[near] = evaluator.confirm(question.base, at[near], new[near])
-            flips = near[problem.margins(logits[near]) < 0]
+            flips = near[problem.flips(logits[near])]
             if len(flips):
                 first = queries + int(flips[0]) + 1 if first is None else first
                 positions.append(at[flips])
@@ -277,7 +277,7 @@ def stealthy_de(suspicion: Suspicion) -> Callable[..., Search]:
             logits = yield question
             minded = np.maximum(np.asarray(suspicion(question, logits), np.float64), 0)
             minded = minded / (1 + minded)
-            flips = problem.margins(logits) < 0
+            flips = problem.flips(logits)
             cost = np.where(flips, minded, 1 + problem.confidence(logits)) / 2
             try:
                 question = steps.send(_as_logits(cost, problem.true, logits.shape[1]))

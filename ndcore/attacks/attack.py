@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.result import AttackProgress, AttackResult
 from ndcore.errors import BadRequestError
-from ndcore.steps import ShouldStop
+from ndcore.steps import ShouldStop, in_parts
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from ndcore.networks.evaluator import Evaluator
+
 __all__ = ["attack_images"]
+
+CHECKED_AT_ONCE = 256
 
 
 def attack_images(
@@ -48,8 +52,11 @@ def attack_images(
         not attacked (`skipped`).
 
     Raises:
-        BadRequestError: the target is no class of the model, or the engine has no targeted form.
+        BadRequestError: the images, labels and names do not fit each other or the model; the
+            model gives no numbers for an image; the target is no class of the model, or the
+            engine has no targeted form.
     """
+    _require_images(pixels, labels, ids)
     if not len(pixels):
         return []
     # Who only asks which engines there are need not wait for torch.
@@ -57,7 +64,10 @@ def attack_images(
     from ndcore.networks.evaluator import evaluator_for
 
     evaluator = evaluator_for(model, pixels.shape[1:], config.precision)
-    classes = evaluator.plain(pixels[:1]).shape[1]
+    classes = _require_numbers(evaluator, pixels, ids)
+    wrong = [int(label) for label in labels if not 0 <= label < classes]
+    if wrong:
+        raise BadRequestError(f"label {wrong[0]} is no class: use 0 to {classes - 1}")
     if config.target is not None and not 0 <= config.target < classes:
         raise BadRequestError(f"target {config.target} is no class: use 0 to {classes - 1}")
     if config.searches:
@@ -76,3 +86,30 @@ def attack_images(
         on_result=on_result,
         should_stop=should_stop,
     )
+
+
+def _require_images(
+    pixels: NDArray[np.uint8], labels: Sequence[int] | NDArray[np.integer], ids: Sequence[str]
+) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] not in (1, 3):
+        raise BadRequestError(
+            "pixels must be uint8 (N, H, W, C) with 1 or 3 channels, not "
+            f"{pixels.dtype} {pixels.shape}"
+        )
+    if not len(pixels) == len(labels) == len(ids):
+        raise BadRequestError(
+            f"{len(pixels)} images need as many labels and ids, not {len(labels)} and {len(ids)}"
+        )
+
+
+def _require_numbers(evaluator: Evaluator, pixels: NDArray[np.uint8], ids: Sequence[str]) -> int:
+    """How many classes the model has, once every image is known to have a prediction."""
+    for part in in_parts(len(pixels), CHECKED_AT_ONCE):
+        logits = evaluator.plain(pixels[part])
+        unknown = np.flatnonzero(~np.isfinite(logits).all(1))
+        if len(unknown):
+            raise BadRequestError(
+                f"the model gives no numbers for image '{ids[part.start + unknown[0]]}', so "
+                "there is no prediction to attack"
+            )
+    return int(logits.shape[1])

@@ -56,12 +56,15 @@ class Hunt:
         self.history: list[tuple[int, float]] = []
         self._started = time.monotonic()
         self._evaluator = evaluator
-        self._plain_before = self._probabilities(image)
+        plain = evaluator.plain(image[None])
+        self._plain_before = np.asarray(softmax(plain[0]), np.float32)
         self._label = label
         self._first_hit: int | None = None
         self._hit: NDArray[np.uint8] | None = None
-        self._hit_margin = np.inf
-        self._miss, self._miss_margin = image, np.inf
+        self._hit_rank = np.inf
+        # The nearest miss is none that is farther off than the untouched image.
+        self._untouched = float(self.problem.misses(plain)[0])
+        self._miss, self._miss_by = image, self._untouched
         self._found_by = config.engine
         label_of_interest = label if config.target is None else config.target
         self.best_confidence = float(self._plain_before[label_of_interest])
@@ -111,7 +114,11 @@ class Hunt:
         """Nothing more is asked, allowed or needed."""
         if self.stopped or self.asked is None or self.queries >= self.budget:
             return True
-        return self._hit is not None and not self._engine.keeps_map
+        if self._hit is None or self._engine.keeps_map:
+            return False
+        enough = self._engine.enough
+        # Such an engine's generations are whole.
+        return enough is None or (self._from == 0 and enough(self.problem, self.best_confidence))
 
     def ask(self) -> Query:
         """The candidates of the next chunk whose answer is not remembered."""
@@ -192,32 +199,36 @@ class Hunt:
             self._advance(np.concatenate(self._answers))
 
     def _look_for_hits(self, logits: NDArray[np.float32]) -> None:
-        margins = self.problem.margins(logits)
-        for i in np.argsort(margins, kind="stable"):
-            margin = float(margins[i])
-            if margin >= min(self._hit_margin, self._miss_margin):
-                return
-            image = paint(
-                self._chunk.base, self._chunk.positions[i][None], self._chunk.colours[i][None]
-            )[0]
-            if margin >= 0:
-                self._miss, self._miss_margin = image, margin
-                return
+        problem = self.problem
+        flips = problem.flips(logits)
+        # The clearest flip is kept; where the engine goes by confidence, the most confident one.
+        sign = 1 if problem.target is None else -1
+        by_confidence = self._engine.enough is not None
+        ranks = sign * problem.confidence(logits) if by_confidence else problem.margins(logits)
+        for i in np.lexsort((ranks, ~flips)):
+            if not flips[i] or ranks[i] >= self._hit_rank:
+                break
+            image = self._painted(int(i))
             if self._wins(image):
                 if self._first_hit is None:
-                    self._first_hit = self.queries + int(np.flatnonzero(margins < 0)[0]) + 1
-                self._hit, self._hit_margin = image, margin
+                    self._first_hit = self.queries + int(np.flatnonzero(flips)[0]) + 1
+                self._hit, self._hit_rank = image, float(ranks[i])
                 self._found_by = self._engine.name
                 return
+        misses = np.where(flips, np.inf, problem.misses(logits))
+        nearest = int(misses.argmin())
+        if misses[nearest] < self._miss_by:
+            self._miss, self._miss_by = self._painted(nearest), float(misses[nearest])
 
-    def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """In a plain float32 pass of this image alone: what anyone else would see."""
-        return np.asarray(softmax(self._evaluator.plain(image[None])[0]), np.float32)
+    def _painted(self, i: int) -> NDArray[np.uint8]:
+        """The image of candidate `i` of the chunk."""
+        chunk = self._chunk
+        painted = paint(chunk.base, chunk.positions[i][None], chunk.colours[i][None])
+        return np.asarray(painted[0])
 
     def _wins(self, image: NDArray[np.uint8]) -> bool:
-        predicted = int(self._probabilities(image).argmax())
-        target = self.problem.target
-        return predicted == target if target is not None else predicted != self._label
+        """In a plain float32 pass of this image alone: what anyone else would see."""
+        return bool(self.problem.flips(self._evaluator.plain(image[None]))[0])
 
     def lowest(self) -> NDArray[np.float32] | None:
         """Lowest true-class probability per pixel so far, (H, W); None without a map."""
@@ -232,7 +243,11 @@ class Hunt:
         """What came of it."""
         attacked = self._miss if self._hit is None else self._hit
         image, before = self.problem.image, self._plain_before
-        after = self._probabilities(attacked)
+        plain = self._evaluator.plain(attacked[None])
+        if self._hit is None and self.problem.misses(plain)[0] >= self._untouched:
+            attacked, after = image, before  # it was nearer in the screen's eyes alone
+        else:
+            after = np.asarray(softmax(plain[0]), np.float32)
         return AttackResult(
             id=self.id,
             true=self._label,

@@ -66,7 +66,8 @@ class AttackResult:
             `true`, or exactly the target where one was set.
         stopped: the user stopped the search.
         skipped: the image was misclassified to begin with and was not attacked.
-        pixels: the changed pixels; after a failure those of the nearest miss.
+        pixels: the changed pixels; after a failure those of the nearest miss, which with a target
+            is what raised its probability most; none where nothing tried came nearer.
         confidence_before, confidence_after: probability of the class predicted then.
         probabilities_before, probabilities_after: float32 (classes,).
         benign, attacked: uint8 (H, W, C).
@@ -137,7 +138,8 @@ class AttackResult:
         }
 
     def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """As in the command line's JSON, with class names; `targets` only with a map.
+        """As in the command line's JSON, with class names; `targets` only with a map, `target` and
+        its confidences only where one was set.
 
         Changes of more than `MOST_LISTED` pixels are not listed one by one.
         """
@@ -162,6 +164,10 @@ class AttackResult:
             "precision": self.precision,
             "seconds": round(self.seconds, 3),
         }
+        if self.config.target is not None:
+            row["target"] = classes[self.config.target]
+            row["target_confidence_before"] = float(self.probabilities_before[self.config.target])
+            row["target_confidence_after"] = float(self.probabilities_after[self.config.target])
         if self.map is not None:
             row["vulnerable_share"] = self.map.vulnerable_share
             row["complete"] = self.map.complete

@@ -31,11 +31,11 @@ from ndcore.detectors import DETECTORS, Calibration
 from ndcore.errors import BadRequestError, BundleError, DataError
 from ndcore.networks.forward import evaluate, predict
 from ndcore.networks.registry import layer_names, model_spec
-from ndcore.networks.weights import load_weights, save_weights, weight_hash
+from ndcore.networks.weights import load_weights, rounded, save_weights, weight_hash
 from ndcore.steps import ShouldStop, Step, counter, no_step
 from ndcore.storage.atomic import replace_folder, write_bytes, write_json
 from ndcore.storage.places import bundles_dir, run_dir
-from ndcore.training.checkpoints import read_run
+from ndcore.training.checkpoints import is_same_network, read_run
 
 __all__ = ["BuildConfig", "build", "run_dir"]
 
@@ -83,7 +83,7 @@ def build(
         The manifest, with `images` (reference images counted) and `seconds` added.
 
     Raises:
-        BadRequestError: bad name or model.
+        BadRequestError: bad name or model, or a layer of it that cannot be observed.
         BundleError: there are no weights, or they belong to another model.
         DataError: the images do not fit the model.
         StoppedError: `should_stop` said so; nothing is written.
@@ -178,21 +178,23 @@ def _members(source: ImageSource, splits: dict[str, list[str]]) -> dict[str, lis
 
 
 def _trained_model(config: BuildConfig) -> tuple[nn.Module, dict[str, Any] | None]:
-    model = model_spec(config.model).build()
+    spec = model_spec(config.model)
+    model = spec.build()
     if config.weights:
         load_weights(model, config.weights)
         # The bundle stores float16, so everything in it is measured on weights rounded to that.
-        rounded = {
-            name: tensor.half().to(tensor.dtype) if tensor.is_floating_point() else tensor
-            for name, tensor in model.state_dict().items()
-        }
-        model.load_state_dict(rounded)
+        weights = model.state_dict()
+        model.load_state_dict({n: rounded(t).to(t.dtype) for n, t in weights.items()})
         return model.eval(), None
     folder = run_dir(config.model)
     run = read_run(folder)
+    how = f"python -m ndcore train {config.model}"
     if run is None or not run["done"]:
-        how = f"python -m ndcore train {config.model}"
         raise BundleError(f"there are no trained weights of {config.model}; make them with: {how}")
+    if not is_same_network(run, spec):
+        raise BundleError(
+            f"{config.model} is another network than was trained; train it with: {how}"
+        )
     return load_weights(model, folder / "weights.safetensors"), run
 
 

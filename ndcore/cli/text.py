@@ -38,10 +38,7 @@ def attack_text(document: dict[str, Any]) -> str:
         elif row["success"]:
             lines.append(f"{row['id']}: {before} -> {after} by {where}, {row['queries']} queries")
         else:
-            lines.append(
-                f"{row['id']}: failed after {row['queries']} queries; "
-                f"nearest miss {after} by {where}"
-            )
+            lines.append(f"{row['id']}: {_failure(row, after, where)}")
     summary = document["summary"]
     if summary["attacked"]:
         rate = Rate(summary["succeeded"], summary["attacked"])
@@ -52,6 +49,20 @@ def attack_text(document: dict[str, Any]) -> str:
     else:
         lines.append("no image was correctly classified, so none was attacked")
     return "\n".join(lines)
+
+
+def _failure(row: dict[str, Any], after: str, where: str) -> str:
+    """How it ended short of which goal, and how near it came to that."""
+    target = row.get("target")
+    ended = f"{'stopped' if row['stopped'] else 'failed'} after {row['queries']} queries"
+    if target is not None:
+        ended += f", {target} not reached"
+    if not row["distances"]["l0"]:
+        return f"{ended}; nothing tried came nearer"
+    if target is None:
+        return f"{ended}; nearest miss {after} by {where}"
+    rose = [f"{100 * row[f'target_confidence_{when}']:.1f}%" for when in ("before", "after")]
+    return f"{ended}; nearest to it: {rose[0]} -> {rose[1]} by {where}, predicted {after}"
 
 
 def detect_text(document: dict[str, Any]) -> str:

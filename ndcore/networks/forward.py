@@ -28,8 +28,9 @@ def to_images(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters lie."""
-    return next(model.parameters()).device
+    """Where a model's parameters lie; the CPU if it has none."""
+    weight = next(model.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
 
 
 def forward(model: nn.Module, images: NDArray[np.uint8] | Tensor) -> Tensor:
@@ -38,12 +39,23 @@ def forward(model: nn.Module, images: NDArray[np.uint8] | Tensor) -> Tensor:
     Args:
         model: on any device.
         images: pixels uint8 (N, H, W, C), or float images (N, C, H, W).
+
+    Raises:
+        BadRequestError: the model does not take such images, or returns something else.
     """
     batch = images if isinstance(images, Tensor) else to_images(images)
     with torch.inference_mode():
         batch = batch.to(device_of(model)).contiguous(memory_format=torch.channels_last)
-        logits = model(batch)
-    assert isinstance(logits, Tensor)
+        try:
+            logits = model(batch)
+        except (torch.OutOfMemoryError, KeyboardInterrupt):
+            raise
+        except RuntimeError as error:
+            taken = f"float32 images {tuple(batch.shape)}"
+            raise BadRequestError(f"the model does not take {taken}: {error}") from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(batch):
+        told = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        raise BadRequestError(f"a model must return logits (N, classes); this one returned {told}")
     return logits
 
 
@@ -90,7 +102,9 @@ def evaluate(model: nn.Module, source: ImageSource, members: Sequence[int]) -> d
     if not len(members):
         raise BadRequestError("there are no images to evaluate on")
     labels = source.labels[list(members)]
-    right = predict(model, source, members).argmax(1) == labels
+    logits = predict(model, source, members)
+    # What is no number is no prediction.
+    right = (logits.argmax(1) == labels) & np.isfinite(logits).all(1)
     per_class = {
         name: {"n": int((labels == c).sum()), "accuracy": float(right[labels == c].mean())}
         for c, name in enumerate(source.classes)

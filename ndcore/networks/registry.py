@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -105,6 +106,8 @@ def _import_factory(name: str) -> Callable[[], nn.Module]:
             if spec is None or spec.loader is None:
                 raise ImportError(f"cannot load {place}")
             module = importlib.util.module_from_spec(spec)
+            # Last, so that modules beside it are found and none of Python's is hidden.
+            sys.path.append(str(Path(place).resolve().parent))
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(place)

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from ndcore.errors import BundleError
 from ndcore.storage.atomic import write_bytes
 
-__all__ = ["load_weights", "save_weights", "weight_hash"]
+__all__ = ["load_weights", "rounded", "save_weights", "weight_hash"]
+
+PRECISE = 2**-10  # of a tensor's largest value: what float16 may cost
 
 
 def weight_hash(model: nn.Module) -> str:
@@ -27,19 +29,29 @@ def weight_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def rounded(tensor: Tensor) -> Tensor:
+    """As float16, or as it is where that would lose more than float16 does by its nature.
+
+    Values over 65,504 would become infinite there, very small ones zero.
+    """
+    if not tensor.is_floating_point() or not tensor.numel():
+        return tensor
+    half = tensor.half()
+    lost = (half.to(tensor.dtype) - tensor).abs().max()
+    return half if bool(lost <= PRECISE * tensor.abs().max()) else tensor
+
+
 def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) -> None:
     """Write tensors as safetensors, atomically.
 
     Args:
         path: target file.
         tensors: name -> tensor.
-        half: store floating tensors as float16; only call it on weights already rounded to it.
+        half: store floating tensors as float16 where they fit (`rounded`); only call it on weights
+            already rounded to it.
     """
     kept = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
-        .detach()
-        .cpu()
-        .contiguous()
+        name: (rounded(tensor) if half else tensor).detach().cpu().contiguous()
         for name, tensor in tensors.items()
     }
     write_bytes(path, save(kept))

@@ -34,10 +34,14 @@ def check_alpha(alpha: float) -> float:
 def conformal_p(
     scores: NDArray[np.floating], calibration: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """(1 + how many calibration scores (n,) are >= the score) / (n + 1), for scores (N,)."""
+    """(1 + how many calibration scores (n,) are >= the score) / (n + 1), for scores (N,).
+
+    NaN where the score is: what was not measured is not suspicious.
+    """
     ordered = np.sort(calibration)
     at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    return np.asarray((1 + at_least) / (len(ordered) + 1), np.float64)
+    found = (1 + at_least) / (len(ordered) + 1)
+    return np.asarray(np.where(np.isnan(scores), np.nan, found), np.float64)
 
 
 def rank(n: int, alpha: float) -> int:

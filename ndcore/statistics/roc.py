@@ -44,10 +44,10 @@ def auroc(
         benign_weights: (n,), not negative; None for ones.
 
     Returns:
-        In [0, 1]; NaN where either side has no weight.
+        In [0, 1]; NaN where either side has no weight, or a score is NaN.
     """
     w = np.ones(len(benign)) if benign_weights is None else benign_weights
-    if w.sum() <= 0 or not len(attacked):
+    if w.sum() <= 0 or not len(attacked) or _unknown(benign, attacked):
         return float("nan")
     order = np.argsort(benign, kind="stable")
     ordered = benign[order]
@@ -55,6 +55,10 @@ def auroc(
     left = below[np.searchsorted(ordered, attacked, side="left")]
     right = below[np.searchsorted(ordered, attacked, side="right")]
     return float((left + right).sum() / (2 * len(attacked) * w.sum()))
+
+
+def _unknown(*scores: NDArray[np.floating]) -> bool:
+    return any(np.isnan(each).any() for each in scores)
 
 
 def bootstrap_auroc(
@@ -76,7 +80,7 @@ def bootstrap_auroc(
         benign_weights: (n,), not negative; None for ones.
         seed: of the `BOOTSTRAPS` draws.
     """
-    if not len(benign) or not len(attacked):
+    if not len(benign) or not len(attacked) or _unknown(benign, attacked):
         return float("nan"), float("nan")
     _, which = np.unique(np.array([*benign_keys, *attacked_keys]), return_inverse=True)
     sources, n = int(which.max()) + 1, len(benign)
@@ -100,7 +104,12 @@ def bootstrap_auroc(
 
 
 def aupr(benign: NDArray[np.floating], attacked: NDArray[np.floating]) -> float:
-    """Average precision; it depends on the base rate m / (n + m), to be stated beside it."""
+    """Average precision; it depends on the base rate m / (n + m), to be stated beside it.
+
+    NaN where either side is empty, or a score is NaN.
+    """
+    if not len(benign) or not len(attacked) or _unknown(benign, attacked):
+        return float("nan")
     # Not at the top: scikit-learn takes half a second, and AUROC and rates do without.
     from sklearn.metrics import average_precision_score
 
@@ -111,7 +120,12 @@ def aupr(benign: NDArray[np.floating], attacked: NDArray[np.floating]) -> float:
 def fpr_at_tpr(
     benign: NDArray[np.floating], attacked: NDArray[np.floating], tpr: float = 0.95
 ) -> float:
-    """Share of benign images flagged by the highest threshold that flags `tpr` of the attacked."""
+    """Share of benign images flagged by the highest threshold that flags `tpr` of the attacked.
+
+    NaN where either side is empty, or a score is NaN.
+    """
+    if not len(benign) or not len(attacked) or _unknown(benign, attacked):
+        return float("nan")
     needed = int(np.ceil(tpr * len(attacked) - 1e-9))
     cut = np.sort(attacked)[len(attacked) - needed]
     return float(np.mean(benign >= cut))

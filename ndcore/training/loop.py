@@ -26,13 +26,19 @@ from torch.optim.swa_utils import AveragedModel
 from ndcore.data.catalog import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.errors import DataError
-from ndcore.networks.forward import device_of, pick_device, predict
+from ndcore.networks.forward import device_of, forward, pick_device, predict
 from ndcore.networks.registry import ModelSpec
-from ndcore.networks.weights import load_weights, save_weights, weight_hash
+from ndcore.networks.weights import load_weights, rounded, save_weights, weight_hash
 from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.atomic import write_json
 from ndcore.training.augment import cut_mix, cut_out, resize, shift, vary
-from ndcore.training.checkpoints import load_checkpoint, read_run, save_checkpoint
+from ndcore.training.checkpoints import (
+    fingerprint,
+    is_same_network,
+    load_checkpoint,
+    read_run,
+    save_checkpoint,
+)
 from ndcore.training.held_images import Resident
 from ndcore.training.learning_curves import Judged, count_hits, judged
 from ndcore.training.muon import ConvMuon
@@ -123,7 +129,10 @@ def train(
     for epoch in range(len(run["epochs"]), config.epochs):
         started = time.monotonic()
         averaging = average if epoch >= config.average_from * config.epochs else None
-        trained = _epoch(model, optimisers, averaging, reference, config, epoch, dtype, should_stop)
+        with _seeded(_epoch_seed(config, epoch), place):
+            trained = _epoch(
+                model, optimisers, averaging, reference, config, epoch, dtype, should_stop
+            )
         logits = predict(model, source, dev)
         accuracy = float((logits.argmax(1) == source.labels[dev]).mean())
         row = {"epoch": epoch + 1, "loss": round(trained.loss, 4)}
@@ -141,7 +150,8 @@ def train(
             on_epoch(run["epochs"][-1])
     if average is not None and int(average.n_averaged):
         model.load_state_dict(average.module.state_dict())
-    _settle_norms(model, reference, place)
+    with _seeded(config.seed, place):
+        _settle_norms(model, reference, place)
     _save_rounded(model, folder / "weights.safetensors")
     run |= {"done": True, "weight_hash": weight_hash(model)}
     write_json(folder / "run.json", run)
@@ -151,15 +161,31 @@ def train(
 def _run_of(
     folder: Path, spec: ModelSpec, source: ImageSource, config: TrainConfig
 ) -> dict[str, Any]:
-    """The run in the folder if it was started with the same model, recipe and images, or a new."""
+    """The run in the folder if it has the same network, recipe and images, or a new one."""
     splits = make_splits(source, config.seed)
     recorded = json.loads(json.dumps(asdict(config)))
     run = read_run(folder)
     asked = (spec.name, recorded, splits)
-    if run and (run["model"], _complete(run["config"]), run["splits"]) == asked:
+    known = run and (run["model"], _complete(run["config"]), run["splits"]) == asked
+    if run and known and is_same_network(run, spec):
         return run
     new = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
+    if not spec.classes:  # a factory's file may be edited between two runs
+        new["network"] = fingerprint(spec)
     return new | {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}
+
+
+@contextmanager
+def _seeded(seed: int, place: torch.device) -> Iterator[None]:
+    """What a model itself draws here, such as dropout, depends on the seed alone."""
+    with torch.random.fork_rng([place] if place.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _epoch_seed(config: TrainConfig, epoch: int) -> int:
+    """One per epoch, so that a resumed run sees what an unbroken one would have seen."""
+    return config.seed * 1_000_003 + epoch
 
 
 def _curves(**parts: Judged) -> dict[str, float]:
@@ -171,10 +197,10 @@ def _curves(**parts: Judged) -> dict[str, float]:
 
 
 def _save_rounded(model: nn.Module, path: Path) -> None:
-    """Round once to float16, so that the shipped half-size file holds these very weights."""
+    """Round once to float16, so that the half-size file of a bundle holds these very weights."""
     weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    rounded = {n: t.half().float() if t.is_floating_point() else t for n, t in weights.items()}
-    save_weights(path, rounded, half=True)
+    kept = {name: rounded(tensor).to(tensor.dtype) for name, tensor in weights.items()}
+    save_weights(path, kept, half=True)
     load_weights(model, path)
 
 
@@ -188,16 +214,19 @@ def _complete(config: dict[str, Any]) -> dict[str, Any]:
 def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
     if spec.classes and source.shape != spec.shape:
         raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
-    if spec.classes and len(source.classes) != len(spec.classes):
+    told = len(spec.classes) or _outputs(spec, source.shape)
+    if len(source.classes) != told:
         raise DataError(
-            f"the data has {len(source.classes)} classes but {spec.name} tells "
-            f"{len(spec.classes)} apart"
+            f"the data has {len(source.classes)} classes but {spec.name} tells {told} apart"
         )
 
 
+def _outputs(spec: ModelSpec, shape: tuple[int, int, int]) -> int:
+    return forward(spec.build().eval(), np.zeros((1, *shape), np.uint8)).shape[1]
+
+
 def _initial(spec: ModelSpec, config: TrainConfig) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with _seeded(config.seed, torch.device("cpu")):
         model = spec.build()
         for module in model.modules() if config.identity_start else ():
             if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels > 3:
@@ -289,8 +318,7 @@ def _epoch(
 ) -> Judged:
     """One pass in a seeded order; its mean loss and errors, on the images as they were altered."""
     place = device_of(model)
-    # A generator per epoch, so that a resumed run sees what an unbroken one would have seen.
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed(_epoch_seed(config, epoch))
     mirrored_first = torch.rand(
         len(reference), generator=torch.Generator().manual_seed(config.seed)
     )

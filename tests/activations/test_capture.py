@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ndcore.activations.capture import capture, reduce_units, unit_layout
+from ndcore.activations.distributions import layer_table
 from ndcore.activations.reading import read_pixels
 from ndcore.errors import BadRequestError
 from ndcore.networks.registry import layer_names
@@ -84,3 +85,52 @@ def test_layout_and_names() -> None:
     }
     with pytest.raises(BadRequestError, match="value"):
         reduce_units(torch.zeros(1, 2), "mean")
+
+
+class Block(nn.Module):
+    """A layer that gives what it is told to."""
+
+    def __init__(self, give: object, *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts, self.give = nn.ModuleList(parts), give
+
+    def forward(self, images: Tensor) -> object:
+        return self.give(images)
+
+
+class Around(nn.Module):
+    """Runs a block `times` times, and answers with the means of the image."""
+
+    def __init__(self, block: nn.Module, times: int) -> None:
+        super().__init__()
+        self.block, self.times = block, times
+
+    def forward(self, images: Tensor) -> Tensor:
+        for _ in range(self.times):
+            self.block(images)
+        return images.mean((2, 3))
+
+
+LINEAR = nn.Linear(3, 5)
+
+
+@pytest.mark.parametrize(
+    ("block", "times", "why"),
+    [
+        (Block(lambda images: (images, None)), 1, "gives a tuple"),
+        (Block(lambda images: images.flatten(2)), 1, r"\(1, 3, 16\), neither"),
+        (Block(lambda images: LINEAR(images.movedim(1, -1)), LINEAR), 1, r"\(1, 4, 4, 5\), nei"),
+        (Block(lambda images: images), 0, "does not run"),
+    ],
+)
+def test_a_layer_without_units_is_refused_by_name(block: Block, times: int, why: str) -> None:
+    with pytest.raises(BadRequestError, match=rf"layer 'block' .*{why}.* `layers`"):
+        unit_layout(Around(block, times).eval(), ["block"], (4, 4, 3))
+
+
+def test_a_layer_that_runs_several_times_is_told() -> None:
+    for times in (1, 3):
+        model = Around(nn.Conv2d(3, 2, 1), times).eval()
+        row = {"name": "block", "units": 2, "reductions": ["mean", "max"]}
+        told = row | ({"runs": 3} if times == 3 else {})
+        assert layer_table(model, ["block"], (4, 4, 3)) == [told]

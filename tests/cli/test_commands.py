@@ -9,6 +9,7 @@ from PIL import Image
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.cli import main
+from ndcore.cli.commands.attack import _file_name
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> dict:
@@ -220,3 +221,11 @@ def test_own_model_and_images(
     image = str(tmp_path / "data" / "dark" / "3.png")
     verdict = run(capsys, "detect", image, "--bundle", "mine", "--alpha", "0.2")
     assert verdict["results"][0]["predicted"] == "dark"
+
+
+def test_ids_that_look_alike_as_file_names_keep_their_own_files() -> None:
+    ids = ["img 1.png", "img-1.png", "img-1/png", "IMG 1.png", "img-1-png-2"]
+    taken: set[str] = set()
+    names = [_file_name(image_id, taken) for image_id in ids]
+    assert names[:2] == ["img-1-png", "img-1-png-2"]
+    assert len({name.lower() for name in names}) == len(ids)

@@ -533,7 +533,7 @@ def test_evolve_findings_on_the_command_line(
     assert verdicts["DV-29b"] == UNTESTED
     assert [row["run"] for row in found["unread"]] == ["nin"]
     commands = [row["command"] for row in found["missing"]]
-    assert "python -m ndcore train lenet-w --data .data/cifar10 --epochs 45 --record" in commands
+    assert "python -m ndcore train lenet-w --data .data --epochs 45 --record" in commands
     assert not any("train lenet " in command for command in commands)
     assert main(["evolve", "--findings"]) == 0
     text = capsys.readouterr().out

@@ -81,3 +81,10 @@ def test_band_is_the_beta_band(rng: np.random.Generator) -> None:
 def test_alpha_outside_zero_and_one_is_refused(alpha: float) -> None:
     with pytest.raises(BadRequestError, match="between 0 and 1"):
         threshold(np.arange(10.0), alpha)
+
+
+def test_a_score_that_is_no_number_is_not_flagged() -> None:
+    found = conformal_p(np.array([np.nan, 98.0]), np.arange(99.0))
+    assert np.isnan(found[0])
+    assert not found[0] <= 0.05
+    assert found[1] == 2 / 100

@@ -76,3 +76,11 @@ def test_bands_hold_what_a_simulation_gives(rng: np.random.Generator) -> None:
     assert realised_band(5, 50, 0.05) == (0.0, 0.0)
     assert pooled_band([99, 5], [50, 0], 0.1)[1] > 0
     assert rate(np.zeros(0, bool))["rate"] is None
+
+
+def test_what_was_not_measured_has_no_figure_of_merit() -> None:
+    known, unknown, none = np.array([0.0, 1.0]), np.array([2.0, np.nan]), np.zeros(0)
+    for figure in (auroc, aupr, fpr_at_tpr):
+        assert np.isnan([figure(known, unknown), figure(unknown, known)]).all()
+        assert np.isnan([figure(known, none), figure(none, known)]).all()
+    assert np.isnan(bootstrap_auroc(known, unknown, ["a", "b"], ["c", "d"])).all()

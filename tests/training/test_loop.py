@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from ndcore.bundles.build import BuildConfig, build
 from ndcore.data.catalog import open_source
-from ndcore.errors import StoppedError
+from ndcore.errors import BundleError, DataError, StoppedError
 from ndcore.networks.registry import build_model, model_spec
 from ndcore.networks.weights import load_weights, weight_hash
+from ndcore.storage.places import run_dir
 from ndcore.training.augment import cut_mix, cut_out, resize, shift, vary
 from ndcore.training.checkpoints import read_run
 from ndcore.training.loop import train
@@ -50,6 +52,68 @@ def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     assert resumed["weight_hash"] == whole["weight_hash"]
     assert [row["loss"] for row in resumed["epochs"]] == [row["loss"] for row in whole["epochs"]]
     assert run_to(tmp_path / "parts") == resumed  # a finished run is returned as it is
+
+
+NETWORK = """
+from torch import nn
+
+def make():
+    layers = [nn.Flatten(), nn.Linear(64, WIDTH), nn.ReLU(), nn.Dropout(0.5), nn.Linear(WIDTH, 10)]
+    model = nn.Sequential(*layers)
+    model.shape = (8, 8, 1)
+    return model
+"""
+
+
+def own_run(file: Path, folder: Path, stop_after: int | None = None) -> dict:
+    rows: list[dict] = []
+    return train(
+        model_spec(f"{file}:make"),
+        open_source("digits"),
+        replace(CONFIG, epochs=3),
+        folder,
+        on_epoch=rows.append,
+        should_stop=None if stop_after is None else lambda: len(rows) >= stop_after,
+    )
+
+
+def test_dropout_is_drawn_from_the_seed_broken_or_not(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(NETWORK.replace("WIDTH", "12"))
+    whole = own_run(file, tmp_path / "whole")
+    torch.rand(7)
+    with pytest.raises(StoppedError):
+        own_run(file, tmp_path / "parts", stop_after=1)
+    torch.rand(7)
+    assert own_run(file, tmp_path / "parts")["weight_hash"] == whole["weight_hash"]
+
+
+@pytest.mark.parametrize("edit", [("ReLU", "Sigmoid"), ("12", "9")])
+def test_another_network_in_the_same_file_is_trained_anew(
+    tmp_path: Path, edit: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ND_CACHE", str(tmp_path))
+    file = tmp_path / "own.py"
+    name = f"{file}:make"
+    file.write_text(NETWORK.replace("WIDTH", "12"))
+    first = own_run(file, run_dir(name))
+    file.write_text("# a remark\n" + NETWORK.replace("WIDTH", "12"))
+    assert own_run(file, run_dir(name)) == first
+    with pytest.raises(StoppedError):
+        own_run(file, tmp_path / "stopped", stop_after=1)
+    file.write_text(NETWORK.replace("WIDTH", "12").replace(*edit))
+    with pytest.raises(BundleError, match="another network than was trained"):
+        build(BuildConfig("own", name), open_source("digits"))
+    anew = own_run(file, run_dir(name))
+    assert anew["weight_hash"] != first["weight_hash"]
+    assert own_run(file, tmp_path / "stopped")["weight_hash"] == anew["weight_hash"]
+
+
+def test_a_network_with_other_classes_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(NETWORK.replace("WIDTH, 10", "WIDTH, 2").replace("WIDTH", "12"))
+    with pytest.raises(DataError, match=r"10 classes but .* tells 2 apart"):
+        own_run(file, tmp_path / "run")
 
 
 def test_a_damaged_checkpoint_starts_again(tmp_path: Path) -> None:

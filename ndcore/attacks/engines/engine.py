@@ -23,6 +23,8 @@ class Engine:
         search: proposes changes of few pixels; None for an engine that follows gradients and
             changes every pixel (`ndcore.attacks.gradient`), there to be compared with.
         needs: images of shape (H, W, C) and pixels to change -> queries until it has done all.
+        enough: of a problem and the best confidence so far: whether it ends. It goes on after a
+            hit until then, generation by generation; None ends at the first hit.
         keeps_map: it asks for the whole grid, and goes on after a hit to complete that map.
         is_followed: another engine can go on where it finds nothing.
         follows: it can go on where another found nothing.
@@ -36,6 +38,7 @@ class Engine:
     about: str
     search: Callable[[Problem, np.random.Generator], Search] | None = None
     needs: Callable[[Sequence[int], int], int] = lambda shape, pixels: 0
+    enough: Callable[[Problem, float], bool] | None = None
     keeps_map: bool = False
     is_followed: bool = False
     follows: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ndcore.attacks.engines.comparisons import COMPARISONS
-from ndcore.attacks.engines.de import DE
+from ndcore.attacks.engines.de import DE, DE_PAPER
 from ndcore.attacks.engines.engine import Engine
 from ndcore.attacks.engines.exhaustive import EXHAUSTIVE
 from ndcore.attacks.engines.fast import FAST
@@ -12,5 +12,5 @@ from ndcore.attacks.engines.inconspicuous import INCONSPICUOUS
 __all__ = ["ENGINES"]
 
 ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (FAST, EXHAUSTIVE, DE, INCONSPICUOUS, *COMPARISONS)
+    engine.name: engine for engine in (FAST, EXHAUSTIVE, DE, DE_PAPER, INCONSPICUOUS, *COMPARISONS)
 }

@@ -40,12 +40,30 @@ class Problem:
         others = values.copy()
         others[:, label] = -np.inf
         margin = values[:, label] - others.max(1)
-        return np.asarray(margin if self.target is None else -margin)
+        margin = margin if self.target is None else -margin
+        return np.where(np.isnan(margin), np.inf, margin)
+
+    def flips(self, logits: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Which (P,) are adversarial by the class predicted, which also decides a tie.
+
+        What is no number predicts nothing.
+        """
+        predicted = logits.argmax(1)
+        won = predicted != self.true if self.target is None else predicted == self.target
+        return np.asarray(won & np.isfinite(logits).all(1))
 
     def confidence(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Probability (P,) of the true class, or of the target."""
+        """Probability (P,) of the true class, or of the target; at its worst for no number."""
         label = self.true if self.target is None else self.target
-        return np.asarray(softmax(np.asarray(logits, np.float64), axis=1)[:, label])
+        found = softmax(np.asarray(logits, np.float64), axis=1)[:, label]
+        return np.where(np.isnan(found), 1.0 if self.target is None else 0.0, found)
+
+    def misses(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """By how much (P,) candidates that fail do so: the margin, or what the target lacks to 1.
+
+        With a target a margin would favour whatever unsettles the class predicted.
+        """
+        return self.margins(logits) if self.target is None else 1 - self.confidence(logits)
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,13 @@ def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str
     """PNG pairs of the successes and `results.json`; no times, so equal runs give equal bytes."""
     from ndcore.data.decode import encode_png
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    names: set[str] = set()
     try:
         for result, row in zip(results, document["results"], strict=True):
             row = {key: value for key, value in row.items() if key != "seconds"}
             if result.success:
-                name = "".join(c if c.isalnum() or c in "-_" else "-" for c in result.id)
+                name = _file_name(result.id, names)
                 for kind, image in (("benign", result.benign), ("attacked", result.attacked)):
                     row[f"{kind}_file"] = f"{name}-{kind}.png"
                     write_bytes(folder / row[f"{kind}_file"], encode_png(image))
@@ -115,3 +116,14 @@ def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str
         write_json(folder / "results.json", document | {"results": rows, "summary": summary})
     except OSError as error:
         raise BadRequestError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _file_name(image_id: str, taken: set[str]) -> str:
+    """Letters and digits of an id, with a number where another id came to the same; adds it."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in image_id)
+    name, number = plain, 1
+    while name.lower() in taken:  # some disks do not tell A from a
+        number += 1
+        name = f"{plain}-{number}"
+    taken.add(name.lower())
+    return name

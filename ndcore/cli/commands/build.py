@@ -63,4 +63,9 @@ def run(options: Namespace) -> Answer:
         f"bundle {options.bundle}: {manifest['images']} images in {manifest['seconds']} s, "
         f"held-out accuracy {share(manifest['accuracy'])}, peak memory {peak_mb:.0f} MB"
     )
+    again = [layer for layer in manifest["layers"] if layer.get("runs")]
+    text += "".join(
+        f"\nlayer '{layer['name']}' runs {layer['runs']} times in a pass; the last is observed"
+        for layer in again
+    )
     return document, text, 0

@@ -80,9 +80,9 @@ def watched_layers(model: nn.Module, shape: tuple[int, int, int]) -> tuple[Watch
         names = [name for name, child in model.named_children() if not isinstance(child, SILENT)]
     else:
         names = list(layer_names(model))
-    with _watching(model), capture(model, names, lambda output: tuple(output.shape)) as shapes:
+    with _watching(model), capture(model, names, _shape_of) as shapes:
         forward(model, np.zeros((1, *shape), np.uint8))
-    names = [name for name in names if len(shapes[name]) in (2, 4)]
+    names = [name for name in names if len(shapes.get(name, ())) in (2, 4)]
     with _watching(model):
         fields = receptive_fields(model, names)
     modules = dict(model.named_modules())
@@ -103,6 +103,10 @@ def watched_layers(model: nn.Module, shape: tuple[int, int, int]) -> tuple[Watch
             )
         )
     return tuple(found)
+
+
+def _shape_of(output: object) -> tuple[int, ...]:
+    return tuple(output.shape) if isinstance(output, torch.Tensor) else ()
 
 
 def values_of_layers(

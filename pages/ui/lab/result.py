@@ -28,7 +28,7 @@ MOST_TOLD = 5
 def pair_of(result: AttackResult) -> Pair:
     """The pair that other pages show; an upload has no id to be looked up by."""
     image_id = result.id if ":" in result.id or "/" in result.id else ""
-    attacked = None if result.skipped else result.attacked
+    attacked = result.attacked if result.pixels else None
     return Pair(image_id, result.benign, attacked, result.true)
 
 
@@ -65,7 +65,7 @@ def _pictures(bundle: Bundle, result: AttackResult) -> None:
     # Fixed widths in a row that wraps: on a narrow page the chart goes below the images.
     row = st.container(horizontal=True)
     shown = [("Before", result.benign, result.predicted_before, result.confidence_before)]
-    if not result.skipped:
+    if result.pixels:
         what = "After" if result.success else "Nearest miss"
         shown.append((what, result.attacked, result.predicted_after, result.confidence_after))
     for when, image, label, confidence in shown:
@@ -76,7 +76,7 @@ def _pictures(bundle: Bundle, result: AttackResult) -> None:
         difference, gain = amplified_difference(result.benign, result.attacked)
         caption = f"Change{f' x {gain:.3g}' if gain > 1 else ''}; grey = unchanged"
         show_image(difference, caption, place=row.container(width=IMAGE_WIDTH))
-    after = None if result.skipped else result.probabilities_after
+    after = result.probabilities_after if result.pixels else None
     title = {} if after is not None else {"title": "What the model believes"}
     row.container(width=CHART_WIDTH).plotly_chart(
         probability_bars(names, result.probabilities_before, after, true=result.true, **title),
@@ -95,7 +95,8 @@ def _headline(bundle: Bundle, result: AttackResult) -> str:
     if result.success:
         return f"The {label} became {with_article(after)}"
     if result.stopped:
-        return "Stopped before a flip was found"
+        what = "a flip was found" if target is None else f"it became {with_article(names[target])}"
+        return f"Stopped before {what}"
     if target is not None:
         return f"The attack failed: no {names[target]} was reached, the model still says {after}"
     return f"The attack failed: it is still {with_article(after)} to the model"
@@ -110,8 +111,10 @@ def _change(bundle: Bundle, result: AttackResult) -> str:
     if config.searches:
         most = config.budget(bundle.shape)
         paid = f"with {result.queries:,} of at most {most:,} queries {paid}, seed {result.seed}"
+    target = config.target
     if not result.pixels:
-        return f"No pixel was changed ({paid})."
+        goal = "a flip" if target is None else plain(bundle.classes[target])
+        return f"Nothing that was tried came nearer to {goal} than the untouched image ({paid})."
     sizes = result.distances
     if len(result.pixels) > MOST_TOLD:
         parts = (
@@ -129,7 +132,14 @@ def _change(bundle: Bundle, result: AttackResult) -> str:
         if result.first_hit is not None and result.first_hit != result.queries:
             how += f", the first hit at query {result.first_hit:,}"
         return f"{parts[:1].upper()}{parts[1:]}. {how}; confirmed in a plain float32 pass."
-    return f"Nearest miss: {parts}. Ended {paid}."
+    if target is None:
+        return f"Nearest miss: {parts}. Ended {paid}."
+    before, after = (
+        f"{100 * float(each[target]):.1f}%"
+        for each in (result.probabilities_before, result.probabilities_after)
+    )
+    name = plain(bundle.classes[target])
+    return f"Nearest to {name}, from {before} to {after}: {parts}. Ended {paid}."
 
 
 def _numbers(bundle: Bundle, result: AttackResult) -> None:

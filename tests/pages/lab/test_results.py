@@ -17,7 +17,7 @@ from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
 from pages.ui.lab.downloads import results_csv, results_json, results_npz, results_png
 from pages.ui.lab.grid_map import map_rows, map_words
-from pages.ui.lab.result import pair_of
+from pages.ui.lab.result import _change, _headline, pair_of
 
 
 @pytest.fixture
@@ -79,3 +79,26 @@ def test_an_attack_on_every_pixel_makes_no_link(results: list[AttackResult]) -> 
     pair = Pair(result.id, result.benign, 255 - result.benign, result.true)
     assert len(pair.changes) > 5
     assert pair.token() == ""
+
+
+def test_a_failure_names_its_goal_and_how_near_it_came(
+    digits_bundle: Bundle, results: list[AttackResult]
+) -> None:
+    target = int(results[0].probabilities_after.argmin())
+    far = np.full(10, 0.08, np.float32)
+    far[target] = 0.28
+    failed = replace(
+        results[0],
+        success=False,
+        config=AttackConfig(target=target),
+        probabilities_before=results[0].probabilities_before * 0,
+        probabilities_after=far,
+    )
+    name = digits_bundle.classes[target]
+    assert f"no {name} was reached" in _headline(digits_bundle, failed)
+    assert "Stopped before it became a" in _headline(digits_bundle, replace(failed, stopped=True))
+    assert f"Nearest to {name}, from 0.0% to 28.0%: row " in _change(digits_bundle, failed)
+    nothing = replace(failed, pixels=(), attacked=failed.benign)
+    told = f"came nearer to {name} than the untouched image"
+    assert told in _change(digits_bundle, nothing)
+    assert pair_of(nothing).attacked is None
