@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.result import AttackProgress, AttackResult
 from ndcore.errors import BadRequestError
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import ShouldStop, in_parts, is_stopped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["attack_images"]
 
-CHECKED_AT_ONCE = 256
+CHECKED_AT_ONCE = 32  # a small part of a second, so that Stop is heard
 
 
 def attack_images(
@@ -64,7 +64,7 @@ def attack_images(
     from ndcore.networks.evaluator import evaluator_for
 
     evaluator = evaluator_for(model, pixels.shape[1:], config.precision)
-    classes = _require_numbers(evaluator, pixels, ids)
+    classes = _require_numbers(evaluator, pixels, ids, should_stop)
     wrong = [int(label) for label in labels if not 0 <= label < classes]
     if wrong:
         raise BadRequestError(f"label {wrong[0]} is no class: use 0 to {classes - 1}")
@@ -102,9 +102,13 @@ def _require_images(
         )
 
 
-def _require_numbers(evaluator: Evaluator, pixels: NDArray[np.uint8], ids: Sequence[str]) -> int:
+def _require_numbers(
+    evaluator: Evaluator, pixels: NDArray[np.uint8], ids: Sequence[str], should_stop: ShouldStop
+) -> int:
     """How many classes the model has, once every image is known to have a prediction."""
     for part in in_parts(len(pixels), CHECKED_AT_ONCE):
+        if part.start and is_stopped(should_stop):
+            break
         logits = evaluator.plain(pixels[part])
         unknown = np.flatnonzero(~np.isfinite(logits).all(1))
         if len(unknown):
