@@ -53,6 +53,9 @@ STATES: dict[str, tuple[str, str, dict[str, str]]] = {
         SHIPPED,
         {"run": "lenet", "against": "lenet-bn", "network_table": "1"},
     ),
+    "evolution, layer": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Layer"}),
+    "evolution, neuron": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Neuron"}),
+    "evolution, findings": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Findings"}),
 }
 
 
@@ -133,6 +136,8 @@ SHOWN_BY = {  # where the page does not show it at once
     "triage": {"detector_tab": "Many images", "triage_images": "samples"},
     "study_attack": {"detector_tab": "The study"},
     "desk_layers": {"detector_tab": "Hypothesis desk"},
+    "unit": {"part": "Neuron"},
+    "clusters": {"part": "Layer"},
 }
 
 

@@ -176,7 +176,7 @@ def test_a_bad_link_is_one_sentence(page: str, token: str) -> None:
 @pytest.mark.parametrize("name", [*BAD, *GOOD])
 @pytest.mark.usefixtures("digits_bundle")
 def test_uploads(page: str, name: str) -> None:
-    at = opened(page, source="upload")
+    at = opened(page, source="upload", judge="upload")
     at.file_uploader[0].upload(name, (BAD | GOOD)[name]).run()
     assert not at.exception
     if name in BAD:

@@ -21,6 +21,7 @@ from pages.ui.elements.csv_button import csv_button, formats
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.link import choice, remember
+from pages.ui.frame.words import plain
 
 __all__ = ["Lookup", "Open", "show_judged", "summary"]
 
@@ -159,8 +160,8 @@ def _preview(
     pair = lookup(at)
     with st.container(border=True, key="triage_preview"):
         words = (
-            f"**{judged.ids[at]}** ({judged.sets[at]}), taken for "
-            f"**{bundle.classes[judged.predicted[at]]}** "
+            f"**{plain(judged.ids[at])}** ({judged.sets[at]}), taken for "
+            f"**{plain(bundle.classes[judged.predicted[at]])}** "
             f"({100 * judged.confidence[at]:.1f}%): {judged.outcomes(alpha)[at]}, "
             f"p\u00a0=\u00a0{judged.p[at]:.4f}, score {judged.scores[at]:.3f}."
         )

@@ -24,7 +24,7 @@ from pages.ui.detector.study import BENIGN
 from pages.ui.detector.triage_job import TriageJob, current, start
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
-from pages.ui.frame.words import counted, sentence
+from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import NAMES, ready_sources
 
@@ -242,6 +242,8 @@ def _show_job(bundle: Bundle, job: Job, open_one: Open) -> None:
     total = len(work.images)
     part = f"{len(judged):,} of {total:,}" if len(judged) < total else f"all {total:,}"
     note = "; stopped before the end" if job.state == "cancelled" else ""
-    st.caption(f"{work.source}: {part} judged by {work.detector} in {job.seconds:.1f} s{note}.")
+    st.caption(
+        f"{plain(work.source)}: {part} judged by {work.detector} in {job.seconds:.1f} s{note}."
+    )
     open_judged = partial(open_one, work.detector)
     show_judged(bundle, judged, choose_alpha(st), work.pair, open_judged, "images")
