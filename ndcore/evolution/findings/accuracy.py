@@ -215,7 +215,8 @@ def better(
         section=section,
         claim=claim,
         networks=(first, second),
-        statistic=f"accuracy of {first} less that of {second} on held-out images",
+        statistic=f"accuracy of {first} less that of {second} on the test images, or on held-out "
+        "images of the training set where a run has no others",
         rule=f"the 95% interval of the difference lies above 0{by}",
         check=check,
     )
