@@ -58,7 +58,7 @@ def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> No
     assert corner is not None
     page.mouse.click(corner["x"] + 16, corner["y"] + 36 + 35 + 17)
     settle(page)
-    expect(page.get_by_role("heading", name="Stopped before a flip was found")).to_be_visible()
+    expect(page.get_by_role("heading", name="Stopped before it became a frog")).to_be_visible()
 
     canvas = page.locator(".st-key-hand_canvas canvas").first
     expect(canvas).to_be_visible()
