@@ -26,7 +26,6 @@ from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.engines import ENGINES
 from ndcore.attacks.engines.search import Problem
 from ndcore.attacks.result import AttackProgress, AttackResult
-from ndcore.data.pixels import changes_between
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import device_of, forward, to_images
 from ndcore.steps import ShouldStop, is_stopped
@@ -194,21 +193,16 @@ def _attack_one(
                 break
     except _StopError:
         stopped = True
-    return AttackResult(
+    return AttackResult.of(
+        image,
+        attacked,
+        before,
+        after,
         id=image_id,
         true=label,
-        predicted_before=int(before.argmax()),
-        predicted_after=int(after.argmax()),
         success=success,
         stopped=stopped,
         skipped=skipped,
-        pixels=changes_between(image, attacked),
-        confidence_before=float(before.max()),
-        confidence_after=float(after.max()),
-        probabilities_before=before,
-        probabilities_after=after,
-        benign=image,
-        attacked=attacked,
         queries=watched.queries,
         first_hit=watched.queries if success else None,
         forwards=watched.queries,

@@ -13,7 +13,7 @@ from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
 from ndcore.attacks.grid_map import VulnerabilityMap
 from ndcore.attacks.result import AttackResult
-from ndcore.data.pixels import changes_between, paint
+from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import SAFETY, Evaluator, Query
 
 __all__ = ["Hunt"]
@@ -248,21 +248,16 @@ class Hunt:
             attacked, after = image, before  # it was nearer in the screen's eyes alone
         else:
             after = np.asarray(softmax(plain[0]), np.float32)
-        return AttackResult(
+        return AttackResult.of(
+            image,
+            attacked,
+            before,
+            after,
             id=self.id,
             true=self._label,
-            predicted_before=int(before.argmax()),
-            predicted_after=int(after.argmax()),
             success=self.succeeded,
             stopped=self.stopped,
             skipped=self.skipped,
-            pixels=changes_between(image, attacked),
-            confidence_before=float(before.max()),
-            confidence_after=float(after.max()),
-            probabilities_before=before,
-            probabilities_after=after,
-            benign=image,
-            attacked=attacked,
             queries=self.queries,
             first_hit=self._first_hit,
             forwards=self.forwards,

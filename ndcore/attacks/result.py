@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.grid_map import VulnerabilityMap
-from ndcore.data.pixels import PixelChange
+from ndcore.data.pixels import PixelChange, changes_between
 from ndcore.statistics.intervals import Rate
 
 __all__ = ["AttackProgress", "AttackResult", "summarise"]
@@ -105,6 +105,29 @@ class AttackResult:
     history: tuple[tuple[int, float], ...]
     config: AttackConfig
     map: VulnerabilityMap | None = None
+
+    @classmethod
+    def of(
+        cls,
+        benign: NDArray[np.uint8],
+        attacked: NDArray[np.uint8],
+        before: NDArray[np.float32],
+        after: NDArray[np.float32],
+        **told: Any,
+    ) -> AttackResult:
+        """What two images and their probabilities (classes,) say by themselves, and the rest."""
+        return cls(
+            predicted_before=int(before.argmax()),
+            predicted_after=int(after.argmax()),
+            pixels=changes_between(benign, attacked),
+            confidence_before=float(before.max()),
+            confidence_after=float(after.max()),
+            probabilities_before=before,
+            probabilities_after=after,
+            benign=benign,
+            attacked=attacked,
+            **told,
+        )
 
     @property
     def outcome(self) -> str:
