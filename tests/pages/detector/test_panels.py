@@ -124,6 +124,11 @@ def test_a_search_that_lasts_can_be_stopped_and_made_again(
         assert "Which pixel carries the prediction?" in texts(at)
         at.button(key="stop_search").click().run()
         assert not at.exception
+        for _ in range(50):
+            if any(button.key == "search_again" for button in at.button):
+                break
+            time.sleep(0.1)
+            at.run()
     assert "without the pixel" not in texts(at)
     monkeypatch.setattr("pages.ui.detector.suspect.PATIENCE_S", 60.0)
     at.button(key="search_again").click().run()

@@ -28,7 +28,7 @@ def finished(digits_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         from ndcore.bundles.bundle import load_bundle
 
         folder = tmp_path_factory.mktemp("study")
-        config = StudyConfig(attacks=("one-pixel", "fgsm"), n=12, per_class=20)
+        config = StudyConfig(attacks=("one-pixel", "deepfool"), n=12, per_class=20)
         run_study(load_bundle("digits-cnn"), open_source("digits"), config, folder)
     return folder
 
@@ -64,11 +64,11 @@ def test_the_study_is_shown_with_what_was_frozen_first(page: AppTest) -> None:
 
 
 def test_a_link_restores_what_was_chosen(page: AppTest) -> None:
-    page.session_state["study_attack"] = "fgsm"
+    page.session_state["study_attack"] = "deepfool"
     page.session_state["study_against"] = "misclassified"
     page.run()
     assert not page.exception
-    curves = page.multiselect(key="study_curves_fgsm")
+    curves = page.multiselect(key="study_curves_deepfool")
     best = list(page.dataframe[0].value["detector"][:5])
     assert curves.value == best, "those of this attack"
     curves.set_value([best[4], best[0]]).run()
@@ -85,7 +85,7 @@ def test_a_link_restores_what_was_chosen(page: AppTest) -> None:
     for kind, key in (
         ("segmented_control", "study_attack"),
         ("segmented_control", "study_against"),
-        ("multiselect", "study_curves_fgsm"),
+        ("multiselect", "study_curves_deepfool"),
         ("slider", "study_threshold"),
         ("multiselect", "study_measures"),
     ):
