@@ -27,8 +27,6 @@ from ndcore.statistics.intervals import wilson
 from ndcore.steps import Step, counter, no_step
 from ndcore.storage.atomic import write_bytes
 
-__all__ = ["run"]
-
 DEFAULT_N = 20
 
 

@@ -20,8 +20,6 @@ from ndcore.errors import BadRequestError
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["FLAGS", "Traffic", "chromium", "served"]
-
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = (
     "--no-sandbox",

@@ -23,8 +23,6 @@ from ndcore.detectors.scoring.class_tables import ClassTables
 from ndcore.networks.evaluator import evaluator_for
 from ndcore.networks.forward import to_images
 
-__all__ = ["run"]
-
 IMAGES = 10_000
 BATCH = 64
 ROUNDS = 5

@@ -19,8 +19,6 @@ from ndcore.data.catalog import ImageSource
 from ndcore.networks.forward import forward
 from ndcore.steps import in_parts
 
-__all__ = ["run"]
-
 BATCH = 256
 ROUNDS = 4
 DEFAULT_N = 2048

@@ -33,8 +33,6 @@ from ndcore.steps import Step, no_step
 from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
 
-__all__ = ["run"]
-
 NETWORK = "lenet"
 EPOCHS = 45
 TRAINED = 5  # its epochs 1, 2 and 5 keep details, 3 and 4 do not

@@ -38,8 +38,6 @@ from ndcore.steps import Step, no_step
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["Update", "action_rows", "frame_rows", "plotly_rows", "run"]
-
 REPEATS = 20
 PAYLOAD_LIMIT_KB = 200
 ANSWER_LIMIT_S = 0.5

@@ -9,8 +9,6 @@ from urllib.parse import urlencode
 from ndcore.bundles.bundle import Bundle
 from ndcore.errors import BadRequestError, NeuralDivergenceError
 
-__all__ = ["Scene", "choose_scene", "walk"]
-
 CLASSES = ("cat", "dog")
 MARKED_EVERY = 8
 

@@ -7,8 +7,6 @@ from typing import Any
 
 import torch
 
-__all__ = ["Row", "limited", "machine", "row"]
-
 Row = dict[str, Any]
 
 

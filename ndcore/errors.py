@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "BadImageError",
-    "BadRequestError",
-    "BundleError",
-    "DataError",
-    "NeuralDivergenceError",
-    "RunError",
-    "StoppedError",
-]
-
 
 class NeuralDivergenceError(Exception):
     """Base of every error that is the user's to read; its text is one clear sentence."""

@@ -13,8 +13,6 @@ from typing import Any
 
 from ndcore.errors import BadRequestError, NeuralDivergenceError, StoppedError
 
-__all__ = ["Job", "JobManager"]
-
 logger = logging.getLogger(__name__)
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 
 from ndcore.errors import StoppedError
 
-__all__ = ["ShouldStop", "Step", "counter", "in_parts", "is_stopped", "no_step", "stop_if"]
-
 ShouldStop = Callable[[], bool] | None
 Step = Callable[[str, int, int], None]  # what is being done, done, total
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["VISION", "WHITE", "XYZ", "contrast", "distance", "lab", "linear"]
-
 # Linear RGB as seen without the green and without the red cones: Machado, Oliveira & Fernandes
 # 2009, "A physiologically-based model for simulation of color vision deficiency", severity 1.
 VISION = {

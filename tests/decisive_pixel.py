@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["OneDecisivePixel"]
-
 
 class OneDecisivePixel(nn.Module):
     """Two classes; class 1 wins if and only if the red value at (row, col) exceeds 0.5."""

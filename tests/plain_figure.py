@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-__all__ = ["plain"]
-
 
 def plain(value: Any) -> Any:
     """A figure as lists and numbers; plotly packs arrays into bytes."""

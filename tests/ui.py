@@ -14,8 +14,6 @@ from streamlit.testing.v1 import AppTest
 from ndcore.jobs import Job
 from pages.ui.frame import loaders
 
-__all__ = ["BAD", "GOOD", "GREY", "ended", "job_of", "linked", "opened", "png", "texts"]
-
 
 def opened(page: str, **link: str) -> AppTest:
     at = AppTest.from_file(str(HOME), default_timeout=60)

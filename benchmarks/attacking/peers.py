@@ -23,8 +23,6 @@ from torch import Tensor, nn
 from ndcore.data.pixels import paint
 from ndcore.networks.forward import to_images
 
-__all__ = ["PEERS", "Counter", "Peer", "Setting", "installed"]
-
 
 class _FoundError(Exception):
     """Leaves scipy's solver."""

@@ -8,8 +8,6 @@ from html import escape
 
 from ndcore.figures.style.palette import ATTACKED, MUTED
 
-__all__ = ["query_curve"]
-
 WIDTH, HEIGHT = 760, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 190, 48, 56
 LINES = (ATTACKED, "#4896f2", "#f08c1a", "#8e56d9", "#2e9e4f")

@@ -26,8 +26,6 @@ from ndcore.attacks import AttackConfig, AttackResult
 from ndcore.networks.evaluator import evaluator_for
 from ndcore.steps import Step
 
-__all__ = ["GOAL", "RACE", "race"]
-
 GOAL = 0.8
 RACE = 40
 PATIENCE = 5.5

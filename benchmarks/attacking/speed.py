@@ -25,8 +25,6 @@ from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 from ndcore.steps import Step
 
-__all__ = ["speed_rows"]
-
 ROUNDS = 3
 LOOKS = 3
 PEER_BATCH = 400

@@ -15,8 +15,6 @@ from benchmarks.attacking.targets import Targets
 from benchmarks.report import Row, limited
 from ndcore.attacks import AttackConfig
 
-__all__ = ["stop_row"]
-
 TRIES = 20
 WAYS = (
     AttackConfig("exhaustive"),

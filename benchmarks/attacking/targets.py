@@ -15,8 +15,6 @@ from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import predict
 
-__all__ = ["Targets", "choose_targets"]
-
 
 @dataclass(frozen=True)
 class Targets:

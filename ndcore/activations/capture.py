@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import forward
 
-__all__ = ["REDUCTIONS", "capture", "reduce_units", "reductions_of", "runs_of", "unit_layout"]
-
 REDUCTIONS = ("mean", "max")
 DENSE = ("value",)
 

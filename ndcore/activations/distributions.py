@@ -20,8 +20,6 @@ from ndcore.activations.reading import Reading, image_bytes, images_within, read
 from ndcore.data.catalog import ImageSource
 from ndcore.steps import ShouldStop, in_parts
 
-__all__ = ["CHUNK_BYTES", "Histograms", "count_distributions", "empty_histograms", "layer_table"]
-
 Histograms = dict[tuple[str, str], ClassHistograms]
 
 RANGE_SAMPLE = 1024

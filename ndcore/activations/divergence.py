@@ -16,24 +16,6 @@ from numpy.typing import NDArray
 
 from ndcore.activations.histograms import BINS, ClassHistograms
 
-__all__ = [
-    "SURPRISAL_BINS",
-    "Scales",
-    "SortedAtoms",
-    "class_scales",
-    "class_separation",
-    "class_spread",
-    "excess_of_each",
-    "excess_w1",
-    "layer_divergence",
-    "pair_distance",
-    "rank_share",
-    "surprisal",
-    "tail_p",
-    "top_mean",
-    "w1_histograms",
-]
-
 SURPRISAL_BINS = 64
 FEW = 8  # values per unit that are faster compared with every atom than looked up
 

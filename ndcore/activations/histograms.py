@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from ndcore.errors import BadRequestError
 
-__all__ = ["BINS", "ClassHistograms"]
-
 BINS = 256
 HEADROOM = 1.05
 

@@ -22,8 +22,6 @@ from torch import Tensor, nn
 
 from ndcore.errors import BadRequestError
 
-__all__ = ["Clamp", "clamp_units", "clamped"]
-
 
 @dataclass(frozen=True)
 class Clamp:

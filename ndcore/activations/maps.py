@@ -13,8 +13,6 @@ from ndcore.activations.capture import capture
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import forward
 
-__all__ = ["Peak", "activation_maps", "peak", "units_to_show"]
-
 
 @dataclass(frozen=True)
 class Peak:

@@ -14,8 +14,6 @@ from ndcore.activations.reading import Reading, read_pixels
 from ndcore.errors import BadRequestError
 from ndcore.networks.weights import weight_hash
 
-__all__ = ["Observed"]
-
 
 class Observed:
     """A network as it is observed; a bundle is one whose distributions lie on disk.

@@ -17,16 +17,6 @@ from ndcore.errors import BadRequestError
 from ndcore.networks.forward import forward
 from ndcore.steps import ShouldStop, in_parts
 
-__all__ = [
-    "BATCH_BYTES",
-    "ImageBytes",
-    "Reading",
-    "image_bytes",
-    "images_within",
-    "read_pixels",
-    "read_source",
-]
-
 # Images and raw activations of one batch.
 BATCH_BYTES = 64 * 2**20
 LARGEST_BATCH = 256

@@ -27,8 +27,6 @@ from ndcore.data.pixels import PixelChange, changes_between
 from ndcore.detectors.repair import Repairs
 from ndcore.detectors.verdict import Verdict
 
-__all__ = ["SCHEMA_VERSION", "Case", "case_document", "image_files"]
-
 SCHEMA_VERSION = 1
 TOP = 5
 LISTED = 20  # changed pixels that are listed; an attack may change all of them

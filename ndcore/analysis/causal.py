@@ -23,8 +23,6 @@ from ndcore.detectors.verdict import UnitEvidence, Verdict
 from ndcore.networks.forward import MAPS_BATCH, forward
 from ndcore.steps import ShouldStop, in_parts
 
-__all__ = ["COUNTS", "causal_test", "clean_members"]
-
 COUNTS = (1, 2, 5, 10, 20)
 DRAWS, SEED = 20, 0  # of the random units that are clamped beside the verdict's
 CLEAN = 100

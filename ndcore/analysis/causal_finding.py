@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from ndcore.statistics.intervals import Rate
 
-__all__ = ["CausalTest", "ClampStep", "causal_sentence"]
-
 
 @dataclass(frozen=True)
 class ClampStep:

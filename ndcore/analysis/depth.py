@@ -19,8 +19,6 @@ from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import load_detector
 
-__all__ = ["IMAGES", "DepthProfile", "depth_profile", "depth_sentence"]
-
 IMAGES = ("benign", "attacked")
 BENIGN, ATTACKED = 0, 1
 

@@ -19,8 +19,6 @@ from ndcore.errors import BadRequestError
 from ndcore.networks.forward import predict
 from ndcore.steps import ShouldStop, is_stopped
 
-__all__ = ["NaturalError", "find_errors", "held_out"]
-
 BATCH = 32  # images between two looks at `should_stop`
 
 

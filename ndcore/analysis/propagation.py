@@ -12,8 +12,6 @@ from torch import nn
 from ndcore.activations.maps import activation_maps
 from ndcore.errors import BadRequestError
 
-__all__ = ["LayerChange", "change_of", "propagate", "propagation_sentence"]
-
 ROUNDING = 1e-5  # of a layer's largest value: float32 sums of thousands of terms are no finer
 
 

@@ -18,8 +18,6 @@ from ndcore.data.pairs import Pair
 from ndcore.detectors import load_detector
 from ndcore.errors import BadRequestError
 
-__all__ = ["Claim", "class_distances", "tell"]
-
 FAR = 0.05
 COMMON_BINS = 64
 

@@ -31,18 +31,6 @@ from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import Evaluator
 from ndcore.statistics.log_odds import log_odds
 
-__all__ = [
-    "Flips",
-    "Hidden",
-    "Judge",
-    "RepairTable",
-    "Suspicion",
-    "all_flips",
-    "decoy",
-    "least_divergent",
-    "stealthy_de",
-]
-
 CHUNK = 64
 SHORTLIST = 64  # flips with the smallest margins that a decoy is made of
 

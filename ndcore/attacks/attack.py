@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from ndcore.networks.evaluator import Evaluator
 
-__all__ = ["attack_images"]
-
 CHECKED_AT_ONCE = 32  # a small part of a second, so that Stop is heard
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from ndcore.attacks.engines import ENGINES, Engine
 from ndcore.errors import BadRequestError
 
-__all__ = ["AttackConfig"]
-
 PRECISIONS = ("auto", "float32")
 MOST_PIXELS = 5
 

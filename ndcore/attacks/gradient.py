@@ -40,8 +40,6 @@ with warnings.catch_warnings():  # foolbox imports names that SciPy has moved
     from foolbox.criteria import Misclassification, TargetedMisclassification
     from foolbox.models.pytorch import PyTorchModel
 
-__all__ = ["attack_with_gradients"]
-
 PGD_STEPS = 40
 PGD_STEP = 0.25  # of epsilon, as Madry et al.; foolbox's own 1/30 leaves much unfound here
 DEEPFOOL_STEPS = 50

@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-__all__ = ["Reach", "VulnerabilityMap"]
-
 
 @dataclass(frozen=True)
 class Reach:

@@ -19,8 +19,6 @@ from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator
 from ndcore.steps import ShouldStop, is_stopped
 
-__all__ = ["search_all"]
-
 
 def search_all(
     evaluator: Evaluator,

@@ -16,8 +16,6 @@ from ndcore.attacks.result import AttackResult
 from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import SAFETY, Evaluator, Query
 
-__all__ = ["Hunt"]
-
 CHUNK = 64  # candidates between two looks at hits and budget
 GRID_CHUNK = 256  # of an engine that keeps a map, which asks for the whole grid anyway
 CALIBRATION = 24  # first candidates of an image that are computed in both precisions

@@ -14,8 +14,6 @@ from ndcore.attacks.grid_map import VulnerabilityMap
 from ndcore.data.pixels import PixelChange, changes_between
 from ndcore.statistics.intervals import Rate
 
-__all__ = ["AttackProgress", "AttackResult", "summarise"]
-
 MOST_LISTED = 5
 
 

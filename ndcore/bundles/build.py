@@ -37,8 +37,6 @@ from ndcore.storage.atomic import replace_folder, write_bytes, write_json
 from ndcore.storage.places import bundles_dir, run_dir
 from ndcore.training.checkpoints import is_same_network, read_run
 
-__all__ = ["BuildConfig", "build", "run_dir"]
-
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "safetensors")
 
 

@@ -32,8 +32,6 @@ from ndcore.networks.registry import build_model
 from ndcore.networks.weights import load_weights, weight_hash
 from ndcore.storage.places import bundles_dir
 
-__all__ = ["FILES", "SCHEMA", "STUDY_FILES", "Bundle", "BundleInfo", "list_bundles", "load_bundle"]
-
 SCHEMA = 1
 FILES = (
     "weights.safetensors",

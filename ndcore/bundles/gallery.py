@@ -14,8 +14,6 @@ from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.data.catalog import ImageSource, open_source
 from ndcore.steps import ShouldStop, Step, is_stopped, stop_if
 
-__all__ = ["GALLERY_ENGINE", "GalleryConfig", "gallery_lines", "make_gallery"]
-
 GALLERY_ENGINE = "fast"
 
 

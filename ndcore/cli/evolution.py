@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from ndcore.evolution import EvolutionRun, change_after, correlations
 from ndcore.statistics.intervals import Rate
 
-__all__ = ["evolution_document", "evolution_text"]
-
 
 def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None) -> dict[str, Any]:
     """What the macro view shows; with `layer` also the metrics of its units.

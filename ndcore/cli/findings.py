@@ -6,8 +6,6 @@ from typing import Any
 
 from ndcore.evolution.findings import told_files
 
-__all__ = ["findings_text"]
-
 MARKS = {"held": "+", "did not hold": "-", "could not be tested": "?"}
 
 

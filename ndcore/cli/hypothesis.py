@@ -13,8 +13,6 @@ from ndcore.study.hypotheses.frozen_list import frozen_of
 from ndcore.study.hypotheses.hypothesis import dev_figures, hypothesis
 from ndcore.study.saved import without_nan
 
-__all__ = ["study_hypothesis"]
-
 
 def study_hypothesis(options: Namespace) -> tuple[dict[str, Any], str, int]:
     """Figures of a hypothesis as a document and as text, and exit status 0."""

@@ -16,8 +16,6 @@ from ndcore.data.splits import SPLITS, positions
 from ndcore.errors import BadImageError, BadRequestError
 from ndcore.networks.registry import ModelSpec
 
-__all__ = ["choose_images", "choose_members", "data_of", "default_data"]
-
 
 def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tuple[str, list[int]]:
     """Positions of a split of the bundle in a source.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-__all__ = ["add_bundle", "add_images", "add_new_data"]
-
 
 def add_bundle(parser: ArgumentParser) -> None:
     """`--bundle`."""

@@ -12,8 +12,6 @@ import numpy as np
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.statistics.intervals import Rate
 
-__all__ = ["attack_text", "detect_text", "histogram_csv", "share", "study_text"]
-
 
 def share(found: dict[str, Any] | None) -> str:
     """`93.2% (n = 2,585, 95% interval 92.2-94.1%)`."""

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from ndcore.data.sources import ImageSource
 
-__all__ = ["UNKNOWN", "ImageBatch"]
-
 UNKNOWN = -1
 
 

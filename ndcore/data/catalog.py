@@ -16,7 +16,6 @@ from ndcore.data.cifar10 import (
     CIFAR10_CLASSES,
     CIFAR10_HOW,
     cifar10_source,
-    fetch_cifar10,
     find_cifar10,
     is_cifar10_root,
 )
@@ -24,18 +23,6 @@ from ndcore.data.folders import folder_source
 from ndcore.data.sources import ImageSource, Pixels, read_image
 from ndcore.errors import BadRequestError, DataError
 from ndcore.storage.places import data_dir
-
-__all__ = [
-    "CIFAR10_CLASSES",
-    "ImageSource",
-    "SourceStatus",
-    "data_dir",
-    "fetch_cifar10",
-    "find_image",
-    "open_data",
-    "open_source",
-    "source_status",
-]
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,6 @@ from ndcore.data.sources import ImageSource, Pixels, read_image
 from ndcore.errors import DataError
 from ndcore.storage.places import data_dir
 
-__all__ = [
-    "CIFAR10_CLASSES",
-    "CIFAR10_HOW",
-    "cifar10_source",
-    "fetch_cifar10",
-    "find_cifar10",
-    "is_cifar10_root",
-]
-
 CIFAR10_CLASSES = (
     "airplane",
     "automobile",

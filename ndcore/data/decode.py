@@ -12,8 +12,6 @@ from PIL import Image, UnidentifiedImageError
 
 from ndcore.errors import BadImageError
 
-__all__ = ["FILE_FORMATS", "Decoded", "decode", "encode_png", "encode_webp"]
-
 ORIENTATION = 0x112  # EXIF's entry, and what each of its values asks for
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -13,8 +13,6 @@ import numpy as np
 from ndcore.data.sources import ImageSource, read_image
 from ndcore.errors import DataError
 
-__all__ = ["PARTS", "folder_source"]
-
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".ppm", ".pgm")
 IMAGE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 PARTS = ("train", "test")

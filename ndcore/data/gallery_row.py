@@ -13,8 +13,6 @@ from ndcore.data.catalog import find_image
 from ndcore.data.pairs import Pair
 from ndcore.data.pixels import PixelChange, apply_changes
 
-__all__ = ["GalleryRow"]
-
 
 @dataclass(frozen=True)
 class GalleryRow:

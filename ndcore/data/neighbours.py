@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-__all__ = ["median_of_neighbours", "neighbours", "pixel_outlier", "squeezed"]
-
 
 def neighbours(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The eight pixels around each pixel.

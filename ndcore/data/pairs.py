@@ -13,8 +13,6 @@ from ndcore.data.catalog import find_image
 from ndcore.data.pixels import PixelChange, apply_changes, changes_between
 from ndcore.errors import BadRequestError, DataError
 
-__all__ = ["Pair"]
-
 CHANGE = re.compile(r"(\d{1,5})\.(\d{1,5})\.((?:[0-9a-f]{2}){1,3})")
 MOST_LINKED = 5  # an attack that changes every pixel would make a link of many kilobytes
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from ndcore.errors import BadRequestError
 
-__all__ = ["PixelChange", "apply_changes", "changes_between", "paint"]
-
 
 @dataclass(frozen=True)
 class PixelChange:

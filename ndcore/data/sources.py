@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from ndcore.data.decode import FILE_FORMATS, decode
 from ndcore.errors import DataError
 
-__all__ = ["ImageSource", "Pixels", "read_image"]
-
 Pixels = NDArray[np.uint8]
 
 

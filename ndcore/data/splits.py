@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from ndcore.data.catalog import ImageSource
 from ndcore.errors import DataError
 
-__all__ = ["SPLITS", "make_splits", "positions"]
-
 SPLITS = ("reference", "dev", "calibration", "evaluation")
 # Held out of a data set: this share, but no more images than the figures need.
 LARGEST_SHARE = 0.4

@@ -11,8 +11,6 @@ from ndcore.detectors.repair import Repairs, repair
 from ndcore.detectors.verdict import Verdict
 from ndcore.networks.evaluator import evaluator_for
 
-__all__ = ["BEST", "REPAIR_SCORES", "RepairDetector", "repair_score"]
-
 REPAIR_SCORES = {
     "repair-turn": "largest fall of the log-odds when one pixel is repaired, less half of what "
     "they were: how far one pixel turns the prediction around",

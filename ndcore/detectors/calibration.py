@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from ndcore.activations.observed import Observed
 from ndcore.statistics.conformal import ClassCalibration
 
-__all__ = ["Calibrated", "Calibration"]
-
 
 @dataclass(frozen=True)
 class Calibration:

@@ -15,8 +15,6 @@ from ndcore.detectors.verdict import Verdict
 from ndcore.errors import BundleError
 from ndcore.statistics.conformal import check_alpha, fpr_band
 
-__all__ = ["Detector", "Seen"]
-
 
 class _Seen(Protocol):
     """N images as a detector sees them."""

@@ -14,8 +14,6 @@ from ndcore.detectors.layer_scores import Divergences
 from ndcore.detectors.regime import typicality
 from ndcore.detectors.verdict import LayerScore, UnitEvidence
 
-__all__ = ["evidence"]
-
 TOP_SHARE = 0.05
 UNITS = 20
 

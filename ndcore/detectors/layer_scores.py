@@ -11,8 +11,6 @@ from ndcore.activations.divergence import excess_w1, surprisal, top_mean
 from ndcore.activations.observed import Observed
 from ndcore.activations.reading import Reading
 
-__all__ = ["UNIT_SCORES", "Divergences", "measure", "surprise_of"]
-
 UNIT_SCORES = {"wasserstein": excess_w1, "surprisal": surprisal}
 
 

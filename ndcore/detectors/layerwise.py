@@ -25,8 +25,6 @@ from ndcore.detectors.layer_scores import measure, surprise_of
 from ndcore.detectors.verdict import Verdict
 from ndcore.errors import BadRequestError, BundleError
 
-__all__ = ["LAYERWISE", "DivergenceDetector", "load_detector"]
-
 LAYERWISE = {
     "wasserstein": "distance of each neuron's value from the class, in class spreads "
     "(Wasserstein-1 above its minimum)",

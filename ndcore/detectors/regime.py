@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from ndcore.activations.divergence import rank_share
 from ndcore.activations.histograms import ClassHistograms
 
-__all__ = ["EDGE", "REGIMES", "regime_of", "typicality"]
-
 EDGE = 0.1  # share of the class's images at either end
 REGIMES = ("between classes", "typical", "over-typical")
 

@@ -19,8 +19,6 @@ from ndcore.detectors.scoring.detector import FeatureDetector
 from ndcore.detectors.scoring.scores import LikelihoodRatio
 from ndcore.errors import BadRequestError
 
-__all__ = ["DEGENERATE", "DETECTORS", "Entry", "find_entry"]
-
 # One image gives one value per unit; against it these say nothing of their own.
 DEGENERATE = {
     "kl": "KL from one value to a density is infinite; binned it is the surprisal: use surprisal",

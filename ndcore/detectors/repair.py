@@ -23,8 +23,6 @@ from ndcore.statistics.log_odds import log_odds
 from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.stamped import StampedRows
 
-__all__ = ["Repairs", "repair"]
-
 CONFIRMED = 24  # most suspicious positions that are computed again in float32
 
 

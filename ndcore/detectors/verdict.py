@@ -8,8 +8,6 @@ from typing import Any
 
 from ndcore.detectors.regime import regime_of
 
-__all__ = ["LayerScore", "UnitEvidence", "Verdict"]
-
 
 @dataclass(frozen=True)
 class LayerScore:

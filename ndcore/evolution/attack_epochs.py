@@ -42,8 +42,6 @@ from ndcore.statistics.roc import auroc, bootstrap_auroc
 from ndcore.steps import ShouldStop, Step, counter, in_parts, no_step, stop_if
 from ndcore.training.checkpoints import read_run
 
-__all__ = ["measure_vulnerability"]
-
 DETECTOR = "wasserstein"
 REDUCTIONS = ("max", "value")  # those that the detector looks at
 BATCH = 128

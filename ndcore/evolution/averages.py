@@ -27,8 +27,6 @@ from ndcore.evolution.patches import (
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.store import epoch_file, read_arrays, write_arrays
 
-__all__ = ["UnitAverage", "average_of", "keep_averages", "kept_averages", "kept_epochs"]
-
 KIND = "averages"
 
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from ndcore.errors import BadRequestError
 
-__all__ = ["CLUSTERS", "NEAREST", "UnitClusters", "cluster_units"]
-
 CLUSTERS = 5
 NEAREST = 4
 STEPS = 100

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from ndcore.errors import BadRequestError
 from ndcore.evolution.patches import AVERAGED, weighted_average
 
-__all__ = ["FACETS", "Facets", "facets_of"]
-
 FACETS = 10
 COMPONENTS = 50
 PERPLEXITY = 30

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOUNDS", "LARGEST_SIDE", "WatchedLayer", "thinning", "units_before"]
-
 # A map that is wider or higher is thinned.
 LARGEST_SIDE = 16
 # What kinds of layer squeeze their values between.

@@ -19,16 +19,6 @@ from numpy.typing import NDArray
 
 from ndcore.errors import BadRequestError
 
-__all__ = [
-    "VARIANTS",
-    "blocks",
-    "density",
-    "discriminability",
-    "layer_value",
-    "paper_factor",
-    "unit_distances",
-]
-
 VARIANTS = ("paper", "normalised")
 
 Floats = NDArray[np.floating]

@@ -12,16 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "AVERAGED",
-    "Patches",
-    "class_share",
-    "clearness",
-    "cut_patches",
-    "trimmed",
-    "weighted_average",
-]
-
 AVERAGED = 20
 # Beyond the image there is nothing to see: mid-grey.
 OUTSIDE = 128

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from ndcore.evolution.layers import BOUNDS, WatchedLayer
 
-__all__ = ["RULES", "Rule", "Warned", "warnings_of"]
-
 
 @dataclass(frozen=True)
 class Rule:

@@ -24,8 +24,6 @@ from ndcore.evolution.store import epoch_file, epochs_in, read_arrays
 from ndcore.evolution.trends import lowered_after
 from ndcore.evolution.vulnerability import Vulnerability, read_vulnerability
 
-__all__ = ["METRICS", "EvolutionRun"]
-
 METRICS = ("discriminability", "density", "active", "saturation")
 
 

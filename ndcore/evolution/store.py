@@ -26,19 +26,6 @@ from numpy.typing import NDArray
 from ndcore.errors import RunError
 from ndcore.storage.atomic import write_bytes
 
-__all__ = [
-    "FOLDER",
-    "RECORD",
-    "RESULT",
-    "SCHEMA",
-    "epoch_file",
-    "epochs_in",
-    "read_arrays",
-    "read_document",
-    "snapshot_file",
-    "write_arrays",
-]
-
 SCHEMA = 1
 FOLDER = "evolution"
 SNAPSHOTS = "snapshots"

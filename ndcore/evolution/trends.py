@@ -13,8 +13,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["change_after", "correlations", "lowered_after", "sides_of"]
-
 WINDOW = 5
 
 

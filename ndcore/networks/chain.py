@@ -18,8 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["Step", "Window", "as_matrix", "chain_of", "fold_batch_norm", "traced"]
-
 LARGEST_MATRIX = 2**23  # weights
 
 POINTWISE = (

@@ -18,8 +18,6 @@ from torch import nn
 
 from ndcore.networks.normalize import CIFAR10_MEAN, CIFAR10_STD, Normalize
 
-__all__ = ["NETWORKS", "Network", "build_network"]
-
 CLASSES = 10
 DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3761
 

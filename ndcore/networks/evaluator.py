@@ -25,8 +25,6 @@ from ndcore.networks.forward import device_of, forward, to_images
 from ndcore.networks.windows import Incremental
 from ndcore.steps import ShouldStop, in_parts
 
-__all__ = ["SAFETY", "Evaluator", "Query", "evaluator_for"]
-
 LARGEST = {"cpu": 256, "cuda": 2048}  # candidates in one pass; more gains nothing
 FEW = 64  # the same for a path that only confirms
 WHOLE = {"cpu": 32, "cuda": 2048}  # whole images in one pass: a small part of a second

@@ -15,8 +15,6 @@ from ndcore.errors import BadRequestError
 from ndcore.statistics.intervals import Rate
 from ndcore.steps import in_parts
 
-__all__ = ["MAPS_BATCH", "device_of", "evaluate", "forward", "pick_device", "predict", "to_images"]
-
 BATCH = 256
 MAPS_BATCH = 64  # where whole activation maps are kept as well
 

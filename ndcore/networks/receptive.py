@@ -16,8 +16,6 @@ from torch import fx, nn
 
 from ndcore.networks.chain import Window, chain_of, traced
 
-__all__ = ["Grid", "ReceptiveField", "grid_of", "receptive_fields"]
-
 
 @dataclass(frozen=True)
 class ReceptiveField:

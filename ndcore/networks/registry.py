@@ -22,10 +22,7 @@ from torch import nn
 from ndcore.data.catalog import CIFAR10_CLASSES
 from ndcore.errors import BadRequestError
 from ndcore.networks.deep_view import NETWORKS, build_network
-from ndcore.networks.normalize import Normalize
 from ndcore.networks.vgg import digits_cnn, vgg16_cifar10
-
-__all__ = ["MODELS", "ModelSpec", "Normalize", "build_model", "layer_names", "model_spec"]
 
 DIGITS = tuple(str(digit) for digit in range(10))
 

@@ -15,8 +15,6 @@ from torch import nn
 from ndcore.data.catalog import CIFAR10_CLASSES
 from ndcore.networks.normalize import CIFAR10_MEAN, CIFAR10_STD, Normalize
 
-__all__ = ["VGG16_BLOCKS", "digits_cnn", "vgg16_cifar10"]
-
 VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 

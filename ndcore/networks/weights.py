@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from ndcore.errors import BundleError
 from ndcore.storage.atomic import write_bytes
 
-__all__ = ["load_weights", "rounded", "save_weights", "weight_hash"]
-
 PRECISE = 2**-10  # of a tensor's largest value: what float16 may cost
 
 

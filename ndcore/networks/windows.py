@@ -16,8 +16,6 @@ from torch import Tensor
 
 from ndcore.networks.chain import Step, Window
 
-__all__ = ["Incremental", "Layout", "plan"]
-
 WHOLE_SHARE = 0.7  # a window of more than this share of the map is not worth cutting out
 GROUP = 64  # candidates of one kind are run with windows of their own size, so many at a time
 # The others are filled up to one of few sizes: a new batch size costs the library new kernels.

@@ -17,8 +17,6 @@ from scipy.stats import beta
 
 from ndcore.errors import BadRequestError
 
-__all__ = ["ClassCalibration", "check_alpha", "conformal_p", "fpr_band", "rank", "threshold"]
-
 
 def check_alpha(alpha: float) -> float:
     """Return alpha if it is a usable false-positive rate.

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Rate", "wilson"]
-
 Z = 1.959963984540054  # of the normal distribution: 95% lie within it on either side
 
 

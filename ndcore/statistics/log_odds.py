@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-__all__ = ["log_odds"]
-
 
 def log_odds(
     logits: NDArray[np.floating], labels: NDArray[np.integer] | int

@@ -17,17 +17,6 @@ from scipy.stats import beta, betabinom
 from ndcore.statistics.conformal import rank
 from ndcore.statistics.intervals import Rate
 
-__all__ = [
-    "aupr",
-    "auroc",
-    "bootstrap_auroc",
-    "fpr_at_tpr",
-    "matching_weights",
-    "pooled_band",
-    "rate",
-    "realised_band",
-]
-
 BOOTSTRAPS = 1000
 MATCHING_BINS = 10
 

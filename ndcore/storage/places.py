@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["ROOT", "RUNS", "bundles_dir", "cache_dir", "data_dir", "run_dir", "study_dir"]
-
 RUNS = "runs"
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package
 

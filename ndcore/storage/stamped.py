@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from ndcore.storage.atomic import write_bytes
 
-__all__ = ["StampedRows", "load_stamped", "save_stamped"]
-
 
 def save_stamped(path: Path, arrays: Mapping[str, NDArray[Any]], stamp: str) -> None:
     """Write arrays as compressed .npz, atomically."""

@@ -33,8 +33,6 @@ from ndcore.networks.evaluator import evaluator_for
 from ndcore.steps import ShouldStop, stop_if
 from ndcore.study.image_sets import ImageSet
 
-__all__ = ["ADVERSARIES", "ALPHA", "Adversary", "Defence", "adversarial_set"]
-
 ALPHA = 0.05  # the alarm rate that they try to slip under
 TRIES = 4  # images shown to the detector
 QUERIES = {"least-divergent": 800, "stealthy-de": 4000, "decoy": 800}

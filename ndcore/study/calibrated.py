@@ -15,8 +15,6 @@ from ndcore.detectors.registry import DETECTORS, Entry, find_entry
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.study.saved import SavedStudy, find_study
 
-__all__ = ["Detectors"]
-
 
 class Detectors:
     """What can judge the images of a bundle.

@@ -9,8 +9,6 @@ from ndcore.errors import BadRequestError
 from ndcore.study.adversaries import ADVERSARIES
 from ndcore.study.image_sets import FAMILIES
 
-__all__ = ["KINDS_OF_ATTACK", "StudyConfig"]
-
 KINDS_OF_ATTACK = {kind.name: kind for kind in (*FAMILIES, *ADVERSARIES)}
 
 

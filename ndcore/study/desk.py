@@ -27,18 +27,6 @@ from ndcore.study.measurements import Measurer
 from ndcore.study.report import Scored
 from ndcore.study.saved import study_folder
 
-__all__ = [
-    "BENIGN",
-    "DESK",
-    "PAIRED",
-    "Desk",
-    "DeskSet",
-    "desk_file",
-    "dev_attack",
-    "load_desk",
-    "make_desk",
-]
-
 DESK = "desk.npz"
 BENIGN = ("dev", "calibration", "evaluation")
 PAIRED = ("one-pixel", "inconspicuous")  # kinds of attack that are also made from dev images

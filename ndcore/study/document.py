@@ -26,8 +26,6 @@ from ndcore.study.report import (
     localisation,
 )
 
-__all__ = ["StudySet", "attack_row", "layer_figures", "regime_figures", "study_document"]
-
 
 @dataclass(frozen=True)
 class StudySet:

@@ -23,17 +23,6 @@ from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import evaluator_for
 from ndcore.steps import ShouldStop, stop_if
 
-__all__ = [
-    "CONTROLS",
-    "FAMILIES",
-    "Family",
-    "ImageSet",
-    "attacked_set",
-    "benign_set",
-    "control_set",
-    "gallery_set",
-]
-
 POOL = 32  # images attacked between two reports
 
 

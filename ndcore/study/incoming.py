@@ -19,8 +19,6 @@ from ndcore.data.decode import decode
 from ndcore.data.splits import positions
 from ndcore.errors import BadImageError, BadRequestError
 
-__all__ = ["MOST", "Images", "draw", "unpack"]
-
 MOST = 1000  # images judged at a time
 MOST_BYTES = 10 * 2**20  # of one file, unpacked
 KINDS = {"benign": 0, "attacked": 1}

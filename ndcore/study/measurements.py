@@ -29,8 +29,6 @@ from ndcore.steps import ShouldStop, Step, counter
 from ndcore.storage.stamped import load_stamped, save_stamped
 from ndcore.study.image_sets import ImageSet
 
-__all__ = ["Measurer"]
-
 FEATURE_PIECE = 512
 REPAIR_PIECE = 64
 

@@ -23,15 +23,6 @@ from ndcore.statistics.roc import (
 )
 from ndcore.study.image_sets import ImageSet
 
-__all__ = [
-    "ALPHAS",
-    "Scored",
-    "attack_figures",
-    "benign_figures",
-    "evasion_figures",
-    "localisation",
-]
-
 ALPHAS = (0.01, 0.05, 0.1)
 MAIN_ALPHA = 0.05
 

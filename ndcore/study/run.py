@@ -45,8 +45,6 @@ from ndcore.study.image_sets import (
 from ndcore.study.measurements import Measurer
 from ndcore.study.saved import SavedStudy, save_study
 
-__all__ = ["StudyConfig", "run_study"]
-
 DEV_SHARE, CALIBRATION_SHARE = 2, 4  # images of these splits per evaluation image, with a limit
 BENIGN_IMAGES = 1500  # evaluation images that are judged, at most; attacks are made from all
 CONTROL_IMAGES = 60

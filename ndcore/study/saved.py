@@ -20,8 +20,6 @@ from ndcore.storage.atomic import write_bytes
 from ndcore.storage.places import study_dir
 from ndcore.storage.stamped import load_stamped, save_stamped
 
-__all__ = ["SavedStudy", "find_study", "load_study", "save_study", "study_folder", "without_nan"]
-
 DOCUMENT, SCORES = "study.json", "study.npz"
 DIGITS = 6
 

@@ -12,8 +12,6 @@ from ndcore.errors import BundleError
 from ndcore.storage.atomic import write_bytes, write_json
 from ndcore.study.saved import load_study
 
-__all__ = ["ship_study"]
-
 
 def ship_study(bundle: Bundle, folder: Path) -> None:
     """Copy a study's files into the bundle and list their checksums in its manifest.

@@ -17,8 +17,6 @@ from ndcore.steps import ShouldStop, is_stopped
 from ndcore.study.incoming import Images
 from ndcore.study.saved import SavedStudy
 
-__all__ = ["Judged", "judge_images", "judge_study"]
-
 
 @dataclass(frozen=True)
 class Judged:

@@ -13,8 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["cut_mix", "cut_out", "resize", "shift", "vary"]
-
 # TrivialAugment draws one operation per call; so many images share it.
 ALIKE = 16
 

@@ -18,8 +18,6 @@ from ndcore.networks.forward import forward
 from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import save_weights
 
-__all__ = ["fingerprint", "is_same_network", "load_checkpoint", "read_run", "save_checkpoint"]
-
 PRINTED = 20  # numbers of a fingerprint
 
 

@@ -9,8 +9,6 @@ from torch import Tensor
 from ndcore.data.sources import ImageSource
 from ndcore.networks.forward import to_images
 
-__all__ = ["Resident"]
-
 
 class Resident:
     """Training images, held in memory as 8-bit values when they fit, else read batch by batch."""

@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Judged", "count_hits", "judged"]
-
 
 class Judged(NamedTuple):
     """Means over images: cross-entropy, and shares whose class is not among the first 1 or 5."""

@@ -51,8 +51,6 @@ SMALL_MODEL = 1_000_000
 ATTEMPTS = 2
 FIRST = "first"
 
-__all__ = ["EpochRecorder", "train"]
-
 
 class EpochRecorder(Protocol):
     """What watches a run: it is told of the start and of each epoch, before the checkpoint."""

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ConvMuon"]
-
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 STEPS = 4
 

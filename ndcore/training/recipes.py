@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 
 from ndcore.networks.deep_view import NETWORKS
 
-__all__ = ["RECIPES", "TrainConfig", "recipe"]
-
 
 @dataclass(frozen=True)
 class TrainConfig:

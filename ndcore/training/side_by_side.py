@@ -15,8 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["SideBySide", "conv_side_by_side"]
-
 WIDEST = 4
 
 

@@ -15,7 +15,8 @@ from ndcore.data.pixels import paint
 from ndcore.errors import StoppedError
 from ndcore.networks.chain import as_matrix, chain_of, fold_batch_norm
 from ndcore.networks.evaluator import Evaluator, Query, evaluator_for
-from ndcore.networks.registry import Normalize, build_model
+from ndcore.networks.normalize import Normalize
+from ndcore.networks.registry import build_model
 from tests.decisive_pixel import OneDecisivePixel
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from ndcore.attacks.engines.engine import Engine
 
-__all__ = ["COMPARISONS"]
-
 COMPARISONS = (
     Engine(
         "fgsm",

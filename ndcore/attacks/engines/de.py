@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from ndcore.attacks.engines.engine import Engine
 from ndcore.attacks.engines.search import Candidates, Problem, Search
 
-__all__ = ["DE", "DE_PAPER", "GENERATIONS", "POPULATION", "differential_evolution"]
-
 POPULATION = 400
 GENERATIONS = 100
 SCALE = 0.5

@@ -9,8 +9,6 @@ import numpy as np
 
 from ndcore.attacks.engines.search import Problem, Search
 
-__all__ = ["Engine"]
-
 
 @dataclass(frozen=True)
 class Engine:

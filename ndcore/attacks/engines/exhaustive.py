@@ -16,8 +16,6 @@ from ndcore.attacks.engines.engine import Engine
 from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
 from ndcore.data.pixels import paint
 
-__all__ = ["EXHAUSTIVE", "exhaustive", "grid_points"]
-
 CHUNK = 256
 
 

@@ -23,8 +23,6 @@ from ndcore.attacks.engines.engine import Engine
 from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
 from ndcore.data.pixels import paint
 
-__all__ = ["FAST", "STAGE_QUERIES", "Palette", "Point", "best_first"]
-
 STAGE_QUERIES = 800  # per pixel
 LATTICE = 8  # lattice points along each side
 CHUNK = 32

@@ -14,8 +14,6 @@ from ndcore.attacks.engines.fast import FAST, Point, best_first
 from ndcore.attacks.engines.search import Problem, Search
 from ndcore.data.neighbours import neighbours
 
-__all__ = ["INCONSPICUOUS", "inconspicuous", "neighbour_box"]
-
 
 def neighbour_box(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Lowest and highest value of the eight neighbours, per pixel and channel.

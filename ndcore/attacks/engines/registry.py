@@ -9,8 +9,6 @@ from ndcore.attacks.engines.exhaustive import EXHAUSTIVE
 from ndcore.attacks.engines.fast import FAST
 from ndcore.attacks.engines.inconspicuous import INCONSPICUOUS
 
-__all__ = ["ENGINES"]
-
 ENGINES: dict[str, Engine] = {
     engine.name: engine for engine in (FAST, EXHAUSTIVE, DE, DE_PAPER, INCONSPICUOUS, *COMPARISONS)
 }

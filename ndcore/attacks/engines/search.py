@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-__all__ = ["Candidates", "Problem", "Search", "corner_colours"]
-
 
 @dataclass(frozen=True)
 class Problem:

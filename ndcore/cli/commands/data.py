@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> Answer:
     """Fetch it, unless it is there already."""
-    from ndcore.data.catalog import fetch_cifar10
+    from ndcore.data.cifar10 import fetch_cifar10
 
     root, images = fetch_cifar10(options.root)
     return {"root": str(root), "images": images}, f"CIFAR-10: {images} images in {root}", 0

@@ -13,8 +13,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tail", "fisher", "higher_criticism"]
-
 BODY = 0.9  # quantile from which on a tail is continued as an exponential
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sklearn.neighbors import NearestNeighbors
 
 # sklearn is imported where it is used: it takes a second, and what most detectors need is here too.
-__all__ = ["baseline_detectors"]
 
 NEIGHBOURS = 50
 FLOOR = 1e-12

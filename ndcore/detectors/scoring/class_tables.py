@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from ndcore.activations.divergence import SURPRISAL_BINS, class_spread
 from ndcore.activations.histograms import BINS, ClassHistograms
 
-__all__ = ["ClassTables"]
-
 NEVER = 0.01  # a unit above zero on fewer images of a class than this "never fires" for it
 
 

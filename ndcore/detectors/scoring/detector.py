@@ -19,8 +19,6 @@ from ndcore.detectors.scoring.features import FeaturePass, Features
 from ndcore.detectors.scoring.reference import Reference
 from ndcore.errors import BadRequestError
 
-__all__ = ["KINDS", "FeatureDetector", "Layered", "Measured", "Union"]
-
 KINDS = ("ours", "divergence", "baseline")
 
 

@@ -29,8 +29,6 @@ from ndcore.networks.forward import MAPS_BATCH, forward
 from ndcore.steps import ShouldStop, in_parts
 from ndcore.storage.stamped import StampedRows
 
-__all__ = ["AGGREGATES", "FeaturePass", "Features"]
-
 AGGREGATES = ("mean", "top")  # over a layer's units; "top" is the mean of the largest 5%
 
 

@@ -26,8 +26,6 @@ from torch import Tensor, nn
 from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.reference import Reference
 
-__all__ = ["library_detectors", "linear_head"]
-
 PRINCIPAL_SHARE = 8  # ViM keeps one in so many dimensions of the features
 NEAREST = 10
 # The head is taken for linear where no logit is missed by more than this share of the largest.

@@ -26,8 +26,6 @@ from ndcore.networks.weights import weight_hash
 from ndcore.steps import ShouldStop, in_parts
 from ndcore.storage.stamped import load_stamped, save_stamped
 
-__all__ = ["PER_CLASS", "Reference", "collect_reference", "load_reference", "save_reference"]
-
 PER_CLASS = 300
 LEAST_LEVELS = 256  # quantiles kept per unit and class
 

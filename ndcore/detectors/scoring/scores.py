@@ -18,19 +18,6 @@ from ndcore.detectors.scoring.detector import FeatureDetector, Layered, Measured
 from ndcore.detectors.scoring.features import AGGREGATES, Features
 from ndcore.detectors.scoring.spatial import SPATIAL
 
-__all__ = [
-    "LATE",
-    "LayerScores",
-    "LikelihoodRatio",
-    "OneLayer",
-    "RepairScore",
-    "best_detector",
-    "divergence_detectors",
-    "late_layers",
-    "layer_measures",
-    "our_detectors",
-]
-
 # The paper's guess: an attack shows where late layers leave the predicted class's distributions.
 HYPOTHESIS, LATE = "w1-top", "w1-top-late"
 EARLY = 2  # first conv layers, where one pixel is still a spot

@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-__all__ = ["LEVELS", "SPATIAL", "SpatialReference", "against_class", "position_map", "summary"]
-
 SPATIAL = ("w1", "kl", "js")
 # Bin edges are these quantiles of all positions of all classes; the tails are cut finer because
 # a changed pixel moves few positions.

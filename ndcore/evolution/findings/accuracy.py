@@ -12,17 +12,6 @@ from ndcore.evolution.run import EvolutionRun
 from ndcore.networks.deep_view import NETWORKS
 from ndcore.statistics.intervals import wilson
 
-__all__ = [
-    "FIGURE_4",
-    "Accuracy",
-    "AccuracyRow",
-    "accuracy_table",
-    "better",
-    "difference",
-    "told_files",
-    "train_command",
-]
-
 PAPER_IMAGES = 10_000  # the test images of CIFAR-10
 # The networks of the paper, on CIFAR-10: not their small kin on digits.
 FIGURE_4 = tuple(name for name, network in NETWORKS.items() if network.shape == (32, 32, 3))

@@ -18,8 +18,6 @@ from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.trends import correlations
 from ndcore.statistics.resampling import mean_interval
 
-__all__ = ["FINDINGS"]
-
 NORMED = ("lenet-bn", "shallow-bn", "nin-bn")
 TWINS = (*NORMED, "lenet-w-bn")
 FALL = 0.01

@@ -24,8 +24,6 @@ from ndcore.evolution.findings.finding import (
 )
 from ndcore.evolution.run import EvolutionRun
 
-__all__ = ["FINDINGS", "MIN_EPOCHS", "check_findings"]
-
 FINDINGS: tuple[Finding, ...] = (
     *learning_rate.FINDINGS,
     *sparseness.FINDINGS,

@@ -15,8 +15,6 @@ from ndcore.evolution.findings.series import compared, require_layer
 from ndcore.evolution.run import EvolutionRun
 from ndcore.statistics.intervals import Rate
 
-__all__ = ["FINDINGS", "likeness", "looks"]
-
 TOP, AVERAGED = 5, 20  # patches of a row of the paper, and behind an average image
 DIFFICULT = ("cat", "dog", "bird")
 PURE = 0.8

@@ -8,8 +8,6 @@ from typing import Any
 
 from ndcore.evolution.run import EvolutionRun
 
-__all__ = ["VERDICTS", "Finding", "FindingResult", "Outcome", "Runs", "UntestableError"]
-
 VERDICTS = ("held", "did not hold", "could not be tested")
 
 Runs = Mapping[str, EvolutionRun]  # network -> its recording

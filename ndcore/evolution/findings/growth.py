@@ -16,8 +16,6 @@ from ndcore.evolution.findings.series import (
 )
 from ndcore.evolution.trends import WINDOW
 
-__all__ = ["FINDINGS"]
-
 
 def _increases(runs: Runs) -> Outcome:
     figures: dict[str, Any] = {}

@@ -12,8 +12,6 @@ from ndcore.evolution.findings.finding import Finding, Outcome, Runs, Untestable
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.trends import change_after, sides_of
 
-__all__ = ["FINDINGS"]
-
 FALL = 0.01
 
 

@@ -13,8 +13,6 @@ from ndcore.evolution.findings.finding import VERDICTS
 from ndcore.evolution.recording.recordings import list_runs, load_run
 from ndcore.evolution.run import EvolutionRun
 
-__all__ = ["findings_document", "findings_of", "open_runs"]
-
 
 def findings_document(runs: Mapping[str, EvolutionRun]) -> dict[str, Any]:
     """Accuracies, claims with their verdicts, and how to record what is missing; ready for JSON.

@@ -14,19 +14,6 @@ from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.trends import WINDOW
 from ndcore.statistics.resampling import gap_interval
 
-__all__ = [
-    "CLEAR_TREND",
-    "compared",
-    "growth",
-    "initial_change",
-    "instability",
-    "layer_epochs",
-    "overfitting",
-    "rank_correlation",
-    "require_layer",
-    "settled_at",
-]
-
 Floats = NDArray[np.float64]
 
 CLEAR_TREND = 0.5  # rank correlation

@@ -10,8 +10,6 @@ from ndcore.evolution.findings.series import SETTLED, growth, layer_epochs, sett
 from ndcore.evolution.rules import RULES
 from ndcore.evolution.run import EvolutionRun
 
-__all__ = ["FINDINGS"]
-
 (SATURATED,) = (rule.threshold for rule in RULES if rule.name == "saturated")
 FAST = 3
 

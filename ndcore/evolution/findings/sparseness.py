@@ -19,8 +19,6 @@ from ndcore.evolution.findings.series import (
 from ndcore.evolution.rules import RULES
 from ndcore.evolution.run import EvolutionRun
 
-__all__ = ["FINDINGS"]
-
 LIMIT = {rule.name: rule.threshold for rule in RULES}
 STEADY = 1 / 20  # a level of the paper's grids
 EARLY = 10

@@ -10,8 +10,6 @@ from ndcore.evolution.findings.finding import Finding, Outcome, Runs, Untestable
 from ndcore.evolution.findings.series import instability
 from ndcore.evolution.rules import RULES
 
-__all__ = ["FINDINGS"]
-
 (STILL,) = (rule.threshold for rule in RULES if rule.name == "stagnant")
 FIRST, LAST = 27, 33
 

@@ -6,8 +6,6 @@ from ndcore.evolution.findings.accuracy import better
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs
 from ndcore.evolution.findings.series import OVERFIT, overfitting
 
-__all__ = ["FINDINGS"]
-
 
 def _overfits(network: str, id: str, stated: int) -> Finding:
     def check(runs: Runs) -> Outcome:

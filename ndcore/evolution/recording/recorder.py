@@ -41,8 +41,6 @@ from ndcore.evolution.store import (
 from ndcore.networks.weights import save_weights
 from ndcore.storage.atomic import write_json
 
-__all__ = ["CURVES", "RecordConfig", "Recorder", "chosen_epochs"]
-
 CURVES = tuple(
     f"{part}_{name}"
     for part in ("train", "validation")

@@ -21,8 +21,6 @@ from ndcore.evolution.store import (
 )
 from ndcore.storage.places import RUNS, cache_dir
 
-__all__ = ["list_runs", "load_run", "run_folders"]
-
 SHIPPED = "shipped-runs"  # in the cache
 
 

@@ -20,8 +20,6 @@ from ndcore.networks.receptive import receptive_fields
 from ndcore.networks.registry import layer_names
 from ndcore.steps import in_parts
 
-__all__ = ["Seen", "TopPatches", "top_patches", "values_of_layers", "watched_layers"]
-
 BATCH = 128
 HELD_BYTES = 512 << 20
 

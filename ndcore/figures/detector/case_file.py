@@ -10,8 +10,6 @@ from typing import Any
 from ndcore.errors import BadRequestError
 from ndcore.storage.atomic import write_bytes
 
-__all__ = ["KINDS", "case_bytes", "case_kind", "write_case"]
-
 KINDS = {".html": "html", ".json": "json"}
 
 

@@ -24,8 +24,6 @@ from ndcore.figures.style.palette import ATTACKED, MUTED
 from ndcore.figures.style.pixel_image import pixel_image
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 
-__all__ = ["case_page", "verdict_sentence"]
-
 SIDE = 256  # pixels of an enlarged image, about
 UNITS = 12
 RINGS = 5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["POLICY", "STYLE"]
-
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = """
 :root {

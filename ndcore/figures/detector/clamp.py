@@ -12,8 +12,6 @@ from ndcore.figures.style.palette import MUTED, rgba
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 from ndcore.figures.style.theme import ACCENT, styled
 
-__all__ = ["clamp_course", "layer_clamps"]
-
 
 def clamp_course(
     counts: Sequence[int],

@@ -11,8 +11,6 @@ from ndcore.figures.style.palette import ATTACKED, class_colours
 from ndcore.figures.style.theme import styled
 from ndcore.statistics.intervals import Rate
 
-__all__ = ["Adversary", "frontier"]
-
 SYMBOLS = ("diamond", "circle", "square", "triangle-up", "cross", "star")
 
 

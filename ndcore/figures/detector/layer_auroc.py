@@ -9,8 +9,6 @@ import plotly.graph_objects as go
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
 from ndcore.figures.style.theme import styled
 
-__all__ = ["layer_auroc"]
-
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
 DASHES = ("solid", "dash", "dot", "dashdot")
 

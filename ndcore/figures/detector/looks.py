@@ -10,8 +10,6 @@ import plotly.graph_objects as go
 from ndcore.figures.style.palette import ATTACKED, MUTED
 from ndcore.figures.style.theme import ACCENT, styled
 
-__all__ = ["Look", "frozen_figure"]
-
 APART = 0.16  # between the two marks of a row
 NAME = 34  # letters of a name on the axis
 

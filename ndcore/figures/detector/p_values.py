@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED
 from ndcore.figures.style.theme import ACCENT, styled
 
-__all__ = ["p_histogram"]
-
 BINS = 20
 LOOKS = {"benign": (ACCENT, ""), "attacked": (ATTACKED, "/"), "unknown": (MUTED, ".")}
 

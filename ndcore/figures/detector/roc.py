@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
 from ndcore.figures.style.theme import styled
 
-__all__ = ["operating_point", "roc_figure"]
-
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 LEAST_FPR = 1e-3  # left end of the logarithmic axis
 TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1)

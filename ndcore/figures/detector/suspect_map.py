@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from ndcore.figures.style.ramp import ramp_bar, ramp_rgba
 
-__all__ = ["suspect_colours", "suspect_legend"]
-
 
 def suspect_colours(suspicion: NDArray[np.floating], top: float) -> NDArray[np.uint8]:
     """RGBA (H, W, 4): dark = harmless, bright = suspicious.

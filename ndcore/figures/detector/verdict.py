@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED, rgba
 from ndcore.figures.style.theme import ACCENT, styled
 
-__all__ = ["layer_profile", "null_distribution"]
-
 
 def _colour(name: str) -> str:
     return ATTACKED if name == "attacked" else ACCENT

@@ -10,8 +10,6 @@ import plotly.graph_objects as go
 from ndcore.figures.style.palette import MUTED
 from ndcore.figures.style.theme import styled
 
-__all__ = ["waterfall"]
-
 PART = "#5b78e5"
 LESS = "#f08c1a"
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from ndcore.figures.evolution.curves import readout
 from ndcore.figures.style.palette import MUTED, class_colours
 
-__all__ = ["PROFILE", "MacroRun", "Values", "add_cursor", "short"]
-
 Values = NDArray[np.floating]
 
 PROFILE = 0.2  # share of the width for the dots

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
 
-__all__ = ["add_curves", "add_vulnerability", "readout"]
-
 Curves = Mapping[str, NDArray[np.floating]]
 
 TRAIN, VALIDATION = class_colours(10)[0], class_colours(10)[3]

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, rgba
 from ndcore.figures.style.theme import styled
 
-__all__ = ["EXCEPTIONAL", "LEVELS", "Chosen", "exceptional", "level_shares", "levels_figure"]
-
 LEVELS = 20
 FEW = 24
 MOST = 8

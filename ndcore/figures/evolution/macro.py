@@ -19,8 +19,6 @@ from ndcore.figures.evolution.curves import add_curves, add_vulnerability
 from ndcore.figures.style.palette import MUTED
 from ndcore.figures.style.theme import styled
 
-__all__ = ["macro_figure", "macro_width"]
-
 ROW_PX, LOSS_PX, ERROR_PX, VULNERABLE_PX = 25, 96, 130, 120
 TOP_PX, BOTTOM_PX, LINE_PX, GAP_PX = 92, 104, 26, 20
 MOST_GAPS = 60  # more columns stand side by side without a gap

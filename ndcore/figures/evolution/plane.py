@@ -19,8 +19,6 @@ from ndcore.figures.style.palette import class_colours, rgba
 from ndcore.figures.style.pixel_image import data_uri
 from ndcore.figures.style.theme import styled
 
-__all__ = ["SYMBOLS", "Groups", "plane_figure", "radii"]
-
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "pentagon")
 SMALLEST, LARGEST = 0.04, 0.14  # radius, in shares of the plane's width
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-__all__ = ["Row", "aligned_rows"]
-
 LAST = "\0last"
 # `relu1` and `sig1` both follow `conv1`.
 RISING = re.compile("^(relu|sig|tanh)")

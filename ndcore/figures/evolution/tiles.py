@@ -8,8 +8,6 @@ from html import escape
 
 from ndcore.figures.style.pixel_image import data_uri
 
-__all__ = ["PictureRow", "picture_rows"]
-
 
 @dataclass(frozen=True)
 class PictureRow:

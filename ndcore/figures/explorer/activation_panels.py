@@ -26,8 +26,6 @@ from ndcore.activations.divergence import (
 )
 from ndcore.activations.histograms import ClassHistograms
 
-__all__ = ["BINS", "QUANTILES", "ClassPanel", "LayerPanel", "class_panel", "densities", "pack"]
-
 BINS = 64
 GAMMA = 0.5
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

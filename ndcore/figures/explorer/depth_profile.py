@@ -14,8 +14,6 @@ from ndcore.figures.style.theme import styled
 if TYPE_CHECKING:
     from ndcore.analysis.depth import DepthProfile
 
-__all__ = ["MEASURES", "depth_figure"]
-
 MEASURES = {
     "score": "divergence in class spreads",
     "percentile": "percentile among benign images",

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ndcore.activations.maps import Peak
     from ndcore.networks.receptive import Grid
 
-__all__ = ["position_map"]
-
 FAINT, STRONG = 0.2, 0.85  # opacity of the map at the low and at the high end of its scale
 GREY = np.array([0.299, 0.587, 0.114])
 

@@ -15,8 +15,6 @@ from ndcore.figures.style.rows import Bar, Row, rows_markup
 if TYPE_CHECKING:
     from ndcore.analysis.propagation import LayerChange
 
-__all__ = ["propagation_maps", "propagation_rows"]
-
 WIDTH = 150
 RADIUS = 3.2  # leaves the 3 x 3 window of the first layer in sight
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, rgba
 from ndcore.figures.style.theme import styled
 
-__all__ = ["probability_bars", "search_course"]
-
 SMALL = 0.005  # probabilities below this get no number beside their bar
 
 

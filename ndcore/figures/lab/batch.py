@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED, rgba
 from ndcore.figures.style.theme import ACCENT, styled
 
-__all__ = ["HELD", "class_matrix", "count_outcomes", "success_curve"]
-
 HELD = "not fooled"
 MOST_CLASSES = 12  # of more classes only those that occur get a row or a column
 

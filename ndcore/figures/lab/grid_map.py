@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import class_colours
 from ndcore.figures.style.ramp import ramp_bar, ramp_rgba
 
-__all__ = ["class_legend", "flip_colours", "lowest_colours", "map_tips", "ramp_legend"]
-
 NO_FLIP = (135, 146, 162, 70)
 
 

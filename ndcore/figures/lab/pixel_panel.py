@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["opaque", "pack_pixels"]
-
 
 def opaque(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGBA (H, W, 4) of an image (H, W, C), C = 1 or 3."""

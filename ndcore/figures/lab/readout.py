@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 
-__all__ = ["layer_rows", "probability_rows", "unit_rows"]
-
 MOST_CLASSES = 12
 PALE = 0.4
 

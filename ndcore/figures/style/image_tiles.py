@@ -8,8 +8,6 @@ from html import escape
 
 from ndcore.figures.style.pixel_image import pixel_image
 
-__all__ = ["ImageTile", "image_tiles"]
-
 
 @dataclass(frozen=True)
 class ImageTile:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ndcore.figures.style.pixel_image import data_uri
 
-__all__ = ["SHAPES", "mark_image"]
-
 # In a box of 16 x 16.
 _DRAWN = {
     "circle": '<circle cx="8" cy="8" r="5.5" fill="{colour}"/>',

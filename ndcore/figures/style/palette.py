@@ -6,8 +6,6 @@ red and benign the colour of ink, so neither hue is used for a class or for a fu
 
 from __future__ import annotations
 
-__all__ = ["ATTACKED", "BENIGN", "MUTED", "class_colours", "instance_colours", "rgba"]
-
 ATTACKED = "#e5202b"
 BENIGN = {"light": "#14181f", "dark": "#f4f6fa"}
 MUTED = "#8792a2"

@@ -8,8 +8,6 @@ from html import escape
 
 from ndcore.figures.style.palette import ATTACKED, MUTED
 
-__all__ = ["data_uri", "drawing", "pixel_image", "pixels_in"]
-
 RADIUS = 1.75
 
 

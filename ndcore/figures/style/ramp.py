@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.colors import sequential
 
-__all__ = ["ramp", "ramp_bar", "ramp_rgba"]
-
 _STOPS = np.array(
     [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in sequential.Cividis], float
 )

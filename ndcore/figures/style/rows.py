@@ -8,8 +8,6 @@ from html import escape
 
 from ndcore.figures.style.palette import MUTED, rgba
 
-__all__ = ["Bar", "Row", "rows_markup"]
-
 
 @dataclass(frozen=True)
 class Bar:

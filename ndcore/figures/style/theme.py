@@ -6,8 +6,6 @@ import plotly.graph_objects as go
 
 from ndcore.figures.style.palette import MUTED, rgba
 
-__all__ = ["ACCENT", "BELOW", "styled"]
-
 GRID = rgba(MUTED, 0.25)
 
 

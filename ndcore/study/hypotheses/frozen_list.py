@@ -17,8 +17,6 @@ from ndcore.study.desk import Desk
 from ndcore.study.hypotheses.hypothesis import Hypothesis, dev_figures, evaluation_figures
 from ndcore.study.saved import without_nan
 
-__all__ = ["Frozen", "frozen_of"]
-
 LIST = "frozen.jsonl"
 
 

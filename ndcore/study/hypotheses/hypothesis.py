@@ -16,8 +16,6 @@ from ndcore.statistics.roc import auroc, pooled_band, rate
 from ndcore.study.desk import Desk
 from ndcore.study.report import ALPHAS, attack_figures
 
-__all__ = ["OVER", "Hypothesis", "dev_figures", "evaluation_figures", "hypothesis"]
-
 OVER = {
     "mean": "the mean over measures and layers",
     "largest": "the most alarming measure and layer",

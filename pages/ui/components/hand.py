@@ -9,8 +9,6 @@ from typing import Any
 
 from ndcore.attacks import PixelChange
 
-__all__ = ["MOST_SPOTS", "Hand", "Pick", "Spot", "read_changes", "read_pick"]
-
 MOST_SPOTS = 5
 MOST_STEPS = 200
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import streamlit as st
 
-__all__ = ["one_page_history"]
-
 _COMPONENT = st.components.v2.component(
     "one_page_history",
     html="<i></i>",

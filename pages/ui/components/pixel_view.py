@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from ndcore.figures.lab.pixel_panel import pack_pixels
 from pages.ui.components.hand import Hand
 
-__all__ = ["PixelScene", "pixel_view"]
-
 _HERE = Path(__file__).parent
 _COMPONENT = st.components.v2.component(
     "pixel_view",

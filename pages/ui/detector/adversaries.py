@@ -10,8 +10,6 @@ import streamlit as st
 from ndcore.figures.detector.frontier import Adversary, frontier
 from ndcore.statistics.intervals import Rate
 
-__all__ = ["adversaries_panel", "price"]
-
 ALPHA = 0.05
 PLAIN = "one-pixel"
 

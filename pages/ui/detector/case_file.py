@@ -17,8 +17,6 @@ from pages.ui.detector.suspect import Subject
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
 
-__all__ = ["case_file_buttons"]
-
 
 def case_file_buttons(
     bundle: Bundle,

@@ -13,8 +13,6 @@ from pages.ui.frame import loaders
 from pages.ui.frame.link import LONGEST_TEXT, choice, just_linked, recall, remember
 from pages.ui.frame.words import sentence
 
-__all__ = ["choose_alpha", "choose_detector"]
-
 PERCENT = (0.5, 1, 2, 5, 10, 20)
 
 

@@ -25,8 +25,6 @@ from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.words import plain
 from pages.ui.images.natural_errors import sources_for
 
-__all__ = ["clamp_panel", "clamp_table"]
-
 CHART = 450
 
 

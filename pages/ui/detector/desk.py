@@ -22,8 +22,6 @@ from pages.ui.elements.csv_button import formats
 from pages.ui.frame.link import choice, several
 from pages.ui.frame.words import sentence
 
-__all__ = ["desk_panel"]
-
 AGAINST = {
     "": "all benign images",
     "benign-correct": "correctly classified ones",

@@ -16,8 +16,6 @@ from pages.ui.frame.link import recall, tabs
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.words import plain
 
-__all__ = ["evidence", "guarantee", "numbers", "shares"]
-
 NEURONS = 12  # shown one by one
 SMALL = 0.03  # share of the score below which a layer's rest is told with the others
 

@@ -15,8 +15,6 @@ from ndcore.study.hypotheses.frozen_list import Frozen
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.download import download
 
-__all__ = ["frozen_list", "when"]
-
 DRAWN = 12  # hypotheses in the picture, the latest
 MAIN_ALPHA = "0.05"
 

@@ -23,8 +23,6 @@ from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.link import choice, remember
 from pages.ui.frame.words import plain
 
-__all__ = ["Lookup", "Open", "show_judged", "summary"]
-
 MOST_TILES = 48
 TILE = 96
 ROW = "triage_row"  # in the link

@@ -21,8 +21,6 @@ from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
 from pages.ui.frame.words import sentence
 
-__all__ = ["detector_rows", "headline", "hypothesis", "study_panel"]
-
 CURVES = 5
 BENIGN = "evaluation"
 # Shown first: the distance of units, their rarity, another class's fit, and the image's places.

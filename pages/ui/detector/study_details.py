@@ -11,8 +11,6 @@ import streamlit as st
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.csv_button import formats
 
-__all__ = ["frozen_row", "study_details"]
-
 
 def study_details(document: dict[str, Any], attack: str) -> None:
     """What stands below the tables and curves of a study, for the chosen kind of attack."""

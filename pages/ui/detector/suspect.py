@@ -30,8 +30,6 @@ from pages.ui.frame.job_bar import job_bar
 from pages.ui.frame.link import just_linked, recall, refuse, remember
 from pages.ui.frame.words import counted, plain, sentence, verdict_sentence, with_article
 
-__all__ = ["Subject", "repairs_of", "suspect_panel", "suspect_table"]
-
 WIDTH = 200
 LISTED = 20
 KEPT = 64  # images whose repairs a server remembers

@@ -28,8 +28,6 @@ from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import NAMES, ready_sources
 
-__all__ = ["triage_panel"]
-
 USUAL = 100
 FOR_PIXELS = "one-pixel"  # the set whose pixels and colours a bundle's gallery tells
 MB = 50

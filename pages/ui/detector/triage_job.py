@@ -17,8 +17,6 @@ from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.link import just_linked, remember
 from pages.ui.frame.words import counted
 
-__all__ = ["TriageJob", "current", "start"]
-
 KIND = "triage"
 DEADLINE_S = 3600
 

@@ -12,8 +12,6 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.figures.lab.batch import class_matrix, count_outcomes
 from pages.ui.frame.link import just_linked, recall, refuse, remember
 
-__all__ = ["clicked_cell", "forget_cell", "pick_cell"]
-
 Cell = tuple[int, int]
 
 

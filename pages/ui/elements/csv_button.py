@@ -10,8 +10,6 @@ import streamlit as st
 
 from pages.ui.elements.download import download
 
-__all__ = ["csv_button", "folded_table", "formats"]
-
 
 def csv_button(frame: pd.DataFrame, file: str, key: str) -> None:
     """A button that makes the CSV of `frame`, without its index, when it is pressed."""

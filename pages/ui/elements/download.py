@@ -8,8 +8,6 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-__all__ = ["download"]
-
 
 def download(
     label: str,

@@ -11,8 +11,6 @@ import streamlit as st
 
 from pages.ui.frame.link import just_linked, recall, refuse, remember
 
-__all__ = ["picked_row"]
-
 
 def picked_row(frame: pd.DataFrame, names: Sequence[str], *, key: str, **look: Any) -> int | None:
     """Draw the table; returns the position of the ticked row, or None.

@@ -16,8 +16,6 @@ from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.figures.style.pixel_image import pixel_image
 from pages.ui.frame.words import plain
 
-__all__ = ["rings", "show_image", "show_pairs"]
-
 MOST_RINGS = 5
 MOST_TOLD = 200  # characters of a caption
 

@@ -23,8 +23,6 @@ from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures, un
 from pages.ui.frame.link import box, choice, number
 from pages.ui.frame.words import sentence
 
-__all__ = ["HALF", "clusters_panel", "take_unit"]
-
 MOST_CLUSTERS = 10
 CLUSTERS = 5
 MAP_CHART = "evolution_map"

@@ -16,8 +16,6 @@ from pages.ui.evolution.runs import stamp_of
 from pages.ui.frame.link import several, switch
 from pages.ui.frame.words import plain
 
-__all__ = ["accuracy_frame", "findings_frame", "findings_panel"]
-
 MARKS = dict(zip(VERDICTS, ("✓", "✗", "?"), strict=True))
 
 

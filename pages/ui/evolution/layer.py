@@ -20,8 +20,6 @@ from pages.ui.evolution.state import View, dark
 from pages.ui.frame.link import choice, just_linked, remember
 from pages.ui.frame.words import plain
 
-__all__ = ["choose_epoch", "choose_layer", "choose_unit", "detailed_epoch", "layer_panel"]
-
 LEVELS_CHART = "evolution_levels"
 LEAST_EPOCHS = 3  # for a correlation
 

@@ -23,8 +23,6 @@ from pages.ui.evolution.state import View, clicked
 from pages.ui.frame.link import box
 from pages.ui.frame.words import plain
 
-__all__ = ["LAYER", "curve_rows", "macro_panel", "macro_rows", "rows_of", "spans"]
-
 CHART = "evolution_macro"
 LAYER = "Layer"  # part of the page
 

@@ -15,8 +15,6 @@ from ndcore.errors import DataError
 from ndcore.evolution import EvolutionRun
 from pages.ui.frame import loaders
 
-__all__ = ["Reader", "reader_of", "thumb"]
-
 Reader = Callable[[Sequence[str]], Pixels]
 
 

@@ -14,8 +14,6 @@ from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
 from pages.ui.frame.link import choice
 from pages.ui.frame.words import plain, sentence
 
-__all__ = ["OpenRun", "choose_runs", "keep_looking", "no_run", "open_run", "stamp_of"]
-
 LOOK_S = 5.0
 NONE = "no other run"
 COMMAND = "python -m ndcore train lenet --data .data --epochs 45 --record"

@@ -10,8 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.frame.link import choice
 
-__all__ = ["View", "clicked", "dark", "view_controls"]
-
 METRICS = {"discriminability": "Discriminability", "density": "Density"}
 VARIANTS = {"normalised": "normalised", "paper": "as in the paper"}
 COLOURS = {"local": "each layer its own", "global": "one for all layers"}

@@ -28,8 +28,6 @@ from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.link import box, number, recall, remember
 from pages.ui.frame.words import plain, sentence
 
-__all__ = ["FacetResult", "find_facets", "unit_panel"]
-
 KIND = "facet"  # of job; `facets` in the link is their number
 FACETS, MOST_FACETS = 10, 20
 PATCHES = 1000

@@ -24,8 +24,6 @@ from ndcore.evolution import (
 from pages.ui.evolution.run_images import reader_of
 from pages.ui.evolution.runs import OpenRun
 
-__all__ = ["AVERAGED", "SHOWN", "UnitPicture", "cluster_pictures", "unit_pictures", "unit_words"]
-
 AVERAGED = 20  # patches behind a unit's average: k0 of the paper
 SHOWN = 5
 

@@ -17,8 +17,6 @@ from pages.ui.images.natural_errors import known_errors, sources_for
 from pages.ui.images.picker import NAMES, upload
 from pages.ui.images.tray import MOST, add, is_full
 
-__all__ = ["add_instance"]
-
 BOX = "add_instance"
 WIDTH = 400
 PREVIEW = 96

@@ -17,8 +17,6 @@ from pages.ui.frame.link import choice
 from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
 
-__all__ = ["depth_panel", "depth_rows"]
-
 MOST_TOLD = 1000  # characters of a finding
 RULES = (
     "Parting: from there to the last layer the two images differ by more than two images of the "

@@ -29,8 +29,6 @@ from pages.ui.images.tray import (
     switch,
 )
 
-__all__ = ["Shown", "instances_view"]
-
 CARD = 264  # CSS pixels; two beside each other in a wide column, one in a narrow one
 THUMBNAIL = 88
 CELL = 106

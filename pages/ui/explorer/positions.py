@@ -21,8 +21,6 @@ from pages.ui.explorer.view import forget
 from pages.ui.frame.link import choice, several
 from pages.ui.images.pair_key import pair_key
 
-__all__ = ["known_fields", "positions_panel", "positions_table"]
-
 MOST_UNITS = 4
 WIDTH = 200
 NAMES = ("benign", "attacked")

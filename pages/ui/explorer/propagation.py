@@ -15,8 +15,6 @@ from pages.ui.elements.pictures import rings
 from pages.ui.explorer.positions import known_fields
 from pages.ui.images.pair_key import pair_key
 
-__all__ = ["propagation_panel", "propagation_table"]
-
 
 def propagation_panel(bundle: Bundle, pair: Pair) -> None:
     """What differs between the pair's images at every layer."""

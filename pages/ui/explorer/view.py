@@ -27,18 +27,6 @@ from pages.ui.frame import loaders
 from pages.ui.frame.link import just_linked, recall, refuse, remember
 from pages.ui.images.tray import KEY
 
-__all__ = [
-    "class_styles",
-    "colour_pills",
-    "forget",
-    "panels",
-    "set_view",
-    "table_of",
-    "take_change",
-    "usual_classes",
-    "view_state",
-]
-
 VIEW = "explorer_view"
 STORY_CLASSES = (3, 5)  # of CIFAR-10: cat and dog, as in the paper
 LINKED = ("sort", "minus", "order", "show", "rows", "opacity", "hidden", "marks")

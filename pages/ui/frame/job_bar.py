@@ -18,8 +18,6 @@ from pages.ui.frame.link import just_linked, recall, remember
 from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB
 from pages.ui.frame.words import sentence
 
-__all__ = ["Told", "find_job", "job_bar", "running_jobs", "submit"]
-
 POLL_S = 0.4
 REFRESH_S = 3.0  # at least so long between two looks of the whole page at new results
 STOP_S = 0.2  # waited for the end, before the page says that it is stopping

@@ -15,20 +15,6 @@ import streamlit as st
 
 from pages.ui.frame.words import plain
 
-__all__ = [
-    "box",
-    "choice",
-    "just_linked",
-    "number",
-    "recall",
-    "refuse",
-    "remember",
-    "several",
-    "switch",
-    "tabs",
-    "text",
-]
-
 LONGEST_TEXT = 200
 
 T = TypeVar("T")

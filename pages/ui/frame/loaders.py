@@ -20,19 +20,6 @@ from ndcore.storage.places import bundles_dir, study_dir
 from ndcore.study.calibrated import Detectors
 from ndcore.study.saved import SavedStudy, find_study
 
-__all__ = [
-    "bundle",
-    "class_panel",
-    "detectors",
-    "jobs",
-    "positions",
-    "predictions",
-    "seen",
-    "source",
-    "study",
-    "thumbnail",
-]
-
 
 def bundle(name: str) -> Bundle:
     """A bundle, loaded once per server and again after it was rebuilt.

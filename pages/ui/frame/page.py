@@ -20,8 +20,6 @@ from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.link import choice
 from pages.ui.frame.words import sentence
 
-__all__ = ["setup"]
-
 DEFAULT_BUNDLE = "cifar10-vgg16"
 # A file, because named icons are fetched from the internet for the browser tab.
 ICON = ROOT / ".assets" / "icon.png"

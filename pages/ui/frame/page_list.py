@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DETECTOR", "EVOLUTION", "EXPLORER", "LAB", "PAGES", "Page"]
-
 
 @dataclass(frozen=True)
 class Page:

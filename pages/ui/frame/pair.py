@@ -10,8 +10,6 @@ from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.words import sentence
 
-__all__ = ["current_pair", "drop_pair", "keep_pair", "no_pair_wanted"]
-
 NONE = "-"  # in the link: the pair was taken away
 
 

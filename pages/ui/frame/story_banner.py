@@ -7,8 +7,6 @@ import streamlit as st
 from pages.ui.frame.link import recall, refuse, remember
 from pages.ui.frame.page_list import PAGES, Page
 
-__all__ = ["STORY", "story_banner"]
-
 STORY = "story"  # in the link
 # One for each page, in the order of the pages: name, and what to look at.
 STEPS = (

@@ -6,16 +6,6 @@ import re
 
 from ndcore.detectors import Verdict
 
-__all__ = [
-    "colour_words",
-    "counted",
-    "noticed_sentence",
-    "plain",
-    "sentence",
-    "verdict_sentence",
-    "with_article",
-]
-
 
 def colour_words(colour: tuple[int, ...]) -> str:
     """`RGB (255, 0, 0)` or `grey 128`."""

@@ -17,8 +17,6 @@ from pages.ui.frame.story_banner import STORY
 from pages.ui.frame.words import plain, with_article
 from pages.ui.images.gallery import rows_here
 
-__all__ = ["example", "offer_example", "show_example"]
-
 
 def example(bundle: Bundle) -> tuple[GalleryRow, Pair] | None:
     """The gallery attack that the story is about: a cat where there is one on this machine."""

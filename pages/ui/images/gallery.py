@@ -9,8 +9,6 @@ from ndcore.data.catalog import find_image
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import DataError
 
-__all__ = ["rows_here"]
-
 LOOK_AGAIN_S = 60
 
 

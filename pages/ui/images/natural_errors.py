@@ -12,8 +12,6 @@ from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.images.picker import ready_sources
 
-__all__ = ["known_errors", "sources_for"]
-
 AT_ONCE = 64  # images; more are read by a job
 LOOK_AGAIN_S = 60
 KIND = "error-search"

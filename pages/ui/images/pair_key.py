@@ -7,8 +7,6 @@ import hashlib
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 
-__all__ = ["pair_key"]
-
 
 def pair_key(bundle: Bundle, pair: Pair) -> str:
     """SHA-256 (hex) over the bundle's weights and files and every pixel of the pair."""

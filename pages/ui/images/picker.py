@@ -18,8 +18,6 @@ from pages.ui.frame.words import plain, sentence, with_article
 from pages.ui.images.ticked import MOST_IMAGES, Selection
 from pages.ui.images.tray import read
 
-__all__ = ["NAMES", "Choice", "choose_from_source", "ready_sources", "source_picker", "upload"]
-
 PER_SCREEN = 20
 DRAWN_AT_ONCE = 100  # images whose prediction is asked at a time
 TILE = 92  # CSS pixels; tiles wrap on narrow screens

@@ -12,8 +12,6 @@ from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.words import sentence
 from pages.ui.images.tray import add
 
-__all__ = ["send_buttons"]
-
 
 def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") -> None:
     """Three buttons: the Explorer and the Detector with this pair, and the Explorer's tray.

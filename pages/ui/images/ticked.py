@@ -11,8 +11,6 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import ImageSource
 from pages.ui.frame.link import just_linked, recall, remember
 
-__all__ = ["MOST_IMAGES", "Selection", "ids_from_link", "ids_to_link"]
-
 MOST_IMAGES = 500
 LONGEST_LINK = 4000
 FAMILIES = ("/", "samples", "digits", "cifar10")

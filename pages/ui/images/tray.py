@@ -25,23 +25,6 @@ from pages.ui.frame.link import just_linked, recall, remember
 from pages.ui.frame.pair import current_pair, drop_pair, keep_pair
 from pages.ui.frame.words import plain, sentence
 
-__all__ = [
-    "MOST",
-    "SLOTS",
-    "Entry",
-    "add",
-    "entries_from_link",
-    "further",
-    "is_full",
-    "keys_of",
-    "make_current",
-    "read",
-    "remember_switches",
-    "remove",
-    "show_only",
-    "switch",
-]
-
 MOST = 8
 SLOTS = range(2, MOST + 1)
 LONGEST_LINK = 2000

@@ -14,8 +14,6 @@ from pages.ui.frame.words import counted
 from pages.ui.images.picker import Choice
 from pages.ui.lab.batch import CELL, ROW
 
-__all__ = ["KIND", "AttackJob", "results_of", "start"]
-
 KIND = "job"  # in links, since before there were jobs of other kinds
 DEADLINE_S = 3600
 

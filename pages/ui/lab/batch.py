@@ -19,8 +19,6 @@ from pages.ui.elements.pictures import show_pairs
 from pages.ui.frame.words import counted, plain
 from pages.ui.lab.downloads import download_buttons
 
-__all__ = ["CELL", "ROW", "show_batch"]
-
 MOST_TILES = 48
 CELL, ROW = "cell", "row"  # names in the link
 CHART_WIDTH = 460

@@ -32,8 +32,6 @@ from pages.ui.lab.readout import (
     verdict_on,
 )
 
-__all__ = ["Subject", "drive"]
-
 CANVAS_WIDTH = 430
 ORIENTATION = 110
 READOUT_WIDTH = 470

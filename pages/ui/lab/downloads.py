@@ -18,8 +18,6 @@ from ndcore.data.decode import encode_png
 from pages.ui.elements.download import download
 from pages.ui.lab.grid_map import map_arrays
 
-__all__ = ["download_buttons", "results_csv", "results_json", "results_npz", "results_png"]
-
 
 def download_buttons(bundle: Bundle, results: Sequence[AttackResult], key: str) -> None:
     """Four buttons; a file is made when its button is pressed."""

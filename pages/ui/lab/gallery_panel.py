@@ -21,8 +21,6 @@ from pages.ui.images.gallery import rows_here
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.lab.by_hand import Subject, drive
 
-__all__ = ["choose_from_gallery"]
-
 CHART_WIDTH = 460
 FILTER_WIDTH = 160
 

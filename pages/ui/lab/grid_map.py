@@ -24,15 +24,6 @@ from pages.ui.elements.download import download
 from pages.ui.frame.link import box
 from pages.ui.frame.words import colour_words, plain
 
-__all__ = [
-    "map_arrays",
-    "map_findings",
-    "map_rows",
-    "map_scene",
-    "map_words",
-    "precision_words",
-]
-
 
 def map_scene(
     bundle: Bundle, found: VulnerabilityMap, kind: str, name: str, subject: str, top: float

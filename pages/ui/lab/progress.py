@@ -17,8 +17,6 @@ from pages.ui.frame.job_bar import job_bar
 from pages.ui.frame.words import counted, plain
 from pages.ui.lab.attack_job import KIND, AttackJob, results_of
 
-__all__ = ["watched_attack"]
-
 STRIP = 24  # images shown at a time
 PICTURE = 240
 COURSE = 380

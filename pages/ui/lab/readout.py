@@ -14,15 +14,6 @@ from pages.ui.frame import loaders
 from pages.ui.frame.link import recall
 from pages.ui.frame.words import colour_words, plain
 
-__all__ = [
-    "live_detector",
-    "show_alarm",
-    "show_layers",
-    "show_prediction",
-    "show_units",
-    "verdict_on",
-]
-
 ALPHA = 0.05
 UNITS = 10
 

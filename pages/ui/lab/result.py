@@ -18,8 +18,6 @@ from pages.ui.lab.by_hand import Subject, drive
 from pages.ui.lab.downloads import download_buttons
 from pages.ui.lab.grid_map import map_findings, map_words
 
-__all__ = ["pair_of", "show_one"]
-
 IMAGE_WIDTH = 230
 CHART_WIDTH = 460
 MOST_TOLD = 5

@@ -13,8 +13,6 @@ from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame.link import choice, number, recall, remember
 from pages.ui.frame.words import sentence
 
-__all__ = ["configure"]
-
 PIXELS = (1, 3, 5)
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)
 MOST_QUERIES = 1_000_000

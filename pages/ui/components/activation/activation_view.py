@@ -16,8 +16,6 @@ import streamlit as st
 from ndcore.figures.explorer.activation_panels import LayerPanel, pack
 from ndcore.figures.style.palette import BENIGN
 
-__all__ = ["ClassStyle", "Instance", "ViewState", "activation_view", "parse_change"]
-
 _HERE = Path(__file__).parent
 _SCRIPTS = (
     "activation_draw.js",
