@@ -15,7 +15,7 @@ from benchmarks.report import machine, row
 from ndcore.activations.distributions import empty_histograms
 from ndcore.activations.reading import read_source
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.networks.forward import forward
 from ndcore.steps import in_parts
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ndcore.attacks import AttackConfig, AttackResult, attack_images
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import ImageSource, open_data, open_source
+from ndcore.data.catalog import open_data, open_source
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import predict

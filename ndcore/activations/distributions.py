@@ -17,7 +17,7 @@ from torch import nn
 from ndcore.activations.capture import runs_of, unit_layout
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.reading import Reading, image_bytes, images_within, read_source
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.steps import ShouldStop, in_parts
 
 Histograms = dict[tuple[str, str], ClassHistograms]

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from torch import nn
 
 from ndcore.activations.capture import capture, reduce_units, reductions_of
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import forward
 from ndcore.steps import ShouldStop, in_parts

@@ -17,7 +17,7 @@ from scipy.special import softmax
 from ndcore.activations.hold import Clamp, clamped
 from ndcore.activations.observed import Observed
 from ndcore.analysis.causal_finding import CausalTest, ClampStep
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors.verdict import UnitEvidence, Verdict
 from ndcore.networks.forward import MAPS_BATCH, forward

@@ -25,7 +25,7 @@ from ndcore.activations.observed import Observed
 from ndcore.activations.reading import read_source
 from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import DETECTORS, Calibration
 from ndcore.errors import BadRequestError, BundleError, DataError

@@ -11,7 +11,8 @@ import numpy as np
 from torch import nn
 
 from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
-from ndcore.data.catalog import ImageSource, open_source
+from ndcore.data.catalog import open_source
+from ndcore.data.sources import ImageSource
 from ndcore.steps import ShouldStop, Step, is_stopped, stop_if
 
 GALLERY_ENGINE = "fast"

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN, ImageBatch
-from ndcore.data.catalog import ImageSource, find_image, open_source
+from ndcore.data.catalog import find_image, open_source
 from ndcore.data.decode import decode
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, positions
 from ndcore.errors import BadImageError, BadRequestError
 from ndcore.networks.registry import ModelSpec

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.errors import DataError
 
 SPLITS = ("reference", "dev", "calibration", "evaluation")

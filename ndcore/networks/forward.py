@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
 from ndcore.statistics.intervals import Rate
 from ndcore.steps import in_parts

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ndcore.data.catalog import CIFAR10_CLASSES
+from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.errors import BadRequestError
 from ndcore.networks.deep_view import NETWORKS, build_network
 from ndcore.networks.vgg import digits_cnn, vgg16_cifar10

@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from ndcore.data.catalog import CIFAR10_CLASSES
+from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.networks.normalize import CIFAR10_MEAN, CIFAR10_STD, Normalize
 
 VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))

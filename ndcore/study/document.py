@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.detectors.regime import REGIMES, regime_of, typicality
 from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.features import FeaturePass

@@ -17,7 +17,7 @@ from PIL import Image
 from ndcore.attacks import AttackConfig, AttackResult, attack_images
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import ImageBatch
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import evaluator_for

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN, ImageBatch
-from ndcore.data.catalog import ImageSource
 from ndcore.data.decode import decode
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadImageError, BadRequestError
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors.repair import Repairs, repair
 from ndcore.detectors.scoring.detector import Measured

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.detectors.scoring.baselines import baseline_detectors
 from ndcore.detectors.scoring.detector import FeatureDetector
 from ndcore.detectors.scoring.scores import divergence_detectors, our_detectors

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.errors import DataError
 from ndcore.networks.forward import device_of, forward, pick_device, predict

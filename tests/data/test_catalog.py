@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ndcore.data.catalog import CIFAR10_CLASSES, find_image, open_data, open_source
+from ndcore.data.catalog import find_image, open_data, open_source
+from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.data.splits import make_splits, positions
 from ndcore.errors import BadRequestError, DataError
 

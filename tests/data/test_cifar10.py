@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from ndcore.data.catalog import CIFAR10_CLASSES, find_image, open_data, open_source, source_status
+from ndcore.data.catalog import find_image, open_data, open_source, source_status
+from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.errors import DataError
 
 

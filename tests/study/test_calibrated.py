@@ -20,7 +20,8 @@ from ndcore.errors import BadRequestError, BundleError
 from ndcore.storage.places import bundles_dir
 from ndcore.study import find_study
 from ndcore.study.calibrated import Detectors
-from ndcore.study.run import StudyConfig, run_study
+from ndcore.study.config import StudyConfig
+from ndcore.study.run import run_study
 from ndcore.study.ship import ship_study
 
 

@@ -14,10 +14,11 @@ from ndcore.data.catalog import open_source
 from ndcore.detectors.scoring.aggregate import Tail
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.study import study_dir
+from ndcore.study.config import StudyConfig
 from ndcore.study.desk import DESK, Desk, DeskSet, desk_file, load_desk
 from ndcore.study.hypotheses.frozen_list import Frozen
 from ndcore.study.hypotheses.hypothesis import dev_figures, evaluation_figures, hypothesis
-from ndcore.study.run import StudyConfig, run_study
+from ndcore.study.run import run_study
 
 LAYERS = ("early", "middle", "late")
 CLASSES = ("a", "b")

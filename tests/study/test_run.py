@@ -15,8 +15,9 @@ from ndcore.statistics.roc import (
     auroc,
 )
 from ndcore.study import load_study
+from ndcore.study.config import StudyConfig
 from ndcore.study.image_sets import CONTROLS, benign_set, control_set
-from ndcore.study.run import StudyConfig, run_study
+from ndcore.study.run import run_study
 
 
 @pytest.fixture

@@ -56,7 +56,8 @@ def _study_detectors(options: Namespace) -> Answer:
     from ndcore.cli.text import study_text
     from ndcore.data.catalog import open_data
     from ndcore.study import study_dir
-    from ndcore.study.run import StudyConfig, run_study
+    from ndcore.study.config import StudyConfig
+    from ndcore.study.run import run_study
     from ndcore.study.ship import ship_study
 
     config = StudyConfig(

@@ -18,7 +18,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from ndcore.activations.capture import capture
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.detectors.scoring.spatial import SpatialReference
 from ndcore.errors import BundleError, DataError
 from ndcore.networks.forward import MAPS_BATCH, forward

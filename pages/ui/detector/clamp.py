@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ndcore.analysis.causal import causal_test, clean_members
 from ndcore.analysis.causal_finding import CausalTest, causal_sentence
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors import Verdict
 from ndcore.figures.detector.clamp import clamp_course, layer_clamps

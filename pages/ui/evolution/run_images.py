@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ndcore.data.catalog import CIFAR10_CLASSES
+from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.data.sources import Pixels
 from ndcore.errors import DataError
 from ndcore.evolution import EvolutionRun

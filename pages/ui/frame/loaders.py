@@ -10,8 +10,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle, load_bundle
-from ndcore.data.catalog import ImageSource, open_source
+from ndcore.data.catalog import open_source
 from ndcore.data.decode import encode_png
+from ndcore.data.sources import ImageSource
 from ndcore.detectors import Detector
 from ndcore.figures.explorer.activation_panels import ClassPanel
 from ndcore.figures.explorer.activation_panels import class_panel as make_class_panel

@@ -6,7 +6,7 @@ import streamlit as st
 
 from ndcore.analysis.natural_errors import NaturalError, find_errors, held_out
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from ndcore.jobs import Job
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar, submit

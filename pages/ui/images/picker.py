@@ -9,8 +9,9 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import ImageBatch
-from ndcore.data.catalog import ImageSource, source_status
+from ndcore.data.catalog import source_status
 from ndcore.data.decode import Decoded, decode
+from ndcore.data.sources import ImageSource
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, remember, several, switch

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import ImageSource
+from ndcore.data.sources import ImageSource
 from pages.ui.frame.link import just_linked, recall, remember
 
 MOST_IMAGES = 500

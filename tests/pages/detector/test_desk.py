@@ -17,7 +17,8 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.decode import encode_png
 from ndcore.study import load_study, study_dir
-from ndcore.study.run import StudyConfig, run_study
+from ndcore.study.config import StudyConfig
+from ndcore.study.run import run_study
 from ndcore.study.triage import judge_study
 from tests.ui import ended, job_of, opened, texts
 

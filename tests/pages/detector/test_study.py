@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.study import study_dir
-from ndcore.study.run import StudyConfig, run_study
+from ndcore.study.config import StudyConfig
+from ndcore.study.run import run_study
 from pages.ui.detector.study import detector_rows, headline
 from tests.ui import opened, texts
 
