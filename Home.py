@@ -8,16 +8,16 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import source_status
 from ndcore.evolution import list_runs
 from ndcore.statistics.intervals import Rate
+from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB, PAGES
 from pages.ui.frame.story_banner import STORY
 from pages.ui.frame.words import plain
+from pages.ui.home.previews import preview
 from pages.ui.images.example import example, show_example
 from pages.ui.images.picker import NAMES, ready_sources
-
-PER_ROW = 2
 
 
 def start_story(bundle: Bundle) -> None:
@@ -47,6 +47,20 @@ def readiness(bundle: Bundle) -> None:
     third.caption("each changes exactly one pixel of an image held out of training")
 
 
+def cards(bundle: Bundle) -> None:
+    """The pages, each with a picture of what it shows."""
+    grid = side_by_side("cards", "13rem")
+    for page in PAGES:
+        with grid.container(border=True, height="stretch"):
+            seen = preview(page, bundle)
+            if seen is not None:
+                st.html(seen.picture)
+                st.caption(seen.words)
+            st.markdown(f"#### {page.question}")
+            st.write(page.about)
+            st.page_link(page.path, label=f"**{page.name}**", icon=page.icon)
+
+
 def main() -> None:
     """Lay out the page."""
     bundle = setup("Home")
@@ -62,15 +76,9 @@ def main() -> None:
         "Start the guided story", type="primary", icon=":material/play_arrow:", key="go"
     ):
         start_story(bundle)
-    show_example(bundle, 185, pictures.container(horizontal=True))
+    show_example(bundle, 172, pictures.container(horizontal=True))
     running_jobs()
-    for start in range(0, len(PAGES), PER_ROW):
-        cards = PAGES[start : start + PER_ROW]
-        for column, card in zip(st.columns(PER_ROW), cards, strict=False):
-            with column.container(border=True, height="stretch"):
-                st.markdown(f"#### {card.question}")
-                st.write(card.about)
-                st.page_link(card.path, label=f"**{card.name}**", icon=card.icon)
+    cards(bundle)
     st.subheader(f"Ready: {plain(bundle.name)}")
     readiness(bundle)
     lines = []

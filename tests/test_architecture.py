@@ -38,12 +38,19 @@ ORDER: tuple[set[str], ...] = (
         "ndcore/figures/explorer",
         "ndcore/figures/lab",
     },
+    {"ndcore/figures/home"},  # the others in small
     {"ndcore/cli", "pages/ui/components"},
     {"ndcore/cli/commands", "pages/ui/components/activation"},
     {"pages/ui/frame"},
     {"pages/ui/elements"},
     {"pages/ui/images"},
-    {"pages/ui/detector", "pages/ui/evolution", "pages/ui/explorer", "pages/ui/lab"},
+    {
+        "pages/ui/detector",
+        "pages/ui/evolution",
+        "pages/ui/explorer",
+        "pages/ui/home",
+        "pages/ui/lab",
+    },
     {"pages", "Home.py"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}

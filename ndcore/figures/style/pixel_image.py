@@ -43,13 +43,7 @@ def pixel_image(
         shapes.append(
             f'<circle {place} fill="{ATTACKED}" stroke="#fff" stroke-width="{0.1 * unit:g}"/>'
         )
-    for row, col in ringed:
-        place = f'cx="{col + 0.5}" cy="{row + 0.5}" fill="none"'
-        for colour, stroke in (("#000", 0.62), ("#fff", 0.3)):
-            shapes.append(
-                f'<circle {place} r="{radius * unit:g}" stroke="{colour}" '
-                f'stroke-width="{stroke * unit:g}"/>'
-            )
+    shapes.append(rings_around(ringed, unit, radius))
     hatch = ""
     if hatched:
         hatch = (
@@ -60,6 +54,16 @@ def pixel_image(
         )
     image = pixels_in(png, f'width="{across}" height="{height}"')
     return drawing(f"{hatch}{image}{''.join(shapes)}", size, label, width)
+
+
+def rings_around(places: Iterable[tuple[float, float]], unit: float, radius: float = RADIUS) -> str:
+    """Rings around pixels (row, col) as part of a drawing; `unit`: a 32nd of the image's width."""
+    return "".join(
+        f'<circle cx="{col + 0.5}" cy="{row + 0.5}" fill="none" r="{radius * unit:g}" '
+        f'stroke="{colour}" stroke-width="{stroke * unit:g}"/>'
+        for row, col in places
+        for colour, stroke in (("#000", 0.62), ("#fff", 0.3))
+    )
 
 
 def drawing(shapes: str, size: tuple[int, int], label: str, width: int | None = None) -> str:

@@ -1,0 +1,112 @@
+"""What each page shows, in small: markup of a few kB from the numbers that the page draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.data.decode import encode_png
+from ndcore.figures.explorer.activation_panels import LayerPanel
+from ndcore.figures.style.palette import ATTACKED, MUTED, rgba
+from ndcore.figures.style.pixel_image import drawing, pixels_in, rings_around
+from ndcore.figures.style.ramp import ramp
+
+HEIGHT, WIDTH = 90, 180
+MOST_ROWS = 10
+BINS = 45
+
+Image = tuple[NDArray[np.uint8], Sequence[tuple[int, int]]]
+
+
+def ringed_images(images: Sequence[Image], *, label: str) -> str:
+    """One or two images side by side.
+
+    Args:
+        images: uint8 pixels (H, W, C), and (row, col) of places to ring.
+        label: what a screen reader says.
+    """
+    side = HEIGHT - 2
+    left = (WIDTH - len(images) * (side + 4) + 4) / 2
+    shapes = []
+    for number, (pixels, places) in enumerate(images):
+        height, across = pixels.shape[:2]
+        scale = side / max(height, across)
+        picture = pixels_in(encode_png(pixels), f'width="{across}" height="{height}"')
+        shapes.append(
+            f'<g transform="translate({left + number * (side + 4):g} 1) scale({scale:g})">'
+            f"{picture}{rings_around(places, across / 32)}</g>"
+        )
+    return drawing("".join(shapes), (HEIGHT, WIDTH), label)
+
+
+def activation_rows(
+    panel: LayerPanel, colours: Sequence[str], ink: str, *, order: Sequence[int], label: str
+) -> str:
+    """Some units of a layer: how dense each class lies, and a benign and an attacked image.
+
+    Args:
+        panel: of K classes and two images, the benign one first.
+        colours: #rrggbb per class.
+        ink: #rrggbb of the benign image in the page's theme.
+        order: units from top to bottom.
+        label: what a screen reader says.
+    """
+    units = list(order)[:MOST_ROWS]
+    classes, _, bins = panel.density.shape
+    strips = np.zeros((len(units), classes, bins, 4), np.uint8)
+    for number, colour in enumerate(colours):
+        strips[:, number, :, :3] = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+        strips[:, number, :, 3] = panel.density[number, units]
+    picture = encode_png(strips.reshape(len(units) * classes, bins, 4))
+    shapes = [pixels_in(picture, f'width="{WIDTH}" height="{HEIGHT}"')]
+    room = 4.0
+    span = (panel.high - panel.low) or 1.0
+    places = np.clip((panel.values[:, units] - panel.low) / span, 0, 1)
+    across = room + (WIDTH - 2 * room) * places
+    for row, (benign, attacked) in enumerate(across.T):
+        y = HEIGHT * (row + 0.5) / len(units)
+        shapes.append(
+            f'<path d="M{benign:.1f} {y:g}H{attacked:.1f}" stroke="{ATTACKED}"/>'
+            f'<circle cx="{benign:.1f}" cy="{y:g}" r="2.6" fill="{ink}"/>'
+            f'<path d="M{attacked:.1f} {y - 3.4:g}l3.4 3.4-3.4 3.4-3.4-3.4z" fill="{ATTACKED}"/>'
+        )
+    return drawing("".join(shapes), (HEIGHT, WIDTH), label)
+
+
+def score_humps(benign: NDArray[np.floating], attacked: NDArray[np.floating], *, label: str) -> str:
+    """Scores of benign images in grey and of attacked ones in red, each as high as the other.
+
+    Args:
+        benign, attacked: (n,) and (m,), larger = more suspicious; at least one each.
+        label: what a screen reader says.
+    """
+    both = np.concatenate([benign, attacked])
+    span = (float(both.min()), float(both.max()) + 1e-9)
+    width = WIDTH / BINS
+    shapes = []
+    for scores, colour in ((benign, rgba(MUTED, 0.75)), (attacked, rgba(ATTACKED, 0.75))):
+        counts = np.histogram(scores, BINS, span)[0]
+        heights = (HEIGHT - 4) * np.sqrt(counts / counts.max())
+        bars = "".join(
+            f"M{width * at:.1f} {HEIGHT - 2}v{-height:.1f}h{width - 0.5:.1f}v{height:.1f}z"
+            for at, height in enumerate(heights)
+            if height
+        )
+        shapes.append(f'<path d="{bars}" fill="{colour}"/>')
+    line = f'<path d="M0 {HEIGHT - 1}H{WIDTH}" stroke="{MUTED}" stroke-width="1.5"/>'
+    return drawing("".join([*shapes, line]), (HEIGHT, WIDTH), label)
+
+
+def layer_heat(values: NDArray[np.floating], *, label: str) -> str:
+    """Layers x epochs, each layer from its smallest (dark) to its largest value (bright).
+
+    Args:
+        values: (layers, E).
+        label: what a screen reader says.
+    """
+    low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
+    shares = (values - low) / np.where(high > low, high - low, 1)
+    picture = pixels_in(encode_png(ramp(shares)), f'width="{WIDTH}" height="{HEIGHT}"')
+    return drawing(picture, (HEIGHT, WIDTH), label)

@@ -1,0 +1,146 @@
+"""A picture per page for Home, from what the chosen bundle and the recorded runs hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.gallery_row import GalleryRow
+from ndcore.data.pairs import Pair
+from ndcore.errors import NeuralDivergenceError
+from ndcore.evolution import list_runs, load_run
+from ndcore.figures.home.small_pictures import (
+    activation_rows,
+    layer_heat,
+    ringed_images,
+    score_humps,
+)
+from ndcore.figures.style.palette import BENIGN, class_colours
+from ndcore.study.saved import SavedStudy
+from pages.ui.frame import loaders
+from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, Page
+from pages.ui.frame.words import plain
+from pages.ui.images.example import example
+from pages.ui.images.gallery import rows_here
+from pages.ui.images.pair_key import pair_key
+
+IMAGES = 2
+USUAL_RUN = "lenet"
+LOOK_AGAIN_S = 60
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Markup of a picture, and what it shows in Markdown."""
+
+    picture: str
+    words: str
+
+
+def preview(page: Page, bundle: Bundle) -> Preview | None:
+    """The picture of a page, or None where nothing is there to be drawn."""
+    makers = {LAB: _lab, EXPLORER: _explorer, DETECTOR: _detector, EVOLUTION: _evolution}
+    try:
+        return makers[page](bundle) if page in makers else None
+    except NeuralDivergenceError:
+        return None  # the page itself says what is wrong
+
+
+def _lab(bundle: Bundle) -> Preview | None:
+    shown = example(bundle)
+    if shown is None:
+        return None
+    named = [row for row in rows_here(bundle) if ":" in row.id]
+    others = [row for row in named if row != shown[0]][:IMAGES]
+    gallery = bundle.manifest["files"]["gallery.json"]
+    return _attacked(gallery, tuple(row.id for row in others), others or [shown[0]])
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _attacked(gallery: str, ids: tuple[str, ...], _rows: list[GalleryRow]) -> Preview:
+    told = [f"{row.predicted_before} → {row.predicted_after}" for row in _rows]
+    images = []
+    for row in _rows:
+        pair = row.look_up()
+        images.append((pair.images[-1], [(change.row, change.col) for change in pair.changes]))
+    words = f"Broken by one pixel: {', '.join(map(plain, told))}."
+    return Preview(ringed_images(images, label=f"Attacked images: {', '.join(told)}"), words)
+
+
+def _explorer(bundle: Bundle) -> Preview | None:
+    shown = example(bundle)
+    if shown is None:
+        return None
+    row, pair = shown
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    return _neurons(pair_key(bundle, pair), theme, bundle, row, pair)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _neurons(key: str, theme: str, _bundle: Bundle, _row: GalleryRow, _pair: Pair) -> Preview:
+    layer = _bundle.layers[-1]
+    kind = _bundle.reductions(layer)[0]
+    names = (_row.predicted_before, _row.predicted_after)
+    picked = [_bundle.class_index(name) for name in names]
+    values = _bundle.read(np.stack(_pair.images)).values(layer, kind)
+    panel = loaders.class_panel(_bundle, layer, kind).show(picked, values)
+    told = " and ".join(names)
+    picture = activation_rows(
+        panel,
+        [class_colours(len(_bundle.classes))[label] for label in picked],
+        BENIGN[theme],
+        order=np.argsort(-values[-1], kind="stable").tolist(),
+        label=f"Neurons of {layer}: classes {told}, and the image before and after",
+    )
+    words = f"The last neurons: {plain(told)}, and the image before ● and after :red[◆]."
+    return Preview(picture, words)
+
+
+def _detector(bundle: Bundle) -> Preview | None:
+    study = loaders.study(bundle)
+    attack = next((row for row in study.document["attacks"] if row["n"]), None) if study else None
+    if study is not None and attack is not None:
+        return _studied(bundle.weight_hash, attack["name"], study)
+    shown, names = example(bundle), list(bundle.calibrations)
+    if shown is None or not names:
+        return None
+    detector = loaders.detectors(bundle).open(names[0])
+    benign = bundle.calibrations[names[0]].scores
+    attacked = detector.score(loaders.seen(bundle, detector, shown[1].images[-1]))
+    picture = score_humps(benign, attacked, label="Scores: benign images and the example")
+    return Preview(
+        picture, f"How suspicious: in grey {len(benign):,} benign images, in red the example."
+    )
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _studied(weight_hash: str, attack: str, _study: SavedStudy) -> Preview:
+    rows = _study.document["detectors"]
+    best = next((row for row in rows if row["frozen"]), rows[0])["name"]
+    column = _study.names.index(best)
+    benign, attacked = (_study.scores[name][:, column] for name in ("evaluation", attack))
+    picture = score_humps(benign, attacked, label=f"Scores of {best}: benign and attacked images")
+    words = (
+        f"How suspicious: in grey {len(benign):,} benign images, in red {len(attacked):,} attacked."
+    )
+    return Preview(picture, words)
+
+
+def _evolution(bundle: Bundle) -> Preview | None:
+    runs = list_runs()
+    if not runs:
+        return None
+    return _learned(USUAL_RUN if USUAL_RUN in runs else runs[0])
+
+
+@st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner=False)
+def _learned(name: str) -> Preview:
+    run = load_run(name)
+    values = run.macro(variant="normalised")
+    layers, epochs = values.shape
+    picture = layer_heat(values, label=f"Discriminability of {name}, layers by epochs")
+    words = f"{layers} layers of {plain(name)} over {epochs} epochs: bright tells classes apart."
+    return Preview(picture, words)

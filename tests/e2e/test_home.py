@@ -1,0 +1,43 @@
+"""Home in a browser: what it is, the story's start and the pages' pictures without scrolling."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.e2e
+
+CARDS = ".st-key-cards img"
+
+
+def seen(page: Page, server: str, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(server)
+    expect(page.locator(CARDS)).to_have_count(4)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
+
+@pytest.mark.spec("UX-1")
+def test_the_first_screen_has_the_story_and_all_pictures(page: Page, server: str) -> None:
+    seen(page, server, 1400, 900)
+    expect(page.get_by_role("heading", level=1)).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Start the guided story")).to_be_in_viewport(ratio=1)
+    for number in range(4):
+        expect(page.locator(CARDS).nth(number)).to_be_in_viewport(ratio=1)
+    for name in ("Attack Lab", "Explorer", "Detector", "Evolution"):
+        link = page.locator(".st-key-cards").get_by_role("link", name=name)
+        expect(link).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("width", [400, 800, 2200])
+def test_nothing_is_cut(page: Page, server: str, width: int) -> None:
+    seen(page, server, width, 900)
+    beyond = page.evaluate(
+        """() => [...document.querySelectorAll("[data-testid=stMain] *")].filter(element =>
+            element.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+        ).length"""
+    )
+    assert beyond == 0
+    boxes = [picture.bounding_box() for picture in page.locator(CARDS).all()]
+    rows = {round(box["y"] / 20) for box in boxes if box}
+    assert len(rows) == {400: 4, 800: 2, 2200: 1}[width]
