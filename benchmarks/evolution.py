@@ -114,6 +114,7 @@ def _drawn(spec: ModelSpec, images: int) -> ImageSource:
     # What `make_splits` holds out: 5,000 images, or 40% where that is less.
     count = images + min(5000, -(-images * 2 // 3))
     rng = np.random.default_rng(0)
+    assert spec.shape
     height, width, channels = spec.shape
     labels = rng.permutation(count).astype(np.int64) % len(spec.classes)
     cast = rng.integers(0, 128, (len(spec.classes), 1, 1, channels))

@@ -23,6 +23,7 @@ _PUBLIC = {
     "EvolutionRun": "ndcore.evolution",
     "Pair": "ndcore.data.pairs",
     "TrainConfig": "ndcore.training.recipes",
+    "adapt_model": "ndcore.networks.probe",
     "attack_images": "ndcore.attacks",
     "build": "ndcore.bundles.build",
     "list_bundles": "ndcore.bundles.bundle",

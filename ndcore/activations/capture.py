@@ -108,6 +108,23 @@ def unit_layout(
     return {name: (found[name].shape[1], reductions_of(found[name])) for name in layers}
 
 
+def observable(
+    model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]
+) -> tuple[str, ...]:
+    """Those of some layers that run in eval mode and have units.
+
+    Raises:
+        BadRequestError: none of them does.
+    """
+    with capture(model, layers, lambda output: output) as found:
+        forward(model, np.zeros((1, *shape), np.uint8))
+    modules = dict(model.named_modules())
+    kept = [name for name in layers if _unobservable(modules[name], found.get(name)) is None]
+    if not kept:
+        raise BadRequestError("no layer of the model can be observed; set its `layers` to names")
+    return tuple(kept)
+
+
 def runs_of(model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]) -> dict[str, int]:
     """How often each layer runs in one pass; of several runs the last is what `capture` keeps."""
     runs: Counter[str] = Counter()

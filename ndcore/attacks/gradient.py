@@ -27,7 +27,7 @@ from ndcore.attacks.engines import ENGINES
 from ndcore.attacks.engines.search import Problem
 from ndcore.attacks.result import AttackProgress, AttackResult
 from ndcore.errors import BadRequestError
-from ndcore.networks.forward import device_of, forward, to_images
+from ndcore.networks.forward import device_of, first_line, forward, laid_out, to_images
 from ndcore.steps import ShouldStop, is_stopped
 
 with warnings.catch_warnings():  # foolbox imports names that SciPy has moved
@@ -98,7 +98,7 @@ class _Watched(nn.Module):
         super().__init__()
         # A copy, so that no gradient reaches the parameters of a model that others use.
         own = copy.deepcopy(model).requires_grad_(False)
-        self.model = own.to(memory_format=torch.channels_last)
+        self.model = laid_out(own)
         self.queries = self.classes = 0
         self.label: int | None = None  # whose probability `lowest` and `highest` follow
         self.lowest = self.highest = float("nan")
@@ -137,7 +137,7 @@ def attack_with_gradients(
     `queries` counts the forward passes of an image; the backward passes are not counted.
 
     Raises:
-        BadRequestError: the engine has no targeted form.
+        BadRequestError: the engine has no targeted form, or the model no gradient.
     """
     if config.target is not None and not ENGINES[config.engine].targeted:
         able = [name for name in METHODS if ENGINES[name].targeted]
@@ -146,6 +146,7 @@ def attack_with_gradients(
     # Callers may forbid gradients around us.
     with torch.inference_mode(False), torch.enable_grad():
         watched = _Watched(model, should_stop)
+        _require_gradient(watched, pixels[:1], config.engine)
         for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):
             if is_stopped(should_stop):
                 break
@@ -162,6 +163,22 @@ def attack_with_gradients(
             if result.stopped:
                 break
     return results
+
+
+def _require_gradient(watched: _Watched, image: NDArray[np.uint8], engine: str) -> None:
+    """Refuse a model whose answer does not follow the image as far as torch can tell."""
+    try:
+        seen = to_images(image).to(device_of(watched)).requires_grad_()
+        watched(seen).sum().backward()
+        why = "" if seen.grad is not None else "its answer does not hang on the image"
+    except _StopError:
+        return
+    except RuntimeError as error:
+        why = first_line(error)
+    if why:
+        raise BadRequestError(
+            f"the model gives no gradient for {engine} to follow ({why}): use fast or de instead"
+        )
 
 
 def _attack_one(

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from ndcore.activations.capture import observable
 from ndcore.activations.distributions import Histograms, count_distributions, layer_table
 from ndcore.activations.histograms import BINS
 from ndcore.activations.observed import Observed
@@ -29,9 +30,18 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import DETECTORS, Calibration
 from ndcore.errors import BadRequestError, BundleError, DataError
-from ndcore.networks.forward import evaluate, predict
-from ndcore.networks.registry import layer_names, model_spec
-from ndcore.networks.weights import load_weights, rounded, save_weights, weight_hash
+from ndcore.networks.factories import brings_weights
+from ndcore.networks.form import Finding
+from ndcore.networks.forward import evaluate
+from ndcore.networks.probe import made_up_answer, usable
+from ndcore.networks.registry import ModelSpec, layer_names, model_spec
+from ndcore.networks.weights import (
+    load_weights,
+    round_weights,
+    save_weights,
+    stamp,
+    weight_hash,
+)
 from ndcore.steps import ShouldStop, Step, counter, no_step
 from ndcore.storage.atomic import replace_folder, write_bytes, write_json
 from ndcore.storage.places import bundles_dir, run_dir
@@ -47,7 +57,8 @@ class BuildConfig:
     Attributes:
         name: of the bundle.
         model: registry name or factory (see `ndcore.networks.registry.model_spec`).
-        weights: safetensors file, or None to use the model's training run.
+        weights: safetensors file, or None to use the model's training run, or those that an own
+            model brings.
         gallery: stop the gallery after so many verified successes on lossless images held out
             of training; 0 makes none.
         gallery_images: or after so many of these images.
@@ -66,6 +77,7 @@ def build(
     config: BuildConfig,
     source: ImageSource,
     *,
+    spec: ModelSpec | None = None,
     on_step: Step = no_step,
     should_stop: ShouldStop = None,
 ) -> dict[str, Any]:
@@ -74,14 +86,16 @@ def build(
     Args:
         config: what to build.
         source: labelled images of the model's shape.
+        spec: the model where it was probed already; default: `config.model` is.
         on_step: called with (what is being done, done, total).
         should_stop: asked between batches.
 
     Returns:
-        The manifest, with `images` (reference images counted) and `seconds` added.
+        The manifest, with `images` (reference images counted), `seconds` and `findings` (what is
+        to be known of the model) added.
 
     Raises:
-        BadRequestError: bad name or model, or a layer of it that cannot be observed.
+        BadRequestError: bad name, a model that cannot be used, or a layer that cannot be observed.
         BundleError: there are no weights, or they belong to another model.
         DataError: the images do not fit the model.
         StoppedError: `should_stop` said so; nothing is written.
@@ -89,13 +103,18 @@ def build(
     started = time.monotonic()
     if config.name != Path(config.name).name or config.name.startswith("."):
         raise BadRequestError(f"'{config.name}' cannot be the name of a bundle")
-    model, run = _trained_model(config)
-    _require_fit(config, source)
+    spec = usable(spec or model_spec(config.model), source)
+    _require_fit(spec, source)
+    model, run = _trained_model(config, spec)
+    findings = [*(spec.findings or ()), *_rounding(model)]
+    answer = made_up_answer(model, source.shape) if spec.own else None
+    if answer is not None:
+        stamp(model, answer)
     splits = run["splits"] if run else make_splits(source, config.seed)
     members = _members(source, splits)
-    if predict(model, source, members["dev"][:1]).shape[1] != len(source.classes):
-        raise DataError("the model has not as many outputs as the data has classes")
     layers = layer_names(model)
+    if spec.own and not hasattr(model, "layers"):
+        layers = observable(model, layers, source.shape)
     reference = members["reference"]
     histograms = count_distributions(
         model,
@@ -124,6 +143,8 @@ def build(
         "versions": {"python": platform.python_version()}
         | {library: version(library) for library in LIBRARIES},
     }
+    if answer is not None:
+        manifest |= {"form": spec.form.to_dict(), "answer": answer}
     on_step("detector calibration", 0, 0)
     observed = Observed(model, layers, source.classes, source.shape, histograms)
     dev = read_source(model, layers, source, members["dev"], should_stop=should_stop)
@@ -150,18 +171,18 @@ def build(
     }
     _write(manifest, model, splits, contents)
     seconds = round(time.monotonic() - started, 1)
-    return manifest | {"images": len(reference), "seconds": seconds}
+    told = [vars(finding) for finding in findings]
+    return manifest | {"images": len(reference), "seconds": seconds, "findings": told}
 
 
-def _require_fit(config: BuildConfig, source: ImageSource) -> None:
-    spec = model_spec(config.model)
+def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
     if spec.classes and spec.classes != source.classes:
         raise DataError(
-            f"the data has classes {', '.join(source.classes[:3])}, ... but {config.model} "
+            f"the data has classes {', '.join(source.classes[:3])}, ... but {spec.name} "
             f"was made for {', '.join(spec.classes[:3])}, ..."
         )
     if source.shape != spec.shape:
-        raise DataError(f"the images are {source.shape} but {config.model} takes {spec.shape}")
+        raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
 
 
 def _members(source: ImageSource, splits: dict[str, list[str]]) -> dict[str, list[int]]:
@@ -175,25 +196,36 @@ def _members(source: ImageSource, splits: dict[str, list[str]]) -> dict[str, lis
     return members
 
 
-def _trained_model(config: BuildConfig) -> tuple[nn.Module, dict[str, Any] | None]:
-    spec = model_spec(config.model)
+def _trained_model(config: BuildConfig, spec: ModelSpec) -> tuple[nn.Module, dict[str, Any] | None]:
     model = spec.build()
     if config.weights:
-        load_weights(model, config.weights)
-        # The bundle stores float16, so everything in it is measured on weights rounded to that.
-        weights = model.state_dict()
-        model.load_state_dict({n: rounded(t).to(t.dtype) for n, t in weights.items()})
-        return model.eval(), None
+        return load_weights(model, config.weights), None
     folder = run_dir(config.model)
     run = read_run(folder)
     how = f"python -m ndcore train {config.model}"
     if run is None or not run["done"]:
+        if spec.own and brings_weights(spec.build):
+            return model.eval(), None
         raise BundleError(f"there are no trained weights of {config.model}; make them with: {how}")
     if not is_same_network(run, spec):
         raise BundleError(
             f"{config.model} is another network than was trained; train it with: {how}"
         )
     return load_weights(model, folder / "weights.safetensors"), run
+
+
+def _rounding(model: nn.Module) -> list[Finding]:
+    """Round the weights to what a bundle stores, so that everything is measured on these."""
+    change, kept = round_weights(model)
+    if not change:
+        return []
+    told = (
+        f"weights are stored as float16, {100 * change:.2g}% of the largest of a tensor off at most"
+    )
+    exact = (
+        f"'{kept[0]}' and {len(kept) - 1} more" if len(kept) > 1 else f"'{kept[0]}'" if kept else ""
+    )
+    return [Finding(f"{told}" + (f"; {exact}, beyond its range, in float32" if exact else ""))]
 
 
 def _training_record(run: dict[str, Any] | None) -> dict[str, Any]:

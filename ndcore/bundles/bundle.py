@@ -28,8 +28,10 @@ from ndcore.activations.histograms import ClassHistograms
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.detectors.calibration import Calibrated, Calibration
 from ndcore.errors import BadRequestError, BundleError
+from ndcore.networks.form import Form
+from ndcore.networks.probe import is_answer, made_up_answer
 from ndcore.networks.registry import build_model
-from ndcore.networks.weights import load_weights, weight_hash
+from ndcore.networks.weights import load_weights, stamp, weight_hash
 from ndcore.storage.places import bundles_dir
 
 SCHEMA = 1
@@ -91,14 +93,30 @@ def load_bundle(name: str) -> Bundle:
         if _sha256(folder / file) != wanted:
             raise BundleError(f"bundle '{name}' is damaged: {file} does not match its checksum")
     try:
-        model = build_model(manifest["model"])
+        model = build_model(manifest["model"], Form.of(manifest.get("form")))
     except BadRequestError as error:
         raise BundleError(f"bundle '{name}' cannot be opened: {error}") from error
     load_weights(model, folder / "weights.safetensors")
+    if "answer" in manifest:
+        _require_same_code(model, manifest)
     if weight_hash(model) != manifest["weight_hash"]:
         raise BundleError(f"bundle '{name}' has foreign weights: their hash is another one")
     model.requires_grad_(False)
     return Bundle(folder, manifest, model)
+
+
+def _require_same_code(model: nn.Module, manifest: dict[str, Any]) -> None:
+    """Weights alone do not tell an own network from one whose code was edited since."""
+    told = (
+        f"the code of {manifest['model']} has changed since bundle '{manifest['name']}' was built"
+    )
+    try:
+        found = made_up_answer(model, manifest["shape"])
+    except BadRequestError as error:
+        raise BundleError(f"{told}: {error}") from error
+    if not is_answer(found, manifest["answer"]):
+        raise BundleError(f"{told}: it answers in another way now; build the bundle again")
+    stamp(model, manifest["answer"])
 
 
 class Bundle(Calibrated):

@@ -11,11 +11,28 @@ from numpy.typing import NDArray
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN, ImageBatch
 from ndcore.data.catalog import find_image, open_source
+from ndcore.data.class_list import read_classes, with_classes
 from ndcore.data.decode import decode
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, positions
-from ndcore.errors import BadImageError, BadRequestError
+from ndcore.errors import BadImageError, BadRequestError, DataError
+from ndcore.networks.probe import Wishes
 from ndcore.networks.registry import ModelSpec
+
+
+def for_bundle(bundle: Bundle, source: ImageSource) -> ImageSource:
+    """Images of some or all of a bundle's classes, labelled as its model does.
+
+    Raises:
+        BadRequestError: the source has other classes.
+    """
+    try:
+        return with_classes(source, bundle.classes)
+    except DataError as error:
+        raise BadRequestError(
+            f"the data has classes {', '.join(source.classes[:4])}, ... "
+            f"but bundle '{bundle.name}' knows {', '.join(bundle.classes[:4])}, ..."
+        ) from error
 
 
 def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tuple[str, list[int]]:
@@ -24,13 +41,8 @@ def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tu
     Without a split: `evaluation` where the source holds those images, else all images.
 
     Raises:
-        BadRequestError: unknown split, or the source has none of its images, or other classes.
+        BadRequestError: unknown split, or the source has none of its images.
     """
-    if source.classes != bundle.classes:
-        raise BadRequestError(
-            f"the data has classes {', '.join(source.classes[:4])}, ... "
-            f"but bundle '{bundle.name}' knows {', '.join(bundle.classes[:4])}, ..."
-        )
     if split == "all":
         return split, list(range(len(source)))
     if split == "test":
@@ -64,7 +76,7 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Im
         raise BadRequestError("name at least one image, or a --source")
     if options.n is not None and options.n < 1:
         raise BadRequestError(f"n must be at least 1, got {options.n}")
-    source = open_source(name, options.data, bundle.shape)
+    source = for_bundle(bundle, open_source(name, options.data, bundle.shape))
     _, members = choose_members(bundle, source, options.split)
     if options.lossless:
         members = [i for i in members if source.lossless[i]]
@@ -109,3 +121,13 @@ def data_of(data: str | None, spec: ModelSpec) -> str:
     if spec.data:
         return spec.data
     raise BadRequestError("give the images with --data: an ImageFolder or a CIFAR-10 root")
+
+
+def wishes_of(options: Namespace) -> Wishes:
+    """What the options of `shared_options.add_own_model` ask for.
+
+    Raises:
+        DataError: the list of classes cannot be read.
+    """
+    classes = read_classes(options.classes) if options.classes else ()
+    return Wishes(options.size, options.output, classes)

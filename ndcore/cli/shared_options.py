@@ -25,3 +25,33 @@ def add_images(parser: ArgumentParser) -> None:
 def add_new_data(parser: ArgumentParser) -> None:
     """`--data` of the commands that take any images with classes."""
     parser.add_argument("--data", help="ImageFolder, CIFAR-10 root or source name")
+
+
+def add_own_model(parser: ArgumentParser) -> None:
+    """What a command asks of a model that somebody brings."""
+    parser.add_argument(
+        "--size",
+        nargs=2,
+        type=_side,
+        metavar=("H", "W"),
+        help="bring every image to this size (default: the model's, else that of the images)",
+    )
+    parser.add_argument(
+        "--output",
+        default="",
+        metavar="NAME",
+        help="field, key or number of the logits in what the model returns",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="what the model tells apart, one a line in the order of its outputs "
+        "(default: the folders of the images, in alphabetical order)",
+    )
+
+
+def _side(typed: str) -> int:
+    side = int(typed)
+    if side < 1:
+        raise ValueError
+    return side

@@ -32,6 +32,7 @@ class ImageSource:
         shape: (H, W, C) of every image that `pixels` returns.
         read: position -> pixels uint8 (H, W, C).
         root: folder on disk, or "".
+        absent: those of its classes that a model tells apart and no image here is of.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ImageSource:
     shape: tuple[int, int, int]
     read: Callable[[int], Pixels]
     root: str = ""
+    absent: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

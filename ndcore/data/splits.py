@@ -42,6 +42,8 @@ def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
     share = min(LARGEST_SHARE, ENOUGH / int(usable.sum()))
     found: dict[str, list[str]] = {name: [] for name in SPLITS}
     for label, name in enumerate(source.classes):
+        if name in source.absent:
+            continue
         members = np.flatnonzero(usable & (source.labels == label))
         if len(members) < FEWEST:
             raise DataError(
@@ -64,8 +66,9 @@ def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
 def _mixed(source: ImageSource, usable: NDArray[np.bool_]) -> bool:
     """Whether each class has enough lossless files to hold out, and enough others to learn from."""
     classes = len(source.classes)
-    held = np.bincount(source.labels[usable & source.lossless], minlength=classes)
-    rest = np.bincount(source.labels[usable & ~source.lossless], minlength=classes)
+    there = [name not in source.absent for name in source.classes]
+    held = np.bincount(source.labels[usable & source.lossless], minlength=classes)[there]
+    rest = np.bincount(source.labels[usable & ~source.lossless], minlength=classes)[there]
     return bool(held.min() >= FEWEST_HELD and rest.min() >= FEWEST - FEWEST_HELD)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ndcore.data.pixels import paint
 from ndcore.networks.chain import Step, as_matrix, chain_of, fold_batch_norm, traced
-from ndcore.networks.forward import device_of, forward, to_images
+from ndcore.networks.forward import device_of, forward, laid_out, to_images
 from ndcore.networks.windows import Incremental
 from ndcore.steps import ShouldStop, in_parts
 
@@ -67,7 +67,7 @@ class _Path:
         kind = device.type if device.type in LARGEST else "cpu"
         self.largest, slots = LARGEST[kind] if own else FEW, SLOTS[kind]
         self.most_whole = min(self.largest, WHOLE[kind])
-        self.model = model.to(memory_format=torch.channels_last) if own else model
+        self.model = laid_out(model) if own else model
         self.windows: Incremental | None = None
         self._kept: OrderedDict[bytes, int] = OrderedDict()
         self._slots = slots

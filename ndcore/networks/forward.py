@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ndcore.data.sources import ImageSource
-from ndcore.errors import BadRequestError
+from ndcore.errors import BadRequestError, NeuralDivergenceError
 from ndcore.statistics.intervals import Rate
 from ndcore.steps import in_parts
 
@@ -31,6 +31,14 @@ def device_of(model: nn.Module) -> torch.device:
     return torch.device("cpu") if weight is None else weight.device
 
 
+def laid_out(model: nn.Module) -> nn.Module:
+    """The model, its weights in the order of memory that convolutions run fastest in, in place."""
+    try:
+        return model.to(memory_format=torch.channels_last)
+    except RuntimeError:  # weights of five dimensions know no such order
+        return model
+
+
 def forward(model: nn.Module, images: NDArray[np.uint8] | Tensor) -> Tensor:
     """Logits (N, classes) of one batch, without gradients.
 
@@ -46,15 +54,23 @@ def forward(model: nn.Module, images: NDArray[np.uint8] | Tensor) -> Tensor:
         batch = batch.to(device_of(model)).contiguous(memory_format=torch.channels_last)
         try:
             logits = model(batch)
-        except (torch.OutOfMemoryError, KeyboardInterrupt):
+        except (torch.OutOfMemoryError, NeuralDivergenceError):
             raise
-        except RuntimeError as error:
-            taken = f"float32 images {tuple(batch.shape)}"
-            raise BadRequestError(f"the model does not take {taken}: {error}") from error
+        except Exception as error:  # whatever foreign code raises
+            told = f"float32 images {tuple(batch.shape)}: {first_line(error)}"
+            raise BadRequestError(f"the model does not take {told}") from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(batch):
-        told = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        raise BadRequestError(f"a model must return logits (N, classes); this one returned {told}")
+        kind = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        raise BadRequestError(f"a model must return logits (N, classes); this one returned {kind}")
     return logits
+
+
+def first_line(error: Exception) -> str:
+    """What foreign code complains of, without the trace that some of it adds."""
+    lines = str(error).strip().splitlines() or [""]
+    # TorchScript puts the place first and what happened last.
+    line = lines[-1 if "TorchScript" in str(error) else 0]
+    return line if isinstance(error, RuntimeError) else f"{type(error).__name__}: {line}"
 
 
 def pick_device(name: str = "auto") -> torch.device:

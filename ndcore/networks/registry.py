@@ -9,21 +9,20 @@ Reference: Simonyan & Zisserman 2015, "Very deep convolutional networks" (VGG16)
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from torch import nn
 
 from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.errors import BadRequestError
 from ndcore.networks.deep_view import NETWORKS, build_network
+from ndcore.networks.factories import EXPORTS, SCRIPTS, factory_of
+from ndcore.networks.form import PLAIN, Finding, Form, adapted, in_single
 from ndcore.networks.vgg import digits_cnn, vgg16_cifar10
 
+COLOURS = (3, 1)  # channels of images that can be read
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
@@ -33,17 +32,33 @@ class ModelSpec:
 
     Attributes:
         name: registry name.
-        build: returns a new module with random weights.
-        shape: image shape (H, W, C).
+        build: returns a new module with random weights, or with those it brings.
+        shape: image shape (H, W, C); None until images tell it, of an own model that does not.
         classes: class names in label order; empty when the data set decides.
         data: name of the image source it is trained on when no data is given, or "".
+        form: how its answer becomes logits; `build` gives it in this form.
+        findings: what was found when it was probed; None before.
     """
 
     name: str
     build: Callable[[], nn.Module]
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int] | None
     classes: tuple[str, ...]
     data: str = ""
+    form: Form = PLAIN
+    findings: tuple[Finding, ...] | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether somebody brought it; the data decides its classes."""
+        return not self.classes
+
+    def in_form(self, form: Form) -> ModelSpec:
+        """The same model, brought into another form."""
+        if form == self.form:
+            return self
+        make = self.build
+        return replace(self, build=lambda: adapted(make(), form), form=form)
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -62,56 +77,49 @@ MODELS |= {
 }
 
 
-def model_spec(name: str) -> ModelSpec:
-    """A registered model, or the user's own factory.
+def model_spec(name: str, form: Form = PLAIN) -> ModelSpec:
+    """A registered model, or the user's own.
 
     Args:
-        name: a key of `MODELS`, `package.module:factory` or `path/to/file.py:factory`. A factory
+        name: a key of `MODELS`, or what `ndcore.networks.factories.factory_of` takes. A factory
             takes no argument and returns a module; attributes `shape` (H, W, C) and `layers`
-            (names of its children to observe) of that module are used when present.
+            (names of its parts to observe) of that module are used when present.
+        form: in which the own model is to be, as a probe found it.
 
     Raises:
-        BadRequestError: the name is unknown or the factory cannot be imported or called.
+        BadRequestError: the name is unknown, or its module cannot be made.
     """
     if name in MODELS:
         return MODELS[name]
-    if ":" not in name:
+    if ":" not in name and not name.lower().endswith((*SCRIPTS, *EXPORTS)):
         known = ", ".join(MODELS)
         raise BadRequestError(
             f"unknown model '{name}': choose {known}, or give a factory as file.py:function"
         )
-    build = _import_factory(name)
+    make = factory_of(name)
+    return ModelSpec(name, lambda: in_single(make()), _shape_of(make()), ()).in_form(form)
+
+
+def _shape_of(module: nn.Module) -> tuple[int, int, int] | None:
+    """What a module says its images are, if it says it."""
+    told = getattr(module, "shape", None)
+    if told is None:
+        return None
     try:
-        model = build()
-    except Exception as error:
-        raise BadRequestError(f"model factory '{name}' failed: {error}") from error
-    if not isinstance(model, nn.Module):
-        raise BadRequestError(f"model factory '{name}' returned no torch.nn.Module")
-    return ModelSpec(name, build, tuple(getattr(model, "shape", (32, 32, 3))), ())
+        height, width, channels = (int(side) for side in told)
+    except (TypeError, ValueError):
+        height = width = channels = 0
+    if min(height, width) > 0 and channels in COLOURS:
+        return height, width, channels
+    raise BadRequestError(
+        "`shape` of a model is (height, width, channels) with 1 (grey) or 3 (colour) channels, "
+        f"such as (224, 224, 3), not {told}"
+    )
 
 
-def build_model(name: str) -> nn.Module:
-    """A new module in eval mode with random weights; see `model_spec` for names and errors."""
-    return model_spec(name).build().eval()
-
-
-def _import_factory(name: str) -> Callable[[], nn.Module]:
-    place, _, attribute = name.rpartition(":")
-    try:
-        if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
-            if spec is None or spec.loader is None:
-                raise ImportError(f"cannot load {place}")
-            module = importlib.util.module_from_spec(spec)
-            # Last, so that modules beside it are found and none of Python's is hidden.
-            sys.path.append(str(Path(place).resolve().parent))
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
-        factory: Callable[[], nn.Module] = getattr(module, attribute)
-    except Exception as error:
-        raise BadRequestError(f"cannot import model factory '{name}': {error}") from error
-    return factory
+def build_model(name: str, form: Form = PLAIN) -> nn.Module:
+    """A new module in eval mode; see `model_spec` for names and errors."""
+    return model_spec(name, form).build().eval()
 
 
 def layer_names(model: nn.Module) -> tuple[str, ...]:

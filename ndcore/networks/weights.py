@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -14,16 +16,32 @@ from torch import Tensor, nn
 from ndcore.errors import BundleError
 from ndcore.storage.atomic import write_bytes
 
+STAMP = "code_stamp"
 PRECISE = 2**-10  # of a tensor's largest value: what float16 may cost
 
 
+def stamp(model: nn.Module, answer: Sequence[float]) -> nn.Module:
+    """Let an own model's hash also tell what its code makes of its weights.
+
+    Args:
+        model: any module.
+        answer: its logits of made-up images, as they were when first asked for.
+    """
+    setattr(model, STAMP, " ".join(f"{value:.3g}" for value in answer))
+    return model
+
+
 def weight_hash(model: nn.Module) -> str:
-    """SHA-256 (hex) over names, shapes and float32 bytes of all weights, in name order."""
+    """SHA-256 (hex) over names, shapes and float32 bytes of all weights, in name order.
+
+    Of a model with a `stamp` over that as well.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         values = np.ascontiguousarray(tensor.detach().cpu().numpy())
         digest.update(f"{name}{values.shape}{values.dtype}".encode())
         digest.update(values.tobytes())
+    digest.update(getattr(model, STAMP, "").encode())
     return digest.hexdigest()
 
 
@@ -39,6 +57,27 @@ def rounded(tensor: Tensor) -> Tensor:
     return half if bool(lost <= PRECISE * tensor.abs().max()) else tensor
 
 
+def round_weights(model: nn.Module) -> tuple[float, list[str]]:
+    """Round a model's weights, in place, to what `save_weights` writes in half.
+
+    Returns:
+        The largest change of a weight, as a share of the largest of its tensor; and the names of
+        the tensors that are kept in float32 because float16 cannot hold them.
+    """
+    change, kept = 0.0, []
+    held = dict(model.state_dict().items())
+    for name, tensor in held.items():
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        half = rounded(tensor)
+        if half.dtype != torch.float16:
+            kept.append(name)
+        elif largest := float(tensor.abs().max()):
+            change = max(change, float((half.to(tensor.dtype) - tensor).abs().max()) / largest)
+    model.load_state_dict({name: rounded(t).to(t.dtype) for name, t in held.items()})
+    return change, kept
+
+
 def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) -> None:
     """Write tensors as safetensors, atomically.
 
@@ -48,10 +87,13 @@ def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) 
         half: store floating tensors as float16 where they fit (`rounded`); only call it on weights
             already rounded to it.
     """
-    kept = {
-        name: (rounded(tensor) if half else tensor).detach().cpu().contiguous()
-        for name, tensor in tensors.items()
-    }
+    kept: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        values = (rounded(tensor) if half else tensor).detach().cpu().contiguous()
+        # The file format has no two names for one weight.
+        kept[name] = values.clone() if values.data_ptr() in places else values
+        places.add(kept[name].data_ptr())
     write_bytes(path, save(kept))
 
 

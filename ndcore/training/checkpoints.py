@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from ndcore.networks.forward import forward
+from ndcore.errors import BadRequestError
+from ndcore.networks.probe import is_answer, made_up_answer
 from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import save_weights
-
-PRINTED = 20  # numbers of a fingerprint
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -41,19 +39,16 @@ def fingerprint(spec: ModelSpec) -> list[float]:
     for number, weight in enumerate(model.parameters()):
         values = torch.arange(weight.numel(), dtype=torch.float32).add_(number).sin_()
         weight.copy_(values.mul_((weight.shape[0] / max(1, weight.numel())) ** 0.5).view_as(weight))
-    images = np.random.default_rng(0).integers(0, 256, (2, *spec.shape)).astype(np.uint8)
-    return [float(f"{value:.4g}") for value in forward(model, images).flatten()[:PRINTED].tolist()]
+    if spec.shape is None:
+        raise BadRequestError(f"{spec.name} does not say of which shape its images are")
+    return made_up_answer(model, spec.shape)
 
 
 def is_same_network(run: dict[str, Any], spec: ModelSpec) -> bool:
     """Whether a run was made with this very network; runs older than the question are believed."""
     if "network" not in run:
         return True
-    ours = fingerprint(spec)
-    scale = max(map(abs, ours), default=0)
-    return len(ours) == len(run["network"]) and np.allclose(
-        ours, run["network"], rtol=0, atol=1e-2 * scale, equal_nan=True
-    )
+    return is_answer(fingerprint(spec), run["network"])
 
 
 def save_checkpoint(

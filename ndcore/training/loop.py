@@ -26,7 +26,8 @@ from torch.optim.swa_utils import AveragedModel
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.errors import DataError
-from ndcore.networks.forward import device_of, forward, pick_device, predict
+from ndcore.networks.forward import device_of, laid_out, pick_device, predict
+from ndcore.networks.probe import usable
 from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import load_weights, rounded, save_weights, weight_hash
 from ndcore.steps import ShouldStop, stop_if
@@ -96,6 +97,7 @@ def train(
         DataError: a class is too small to split, or a registered model does not take the images.
     """
     place = pick_device(device)
+    spec = usable(spec, source)
     _require_fit(spec, source)
     run = _run_of(folder, spec, source, config)
     splits = run["splits"]
@@ -103,7 +105,7 @@ def train(
         return run
 
     model = _initial(spec, config).to(place)
-    model.to(memory_format=torch.channels_last)
+    laid_out(model)
     optimisers = _optimisers(model, config)
     average = AveragedModel(model) if config.average_from < 1 else None
     state = folder / "state.safetensors"
@@ -168,8 +170,8 @@ def _run_of(
     if run and known and is_same_network(run, spec):
         return run
     new = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
-    if not spec.classes:  # a factory's file may be edited between two runs
-        new["network"] = fingerprint(spec)
+    if spec.own:  # a factory's file may be edited between two runs
+        new |= {"network": fingerprint(spec), "form": spec.form.to_dict()}
     return new | {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}
 
 
@@ -212,15 +214,11 @@ def _complete(config: dict[str, Any]) -> dict[str, Any]:
 def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
     if spec.classes and source.shape != spec.shape:
         raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
-    told = len(spec.classes) or _outputs(spec, source.shape)
-    if len(source.classes) != told:
+    if spec.classes and len(source.classes) != len(spec.classes):
         raise DataError(
-            f"the data has {len(source.classes)} classes but {spec.name} tells {told} apart"
+            f"the data has {len(source.classes)} classes but {spec.name} tells "
+            f"{len(spec.classes)} apart"
         )
-
-
-def _outputs(spec: ModelSpec, shape: tuple[int, int, int]) -> int:
-    return forward(spec.build().eval(), np.zeros((1, *shape), np.uint8)).shape[1]
 
 
 def _initial(spec: ModelSpec, config: TrainConfig) -> nn.Module:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
-from ndcore.cli.shared_options import add_new_data
+from ndcore.cli.shared_options import add_new_data, add_own_model
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE")
     add_new_data(parser)
+    add_own_model(parser)
     parser.add_argument("--model", help="registered name or file.py:factory (default: BUNDLE)")
     parser.add_argument("--weights", help="safetensors file (default: the model's training run)")
     parser.add_argument("--gallery", type=int, default=12, metavar="N", help="successes to collect")
@@ -25,9 +26,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Build a bundle; a model whose data is known is trained first where it was not."""
     from ndcore.bundles.build import BuildConfig, build
-    from ndcore.cli.selection import data_of
+    from ndcore.cli.selection import data_of, wishes_of
     from ndcore.cli.text import share
-    from ndcore.data.catalog import open_data
+    from ndcore.networks.form import Finding
+    from ndcore.networks.probe import open_images
     from ndcore.networks.registry import model_spec
     from ndcore.storage.places import run_dir
     from ndcore.training.checkpoints import read_run
@@ -37,7 +39,7 @@ def run(options: Namespace) -> Answer:
     name = options.model or options.bundle
     spec = model_spec(name)
     data = data_of(options.data, spec)
-    source = open_data(data, spec.shape)
+    spec, source = open_images(spec, data, wishes_of(options))
     untrained = not options.weights and not (read_run(run_dir(name)) or {}).get("done")
     if untrained and spec.data and options.data is None:
         train(spec, source, replace(recipe(name), seed=options.seed), run_dir(name))
@@ -50,7 +52,7 @@ def run(options: Namespace) -> Answer:
         seed=options.seed,
     )
     with Progress() as progress:
-        manifest = build(config, source, on_step=progress.step)
+        manifest = build(config, source, spec=spec, on_step=progress.step)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     document = {
         "bundle": options.bundle,
@@ -58,6 +60,7 @@ def run(options: Namespace) -> Answer:
         "seconds": manifest["seconds"],
         "accuracy": manifest["accuracy"],
         "peak_memory_mb": round(peak_mb),
+        "findings": manifest["findings"],
     }
     text = (
         f"bundle {options.bundle}: {manifest['images']} images in {manifest['seconds']} s, "
@@ -68,4 +71,5 @@ def run(options: Namespace) -> Answer:
         f"\nlayer '{layer['name']}' runs {layer['runs']} times in a pass; the last is observed"
         for layer in again
     )
+    text += "".join(f"\n{Finding(**row).sentence}" for row in manifest["findings"])
     return document, text, 0

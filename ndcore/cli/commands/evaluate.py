@@ -21,13 +21,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Accuracy with its interval, over all images and per class."""
     from ndcore.bundles.bundle import load_bundle
-    from ndcore.cli.selection import choose_members, default_data
+    from ndcore.cli.selection import choose_members, default_data, for_bundle
     from ndcore.cli.text import share
     from ndcore.data.catalog import open_data
     from ndcore.networks.forward import evaluate
 
     bundle = load_bundle(options.bundle)
-    source = open_data(options.data or default_data(options.bundle), bundle.shape)
+    data = options.data or default_data(options.bundle)
+    source = for_bundle(bundle, open_data(data, bundle.shape))
     split, members = choose_members(bundle, source, options.split)
     found = evaluate(bundle.model, source, members)
     document = {"bundle": bundle.name, "source": source.name, "split": split} | found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ndcore.cli.commands import Answer
-from ndcore.cli.shared_options import add_new_data
+from ndcore.cli.shared_options import add_new_data, add_own_model
 from ndcore.errors import BadRequestError
 from ndcore.storage.places import run_dir
 
@@ -17,6 +17,7 @@ from ndcore.storage.places import run_dir
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", help="registered name, such as lenet, or file.py:factory")
     add_new_data(parser)
+    add_own_model(parser)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
@@ -32,13 +33,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> Answer:
     """Train a model, or go on where a killed run stopped; its accuracy, and its recording."""
-    from ndcore.cli.selection import data_of
+    from ndcore.cli.selection import data_of, wishes_of
     from ndcore.cli.text import share
-    from ndcore.data.catalog import open_data
     from ndcore.data.splits import positions
     from ndcore.evolution import keep_averages, load_run
     from ndcore.evolution.recording.recorder import Recorder
     from ndcore.networks.forward import evaluate
+    from ndcore.networks.probe import open_images
     from ndcore.networks.registry import model_spec
     from ndcore.networks.weights import load_weights
     from ndcore.training.checkpoints import read_run
@@ -46,7 +47,7 @@ def run(options: Namespace) -> Answer:
     from ndcore.training.recipes import recipe
 
     spec = model_spec(options.model)
-    source = open_data(data_of(options.data, spec), spec.shape)
+    spec, source = open_images(spec, data_of(options.data, spec), wishes_of(options))
     config = replace(recipe(spec.name), seed=options.seed)
     if options.epochs is not None:
         if options.epochs < 1:
@@ -71,7 +72,7 @@ def run(options: Namespace) -> Answer:
             f"the run in {folder} was finished without --record: remove it, or train it anew "
             "under another name with --run NAME"
         )
-    model = model_spec(options.model).build()
+    model = spec.build()
     load_weights(model, folder / "weights.safetensors")
     held = evaluate(model, source, positions(source, done["splits"]["evaluation"]))
     tests = [i for i, part in enumerate(source.parts) if part == "test"]

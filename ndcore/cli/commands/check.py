@@ -1,0 +1,37 @@
+"""`check`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ndcore.cli.commands import Answer
+from ndcore.cli.shared_options import add_new_data, add_own_model
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="registered name, or file.py:factory")
+    add_new_data(parser)
+    add_own_model(parser)
+
+
+def run(options: Namespace) -> Answer:
+    """Every finding in a sentence; exit status 1 where one of them stops the other commands."""
+    from ndcore.bundles.check import check_model
+    from ndcore.cli.selection import wishes_of
+    from ndcore.networks.registry import model_spec
+
+    spec = model_spec(options.model)
+    found, estimate = check_model(spec, options.data or spec.data or None, wishes_of(options))
+    lines = [f"{'STOPS: ' if row.stops else ''}{row.sentence}" for row in found]
+    if estimate is not None:
+        lines.append(
+            f"a bundle takes about {estimate.seconds:.0f} s (and a gallery of attacks up to "
+            f"{estimate.gallery_seconds:.0f} s), {estimate.memory_mb:,.0f} MB of memory and "
+            f"{estimate.bundle_mb:.1f} MB on disk"
+        )
+    document = {
+        "model": spec.name,
+        "findings": [vars(row) for row in found],
+        "estimate": None if estimate is None else vars(estimate),
+    }
+    return document, "\n".join(lines), int(any(row.stops for row in found))

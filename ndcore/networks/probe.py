@@ -1,0 +1,388 @@
+"""One look at a model before anything is done with it: what it takes, what it answers, what it is.
+
+Every door asks here (`train`, `build`, `check`, Python): a model is brought into the form that
+keeps the contract, or refused in one sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor, fx, nn
+
+from ndcore.data.catalog import open_data
+from ndcore.data.class_list import with_classes
+from ndcore.data.sources import ImageSource
+from ndcore.errors import BadRequestError, DataError
+from ndcore.networks.form import PLAIN, Finding, Form, adapted, answers_in
+from ndcore.networks.forward import first_line, forward, to_images
+from ndcore.networks.registry import COLOURS, ModelSpec
+
+SUMS = 1e-2  # how far from 1 the probabilities of an image may add up, in any precision
+TOLD = 20  # logits of an answer that are compared
+ALIKE = 1e-3  # of the largest logit: two answers to one image
+REMEDY_FOR_RANDOM = (
+    "let it use `self.training`, as F.dropout(x, p, self.training) does, so that eval mode is quiet"
+)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be done with an own model and its images.
+
+    Attributes:
+        size: (H, W) to which images are brought; default: the model's `shape`, else their own.
+        output: which part of the model's answer to take; "" finds it.
+        classes: what the model tells apart, in order; default: the folders of the images.
+    """
+
+    size: Sequence[int] | None = None
+    output: str = ""
+    classes: tuple[str, ...] = ()
+
+
+def open_images(spec: ModelSpec, data: str | Path, wishes: Wishes) -> tuple[ModelSpec, ImageSource]:
+    """The images of a model, and the model as it is to be used with them.
+
+    Args:
+        spec: registered or own.
+        data: what `--data` names.
+        wishes: of whoever brings the model.
+
+    Returns:
+        An own model with what was found; `usable` says whether it can be used.
+
+    Raises:
+        BadRequestError: the model takes no such size.
+        DataError: the images are of several sizes, or there are none.
+    """
+    size = wishes.size
+    if not spec.own:
+        if size and spec.shape and tuple(size) != spec.shape[:2]:
+            raise BadRequestError(f"{spec.name} takes images of {spec.shape[0]}x{spec.shape[1]}")
+        return spec, open_data(data, spec.shape)
+    if size:
+        height, width = size
+        spec = replace(spec, shape=(height, width, _channels(spec, size)))
+    source = open_data(data, spec.shape)
+    if spec.shape is None:
+        _require_one_size(source)
+        height, width, channels = source.shape
+        wanted = (height, width, _channels(spec, (height, width)))
+        source = source if channels == wanted[2] else open_data(data, wanted)
+    if wishes.classes:
+        source = with_classes(source, wishes.classes)
+    return examined(spec, source, wishes.output), source
+
+
+def examined(spec: ModelSpec, source: ImageSource, output: str = "") -> ModelSpec:
+    """An own model with what a probe on some of these images found, and in its form.
+
+    Raises:
+        DataError: the images are of another shape.
+    """
+    spec = replace(spec, shape=spec.shape or source.shape)
+    if source.shape != spec.shape:
+        raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
+    chosen = sorted({0, len(source) // 2, len(source) - 1})
+    form, findings = probe(spec.build(), source.pixels(chosen), len(source.classes), output)
+    return replace(spec.in_form(form), findings=findings)
+
+
+def usable(spec: ModelSpec, source: ImageSource) -> ModelSpec:
+    """A model that was examined, or is here; a registered one as it is.
+
+    Raises:
+        BadRequestError: it cannot be used; the sentence says what to do.
+    """
+    if not spec.own:
+        return spec
+    spec = spec if spec.findings is not None else examined(spec, source)
+    _require(spec.findings or ())
+    return spec
+
+
+def adapt_model(
+    module: nn.Module, pixels: NDArray[np.uint8], classes: int | None = None, output: str = ""
+) -> nn.Module:
+    """A module of any kind as attacks and detectors take it: in eval mode, with logits.
+
+    Args:
+        module: put into eval mode and float32, in place.
+        pixels: uint8 (n, H, W, C), some of its images.
+        classes: how many it tells apart, where that is known.
+        output: which part of its answer to take; "" finds it.
+
+    Raises:
+        BadRequestError: it cannot be used; the sentence says what to do.
+    """
+    form, findings = probe(module, pixels, classes, output)
+    _require(findings)
+    return adapted(module, form).eval()
+
+
+def _require(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        if finding.stops:
+            raise BadRequestError(finding.sentence)
+
+
+def probe(
+    module: nn.Module,
+    pixels: NDArray[np.uint8],
+    classes: int | None = None,
+    output: str = "",
+) -> tuple[Form, tuple[Finding, ...]]:
+    """What form a module is to be brought into, and everything found on the way.
+
+    Args:
+        module: put into eval mode and float32.
+        pixels: uint8 (n, H, W, C), some images of the data.
+        classes: how many it should tell apart, where that is known.
+        output: which part of its answer to take; "" finds it.
+
+    Returns:
+        The form, and the findings; with one that stops, the form means nothing.
+    """
+    found = list(_weights(module))
+    module = adapted(module.eval(), PLAIN)
+    noise = np.random.default_rng(0).integers(0, 256, pixels.shape).astype(np.uint8)
+    images = np.concatenate([pixels, noise])
+    try:
+        form = _form(module, images, classes, output)
+        found += _answers(adapted(module, form), images, form, classes)
+    except BadRequestError as error:
+        return PLAIN, (*found, Finding(str(error), stops=True))
+    return form, tuple(found)
+
+
+def made_up_answer(model: nn.Module, shape: Sequence[int]) -> list[float]:
+    """Up to 20 logits of two made-up images: other code with the same weights gives others."""
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape)).astype(np.uint8)
+    found = forward(model, images).float().flatten()[:TOLD].tolist()
+    return [float(f"{value:.4g}") for value in found]
+
+
+def is_answer(answer: Sequence[float], stored: Sequence[float]) -> bool:
+    """Whether two made-up answers are those of the same network, on any two machines."""
+    scale = max(map(abs, stored), default=0)
+    return len(answer) == len(stored) and np.allclose(
+        answer, stored, rtol=0, atol=1e-2 * scale, equal_nan=True
+    )
+
+
+def _weights(module: nn.Module) -> Iterator[Finding]:
+    kinds = {
+        str(tensor.dtype).removeprefix("torch.")
+        for tensor in (*module.parameters(), *module.buffers())
+        if tensor.is_floating_point() and tensor.dtype != torch.float32
+    }
+    if kinds:
+        yield Finding(
+            f"the model holds {' and '.join(sorted(kinds))} weights",
+            remedy="they are used as float32, in which everything is computed",
+        )
+    wrong = [
+        name
+        for name, tensor in module.state_dict().items()
+        if isinstance(tensor, Tensor)
+        and tensor.is_floating_point()
+        and not bool(torch.isfinite(tensor).all())
+    ]
+    if wrong:
+        yield Finding(
+            f"weight '{wrong[0]}' holds values that are no numbers",
+            stops=True,
+            remedy="train the model again, with a lower learning rate",
+        )
+
+
+def _form(module: nn.Module, images: NDArray[np.uint8], classes: int | None, output: str) -> Form:
+    batch = to_images(images)
+    answer = _answer(module, batch)
+    answers = answers_in(answer, len(images))
+    if output:
+        if output not in answers:
+            has = ", ".join(name or "one tensor" for name in answers) or "nothing like that"
+            raise BadRequestError(f"the model's answer has no logits '{output}': it has {has}")
+        name = output
+    else:
+        name = _which(answer, answers, classes)
+    writes = not torch.equal(batch, to_images(images))
+    told = answers[name].float()
+    adds_up = bool(((told.sum(1) - 1).abs() < SUMS).all()) and told.shape[1] > 1
+    return Form(
+        output=name or _in_training(module, images),
+        probabilities=adds_up and bool((told >= 0).all()),
+        writes=writes,
+        closed=_closed(module, images),
+    )
+
+
+def _answer(module: nn.Module, batch: Tensor) -> Any:
+    with torch.inference_mode():
+        try:
+            return module(batch)
+        except Exception as error:  # whatever foreign code raises
+            raise BadRequestError(
+                f"the model does not take float32 images {tuple(batch.shape)}: {first_line(error)}"
+                f"{_advice(module, batch)}"
+            ) from error
+
+
+def _advice(module: nn.Module, batch: Tensor) -> str:
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    if first is not None and first.in_channels != batch.shape[1]:
+        if first.in_channels not in COLOURS:
+            return f"; it takes {first.in_channels} channels, but images have 1 or 3"
+        return f"; it takes {first.in_channels} channels: set `shape` of the model to (H, W, C)"
+    return "; give the size it takes with --size H W, or set `shape` of the model to (H, W, C)"
+
+
+def _which(answer: object, answers: dict[str, Tensor], classes: int | None) -> str:
+    """The name of the logits among what may be them."""
+    fitting = {n: part for n, part in answers.items() if classes in (None, part.shape[1])}
+    for known in (answers, fitting):
+        if len(known) == 1:
+            return next(iter(known))
+    if "logits" in answers:
+        return "logits"
+    if not answers:
+        shape = getattr(answer, "shape", None)
+        told = tuple(shape) if shape is not None else f"a {type(answer).__name__}"
+        raise BadRequestError(f"a model must return logits (N, classes); this one returned {told}")
+    told = ", ".join(f"{name} {tuple(part.shape)}" for name, part in answers.items())
+    raise BadRequestError(
+        f"the model returns several tensors that may be logits ({told}): choose one with --output"
+    )
+
+
+def _in_training(module: nn.Module, images: NDArray[np.uint8]) -> str:
+    """What to take of the answer in training, where auxiliary heads answer as well."""
+    try:
+        # A copy, as batch norms move.
+        with torch.random.fork_rng(), torch.no_grad():
+            answer = copy.deepcopy(module).train()(to_images(images))
+    except Exception:  # a model that cannot be trained may still be used
+        return ""
+    if isinstance(answer, Tensor):
+        return ""
+    names = list(answers_in(answer, len(images)))
+    return "logits" if "logits" in names else names[0] if names else ""
+
+
+def _closed(module: nn.Module, images: NDArray[np.uint8]) -> bool:
+    """Whether no part of it answers when it runs: scripts, exported programs, bare functions."""
+    ran: list[nn.Module] = []
+    handles = [
+        part.register_forward_hook(lambda part, _inputs, _output: ran.append(part))
+        for name, part in module.named_modules()
+        if name and not isinstance(part, (fx.GraphModule, torch.jit.ScriptModule))
+    ]
+    try:
+        _answer(module, to_images(images))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return not any(True for part in ran for _ in part.parameters())
+
+
+def _answers(
+    model: nn.Module, images: NDArray[np.uint8], form: Form, classes: int | None
+) -> Iterator[Finding]:
+    logits = forward(model, images).float()
+    unknown = [i for i, row in enumerate(logits) if not bool(torch.isfinite(row).all())]
+    if unknown:
+        raise BadRequestError(
+            f"the model gives no numbers for image {unknown[0] + 1} of {len(images)}, so there is "
+            "no prediction: look for a division by zero or a logarithm of it"
+        )
+    outputs = logits.shape[1]
+    if classes is not None and outputs != classes:
+        raise BadRequestError(
+            f"the data has {classes} classes but the model tells {outputs} apart: "
+            + (
+                "two classes need two outputs, such as torch.cat([-z, z], 1)"
+                if outputs == 1
+                else "name what it tells apart with --classes FILE, a line for each output"
+            )
+        )
+    allowed = ALIKE * max(1.0, float(logits.abs().max()))
+    if not torch.allclose(forward(model, images).float(), logits, rtol=0, atol=allowed):
+        raise BadRequestError(
+            f"the model answers the same images in another way each time: {REMEDY_FOR_RANDOM}"
+        )
+    alone = torch.cat([forward(model, images[i : i + 1]) for i in range(len(images))]).float()
+    if not torch.allclose(alone, logits, rtol=0, atol=allowed):
+        raise BadRequestError(
+            "the model's answer to an image hangs on the other images of the batch: let its batch "
+            "norm use what it learnt (eval mode, track_running_stats)"
+        )
+    yield from _of_form(form)
+    inside = bool(((logits >= 0) & (logits <= 1)).all())
+    if inside and not form.probabilities:
+        yield Finding(
+            "all answers lie between 0 and 1 without adding up to 1",
+            remedy="they are taken as logits; return those before a sigmoid to be exact",
+        )
+
+
+def _of_form(form: Form) -> Iterator[Finding]:
+    if form.output:
+        yield Finding(
+            "the model returns more than one tensor",
+            remedy=f"'{form.output}' is taken as the logits",
+        )
+    if form.probabilities:
+        yield Finding(
+            "the model answers with probabilities",
+            remedy="their logarithms are taken as the logits",
+        )
+    if form.writes:
+        yield Finding(
+            "the model alters its input in place", remedy="it is given a copy of each image"
+        )
+    if form.closed:
+        yield Finding(
+            "no part of the model can be observed from outside",
+            remedy="its answer, `logits`, is the only layer; attacks and repair work as ever",
+        )
+
+
+def _channels(spec: ModelSpec, size: Sequence[int]) -> int:
+    model = spec.build().eval()
+    for channels in COLOURS:
+        try:
+            _answer(model, torch.zeros(2, channels, *size))
+        except BadRequestError:
+            continue
+        return channels
+    return COLOURS[0]
+
+
+def _require_one_size(source: ImageSource) -> None:
+    """Images that are brought to no size that somebody chose have to be of one."""
+    if source.name != "folder":
+        return
+    first: tuple[str, tuple[int, int]] | None = None
+    for image_id in source.ids:
+        try:
+            with Image.open(Path(source.root, image_id)) as image:
+                found = (image_id, image.size)
+        except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
+            continue  # whoever reads it says so
+        first = first or found
+        if found[1] != first[1]:
+            told = " and ".join(f"{w}x{h} ({name})" for name, (w, h) in (first, found))
+            raise DataError(
+                f"the images are of several sizes, such as {told}: give the size they are to be "
+                "brought to with --size H W, or set `shape` of the model to (H, W, C)"
+            )

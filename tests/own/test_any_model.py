@@ -1,0 +1,99 @@
+"""Every kind of model is right at every step, or refused in one sentence; right = our own sums."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ndcore.attacks import AttackConfig, attack_images
+from ndcore.bundles.build import BuildConfig, build
+from ndcore.bundles.bundle import load_bundle
+from ndcore.cli import main
+from ndcore.detectors import load_detector
+from ndcore.errors import NeuralDivergenceError
+from ndcore.networks.probe import Wishes, open_images
+from ndcore.networks.registry import model_spec
+from tests.own import kinds
+
+KINDS = Path(kinds.__file__).resolve()
+
+
+def name_of(kind: str) -> str:
+    return f"{KINDS}:{kind.replace('-', '_')}"
+
+
+def own_logits(kind: str, pixels: np.ndarray) -> np.ndarray:
+    """What plain torch makes of the images, with weights as float16 holds them."""
+    module = kinds.FINE[kind]().eval().float()
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.is_floating_point() and tensor.abs().max() < 65504:
+                tensor.copy_(tensor.half().float())
+        images = torch.from_numpy(pixels.astype(np.float32) / 255).permute(0, 3, 1, 2)
+        answer = module(images.contiguous())
+    if isinstance(answer, Tensor):
+        logits = answer.log() if kind == "softmax" else answer
+    elif kind == "tuple":
+        logits = answer[1]
+    else:
+        logits = answer["logits"] if isinstance(answer, dict) else answer.logits
+    return logits.numpy()
+
+
+@pytest.mark.parametrize("kind", kinds.FINE)
+def test_it_is_right_at_every_step(kind: str, folder: Path, empty_cache: Path) -> None:
+    spec, source = open_images(model_spec(name_of(kind)), folder, Wishes())
+    config = BuildConfig("mine", spec.name, gallery=1, gallery_images=1)
+    manifest = build(config, source, spec=spec)
+    bundle = load_bundle("mine")
+    assert bundle.weight_hash == manifest["weight_hash"]
+    assert bundle.shape == (12, 12, 3)
+
+    members = [source.keys().index(key) for key in bundle.splits["evaluation"]]
+    pixels = source.pixels(members)
+    own = own_logits(kind, pixels)
+    reading = bundle.read(pixels)
+    scale = max(1.0, float(np.abs(own).max()))
+    np.testing.assert_allclose(reading.logits, own, atol=1e-4 * scale)
+    labels = source.labels[members]
+    assert manifest["accuracy"]["accuracy"] == pytest.approx((own.argmax(1) == labels).mean())
+
+    reference = [source.keys().index(key) for key in bundle.splits["reference"]]
+    per_class = np.bincount(source.labels[reference], minlength=3).tolist()
+    for layer in bundle.layers:
+        for reduction in bundle.reductions(layer):
+            assert bundle.distributions(layer, reduction).n.tolist() == per_class
+
+    attacked = pixels[:2]
+    told = own[:2].argmax(1)
+    for engine in ("fast", "pgd"):
+        config = AttackConfig(engine, max_queries=60 if engine == "fast" else None, epsilon=64)
+        if engine == "pgd" and kind in ("function", "in-place"):
+            with pytest.raises(NeuralDivergenceError, match="no gradient"):
+                attack_images(bundle.model, attacked, told, ["a", "b"], config)
+            continue
+        for result in attack_images(bundle.model, attacked, told, ["a", "b"], config):
+            assert not result.skipped
+            after = own_logits(kind, result.attacked[None])[0]
+            assert result.success == (after.argmax() != result.true)
+
+    verdicts = load_detector(bundle).detect(attacked)
+    assert [verdict.predicted for verdict in verdicts] == told.tolist()
+    assert all(0 < verdict.p_value <= 1 for verdict in verdicts)
+
+
+@pytest.mark.parametrize("kind", kinds.REFUSED)
+def test_it_is_refused_in_one_sentence(
+    kind: str, folder: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = kinds.REFUSED[kind][1]
+    for command in (["build", "mine", "--model"], ["train"]):
+        assert main([*command, name_of(kind), "--data", str(folder)]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        assert re.search(why, told), told
