@@ -307,13 +307,13 @@ def _answers(
         )
     outputs = logits.shape[1]
     if classes is not None and outputs != classes:
+        remedy = "name what it tells apart with --classes FILE, a line for each output"
+        if outputs < classes:
+            remedy = f"it needs {classes} outputs"
+        if outputs == 1:
+            remedy = "two classes need two outputs, such as torch.cat([-z, z], 1)"
         raise BadRequestError(
-            f"the data has {classes} classes but the model tells {outputs} apart: "
-            + (
-                "two classes need two outputs, such as torch.cat([-z, z], 1)"
-                if outputs == 1
-                else "name what it tells apart with --classes FILE, a line for each output"
-            )
+            f"the data has {classes} classes but the model tells {outputs} apart: {remedy}"
         )
     allowed = ALIKE * max(1.0, float(logits.abs().max()))
     if not torch.allclose(forward(model, images).float(), logits, rtol=0, atol=allowed):

@@ -94,6 +94,7 @@ def train(
 
     Raises:
         StoppedError: `should_stop` said so; whole epochs are kept.
+        BadRequestError: the model cannot be used; the sentence says what to do.
         DataError: a class is too small to split, or a registered model does not take the images.
     """
     place = pick_device(device)

@@ -14,7 +14,7 @@ import torch
 
 from ndcore.bundles.build import BuildConfig, build
 from ndcore.data.catalog import open_source
-from ndcore.errors import BundleError, DataError, StoppedError
+from ndcore.errors import BadRequestError, BundleError, StoppedError
 from ndcore.networks.registry import build_model, model_spec
 from ndcore.networks.weights import load_weights, weight_hash
 from ndcore.storage.places import run_dir
@@ -112,7 +112,9 @@ def test_another_network_in_the_same_file_is_trained_anew(
 def test_a_network_with_other_classes_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(NETWORK.replace("WIDTH, 10", "WIDTH, 2").replace("WIDTH", "12"))
-    with pytest.raises(DataError, match=r"10 classes but .* tells 2 apart"):
+    with pytest.raises(
+        BadRequestError, match="10 classes but the model tells 2 apart: it needs 10"
+    ):
         own_run(file, tmp_path / "run")
 
 
