@@ -112,9 +112,8 @@ def test_another_network_in_the_same_file_is_trained_anew(
 def test_a_network_with_other_classes_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(NETWORK.replace("WIDTH, 10", "WIDTH, 2").replace("WIDTH", "12"))
-    with pytest.raises(
-        BadRequestError, match="10 classes but the model tells 2 apart: it needs 10"
-    ):
+    why = "10 classes but the model tells 2 apart: it needs 10"
+    with pytest.raises(BadRequestError, match=why):
         own_run(file, tmp_path / "run")
 
 
