@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ndcore.figures.style.palette import ATTACKED, MUTED
+from ndcore.figures.style.palette import MUTED, PAGES, method_colours
 
 WIDTH, HEIGHT = 760, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 190, 48, 56
-LINES = (ATTACKED, "#4896f2", "#f08c1a", "#8e56d9", "#2e9e4f")
 
 
 def query_curve(curves: Mapping[str, Sequence[int]], attacked: int, *, title: str) -> str:
@@ -46,10 +45,11 @@ def query_curve(curves: Mapping[str, Sequence[int]], attacked: int, *, title: st
     parts.append(_text(middle, HEIGHT - 12, "queries until the first hit (images shown)", "middle"))
     parts.append(_text(LEFT, 40, "images broken", "start"))
     ends: list[float] = []
+    colours = method_colours(len(curves))
     order = sorted(curves, key=lambda name: -len(curves[name]))
     for index, name in enumerate(order):
         hits = sorted(curves[name])
-        colour = LINES[index % len(LINES)]
+        colour = colours[index]
         path = [f"M{x(1):.1f} {y(0):.1f}"]
         for count, queries in enumerate(hits, start=1):
             path.append(f"H{x(queries):.1f}V{y(count / attacked):.1f}")
@@ -64,11 +64,13 @@ def query_curve(curves: Mapping[str, Sequence[int]], attacked: int, *, title: st
         label = f"{name}: {len(hits)} of {attacked}"
         parts.append(_key(x(10**decades) + 6, place - 4, colour))
         parts.append(_text(x(10**decades) + 24, place, label, "start", weight=600))
+    ink = [PAGES[theme]["ink"] for theme in ("light", "dark")]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'role="img" aria-label="{escape(title, quote=True)}" '
         'font-family="Segoe UI, Helvetica, Arial, sans-serif" font-size="13">'
-        "<style>.ink{fill:#3a4454}@media(prefers-color-scheme:dark){.ink{fill:#c9d1de}}</style>"
+        f"<style>.ink{{fill:{ink[0]}}}"
+        f"@media(prefers-color-scheme:dark){{.ink{{fill:{ink[1]}}}}}</style>"
         f"{''.join(parts)}</svg>\n"
     )
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from ndcore.figures.style.palette import PAGES
+
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-STYLE = """
-:root {
-  color-scheme: light dark;
-  --ink: #1b2330; --page: #fff; --soft: #f4f6fa; --line: #d9dfe9; --faint: #566173;
-}
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6eaf2; --page: #0f141d; --soft: #182030; --line: #2b364a; --faint: #a3aec0; }
-}
+_LIGHT, _DARK = (
+    " ".join(f"--{name}: {colour};" for name, colour in PAGES[theme].items())
+    for theme in ("light", "dark")
+)
+_COLOURS = f"""
+:root {{ color-scheme: light dark; {_LIGHT} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}"""
+_LAYOUT = """
 body {
   margin: 0; background: var(--page); color: var(--ink);
   font: 15px/1.45 Inter, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif;
@@ -47,3 +49,4 @@ dl { font-size: 13px; }
 dt { color: var(--faint); }
 dd { margin: 0; overflow-wrap: anywhere; }
 """
+STYLE = _COLOURS + _LAYOUT

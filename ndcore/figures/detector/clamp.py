@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import MUTED, rgba
+from ndcore.figures.style.palette import ACCENT, MUTED, rgba
 from ndcore.figures.style.rows import Bar, Row, rows_markup
-from ndcore.figures.style.theme import ACCENT, styled
+from ndcore.figures.style.theme import styled
 
 
 def clamp_course(

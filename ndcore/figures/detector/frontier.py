@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ndcore.figures.style.palette import ATTACKED, class_colours
+from ndcore.figures.style.palette import ATTACKED
 from ndcore.figures.style.theme import styled
 from ndcore.statistics.intervals import Rate
 
@@ -34,14 +34,13 @@ class Adversary:
 
 
 def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
-    """One mark per attacker with both intervals; the first, the plain attack, is red.
+    """One mark per attacker with both intervals.
 
     Args:
         adversaries: the plain attack first.
         alpha: false-positive rate of the detector's threshold.
     """
     figure = go.Figure()
-    colours = [ATTACKED, *class_colours(10)]
     for place, one in enumerate(adversaries):
         figure.add_scatter(
             x=[one.success.share],
@@ -51,7 +50,7 @@ def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
             mode="markers",
             name=f"{one.name}: evades {one.evasion.percent()}, {one.queries:,.0f} queries",
             marker={
-                "color": colours[place % len(colours)],
+                "color": ATTACKED,
                 "symbol": SYMBOLS[place % len(SYMBOLS)],
                 "size": 13,
             },

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
+from ndcore.figures.style.palette import MUTED, method_colours
 from ndcore.figures.style.theme import styled
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
@@ -28,7 +28,7 @@ def layer_auroc(
         title: heading.
     """
     figure = go.Figure()
-    colours = [ATTACKED, *class_colours(10)]
+    colours = method_colours(len(curves))
     for place, (measure, (layers, values)) in enumerate(curves.items()):
         figure.add_scatter(
             x=list(layers),
@@ -36,7 +36,7 @@ def layer_auroc(
             mode="lines+markers",
             name=measure,
             line={
-                "color": colours[place % len(colours)],
+                "color": colours[place],
                 "width": 2,
                 "dash": DASHES[place % len(DASHES)],
             },
@@ -47,7 +47,7 @@ def layer_auroc(
     figure.add_hline(
         y=0.5,
         line={"color": MUTED, "dash": "dot"},
-        annotation={"text": "chance", "font": {"color": MUTED}},
+        annotation={"text": "chance"},
         annotation_position="bottom left",
     )
     figure.update_xaxes(

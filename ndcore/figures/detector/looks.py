@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ndcore.figures.style.palette import ATTACKED, MUTED
-from ndcore.figures.style.theme import ACCENT, styled
+from ndcore.figures.style.palette import ACCENT, MUTED
+from ndcore.figures.style.theme import styled
 
 APART = 0.16  # between the two marks of a row
 NAME = 34  # letters of a name on the axis
@@ -31,8 +31,8 @@ def frozen_figure(looks: Sequence[Look]) -> go.Figure:
     """
     figure = go.Figure()
     for side, name, colour, symbol in (
-        (-APART, "dev, chosen on", ACCENT, "circle-open"),
-        (APART, "evaluation, looked at once", ATTACKED, "diamond"),
+        (-APART, "dev, chosen on", MUTED, "circle-open"),
+        (APART, "evaluation, looked at once", ACCENT, "diamond"),
     ):
         found = [look.dev if side < 0 else look.evaluation for look in looks]
         figure.add_scatter(

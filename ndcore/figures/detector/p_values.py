@@ -8,22 +8,24 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, MUTED
-from ndcore.figures.style.theme import ACCENT, styled
+from ndcore.figures.style.palette import ATTACKED, FRAME, MUTED
+from ndcore.figures.style.theme import styled
 
 BINS = 20
-LOOKS = {"benign": (ACCENT, ""), "attacked": (ATTACKED, "/"), "unknown": (MUTED, ".")}
+PATTERNS = {"benign": "", "attacked": "/", "unknown": "."}
 
 
-def p_histogram(groups: Mapping[str, NDArray[np.floating]], alpha: float) -> go.Figure:
+def p_histogram(groups: Mapping[str, NDArray[np.floating]], alpha: float, benign: str) -> go.Figure:
     """Shares of each group's images in bins of p.
 
     Args:
         groups: `benign`, `attacked` or `unknown` -> p-values (n,) in (0, 1]; empty ones are left
             out.
         alpha: alarms lie at or below it; drawn as a line.
+        benign: #rrggbb of benign images in the page's theme.
     """
     figure = go.Figure()
+    colours = {"benign": benign, "attacked": ATTACKED, "unknown": MUTED}
     edges = np.linspace(0, 1, BINS + 1)
     for name, values in groups.items():
         if not len(values):
@@ -31,7 +33,7 @@ def p_histogram(groups: Mapping[str, NDArray[np.floating]], alpha: float) -> go.
         # p = 1/20 belongs to the first bin, as it is an alarm at 5%.
         at = np.ceil(np.asarray(values, float) * BINS - 1e-9).astype(int) - 1
         counts = np.bincount(at.clip(0, BINS - 1), minlength=BINS)
-        colour, pattern = LOOKS[name]
+        colour = colours[name]
         figure.add_bar(
             x=(edges[:-1] + edges[1:]) / 2,
             y=counts / len(values),
@@ -39,7 +41,12 @@ def p_histogram(groups: Mapping[str, NDArray[np.floating]], alpha: float) -> go.
             name=f"{name} ({len(values):,})",
             marker={
                 "color": colour,
-                "pattern": {"shape": pattern, "bgcolor": colour, "fgcolor": "#fff", "size": 6},
+                "pattern": {
+                    "shape": PATTERNS[name],
+                    "bgcolor": colour,
+                    "fgcolor": FRAME[1],
+                    "size": 6,
+                },
             },
             hovertemplate=f"{name}: %{{customdata[0]:.0f}} images, %{{y:.1%}}<br>"
             "p %{customdata[1]:.2f}-%{customdata[2]:.2f}<extra></extra>",
@@ -48,7 +55,7 @@ def p_histogram(groups: Mapping[str, NDArray[np.floating]], alpha: float) -> go.
     figure.add_vline(
         x=alpha,
         line={"color": MUTED, "dash": "dash"},
-        annotation={"text": f"p = {alpha:g}", "font": {"color": MUTED}},
+        annotation={"text": f"p = {alpha:g}"},
         annotation_position="top right",
         annotation_xshift=4,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
+from ndcore.figures.style.palette import ACCENT, MUTED, method_colours
 from ndcore.figures.style.theme import styled
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -46,7 +46,7 @@ def roc_figure(
         point: false- and true-positive rate to mark.
     """
     figure = go.Figure()
-    colours = [ATTACKED, *class_colours(10)]
+    colours = method_colours(len(scores))
     for place, (name, (benign, attacked)) in enumerate(scores.items()):
         fpr, tpr = _curve(np.asarray(benign, float), np.asarray(attacked, float))
         figure.add_scatter(
@@ -55,7 +55,7 @@ def roc_figure(
             mode="lines",
             name=name,
             line={
-                "color": colours[place % len(colours)],
+                "color": colours[place],
                 "width": 3 if place == 0 else 1.8,
                 "dash": DASHES[place % len(DASHES)],
                 "shape": "hv",
@@ -78,7 +78,7 @@ def roc_figure(
             y=[point[1]],
             mode="markers",
             name="threshold",
-            marker={"color": ATTACKED, "size": 13, "symbol": "diamond-open", "line": {"width": 3}},
+            marker={"color": ACCENT, "size": 13, "symbol": "diamond-open", "line": {"width": 3}},
             hovertemplate="threshold<br>false alarms %{x:.2%}<br>detected %{y:.1%}<extra></extra>",
         )
     figure.update_xaxes(

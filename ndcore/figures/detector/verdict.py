@@ -8,16 +8,16 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, MUTED, rgba
-from ndcore.figures.style.theme import ACCENT, styled
+from ndcore.figures.style.palette import ACCENT, ATTACKED, MUTED, rgba
+from ndcore.figures.style.theme import styled
 
 
-def _colour(name: str) -> str:
-    return ATTACKED if name == "attacked" else ACCENT
+def _colour(name: str, ink: str) -> str:
+    return {"attacked": ATTACKED, "benign": ink}.get(name, ACCENT)
 
 
 def layer_profile(
-    layers: Sequence[str], p_values: dict[str, Sequence[float]], alpha: float
+    layers: Sequence[str], p_values: dict[str, Sequence[float]], alpha: float, ink: str
 ) -> go.Figure:
     """How unusual each layer's reading is: its p-value on a log scale, one line per image.
 
@@ -25,6 +25,7 @@ def layer_profile(
         layers: names in the order of the model.
         p_values: image name -> p-value per layer.
         alpha: false-positive rate; drawn as a line.
+        ink: #rrggbb of a benign image in the page's theme.
     """
     figure = go.Figure()
     for name, values in p_values.items():
@@ -35,14 +36,14 @@ def layer_profile(
             customdata=np.asarray(values, float),
             mode="lines+markers",
             name=f"{name} image",
-            line={"color": _colour(name), "width": 2, "dash": "solid" if attacked else "dot"},
+            line={"color": _colour(name, ink), "width": 2, "dash": "solid" if attacked else "dot"},
             marker={"symbol": "diamond" if attacked else "circle", "size": 8},
             hovertemplate=f"%{{x}}, {name} image<br>p = %{{customdata:.4f}}<extra></extra>",
         )
     figure.add_hline(
         y=-np.log10(alpha),
         line={"color": MUTED, "dash": "dash"},
-        annotation={"text": f"p = {alpha:g}", "font": {"color": MUTED}},
+        annotation={"text": f"p = {alpha:g}"},
         annotation_position="top left",
     )
     ticks = [1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
@@ -57,7 +58,12 @@ def layer_profile(
 
 
 def null_distribution(
-    benign: NDArray[np.floating], scores: dict[str, float], threshold: float, *, label: str
+    benign: NDArray[np.floating],
+    scores: dict[str, float],
+    threshold: float,
+    *,
+    label: str,
+    ink: str,
 ) -> go.Figure:
     """Scores of benign images of one predicted class, with the threshold and the images at hand.
 
@@ -66,6 +72,7 @@ def null_distribution(
         scores: image name -> score.
         threshold: alarms lie above it; infinite when there is none.
         label: name of the predicted class.
+        ink: #rrggbb of a benign image in the page's theme.
     """
     values = np.asarray(benign, float)
     ends = [*scores.values(), *([threshold] if np.isfinite(threshold) else [])]
@@ -82,7 +89,9 @@ def null_distribution(
             hovertemplate="score about %{x:.3g}<br>%{y} benign images<extra></extra>",
         )
     )
-    lines = [(f"{name} image", score, _colour(name), "solid") for name, score in scores.items()]
+    lines = [
+        (f"{name} image", score, _colour(name, ink), "solid") for name, score in scores.items()
+    ]
     if np.isfinite(threshold):
         lines.append(("threshold", threshold, MUTED, "dash"))
     top = max(1, int(counts.max()))

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from ndcore.figures.style.palette import MUTED
+from ndcore.figures.style.palette import FALL, MUTED, RISE
 from ndcore.figures.style.theme import styled
-
-PART = "#5b78e5"
-LESS = "#f08c1a"
 
 
 def waterfall(names: Sequence[str], parts: Sequence[float], *, total: str, title: str) -> go.Figure:
@@ -29,8 +26,8 @@ def waterfall(names: Sequence[str], parts: Sequence[float], *, total: str, title
             y=[*names, total],
             x=[*parts, 0],
             measure=[*("relative" for _ in names), "total"],
-            increasing={"marker": {"color": PART}},
-            decreasing={"marker": {"color": LESS}},
+            increasing={"marker": {"color": RISE}},
+            decreasing={"marker": {"color": FALL}},
             totals={"marker": {"color": MUTED}},
             connector={"line": {"color": MUTED, "width": 1, "dash": "dot"}},
             text=[*(f"{part:+.3f}" for part in parts), f"{sum(parts):.3f}"],

@@ -14,13 +14,13 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ndcore.figures.evolution.curves import readout
-from ndcore.figures.style.palette import MUTED, class_colours
+from ndcore.figures.style.palette import CLEAR, FRAME, MUTED, RUNS
 
 Values = NDArray[np.floating]
 
 PROFILE = 0.2  # share of the width for the dots
-CELL = (("#ffffff", 6.0), ("#14181f", 3.0))  # colours and widths of its frame
-MARKS = (("circle", class_colours(10)[0]), ("diamond", class_colours(10)[3]))
+CELL, LINE = (6.0, 3.0), (4.0, 1.5)  # widths of a frame's white and of the black in it
+SYMBOLS = ("circle", "diamond")
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,17 @@ def add_cursor(
     everything = sorted({int(number) for run in runs for number in run.epochs})
     epoch = everything[-1] if start is None else start
     if row is not None:
-        for colour, width in CELL:
+        for colour, width in zip(FRAME[::-1], CELL, strict=True):
             _add_line(figure, {"color": colour, "width": width}, row=1, col=1, x=0)
             figure.data[-1].update(_box(epoch, row - 0.5, row + 0.5))
     first = len(figure.data)
     for at in range(len(runs)):
-        for colour, width in (("#ffffff", 4), ("#14181f", 1.5)):
+        for colour, width in zip(FRAME[::-1], LINE, strict=True):
             line = {"color": colour, "width": width}
             _add_line(figure, line, row=1, col=at + 1, x=at)
         for panel in range(2, len(spans) + 1):
             _add_line(figure, {"color": MUTED, "width": 1.5}, row=panel, col=at + 1, x=at)
-    for run, (symbol, colour) in zip(runs, MARKS, strict=False):
+    for run, symbol, colour in zip(runs, SYMBOLS, RUNS, strict=False):
         figure.add_scatter(
             mode="markers" if len(runs) > 1 else "markers+text",
             marker={"symbol": symbol, "size": 9, "color": colour},
@@ -144,10 +144,10 @@ def _slider(runs: Sequence[MacroRun], epochs: Sequence[int], start: int) -> dict
         "yanchor": "bottom",
         "pad": {"t": 0, "b": 22 if len(runs) > 1 else 6, "l": 0, "r": 0},
         # The labels of the steps are read in the line above the slider alone.
-        "font": {"size": 1, "color": "rgba(0,0,0,0)"},
+        "font": {"size": 1, "color": CLEAR},
         "ticklen": 0,
         "minorticklen": 0,
-        "currentvalue": {"xanchor": "left", "font": {"size": 13, "color": MUTED}, "offset": 8},
+        "currentvalue": {"xanchor": "left", "font": {"size": 13}, "offset": 8},
     }
 
 

@@ -9,17 +9,16 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
+from ndcore.figures.style.palette import ATTACKED, MUTED, TRAINING, VALIDATION, method_colours
 
 Curves = Mapping[str, NDArray[np.floating]]
 
-TRAIN, VALIDATION = class_colours(10)[0], class_colours(10)[3]
 LINES = (
-    ("train_loss", 2, "training: loss, top-1 error", TRAIN, "solid"),
+    ("train_loss", 2, "training: loss, top-1 error", TRAINING, "solid"),
     ("validation_loss", 2, "validation: loss, top-1 error", VALIDATION, "dash"),
-    ("train_top1_error", 3, "training: loss, top-1 error", TRAIN, "solid"),
+    ("train_top1_error", 3, "training: loss, top-1 error", TRAINING, "solid"),
     ("validation_top1_error", 3, "validation: loss, top-1 error", VALIDATION, "dash"),
-    ("train_top5_error", 3, "training: top-5 error", TRAIN, "dot"),
+    ("train_top5_error", 3, "training: top-5 error", TRAINING, "dot"),
     ("validation_top5_error", 3, "validation: top-5 error", VALIDATION, "dashdot"),
 )
 RATES = (
@@ -28,7 +27,7 @@ RATES = (
         "auroc",
         "detector AUROC",
         "{flipped} flipped against {benign} benign",
-        class_colours(10)[4],
+        method_colours(1)[0],
         "dash",
         "diamond",
     ),
@@ -91,7 +90,7 @@ def add_curves(
             showarrow=False,
             xanchor="right",
             yanchor="top",
-            font={"size": 11, "color": MUTED},
+            font={"size": 11},
             row=2,
             col=col,
         )

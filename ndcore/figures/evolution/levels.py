@@ -13,7 +13,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, rgba
+from ndcore.figures.style.palette import ACCENT, APART, MUTED, rgba
+from ndcore.figures.style.ramp import opacity_scale
 from ndcore.figures.style.theme import styled
 
 LEVELS = 20
@@ -21,7 +22,6 @@ FEW = 24
 MOST = 8
 FENCE = 1.5
 SHARE_OF_EPOCHS = 1 / 3
-SHADE = class_colours(10)[0]
 # Steep at first, so that a few units are in sight beside a level that holds most of them.
 OPACITIES = ((0, 0), (0.01, 0.16), (0.2, 0.45), (0.5, 0.7), (1, 0.95))
 EXCEPTIONAL = (
@@ -109,7 +109,7 @@ def levels_figure(
         y=middles,
         zmin=0,
         zmax=float(shares.max()),
-        colorscale=[[share, rgba(SHADE, opacity)] for share, opacity in OPACITIES],
+        colorscale=opacity_scale(ACCENT, OPACITIES),
         hovertemplate="epoch %{x}, level around %{y:.3g}: %{z:.0%} of the neurons<extra></extra>",
         colorbar={
             "title": {"text": "share of neurons", "side": "right", "font": {"size": 12}},
@@ -123,9 +123,9 @@ def levels_figure(
     )
     rest = range(len(values)) if len(values) <= FEW else ()
     for each in [*(u for u in rest if u not in red and u != unit), *(u for u in red if u != unit)]:
-        _line(figure, epochs, values, each, ATTACKED if each in red else MUTED, each in red)
+        _line(figure, epochs, values, each, APART if each in red else MUTED, each in red)
     if chosen is not None:
-        colour = ATTACKED if chosen.unit in red else chosen.ink
+        colour = APART if chosen.unit in red else chosen.ink
         _line(figure, epochs, values, chosen.unit, colour, True, chosen=True)
     if chosen is not None and chosen.epoch is not None:
         figure.add_vline(x=chosen.epoch, line={"color": MUTED, "dash": "dot", "width": 2})

@@ -17,6 +17,7 @@ from plotly.subplots import make_subplots
 from ndcore.figures.evolution.cursor import PROFILE, MacroRun, Values, add_cursor, short
 from ndcore.figures.evolution.curves import add_curves, add_vulnerability
 from ndcore.figures.style.palette import MUTED
+from ndcore.figures.style.ramp import ramp_scale
 from ndcore.figures.style.theme import styled
 
 ROW_PX, LOSS_PX, ERROR_PX, VULNERABLE_PX = 25, 96, 130, 120
@@ -223,7 +224,7 @@ def _colours(
     side = figure.layout[f"xaxis{len(shades) + 1}"].domain
     figure.update_layout(
         coloraxis={
-            "colorscale": "Cividis",
+            "colorscale": ramp_scale(),
             "cmin": 0,
             "cmax": top,
             "colorbar": {

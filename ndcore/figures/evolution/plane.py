@@ -15,7 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import class_colours, rgba
+from ndcore.figures.style.palette import FRAME, cluster_colours, rgba
 from ndcore.figures.style.pixel_image import data_uri
 from ndcore.figures.style.theme import styled
 
@@ -83,7 +83,7 @@ def plane_figure(
     low, high = around.min(0), around.max(0)
     span = float((high - low).max()) or 1.0
     reaches = radii(sizes, span)
-    colours = class_colours(len(sizes))
+    colours = cluster_colours(len(sizes))
     for centre, reach, picture, colour in zip(
         groups.centres, reaches, pictures, colours, strict=True
     ):
@@ -103,7 +103,7 @@ def plane_figure(
                 "color": colours[number],
                 "symbol": SYMBOLS[number % len(SYMBOLS)],
                 "size": 5 if covered else 8,
-                "line": {"width": 0 if covered else 0.8, "color": "#ffffff"},
+                "line": {"width": 0 if covered else 0.8, "color": FRAME[1]},
             },
             unselected={"marker": {"opacity": 1}},
             hovertemplate=f"%{{text}}<br>{group} {number + 1}<extra></extra>",

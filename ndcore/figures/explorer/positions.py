@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.data.decode import encode_png
-from ndcore.figures.style.palette import ATTACKED
+from ndcore.figures.style.palette import ATTACKED, FRAME
 from ndcore.figures.style.pixel_image import drawing, pixels_in
 from ndcore.figures.style.ramp import ramp
 
@@ -91,8 +91,8 @@ def _frame(seen: tuple[tuple[int, int], tuple[int, int]] | None, unit: float) ->
         f'height="{bottom - top + 1 - 2 * inset:g}" fill="none"'
     )
     return (
-        f'<rect {place} stroke="#000" stroke-width="{0.42 * unit:g}"/>'
-        f'<rect {place} stroke="#fff" stroke-width="{0.22 * unit:g}" '
+        f'<rect {place} stroke="{FRAME[0]}" stroke-width="{0.42 * unit:g}"/>'
+        f'<rect {place} stroke="{FRAME[1]}" stroke-width="{0.22 * unit:g}" '
         f'stroke-dasharray="{unit:g} {0.7 * unit:g}"/>'
     )
 
@@ -105,7 +105,7 @@ def _ring(grid: Grid, strongest: Peak, unit: float) -> str:
     place = f'cx="{col:g}" cy="{row:g}" r="{radius:g}" fill="none"'
     return "".join(
         f'<circle {place} stroke="{colour}" stroke-width="{stroke * unit:g}"/>'
-        for colour, stroke in (("#000", 0.6), ("#fff", 0.3))
+        for colour, stroke in zip(FRAME, (0.6, 0.3), strict=True)
     )
 
 
@@ -113,6 +113,6 @@ def _diamond(row: int, col: int, unit: float) -> str:
     y, x, reach = row + 0.5, col + 0.5, 0.75 * unit
     points = f"{x:g},{y - reach:g} {x + reach:g},{y:g} {x:g},{y + reach:g} {x - reach:g},{y:g}"
     return (
-        f'<polygon points="{points}" fill="{ATTACKED}" stroke="#fff" '
+        f'<polygon points="{points}" fill="{ATTACKED}" stroke="{FRAME[1]}" '
         f'stroke-width="{0.22 * unit:g}"/>'
     )

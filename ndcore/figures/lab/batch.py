@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ndcore.figures.style.palette import ATTACKED, MUTED, rgba
-from ndcore.figures.style.theme import ACCENT, styled
+from ndcore.figures.style.ramp import ramp_scale
+from ndcore.figures.style.theme import styled
 
 HELD = "not fooled"
 MOST_CLASSES = 12  # of more classes only those that occur get a row or a column
@@ -54,14 +55,13 @@ def class_matrix(
     # Plotly tells no click on a heat map, so invisible markers over its cells take the clicks.
     figure = go.Figure(
         go.Heatmap(
-            z=shown,
+            z=np.where(shown > 0, shown, np.nan),  # a cell without an image stays empty
             x=x,
             y=y,
             text=[[f"{int(value)}" if value else "" for value in row] for row in shown],
             texttemplate="%{text}",
             textfont={"size": 13},
-            # A single image stands out from none.
-            colorscale=[[0, rgba(MUTED, 0.12)], [0.5 / most, "#cdd6f7"], [1, ACCENT]],
+            colorscale=ramp_scale(0.2),  # a single image stands out from a dark page
             zmin=0,
             zmax=most,
             showscale=False,
@@ -90,7 +90,8 @@ def class_matrix(
         type="category", categoryorder="array", categoryarray=y,
         range=[len(y) - 0.5, -0.5], showgrid=False, title="true class",
     )  # fmt: skip
-    return styled(figure, height=150 + 30 * max(4, len(y)), title=title)
+    styled(figure, height=150 + 30 * max(4, len(y)), title=title)
+    return figure.update_layout(plot_bgcolor=rgba(MUTED, 0.12))
 
 
 def success_curve(hits: Sequence[int], attacked: int, most: int) -> go.Figure:

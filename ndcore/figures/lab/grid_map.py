@@ -8,10 +8,10 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import class_colours
+from ndcore.figures.style.palette import MUTED, channels, class_colours, rgba
 from ndcore.figures.style.ramp import ramp_bar, ramp_rgba
 
-NO_FLIP = (135, 146, 162, 70)
+NO_FLIP = 0.27  # opacity
 
 
 def lowest_colours(lowest: NDArray[np.floating], top: float) -> NDArray[np.uint8]:
@@ -36,10 +36,9 @@ def flip_colours(
     """
     palette = np.array(
         [
-            [int(colour[i : i + 2], 16) for i in (1, 3, 5)] + [255]
-            for colour in class_colours(classes)
-        ]
-        + [list(NO_FLIP)],
+            *((*channels(colour), 255) for colour in class_colours(classes)),
+            (*channels(MUTED), round(255 * NO_FLIP)),
+        ],
         np.uint8,
     )
     colours = palette[np.where(flips_to >= 0, flips_to, classes)]
@@ -111,8 +110,7 @@ def class_legend(flips_to: NDArray[np.integer], classes: Sequence[str], *, parti
         for label in np.argsort(-counts, kind="stable")
         if counts[label]
     ]
-    red, green, blue, alpha = NO_FLIP
-    items.append(_item(f"rgba({red}, {green}, {blue}, {alpha / 255:.2f})", "no flip"))
+    items.append(_item(rgba(MUTED, NO_FLIP), "no flip"))
     return _row([*items, *([_hatch()] if partial else [])])
 
 
@@ -125,9 +123,8 @@ def _item(colour: str, text: str) -> str:
 
 
 def _hatch() -> str:
-    return _item(
-        "repeating-linear-gradient(45deg, #8792a2 0 2px, transparent 2px 5px)", "not tried"
-    )
+    stripes = f"repeating-linear-gradient(45deg, {MUTED} 0 2px, transparent 2px 5px)"
+    return _item(stripes, "not tried")
 
 
 def _row(items: list[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours
+from ndcore.figures.style.palette import ATTACKED, FALL, MUTED, RISE, class_colours
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 
 MOST_CLASSES = 12
@@ -86,10 +86,10 @@ def unit_rows(
     rows = [
         Row(
             name,
-            (Bar(share / longest, ATTACKED if new > old else "#4896f2"),),
+            (Bar(share / longest, RISE if new > old else FALL),),
             f"{old:.2f} → {new:.2f}",
         )
         for name, old, new, share in zip(names, before, now, moved, strict=True)
     ]
-    title = "Neurons that moved most: red up, blue down"
+    title = "Neurons that moved most: brown up, blue down"
     return rows_markup(rows, label="Neurons that moved most", title=title)

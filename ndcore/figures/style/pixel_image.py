@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 from html import escape
 
-from ndcore.figures.style.palette import ATTACKED, MUTED
+from ndcore.figures.style.palette import ATTACKED, FRAME, MUTED
 
 RADIUS = 1.75
 
@@ -41,7 +41,7 @@ def pixel_image(
     for row, col in candidates:
         place = f'cx="{col + 0.5}" cy="{row + 0.5}" r="{0.3 * unit:g}"'
         shapes.append(
-            f'<circle {place} fill="{ATTACKED}" stroke="#fff" stroke-width="{0.1 * unit:g}"/>'
+            f'<circle {place} fill="{ATTACKED}" stroke="{FRAME[1]}" stroke-width="{0.1 * unit:g}"/>'
         )
     shapes.append(rings_around(ringed, unit, radius))
     hatch = ""
@@ -62,7 +62,7 @@ def rings_around(places: Iterable[tuple[float, float]], unit: float, radius: flo
         f'<circle cx="{col + 0.5}" cy="{row + 0.5}" fill="none" r="{radius * unit:g}" '
         f'stroke="{colour}" stroke-width="{stroke * unit:g}"/>'
         for row, col in places
-        for colour, stroke in (("#000", 0.62), ("#fff", 0.3))
+        for colour, stroke in zip(FRAME, (0.62, 0.3), strict=True)
     )
 
 

@@ -11,7 +11,7 @@ from ndcore.figures.style.palette import MUTED, rgba
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar over `share` (0 to 1) of the track."""
+    """A bar over `share` (0 to 1) of the track, in a CSS colour."""
 
     share: float
     colour: str
@@ -48,7 +48,7 @@ def _row(row: Row) -> str:
     height = 14 / max(1, len(row.bars))
     bars = "".join(
         f'<div style="height:{height:g}px;width:{100 * min(max(bar.share, 0.0), 1.0):.2f}%;'
-        f'background:{rgba(bar.colour, bar.opacity)}"></div>'
+        f'background:{bar.colour};opacity:{bar.opacity:g}"></div>'
         for bar in row.bars
     )
     weight = "font-weight:650;" if row.strong else ""

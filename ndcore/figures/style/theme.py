@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from ndcore.figures.style.palette import MUTED, rgba
+from ndcore.figures.style.palette import CLEAR, MUTED, rgba
 
 GRID = rgba(MUTED, 0.25)
 
@@ -36,8 +36,8 @@ def styled(
             "pad": {"t": 8},
         },
         margin={"l": 8, "r": 16, "t": 78 if legend else 44, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
         showlegend=legend or below,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
         | (BELOW if below else {}),
@@ -48,6 +48,3 @@ def styled(
     figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
     figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
     return figure
-
-
-ACCENT = "#5b78e5"

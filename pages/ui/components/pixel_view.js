@@ -2,10 +2,6 @@
 // The pick shows here at once; the server is told, and answers with what the model says to it.
 
 const BIT = (value) => value.toString(16).padStart(2, "0");
-const NAMES = {
-  "#000000": "black", "#ff0000": "red", "#00ff00": "green", "#ffff00": "yellow",
-  "#0000ff": "blue", "#ff00ff": "magenta", "#00ffff": "cyan", "#ffffff": "white",
-};
 
 export default function (component) {
   const root = component.parentElement;
@@ -27,7 +23,7 @@ function read(message) {
 function createApp(root) {
   const find = (selector) => root.querySelector(selector);
   const canvas = find(".picture");
-  const app = { data: null, stamp: 0, changes: [], colour: "#ff0000", cursor: null, pointer: null };
+  const app = { data: null, stamp: 0, changes: [], colour: "", cursor: null, pointer: null };
 
   app.receive = (data) => {
     const other = data.subject !== app.data?.subject;
@@ -60,7 +56,7 @@ function createApp(root) {
     context.imageSmoothingEnabled = false;
     hatchUntried(context, cell, scale);
     context.drawImage(small, 0, 0, canvas.width, canvas.height);
-    context.fillStyle = "#000";
+    context.fillStyle = app.data.frame[0];
     for (const [row, col] of dots) {
       context.beginPath();
       context.arc((col + 0.5) * cell, (row + 0.5) * cell, Math.max(1, cell * 0.16), 0, 7);
@@ -79,7 +75,7 @@ function createApp(root) {
 
   function hatchUntried(context, cell, scale) {
     const { height, width, rgba } = app.data;
-    context.strokeStyle = "rgba(135, 146, 162, 0.7)";
+    context.strokeStyle = app.data.hatch;
     context.lineWidth = scale;
     context.beginPath();
     for (let at = 0; at < height * width; at += 1) {
@@ -94,8 +90,9 @@ function createApp(root) {
 
   // White on black, so that it shows on any colour.
   function frame(context, row, col, cell, scale, dash) {
-    for (const [colour, width] of [["#000", 4], ["#fff", 2]]) {
-      context.setLineDash(colour === "#fff" ? dash : []);
+    const [outside, inside] = app.data.frame;
+    for (const [colour, width, dashes] of [[outside, 4, []], [inside, 2, dash]]) {
+      context.setLineDash(dashes);
       context.strokeStyle = colour;
       context.lineWidth = width * scale;
       context.strokeRect(col * cell - scale, row * cell - scale, cell + 2 * scale, cell + 2 * scale);
@@ -107,13 +104,12 @@ function createApp(root) {
     const box = find(".colours");
     const grey = app.data.channels === 1;
     if (box.childElementCount === 0) {
-      const corners = grey ? ["#000000", "#ffffff"] : Object.keys(NAMES);
-      for (const colour of corners) {
+      for (const [colour, name] of Object.entries(app.data.corners)) {
         const button = document.createElement("button");
         button.type = "button";
         button.dataset.colour = colour;
-        button.title = NAMES[colour];
-        button.setAttribute("aria-label", NAMES[colour]);
+        button.title = name;
+        button.setAttribute("aria-label", name);
         button.style.background = colour;
         button.onclick = () => setColour(colour);
         box.append(button);

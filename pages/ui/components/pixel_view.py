@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.figures.lab.pixel_panel import pack_pixels
+from ndcore.figures.style.palette import CORNERS, FRAME, MUTED, rgba
 from pages.ui.components.hand import Hand
 
 _HERE = Path(__file__).parent
@@ -55,6 +56,13 @@ def pixel_view(scene: PixelScene, hand: Hand, *, key: str, on_pick: Callable[[],
         "subject": scene.subject,
         "label": scene.label,
         "channels": scene.channels,
+        "corners": {
+            colour: name
+            for colour, name in CORNERS.items()
+            if scene.channels > 1 or colour in FRAME  # black and white are greys too
+        },
+        "frame": FRAME,
+        "hatch": rgba(MUTED, 0.7),
         "pictured": scene.pictured,
         "tips": list(scene.tips),
         "dots": [[int(row), int(col)] for row, col in scene.dots],

@@ -14,6 +14,7 @@ from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.detector.waterfall import waterfall
 from pages.ui.frame.link import recall, tabs
 from pages.ui.frame.page_list import EXPLORER
+from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
 
 NEURONS = 12  # shown one by one
@@ -52,7 +53,7 @@ def evidence(
     profile: dict[str, Sequence[float]] = {
         name: [layer.p_value for layer in verdict.layers] for name, verdict in named
     }
-    st.plotly_chart(layer_profile(bundle.layers, profile, alpha), key="profile")
+    st.plotly_chart(layer_profile(bundle.layers, profile, alpha, page_ink()), key="profile")
     st.caption(
         "Per layer: the share of benign images of the same predicted class that score as high."
     )
@@ -72,6 +73,7 @@ def _one(bundle: Bundle, detector: DivergenceDetector, name: str, verdict: Verdi
             {name: verdict.score},
             verdict.threshold,
             label=bundle.classes[verdict.predicted],
+            ink=page_ink(),
         ),
         key=f"null_{name}",
     )

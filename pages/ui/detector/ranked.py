@@ -21,6 +21,7 @@ from pages.ui.elements.csv_button import csv_button, formats
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.link import choice, remember
+from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
 
 MOST_TILES = 48
@@ -63,7 +64,7 @@ def show_judged(
         word: judged.p[judged.attacked == kind]
         for word, kind in (("benign", 0), ("attacked", 1), ("unknown", UNKNOWN))
     }
-    st.plotly_chart(p_histogram(groups, alpha), key="triage_p")
+    st.plotly_chart(p_histogram(groups, alpha, page_ink()), key="triage_p")
     st.caption(
         "Where the calibration holds, the p-values of benign images lie evenly along the dotted "
         "line, apart from chance; what the detector catches piles up at the left."

@@ -14,13 +14,14 @@ from ndcore.evolution import UnitClusters
 from ndcore.figures.evolution.levels import exceptional
 from ndcore.figures.evolution.plane import plane_figure
 from ndcore.figures.evolution.tiles import PictureRow, picture_rows
-from ndcore.figures.style.palette import BENIGN, class_colours
+from ndcore.figures.style.palette import cluster_colours
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.run_images import thumb
 from pages.ui.evolution.runs import OpenRun
-from pages.ui.evolution.state import View, clicked, dark
+from pages.ui.evolution.state import View, clicked
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures, unit_words
 from pages.ui.frame.link import box, choice, number
+from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import sentence
 
 MOST_CLUSTERS = 10
@@ -83,7 +84,7 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
             group="cluster",
             tips=tips,
             pictures=[None if a is None else encode_png(thumb(a)) for a in averages],
-            ink=BENIGN["dark" if dark() else "light"],
+            ink=page_ink(),
             chosen=unit,
         ),
         key=MAP_CHART,
@@ -123,7 +124,7 @@ def unit_rows(
         )
     near = [int(unit) for unit in found.nearest[cluster]]
     pictures = unit_pictures(each, layer, epoch, near)
-    colour = class_colours(len(found.sizes))[cluster]
+    colour = cluster_colours(len(found.sizes))[cluster]
     average = averages[cluster]
     size = int(found.sizes[cluster])
     whole = PictureRow(

@@ -13,11 +13,11 @@ from ndcore.evolution import WatchedLayer
 from ndcore.evolution.trends import correlations
 from ndcore.figures.evolution.levels import EXCEPTIONAL, Chosen, exceptional, levels_figure
 from ndcore.figures.evolution.rows import Row
-from ndcore.figures.style.palette import BENIGN
 from pages.ui.evolution.clusters import HALF, clusters_panel, take_unit
 from pages.ui.evolution.runs import OpenRun
-from pages.ui.evolution.state import View, dark
+from pages.ui.evolution.state import View
 from pages.ui.frame.link import choice, just_linked, remember
+from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
 
 LEVELS_CHART = "evolution_levels"
@@ -129,7 +129,7 @@ def layer_panel(
 def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int, unit: int) -> None:
     values = [each.run.units(name, view.metric, view.variant) for each, name in shown]
     top = 1.02 * max(float(each.max()) for each in values) or 1.0
-    ink = BENIGN["dark" if dark() else "light"]
+    ink = page_ink()
     halves = st.container(horizontal=True, gap="medium")
     for at, ((each, name), each_values) in enumerate(zip(shown, values, strict=True)):
         red = exceptional(each_values)

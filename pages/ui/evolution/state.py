@@ -82,8 +82,3 @@ def clicked(key: str) -> list[Any] | None:
         return list(found)
     except (IndexError, KeyError, TypeError):
         return None
-
-
-def dark() -> bool:
-    """Whether the page is dark."""
-    return bool(st.context.theme.type == "dark")

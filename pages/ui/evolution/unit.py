@@ -16,16 +16,16 @@ from ndcore.errors import DataError, StoppedError
 from ndcore.evolution import Facets, Patches, cut_patches, facets_of, trimmed
 from ndcore.figures.evolution.plane import plane_figure
 from ndcore.figures.evolution.tiles import PictureRow, picture_rows
-from ndcore.figures.style.palette import BENIGN, class_colours
+from ndcore.figures.style.palette import cluster_colours
 from ndcore.jobs import Job
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.clusters import HALF
 from pages.ui.evolution.run_images import Reader, reader_of, thumb
 from pages.ui.evolution.runs import OpenRun
-from pages.ui.evolution.state import dark
 from pages.ui.evolution.unit_pictures import unit_pictures, unit_words
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.link import box, number, recall, remember
+from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain, sentence
 
 KIND = "facet"  # of job; `facets` in the link is their number
@@ -169,7 +169,7 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
             group="facet",
             tips=tips,
             pictures=averages,
-            ink=BENIGN["dark" if dark() else "light"],
+            ink=page_ink(),
             covered=True,
         ),
         key="evolution_facets",
@@ -180,7 +180,7 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
         "nearest to its centre, weighted by activation."
     )
     rows = []
-    colours = class_colours(len(facets.sizes))
+    colours = cluster_colours(len(facets.sizes))
     for facet, (size, near) in enumerate(zip(facets.sizes, facets.nearest, strict=True)):
         members = found.labels[facets.labels == facet]
         common = Counter(members.tolist()).most_common(2)

@@ -11,9 +11,9 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
-from ndcore.figures.style.palette import BENIGN
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame.link import choice
+from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
 
@@ -47,10 +47,7 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
         help="Layers differ in scale; a percentile says how many benign images that are taken for "
         "the class lie nearer to it, so that layers can be compared.",
     )
-    theme = "dark" if st.context.theme.type == "dark" else "light"
-    st.plotly_chart(
-        depth_figure(profile, bundle.classes, BENIGN[theme], measure), key="depth_profile"
-    )
+    st.plotly_chart(depth_figure(profile, bundle.classes, page_ink(), measure), key="depth_profile")
     if profile.change:
         st.caption(RULES)
     frame = depth_rows(profile, bundle.classes)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.style.marks import mark_image
-from ndcore.figures.style.palette import ATTACKED, BENIGN, instance_colours
+from ndcore.figures.style.palette import ATTACKED, instance_colours
 from pages.ui.elements.pictures import show_image
 from pages.ui.explorer.add_instance import add_instance
 from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import current_pair
+from pages.ui.frame.theme import page_ink, page_theme
 from pages.ui.frame.words import plain, with_article
 from pages.ui.images.tray import (
     SLOTS,
@@ -127,7 +128,6 @@ def _shown_of(bundle: Bundle, slot: int, pair: Pair, predicted: NDArray[np.int64
         pair: one image when it was not attacked.
         predicted: of those images, in order; more may follow.
     """
-    theme = _theme()
     true = _known(bundle, pair)
     found = []
     for key, pixels, label in zip(
@@ -144,7 +144,7 @@ def _shown_of(bundle: Bundle, slot: int, pair: Pair, predicted: NDArray[np.int64
                 kind, says = "error", f"{bundle.classes[true]} → {says}"
             elif part == "image" and not pair.image_id:
                 kind = "upload"
-            look = (instance_colours(len(SLOTS), theme)[slot - SLOTS[0]], SHAPES[kind])
+            look = (instance_colours(len(SLOTS), page_theme())[slot - SLOTS[0]], SHAPES[kind])
             told = f"{slot} error: {says}" if kind == "error" else f"{slot} {kind} → {says}"
         found.append(Shown(key, told, *look, slot, pixels, label, true))
     return found
@@ -184,7 +184,7 @@ def _switched(bundle: Bundle, image: Shown, pair: Pair, sure: float) -> bool:
         changes=pair.changes,
         width=THUMBNAIL,
     )
-    colour = BENIGN[_theme()] if image.colour == "ink" else image.colour
+    colour = page_ink() if image.colour == "ink" else image.colour
     word = "error" if image.shape == "triangle" else image.key.rpartition(".")[2]
     mark = f"![{image.shape}]({mark_image(image.shape, colour)})"
     return bool(st.toggle(f"{mark} {word}", key=switch(image.key)))
@@ -195,7 +195,3 @@ def _known(bundle: Bundle, pair: Pair) -> int | None:
     if not pair.image_id or pair.label is None or not 0 <= pair.label < len(bundle.classes):
         return None
     return pair.label
-
-
-def _theme() -> str:
-    return "dark" if st.context.theme.type == "dark" else "light"

@@ -6,17 +6,22 @@ import numpy as np
 
 from ndcore.figures.detector.looks import Look, frozen_figure
 from ndcore.figures.detector.p_values import BINS, p_histogram
+from ndcore.figures.style.palette import ATTACKED, BENIGN
 
 
 def test_p_values_are_counted_in_bins_that_end_at_the_threshold() -> None:
     benign = np.array([0.05, 0.051, 1.0, 1 / 1000])
-    figure = p_histogram({"benign": benign, "attacked": np.array([0.01]), "unknown": []}, 0.05)
+    figure = p_histogram(
+        {"benign": benign, "attacked": np.array([0.01]), "unknown": []}, 0.05, BENIGN["light"]
+    )
     bars = {trace.name: trace for trace in figure.data}
     assert set(bars) == {"benign (4)", "attacked (1)"}
     counts = np.array(bars["benign (4)"].customdata)[:, 0]
     assert counts[0] == 2  # 0.05 is an alarm at 5%
     assert counts[1] == 1
     assert counts[-1] == 1
+    assert bars["benign (4)"].marker.color == BENIGN["light"]
+    assert bars["attacked (1)"].marker.color == ATTACKED
     assert counts.sum() == 4
     assert sum(bars["attacked (1)"].y) == 1
     assert len(counts) == BINS

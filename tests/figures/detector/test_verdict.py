@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 
 from ndcore.figures.detector.verdict import layer_profile, null_distribution
+from ndcore.figures.style.palette import ATTACKED, BENIGN
 
+INK = BENIGN["dark"]
 FIGURES = {
-    "profile": layer_profile(["a", "b"], {"benign": [1, 0.5], "attacked": [0.001, 0.0]}, 0.05),
-    "null": null_distribution(np.arange(50.0), {"attacked": 70.0}, 47.0, label="dog"),
+    "profile": layer_profile(["a", "b"], {"benign": [1, 0.5], "attacked": [0.001, 0.0]}, 0.05, INK),
+    "null": null_distribution(np.arange(50.0), {"attacked": 70.0}, 47.0, label="dog", ink=INK),
     "null without threshold": null_distribution(
-        np.arange(3.0), {"benign": 1.0}, np.inf, label="dog"
+        np.arange(3.0), {"benign": 1.0}, np.inf, label="dog", ink=INK
     ),
-    "null of nothing": null_distribution(np.zeros(0), {"benign": 1.0}, np.inf, label="dog"),
+    "null of nothing": null_distribution(
+        np.zeros(0), {"benign": 1.0}, np.inf, label="dog", ink=INK
+    ),
 }
 
 
@@ -27,6 +31,11 @@ def test_they_are_valid_transparent_and_titled(name: str) -> None:
     assert figure.layout.title.text
     # A fixed text colour would vanish in one of the two themes.
     assert figure.layout.font.color is None
+
+
+def test_benign_is_ink_and_attacked_red() -> None:
+    colours = [line.line.color for line in FIGURES["profile"].data]
+    assert colours == [INK, ATTACKED]
 
 
 def test_threshold_is_drawn_only_where_there_is_one() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ndcore.figures.evolution.levels import Chosen, exceptional, level_shares, levels_figure
-from ndcore.figures.style.palette import ATTACKED
+from ndcore.figures.style.palette import APART, rgba
 from tests.plain_figure import plain
 
 
@@ -50,6 +50,5 @@ def test_few_units_have_a_line_each_and_many_only_the_exceptional_in_red(
 
     assert len(lines(60)) == 3
     assert len(lines(20)) == 20
-    red = [line for line in lines(60) if line["line"]["color"].startswith("rgba(229, 32, 43")]
-    assert ATTACKED == "#e5202b"
+    red = [line for line in lines(60) if line["line"]["color"] == rgba(APART, 1)]
     assert sorted(line["customdata"][0][0] for line in red) == [7, 11]

@@ -21,6 +21,7 @@ def test_outcomes_are_counted_by_true_class_and_failures_apart() -> None:
     assert [list(cell) for cell in figure.data[1].customdata] == [[0, 1, 2], [1, 0, 1], [2, 3, 1]]
     assert figure.data[0].x[-1] == HELD
     assert figure.data[0].text[0][1] == "2"
+    assert np.isnan(figure.data[0].z).tolist() == (counts == 0).tolist()
     assert HELD not in class_matrix(counts, CLASSES, title="T", held=False).data[0].x
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ndcore.figures.lab.readout import layer_rows, probability_rows, unit_rows
+from ndcore.figures.style.palette import FALL, RISE
 
 CLASSES = ("cat", "dog", "frog <b>")
 
@@ -16,7 +17,10 @@ def test_readings_tell_before_and_now() -> None:
     assert "90.0 → 20.0%" in text
     assert "p-value" in layer_rows(["a"], [0.5], [0.001], 0.001)
     assert "0.500 → 0.001" in layer_rows(["a"], [0.5], [0.001], 0.001)
-    assert "1.00 → 3.00" in unit_rows(["a · 1"], [1.0], [3.0], [0.2])
+    for new, colour in ((3.0, RISE), (0.5, FALL)):
+        moved = unit_rows(["a · 1"], [1.0], [new], [0.2])
+        assert f"1.00 → {new:.2f}" in moved
+        assert f"background:{colour}" in moved
     assert unit_rows([], [], [], [])
 
 

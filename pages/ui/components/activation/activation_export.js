@@ -15,7 +15,7 @@ class SvgContext {
     this.path = "";
     this.globalAlpha = 1;
     this.lineWidth = 1;
-    this.fillStyle = this.strokeStyle = "#000";
+    this.fillStyle = this.strokeStyle = "none";
     this.font = "11px sans-serif";
     this.textAlign = "left";
     this.textBaseline = "alphabetic";

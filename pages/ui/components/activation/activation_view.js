@@ -191,8 +191,8 @@ function createApp(root) {
 
 function readTheme(root, header) {
   const style = getComputedStyle(root.host ?? root);
-  const get = (name, other) => style.getPropertyValue(name).trim() || other;
-  const background = get("--st-background-color", "#ffffff");
+  const get = (name) => style.getPropertyValue(name).trim();
+  const background = get("--st-background-color");
   const probe = toCanvas(new ImageData(1, 1)).getContext("2d");
   probe.fillStyle = background;
   probe.fillRect(0, 0, 1, 1);
@@ -200,12 +200,10 @@ function readTheme(root, header) {
   const dark = 0.3 * red + 0.59 * green + 0.11 * blue < 128;
   return {
     background,
-    text: get("--st-text-color", dark ? "#fff" : "#000"),
-    faint: dark ? "#9aa6b8" : "#5f6b7c",
-    grid: dark ? "rgba(255,255,255,0.09)" : "rgba(0,0,0,0.08)",
-    accent: get("--st-primary-color", "#3b5bdb"),
-    benign: header.benign[dark ? "dark" : "light"],
-    font: get("--st-font", "sans-serif"),
+    text: get("--st-text-color"),
+    accent: get("--st-primary-color"),
+    font: get("--st-font"),
+    ...header.looks[dark ? "dark" : "light"],
   };
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from ndcore.figures.explorer.activation_panels import LayerPanel, pack
-from ndcore.figures.style.palette import BENIGN
+from ndcore.figures.style.palette import BENIGN, PAGES, rgba
 
 _HERE = Path(__file__).parent
 _SCRIPTS = (
@@ -35,6 +35,11 @@ CONTRASTS = ("layer", "neuron")
 ZOOMS = (1, 2, 4, 8, 16, 32)
 MOST_HIDDEN = 64
 LONGEST = 160
+# What the canvas takes from the page itself is not here.
+LOOKS = {
+    theme: {"benign": BENIGN[theme], "faint": page["faint"], "grid": rgba(page["ink"], 0.09)}
+    for theme, page in PAGES.items()
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def activation_view(
     header = {
         "classes": [asdict(item) for item in classes],
         "instances": [asdict(item) for item in instances],
-        "benign": BENIGN,
+        "looks": LOOKS,
         "marks": state.marks,
         "view": view,
         "stamp": state.stamp,
