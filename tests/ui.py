@@ -48,7 +48,7 @@ def ended(job: Job) -> Job:
 
 def components(at: AppTest) -> list[Any]:
     """The components that show something."""
-    return [each for each in at.get("bidi_component") if each.key != "one_page_history"]
+    return [each for each in at.get("bidi_component") if each.key != "page_frame"]
 
 
 def texts(at: AppTest) -> str:

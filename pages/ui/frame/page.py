@@ -12,9 +12,10 @@ import torch
 
 from ndcore.bundles.bundle import Bundle, list_bundles
 from ndcore.errors import NeuralDivergenceError
+from ndcore.figures.style.palette import ACCENT, FRAME
 from ndcore.statistics.intervals import Rate
 from ndcore.storage.places import ROOT
-from pages.ui.components.one_page_history import one_page_history
+from pages.ui.components.page_frame import page_frame
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.link import choice
@@ -23,6 +24,15 @@ from pages.ui.frame.words import sentence
 DEFAULT_BUNDLE = "cifar10-vgg16"
 # A file, because named icons are fetched from the internet for the browser tab.
 ICON = ROOT / ".assets" / "icon.png"
+# Pictures stand higher than Streamlit's 6rem let them, and what has the focus is framed in a colour
+# that stands out from the pages of both themes.
+STYLE = f"""<style>
+.stMainBlockContainer{{padding-top:4rem}}
+:focus-visible{{outline:2px solid {ACCENT}!important;outline-offset:2px!important}}
+.skip-link{{position:fixed;left:1rem;top:-4rem;z-index:1000000;padding:.4rem .8rem;
+background:{FRAME[0]};color:{FRAME[1]}}}
+.skip-link:focus{{top:.5rem}}
+</style>"""
 
 
 @st.cache_resource
@@ -46,9 +56,8 @@ def setup(title: str) -> Bundle | None:
         page_title=f"{title} · Neural Divergence", page_icon=str(ICON), layout="wide"
     )
     st.logo(str(ICON), size="large")
-    # Pictures stand higher than Streamlit's 6rem let them.
-    st.html("<style>.stMainBlockContainer{padding-top:4rem}</style>")
-    one_page_history()
+    st.html(STYLE)
+    page_frame()
     _warm_up()
     names = [info.name for info in list_bundles()]
     if not names:
