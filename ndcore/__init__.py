@@ -26,6 +26,7 @@ _PUBLIC = {
     "adapt_model": "ndcore.networks.probe",
     "attack_images": "ndcore.attacks",
     "build": "ndcore.bundles.build",
+    "certify": "ndcore.certificate",
     "list_bundles": "ndcore.bundles.bundle",
     "load_bundle": "ndcore.bundles.bundle",
     "load_detector": "ndcore.detectors",

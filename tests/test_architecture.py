@@ -23,7 +23,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/data"},
     {"ndcore/networks", "ndcore/attacks/engines"},
     {"ndcore/activations", "ndcore/training", "ndcore/attacks"},
-    {"ndcore/detectors"},
+    {"ndcore/detectors", "ndcore/certificate"},
     {"ndcore/detectors/scoring"},
     {"ndcore/detectors/registry.py"},  # of the detectors on either side
     {"ndcore/bundles", "ndcore/evolution"},

@@ -22,13 +22,17 @@ TODAY = (
     *numbered("DV", 0, 30),  # Training Evolution
     *numbered("AL", 1, 14),  # the Attack Lab
     *numbered("DD", 1, 10),  # the Divergence Detector
+    *numbered("CE", 1, 3),
+    "CE-5",
     *numbered("UX", 1, 7),
     "UX-9",
 )
 TO_COME = (
     *numbered("SP", 4, 8),
     *numbered("CG", 1, 9),
-    *numbered("CE", 1, 7),
+    "CE-4",
+    "CE-6",
+    "CE-7",
     *numbered("TA", 1, 7),
     *numbered("OM", 1, 9),
     *numbered("LB", 1, 6),

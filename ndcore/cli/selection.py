@@ -71,6 +71,22 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Im
         rows = [_one(name, bundle.shape, options.data) for name in options.images]
         labels = np.array([label for _, label in rows], np.int64)
         return ImageBatch(tuple(options.images), labels, np.stack([pixels for pixels, _ in rows]))
+    source, members = choose_source(bundle, options, default)
+    if options.n is not None and options.n < len(members):
+        rng = np.random.default_rng(getattr(options, "seed", 0))
+        members = sorted(rng.choice(members, options.n, replace=False).tolist())
+    return ImageBatch.of(source, members)
+
+
+def choose_source(
+    bundle: Bundle, options: Namespace, default: str | None
+) -> tuple[ImageSource, list[int]]:
+    """The source that `--source` and `--data` name, and the positions to draw from.
+
+    Raises:
+        BadRequestError: nothing was named, or what does not fit.
+        DataError: the data cannot be had.
+    """
     name = options.source or ("folder" if options.data else default)
     if name is None:
         raise BadRequestError("name at least one image, or a --source")
@@ -82,12 +98,9 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Im
         members = [i for i in members if source.lossless[i]]
         if not members:
             raise BadRequestError("none of these images is in a lossless file")
-    if options.n is not None and options.n < len(members):
-        rng = np.random.default_rng(getattr(options, "seed", 0))
-        members = sorted(rng.choice(members, options.n, replace=False).tolist())
     if source.shape != bundle.shape:
         raise BadRequestError(f"the images are {source.shape}, the model takes {bundle.shape}")
-    return ImageBatch.of(source, members)
+    return source, members
 
 
 def _one(name: str, shape: tuple[int, int, int], data: str | None) -> tuple[NDArray[np.uint8], int]:

@@ -33,7 +33,7 @@ def neighbours(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def median_of_neighbours(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Per channel the median of the neighbours of each pixel, uint8 (N, H, W, C)."""
-    if min(pixels.shape[1:3]) < 2:
+    if pixels.shape[1] * pixels.shape[2] < 2:
         return pixels.copy()
     # NaN sorts last, so that the middle of those inside can be picked without nanmedian's loop.
     ordered = np.sort(neighbours(pixels), axis=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.certificate import certify
 from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
 from ndcore.data.pixels import paint
@@ -102,3 +103,17 @@ def test_every_distribution_counts_every_reference_image(shipped: Bundle) -> Non
 def test_each_class_has_enough_calibration_images_for_one_percent(shipped: Bundle) -> None:
     detector = load_detector(shipped)
     assert all(len(detector.calibration.images.benign(c)) >= 99 for c in range(10))
+
+
+@pytest.mark.spec("CE-5")
+def test_no_stored_attack_on_a_sample_breaks_the_proof(shipped: Bundle) -> None:
+    rows = [row for row in shipped.gallery if row.id.startswith("samples:")]
+    pairs = [row.look_up() for row in rows]
+    before = certify(shipped.model, np.stack([pair.images[0] for pair in pairs]))
+    after = certify(shipped.model, np.stack([pair.images[1] for pair in pairs]))
+    for row, clean, attacked in zip(rows, before, after, strict=True):
+        assert attacked.predicted == shipped.class_index(row.predicted_after)
+        assert attacked.alarm or not clean.certified
+        if clean.certified:
+            assert attacked.labels is not None
+            assert clean.predicted in attacked.labels

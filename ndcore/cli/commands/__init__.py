@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "accuracy of a bundle's model",
     "attack": "change a few pixels so that the model errs",
     "detect": "how far images lie from their predicted class",
+    "certify": "what no change of one pixel can do unnoticed, proven",
     "study": "which scores tell attacked images from benign ones",
     "distributions": "export the histograms of a layer",
     "evolve": "how a recorded training run evolved",

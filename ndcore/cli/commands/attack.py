@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ndcore.cli.attack_gate import share, within
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
 from ndcore.cli.shared_options import add_bundle, add_images
@@ -41,12 +43,30 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", metavar="DIR", help="write PNG pairs and results.json here")
+    parser.add_argument(
+        "--card",
+        metavar="FILE",
+        help="also attack with 1, 3 and 5 pixels and certify the images: the network's L0 card",
+    )
+    parser.add_argument(
+        "--fail-above",
+        type=share,
+        metavar="SHARE",
+        help="exit 1 if more of the correctly classified images break, such as 25%%",
+    )
 
 
 def run(options: Namespace) -> Answer:
-    """Attack images, and write the pairs of those that broke where that was asked for."""
+    """Attack images, and write the pairs of those that broke where that was asked for.
+
+    Status 1 where more of them broke than `--fail-above` allows.
+    """
+    import numpy as np
+
     from ndcore.attacks import AttackConfig, attack_images, summarise
     from ndcore.bundles.bundle import load_bundle
+    from ndcore.certificate.l0_card import require_search
+    from ndcore.cli.l0_card import write_card
     from ndcore.cli.selection import choose_images
     from ndcore.cli.text import attack_text
 
@@ -62,6 +82,8 @@ def run(options: Namespace) -> Answer:
         precision=options.precision,
         epsilon=options.epsilon,
     )
+    if options.card:
+        require_search(config)
     chosen = choose_images(bundle, options, default="samples")
     # The true class of a file is unknown; the predicted one stands in for it.
     labels = [
@@ -94,7 +116,14 @@ def run(options: Namespace) -> Answer:
     }
     if options.out:
         _write_attacks(Path(options.out), results, document)
-    return document, attack_text(document), 0
+    text, status = attack_text(document), 0
+    if options.card:
+        images = replace(chosen, labels=np.array(labels, np.int64))
+        text += f"\n{write_card(Path(options.card), bundle, images, config, results)}"
+    if options.fail_above is not None:
+        told, held = within(document["summary"], options.fail_above)
+        text, status = f"{text}\n{told}", int(not held)
+    return document, text, status
 
 
 def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ from ndcore.cli.shared_options import add_bundle
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "name", choices=("attack", "detector", "distributions", "evolution", "explorer")
+        "name",
+        choices=("attack", "certificate", "detector", "distributions", "evolution", "explorer"),
     )
     add_bundle(parser)
     parser.add_argument(

@@ -1,0 +1,91 @@
+"""What a certificate costs beside the bare forward passes it rests on, and how it grows."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from benchmarks.report import limited, machine, row
+from ndcore.bundles.bundle import Bundle
+from ndcore.certificate import certify
+from ndcore.networks.forward import to_images
+
+ROUNDS = 5
+BATCH = 64
+LIMIT_S = 1.2
+SIDES = (32, 64, 96)
+
+
+def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
+    """Time certificates of `n` seeded noise images, and of growing ones by a small network."""
+    rounds = n or ROUNDS
+    height, width = bundle.shape[:2]
+    images = _noise(rounds, bundle.shape)
+    one = _median(bundle.model, images)
+    bare = float(np.median([_bare(bundle.model, image) for image in images]))
+    small = _small()
+    sides = {side: _median(small, _noise(rounds, (side, side, 3))) for side in SIDES}
+    first = sides[SIDES[0]] / SIDES[0] ** 2
+    rows = [
+        limited(f"certificate of one {height}x{width} image", one, "s", LIMIT_S),
+        row("bare float32 forward of every repaired image", bare, "s"),
+        row(
+            "the certificate",
+            one,
+            "s",
+            "bare float32 forward of every repaired image",
+            one / bare,
+        ),
+        *(
+            row(
+                f"by four small convolutions, {side}x{side} pixels, per pixel",
+                1e6 * spent / side**2,
+                "us",
+                f"a pixel of {SIDES[0]}x{SIDES[0]}",
+                spent / side**2 / first,
+            )
+            for side, spent in sides.items()
+        ),
+    ]
+    return {"name": "certificate", "machine": machine(), "rows": rows}
+
+
+def _small() -> nn.Module:
+    """Every pixel of the last map sees 18 x 18 pixels, so windows end inside all images."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for channels, units in ((3, 16), (16, 16)):
+        layers += [nn.Conv2d(channels, units, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    for _ in range(2):
+        layers += [nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()]
+    layers += [nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(16, 10)]
+    return nn.Sequential(*layers).eval().requires_grad_(False)
+
+
+def _noise(count: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def _median(model: nn.Module, images: NDArray[np.uint8]) -> float:
+    certify(model, images[:1])  # warms up
+    spent = []
+    for image in images:
+        started = time.perf_counter()
+        certify(model, image[None])
+        spent.append(time.perf_counter() - started)
+    return float(np.median(spent))
+
+
+@torch.inference_mode()
+def _bare(model: nn.Module, image: NDArray[np.uint8]) -> float:
+    batch = to_images(np.repeat(image[None], BATCH, 0))
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    started = time.perf_counter()
+    for _ in range(-(-image.shape[0] * image.shape[1] // BATCH)):
+        model(batch)
+    return time.perf_counter() - started

@@ -1,0 +1,119 @@
+"""An attack on the holes alone: can what is not proven be used at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndcore.certificate.one_pixel import Certificate, Hole
+from ndcore.certificate.repairs import MARGIN, leads, repaired_answers
+from ndcore.data.pixels import paint
+from ndcore.networks.evaluator import Evaluator, Query
+from ndcore.steps import ShouldStop
+
+LEVELS = 9  # of each channel; a grey pixel is tried at every level there is
+TRIES = 8  # colours, the surest flips first, that are shown to the rule
+PART = 256  # repairs between two looks whether one of them objects already
+
+
+@dataclass(frozen=True)
+class HoleAttack:
+    """What a change of one hole's pixel can do.
+
+    Attributes:
+        hole: the pixel and the class.
+        tried: colours of the grid.
+        reached: how many of them turn the image into the hole's class.
+        colour: of a change that does so and raises no alarm; None where none of those shown to
+            the rule went unnoticed.
+    """
+
+    hole: Hole
+    tried: int
+    reached: int
+    colour: tuple[int, ...] | None
+
+    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
+        """As in the command line's JSON."""
+        return {
+            "row": self.hole.row,
+            "col": self.hole.col,
+            "label": None if self.hole.label is None else classes[self.hole.label],
+            "tried": self.tried,
+            "reached": self.reached,
+            "unnoticed": None if self.colour is None else list(self.colour),
+        }
+
+
+def attack_holes(
+    evaluator: Evaluator,
+    image: NDArray[np.uint8],
+    certificate: Certificate,
+    should_stop: ShouldStop = None,
+) -> list[HoleAttack]:
+    """Try a grid of colours at every hole, and show the surest flips to the rule `flip`.
+
+    By the proof nothing else can pass: whoever changes one pixel unnoticed changes it at a hole
+    and reaches that hole's class. A hole that is not used here may still be usable by a colour
+    between those of the grid.
+
+    Args:
+        evaluator: of the model.
+        image: uint8 (H, W, C); certificate: of it.
+        should_stop: asked before every pass.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    colours = _grid(image.shape[2])
+    answers: dict[tuple[int, int], NDArray[np.float32]] = {}
+    found = []
+    for hole in certificate.holes:
+        at = (hole.row, hole.col)
+        places = np.tile(np.array(at, np.int64), (len(colours), 1, 1))
+        if at not in answers:
+            query = Query(image, places, colours[:, None])
+            answers[at] = evaluator.run([query], True, should_stop)[0]
+        logits = answers[at]
+        labels = [hole.label]
+        if hole.label is None:
+            labels = [label for label in range(logits.shape[1]) if label != certificate.predicted]
+        lead = np.max([leads(logits, label) for label in labels if label is not None], axis=0)
+        flips = np.flatnonzero(lead > MARGIN)
+        surest = flips[np.argsort(-lead[flips], kind="stable")][:TRIES]
+        passed = next(
+            (
+                int(index)
+                for index in surest
+                if _unnoticed(
+                    evaluator,
+                    paint(image, places[:1], colours[index][None, None])[0],
+                    should_stop,
+                )
+            ),
+            None,
+        )
+        colour = None if passed is None else tuple(int(value) for value in colours[passed])
+        found.append(HoleAttack(hole, len(colours), len(flips), colour))
+    return found
+
+
+def _grid(channels: int) -> NDArray[np.uint8]:
+    """Colours to try, (P, C)."""
+    levels = range(256) if channels == 1 else np.linspace(0, 255, LEVELS).round().astype(int)
+    return np.array(list(product(levels, repeat=channels)), np.uint8)
+
+
+def _unnoticed(evaluator: Evaluator, image: NDArray[np.uint8], should_stop: ShouldStop) -> bool:
+    """Whether no repair objects to the label of this image; ends with the first that does."""
+    own = evaluator.plain(image[None])
+    label = int(own.argmax())
+    answers = repaired_answers(evaluator, image, should_stop, PART)
+    return bool(leads(own, label)[0] > MARGIN) and all(
+        bool((leads(logits, label) > MARGIN).all()) for _, logits in answers
+    )

@@ -1,0 +1,89 @@
+"""Certificates in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ndcore.statistics.intervals import Rate
+
+LISTED = 8  # holes named on a line
+Found = Mapping[str, Any]
+
+
+def certify_text(document: Found) -> str:
+    """A line per image, then the shares, each with n and interval."""
+    lines = [f"{row['file']}: {certificate_words(row)}" for row in document["results"]]
+    summary = document["summary"]
+    share = Rate(summary["certified"], summary["n"])
+    lines.append(f"{summary['certified']:,} of {summary['n']:,} images certified, {share.text}")
+    told = (
+        ("of those that the model gets right", summary["correct"]["certified"]),
+        ("of those that a stored attack flips", summary["breakable"]["certified"]),
+    )
+    lines += [f"certified {words}: {_rate(found)}" for words, found in told if found["n"]]
+    alarms = (("right", "correct"), ("wrong", "wrong"))
+    lines += [
+        f"false alarms on images that it gets {words}: {_rate(summary[name]['alarms'])}"
+        for words, name in alarms
+        if summary[name]["alarms"]["n"]
+    ]
+    if summary["certified_accuracy_n"]:
+        rate = Rate.of(
+            {"rate": summary["certified_accuracy"], "n": summary["certified_accuracy_n"]}
+        )
+        lines.append(
+            f"certified accuracy (right and certified): {rate.text}, n = {rate.n:,}, "
+            f"at {100 * summary['accuracy']:.1f}% right"
+        )
+    attacks = summary["attacks"]
+    if attacks["n"]:
+        lines.append(
+            f"stored attacks: {attacks['caught']:,} of {attacks['n']:,} raise the alarm; "
+            f"{attacks['violations']} of {attacks['on_certified']:,} on certified images do not"
+        )
+    if "hole_attacks" in summary:
+        lines.append(_holes_tried(summary["hole_attacks"]))
+    if "audit" in summary:
+        tried = summary["audit"]
+        lines.append(
+            f"every level of every pixel of {tried['images']:,} certified images: "
+            f"{tried['changes']:,} changes, {tried['flips']:,} flips, {tried['unnoticed']} of them "
+            "unnoticed"
+        )
+    return "\n".join(lines)
+
+
+def _holes_tried(tried: Found) -> str:
+    return (
+        f"holes of {tried['images']:,} images: a colour of the grid reaches the class of "
+        f"{tried['reached']:,} of {tried['holes']:,}, and {tried['unnoticed']:,} of these go "
+        f"unnoticed, in {tried['images_unnoticed']:,} images"
+    )
+
+
+def certificate_words(row: Found) -> str:
+    """What is proven of one image, as `Certificate.to_dict` gives it."""
+    if row["certified"]:
+        return (
+            f"{row['predicted']}, proven: no change of one pixel alters that label without the "
+            f"alarm of the rule flip (lead of every repair at least {row['margin']:.3f})"
+        )
+    return f"{row['predicted'] or 'no label'}, not proven: {row['why']}{_holes(row)}"
+
+
+def _holes(row: Found) -> str:
+    holes = row["holes"]
+    if not holes:
+        return ""
+    named = [f"({hole['row']}, {hole['col']}) {hole['label'] or 'any'}" for hole in holes[:LISTED]]
+    more = f" and {len(holes) - LISTED:,} more" if len(holes) > LISTED else ""
+    told = f"; holes: {', '.join(named)}{more}"
+    if row["labels"]:
+        told += f"; if it was changed, it can have been {' or '.join(row['labels'])}"
+    return told
+
+
+def _rate(found: Found) -> str:
+    rate = Rate.of(found)
+    return f"{rate.text}, n = {rate.n:,}"

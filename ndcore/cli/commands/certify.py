@@ -1,0 +1,193 @@
+"""`certify`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ndcore.cli.commands import Answer
+from ndcore.cli.progress import Progress
+from ndcore.cli.shared_options import add_bundle, add_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ndcore.bundles.bundle import Bundle
+    from ndcore.certificate import Certificate
+    from ndcore.data.batch import ImageBatch
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_images(parser)
+    add_bundle(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of the order that --n draws from")
+    parser.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="keep every certificate here as it is made, and take over those that are there",
+    )
+    parser.add_argument(
+        "--attack-holes",
+        action="store_true",
+        help="try a grid of colours at every hole: can what is not proven be used?",
+    )
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="grey images: change every pixel to every level and count unnoticed flips",
+    )
+
+
+def run(options: Namespace) -> Answer:
+    """Certify images, and their stored attacks along with them."""
+    from ndcore.bundles.bundle import load_bundle
+    from ndcore.certificate import certified_shares
+    from ndcore.certificate.repairs import MARGIN
+    from ndcore.cli.certificate import certify_text
+
+    bundle = load_bundle(options.bundle)
+    chosen, keys = _choose(bundle, options)
+    found, attacked = _certified(bundle, chosen, keys, options.resume)
+    document = {
+        "bundle": bundle.name,
+        "weight_hash": bundle.weight_hash,
+        "rule": "flip",
+        "least_lead": MARGIN,
+        "seed": options.seed,
+        "results": [
+            {"file": name, "true": bundle.classes[label] if label >= 0 else None}
+            | each.to_dict(bundle.classes)
+            for name, label, each in zip(chosen.ids, chosen.labels.tolist(), found, strict=True)
+        ],
+        "summary": certified_shares(found, chosen.labels, attacked),
+    }
+    if options.attack_holes:
+        _attack_holes(bundle, chosen, found, document)
+    if options.audit:
+        _audit(bundle, chosen, found, document)
+    return document, certify_text(document), 0
+
+
+def _choose(bundle: Bundle, options: Namespace) -> tuple[ImageBatch, tuple[str, ...]]:
+    """The images, and under which key the gallery would know each."""
+    import numpy as np
+
+    from ndcore.cli.selection import choose_images, choose_source
+    from ndcore.data.batch import ImageBatch
+
+    if options.images:
+        chosen = choose_images(bundle, options, default=None)
+        return chosen, chosen.ids
+    source, members = choose_source(bundle, options, default=None)
+    if options.n is not None:
+        # In a seeded order, so that the images of a small n are the first of a larger one.
+        members = np.random.default_rng(options.seed).permutation(members)[: options.n].tolist()
+    known = source.keys()
+    return ImageBatch.of(source, members), tuple(known[i] for i in members)
+
+
+def _certified(
+    bundle: Bundle, chosen: ImageBatch, keys: tuple[str, ...], resume: str | None
+) -> tuple[list[Certificate], dict[int, Certificate]]:
+    """The certificate of every image, and by position those of attacks on them in the gallery."""
+    from ndcore.certificate.one_pixel import certificate_of
+    from ndcore.certificate.repairs import expected_seconds
+    from ndcore.networks.evaluator import evaluator_for
+
+    evaluator = evaluator_for(bundle.model, bundle.shape)
+    one: Callable[[NDArray[np.uint8]], Certificate] = _keeping(
+        lambda image: certificate_of(evaluator, image), resume, bundle.weight_hash
+    )
+    attacks = {row.key: row for row in bundle.gallery if len(row.pixels) == 1}
+    found, attacked = [], {}
+    height, width = bundle.shape[:2]
+    with Progress() as progress:
+        seconds = len(chosen) * expected_seconds(evaluator, chosen.pixels[0])
+        images = "1 image" if len(chosen) == 1 else f"{len(chosen):,} images"
+        progress.step(
+            f"{images} of {height} x {width} pixels, a float32 query each: about {seconds:,.0f} s"
+        )
+        for at, (key, image) in enumerate(zip(keys, chosen.pixels, strict=True)):
+            progress.step("certifying", at, len(chosen))
+            found.append(one(image))
+            row = attacks.get(key)
+            if row and tuple(image[row.pixels[0].row, row.pixels[0].col]) == row.pixels[0].before:
+                attacked[at] = one(row.pair(image).images[-1])
+    return found, attacked
+
+
+def _attack_holes(
+    bundle: Bundle, chosen: ImageBatch, found: list[Certificate], document: dict[str, Any]
+) -> None:
+    """Attack the holes of the images that the model gets right, or may get right."""
+    from ndcore.certificate.hole_attack import attack_holes
+    from ndcore.data.batch import UNKNOWN
+    from ndcore.networks.evaluator import evaluator_for
+
+    evaluator = evaluator_for(bundle.model, bundle.shape)
+    open_ = [
+        at
+        for at, (label, each) in enumerate(zip(chosen.labels.tolist(), found, strict=True))
+        if each.holes and label in (UNKNOWN, each.predicted)
+    ]
+    tried = []
+    with Progress() as progress:
+        for done, at in enumerate(open_):
+            progress.step("attacking holes", done, len(open_))
+            tried.append(attack_holes(evaluator, chosen.pixels[at], found[at]))
+            rows = [one.to_dict(bundle.classes) for one in tried[-1]]
+            document["results"][at]["hole_attacks"] = rows
+    holes = [one for each in tried for one in each]
+    document["summary"]["hole_attacks"] = {
+        "images": len(open_),
+        "holes": len(holes),
+        "reached": sum(one.reached > 0 for one in holes),
+        "unnoticed": sum(one.colour is not None for one in holes),
+        "images_unnoticed": sum(any(one.colour is not None for one in each) for each in tried),
+    }
+
+
+def _audit(
+    bundle: Bundle, chosen: ImageBatch, found: list[Certificate], document: dict[str, Any]
+) -> None:
+    """Change every pixel of every certified image to every level."""
+    from ndcore.certificate.audit import audit
+    from ndcore.networks.evaluator import evaluator_for
+
+    evaluator = evaluator_for(bundle.model, bundle.shape)
+    proven = [image for image, each in zip(chosen.pixels, found, strict=True) if each.certified]
+    audits = []
+    with Progress() as progress:
+        for image in proven:
+            progress.step("trying every level of every pixel", len(audits), len(proven))
+            audits.append(audit(evaluator, image))
+    document["summary"]["audit"] = {
+        "images": len(audits),
+        "changes": sum(each.changes for each in audits),
+        "flips": sum(each.flips for each in audits),
+        "unnoticed": sum(each.unnoticed for each in audits),
+    }
+
+
+def _keeping(
+    make: Callable[[NDArray[np.uint8]], Certificate], resume: str | None, weight_hash: str
+) -> Callable[[NDArray[np.uint8]], Certificate]:
+    """`make`, but what the file `resume` holds is not made again, and what is made goes there."""
+    if resume is None:
+        return make
+    from ndcore.certificate.kept import KeptCertificates
+
+    kept = KeptCertificates(Path(resume), weight_hash)
+
+    def one(image: NDArray[np.uint8]) -> Certificate:
+        found = kept.get(image)
+        if found is None:
+            found = make(image)
+            kept.add(image, found)
+        return found
+
+    return one

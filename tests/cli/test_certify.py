@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.cli import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> dict:
+    assert main([*arguments, "--bundle", "digits-cnn", "--json", "-"]) == status
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.spec("CE-1", "CE-2", "CE-3")
+def test_images_of_a_source(
+    capsys: pytest.CaptureFixture[str], digits_bundle: Bundle, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    command = ["certify", "--source", "digits", "--n"]
+    found = run(capsys, *command, "12", "--attack-holes", "--audit", "--resume", str(kept))
+    rows, summary = found["results"], found["summary"]
+    assert {"file", "predicted", "certified", "holes", "labels", "alarm", "margin"} <= set(rows[0])
+    assert {"n", "certified", "certified_ci95", "alarms", "certified_accuracy"} <= set(summary)
+    assert summary["n"] == 12 == len(rows)
+    assert summary["certified"] == sum(row["certified"] for row in rows)
+    for row in rows:
+        assert row["certified"] == (not row["alarm"]) == (not row["holes"])
+        assert row["certified"] == (row["labels"] == [row["predicted"]])
+        assert {hole["label"] for hole in row["holes"]} | {row["predicted"]} == set(row["labels"])
+        tried = row.get("hole_attacks", [])
+        assert len(tried) in (0, len(row["holes"]))
+    assert summary["audit"]["images"] == summary["certified"]
+    assert summary["audit"]["changes"] == 64 * 255 * summary["certified"]
+    assert summary["audit"]["unnoticed"] == 0
+    lines = kept.read_text().split()
+    first = run(capsys, *command, "5", "--resume", str(kept))
+    assert kept.read_text().split() == lines  # nothing had to be made again
+    plain = [{k: v for k, v in row.items() if k != "hole_attacks"} for row in rows]
+    assert first["results"] == plain[:5]
+
+
+@pytest.mark.spec("CE-5")
+def test_stored_attacks_go_with_their_images(
+    capsys: pytest.CaptureFixture[str], digits_bundle: Bundle
+) -> None:
+    ids = [row.id for row in digits_bundle.gallery]
+    found = run(capsys, "certify", *ids)
+    attacks = found["summary"]["attacks"]
+    assert attacks["n"] == len(ids) > 0
+    assert attacks["violations"] == 0
+    assert found["summary"]["breakable"]["certified"]["n"] == len(ids)
+    # What is stored flips the label, so on a certified image it raises the alarm.
+    assert attacks["on_certified"] == found["summary"]["certified"] <= attacks["caught"]
+
+
+def test_in_words(capsys: pytest.CaptureFixture[str], digits_bundle: Bundle) -> None:
+    assert main(["certify", "digits:3", "digits:4", "--bundle", "digits-cnn"]) == 0
+    printed = capsys.readouterr()
+    assert "2 images of 8 x 8 pixels, a float32 query each: about" in printed.err
+    lines = printed.out.splitlines()
+    assert lines[0].startswith("digits:3: ")
+    assert ", proven: " in lines[0] or ", not proven: " in lines[0]
+    assert "certified accuracy" in printed.out
+    assert "n = 2" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["certify"], "at least one image"),
+        (["certify", "--source", "digits", "--n", "0"], "at least 1"),
+        (["certify", "digits:1", "--resume", "/proc/none/x"], "cannot write"),
+        (["attack", "digits:1", "--fail-above", "130%"], "25% or 0.25"),
+        (["attack", "digits:1", "--fail-above", "few"], "25% or 0.25"),
+        (["attack", "digits:1", "--card", "c.json", "--engine", "pgd"], "changes all of them"),
+        (["attack", "digits:1", "--card", "c.json", "--target", "3"], "no target"),
+        (["attack", "digits:1", "--card", "/proc/none/x"], "cannot write"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+@pytest.mark.usefixtures("digits_bundle")
+def test_bad_input(capsys: pytest.CaptureFixture[str], arguments: list[str], match: str) -> None:
+    assert main([*arguments, "--bundle", "digits-cnn"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert match in printed.err.splitlines()[-1]
+    assert printed.err.splitlines()[-1].startswith("ndcore: ")
+
+
+def test_a_card_and_a_gate(
+    capsys: pytest.CaptureFixture[str], digits_bundle: Bundle, tmp_path: Path
+) -> None:
+    card = tmp_path / "card.json"
+    command = ["attack", "--source", "digits", "--n", "12"]
+    found = run(capsys, *command, "--card", str(card), "--fail-above", "100%")
+    told = json.loads(card.read_text())
+    assert (told["kind"], told["weight_hash"]) == ("L0 card", digits_bundle.weight_hash)
+    rows = told["rows"]
+    assert [row["pixels"] for row in rows] == [1, 3, 5]
+    for key in ("attacked", "succeeded", "success_rate", "ci95", "queries_median"):
+        assert rows[0][key] == found["summary"][key]
+    assert rows[0]["succeeded"] <= rows[1]["succeeded"] <= rows[2]["succeeded"]
+    assert rows[0]["certified"]["n"] == rows[0]["attacked"] > 0
+    assert rows[1]["certified"] is rows[2]["certified"] is None
+    # An image that one pixel breaks is above any lower limit.
+    broken = digits_bundle.gallery[0].id
+    assert run(capsys, "attack", broken, "--fail-above", "0.99", status=1)["summary"]["succeeded"]
+    assert main(["attack", broken, "--bundle", "digits-cnn", "--fail-above", "25%"]) == 1
+    assert "above 25%" in capsys.readouterr().out
