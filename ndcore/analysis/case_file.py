@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 import ndcore
 from ndcore.bundles.bundle import Bundle
+from ndcore.certificate import Certificate
 from ndcore.data.decode import encode_png
 from ndcore.data.pixels import PixelChange, changes_between
 from ndcore.detectors.repair import Repairs
@@ -45,6 +46,7 @@ class Case:
         repairs: of this one image, where they were made.
         by_repair: the verdict of `repair-turn` on them.
         by_layers: name and verdict of a detector of layers, where `verdict` has none.
+        certificate: what is proven of the image, where that was asked.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Case:
     repairs: Repairs | None = None
     by_repair: Verdict | None = None
     by_layers: tuple[str, Verdict] | None = None
+    certificate: Certificate | None = None
 
 
 def image_files(names: Sequence[str]) -> list[str]:
@@ -137,6 +140,7 @@ def _image(
             for label in top
         ],
         "by_layers": _by_layers(bundle, case),
+        "certificate": case.certificate and case.certificate.to_dict(bundle.classes),
         "repair": None if case.repairs is None else _repair(bundle, case.repairs, case.by_repair),
     }
 

@@ -1,19 +1,22 @@
-"""Certificates in words."""
+"""Certificates and their shares in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from ndcore.figures.detector.certificate import certificate_words
 from ndcore.statistics.intervals import Rate
 
-LISTED = 8  # holes named on a line
 Found = Mapping[str, Any]
 
 
 def certify_text(document: Found) -> str:
     """A line per image, then the shares, each with n and interval."""
-    lines = [f"{row['file']}: {certificate_words(row)}" for row in document["results"]]
+    lines = [
+        f"{row['file']}: {row['predicted'] or 'no label'}. {certificate_words(row)}"
+        for row in document["results"]
+    ]
     summary = document["summary"]
     share = Rate(summary["certified"], summary["n"])
     lines.append(f"{summary['certified']:,} of {summary['n']:,} images certified, {share.text}")
@@ -60,28 +63,6 @@ def _holes_tried(tried: Found) -> str:
         f"{tried['reached']:,} of {tried['holes']:,}, and {tried['unnoticed']:,} of these go "
         f"unnoticed, in {tried['images_unnoticed']:,} images"
     )
-
-
-def certificate_words(row: Found) -> str:
-    """What is proven of one image, as `Certificate.to_dict` gives it."""
-    if row["certified"]:
-        return (
-            f"{row['predicted']}, proven: no change of one pixel alters that label without the "
-            f"alarm of the rule flip (lead of every repair at least {row['margin']:.3f})"
-        )
-    return f"{row['predicted'] or 'no label'}, not proven: {row['why']}{_holes(row)}"
-
-
-def _holes(row: Found) -> str:
-    holes = row["holes"]
-    if not holes:
-        return ""
-    named = [f"({hole['row']}, {hole['col']}) {hole['label'] or 'any'}" for hole in holes[:LISTED]]
-    more = f" and {len(holes) - LISTED:,} more" if len(holes) > LISTED else ""
-    told = f"; holes: {', '.join(named)}{more}"
-    if row["labels"]:
-        told += f"; if it was changed, it can have been {' or '.join(row['labels'])}"
-    return told
 
 
 def _rate(found: Found) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ndcore.activations.histograms import ClassHistograms
+from ndcore.figures.detector.certificate import certificate_words
 from ndcore.statistics.intervals import Rate
 
 
@@ -64,7 +65,7 @@ def _failure(row: dict[str, Any], after: str, where: str) -> str:
 
 
 def detect_text(document: dict[str, Any]) -> str:
-    """One line per image and the evidence: the three strongest units, or the pixel."""
+    """Per image a line with the evidence, the three strongest units or the pixel, and the proof."""
     lines = [f"judged by {document['detector']}:"]
     for row in document["results"]:
         verdict = "FLAGGED" if row["flagged"] else "not flagged"
@@ -82,6 +83,8 @@ def detect_text(document: dict[str, Any]) -> str:
             f"{row['file']}: {row['predicted']} {100 * row['confidence']:.1f}%, {verdict}, "
             f"p = {row['p_value']:.4f}, score {row['score']:.3f}" + (f"; {why}" if why else "")
         )
+        if "certificate" in row:
+            lines.append(f"  {certificate_words(row['certificate'])}")
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from PIL import Image
 from ndcore.analysis.case_file import Case, case_document, image_files
 from ndcore.attacks import PixelChange
 from ndcore.bundles.bundle import Bundle
+from ndcore.certificate import Certificate, Hole
 from ndcore.cli import main
 from ndcore.data.catalog import open_source
 from ndcore.detectors import load_detector
@@ -46,7 +47,14 @@ def cases(digits_bundle: Bundle) -> list[Case]:
     change = PixelChange(3, 2, tuple(benign[3, 2].tolist()), tuple(attacked[3, 2].tolist()))
     return [
         Case("benign", benign, verdicts[0]),
-        Case(EVIL, attacked, verdicts[1], (change,), repair(evaluator, attacked[None])),
+        Case(
+            EVIL,
+            attacked,
+            verdicts[1],
+            (change,),
+            repair(evaluator, attacked[None]),
+            certificate=Certificate(3, -0.5, (Hole(3, 2, 7), Hole(4, 4, 5))),
+        ),
     ]
 
 
@@ -94,6 +102,10 @@ def test_the_document_holds_everything(digits_bundle: Bundle, cases: list[Case])
     suspect = found["images"][1]["repair"]
     assert [suspect["row"], suspect["col"]] == repairs.suspect[0].tolist()
     assert np.array(suspect["lost"]).shape == (8, 8)
+    assert found["images"][0]["certificate"] is None
+    proof = found["images"][1]["certificate"]
+    assert proof["holes"][0] == {"row": 3, "col": 2, "label": "7"}
+    assert (proof["certified"], proof["labels"]) == (False, ["3", "5", "7"])
     assert found["difference"]["changed_pixels"] == 1
     assert found["difference"]["changes"][0]["row"] == 3
     alone = case_document(digits_bundle, "wasserstein", cases[:1], command="", now=NOW)
@@ -116,6 +128,8 @@ def test_the_page_stands_alone_and_trusts_no_name(digits_bundle: Bundle, cases: 
     assert command in seen.text
     assert "prefers-color-scheme: dark" in page
     told = seen.text
+    assert told.count("Not proven: the repair of 2 pixels") == 1
+    assert "that was 3 or 5 or 7" in told
     assert verdict_sentence(document["images"][1]["verdict"]) in told
     for words in (digits_bundle.weight_hash, "Suspect pixel", "1 pixel differs", "Provenance"):
         assert words in told

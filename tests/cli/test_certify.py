@@ -62,7 +62,7 @@ def test_in_words(capsys: pytest.CaptureFixture[str], digits_bundle: Bundle) -> 
     assert "2 images of 8 x 8 pixels, a float32 query each: about" in printed.err
     lines = printed.out.splitlines()
     assert lines[0].startswith("digits:3: ")
-    assert ", proven: " in lines[0] or ", not proven: " in lines[0]
+    assert ". Proven: " in lines[0] or ". Not proven: " in lines[0]
     assert "certified accuracy" in printed.out
     assert "n = 2" in printed.out
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from ndcore.data.decode import encode_png
 from ndcore.figures.detector.case_style import POLICY, STYLE
+from ndcore.figures.detector.certificate import certificate_words
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.figures.style.difference import amplified_difference
 from ndcore.figures.style.palette import ATTACKED, MUTED
@@ -167,6 +168,7 @@ def _image(image: Found, top: float) -> str:
         f"{escape(verdict_sentence(verdict))}</p>"
         f'<div class="row" style="margin-top:14px">{pictures}</div>{save}'
         f"{_repair_words(verdict, repair) if repair else ''}"
+        f"{_certificate(pixels, image.get('certificate'))}"
         f'<div class="row"><div>{_numbers(image)}</div><div>{_probabilities(image)}</div></div>'
         f"{_layers(image['by_layers'] or verdict)}</section>"
     )
@@ -198,6 +200,19 @@ def _repair_words(verdict: Found, repair: Found) -> str:
     judged = None if "suspect" in verdict else repair["verdict"]
     told = f"<p>By this repair: {escape(verdict_sentence(judged))}</p>" if judged else ""
     return f"<h3>Suspect pixel</h3><p>{escape(words)}</p>{told}"
+
+
+def _certificate(pixels: NDArray[np.uint8], found: Found | None) -> str:
+    """What is proven, and the holes drawn on the image; "" where nothing was asked."""
+    if not found:
+        return ""
+    words = f"<h3>Certificate</h3><p>{escape(certificate_words(found))}</p>"
+    holes = {(hole["row"], hole["col"]) for hole in found["holes"]}
+    if not holes:
+        return words
+    caption = "The pixels where a change could pass, dotted"
+    drawn = _picture(pixels, caption, dotted=sorted(holes))
+    return f'{words}<div class="row">{drawn}</div>'
 
 
 def _numbers(image: Found) -> str:
@@ -311,6 +326,7 @@ def _picture(
     caption: str,
     ringed: Sequence[tuple[int, int]] = (),
     legend: str = "",
+    dotted: Sequence[tuple[int, int]] = (),
 ) -> str:
     height, width = pixels.shape[:2]
     markup = pixel_image(
@@ -318,6 +334,7 @@ def _picture(
         (height, width),
         label=caption,
         ringed=ringed,
+        candidates=dotted,
     )
     return f"<figure>{markup}<figcaption>{escape(caption)}</figcaption>{legend}</figure>"
 
