@@ -23,7 +23,7 @@ TODAY = (
     *numbered("AL", 1, 14),  # the Attack Lab
     *numbered("DD", 1, 10),  # the Divergence Detector
     *numbered("CE", 1, 3),
-    "CE-5",
+    *numbered("CE", 5, 6),
     *numbered("UX", 1, 7),
     "UX-9",
 )
@@ -31,7 +31,6 @@ TO_COME = (
     *numbered("SP", 4, 8),
     *numbered("CG", 1, 9),
     "CE-4",
-    "CE-6",
     "CE-7",
     *numbered("TA", 1, 7),
     *numbered("OM", 1, 9),

@@ -151,7 +151,7 @@ def certify(
     """
     if not len(pixels):
         return []
-    evaluator = evaluator_for(model, pixels.shape[1:])
+    evaluator = evaluator_for(model, pixels.shape[1:], "float32")
     found = []
     for image in pixels:
         stop_if(should_stop)

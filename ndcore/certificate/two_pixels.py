@@ -78,12 +78,14 @@ def certify_two(
         should_stop: asked before every pass.
 
     Raises:
-        BadRequestError: two blocks would leave nothing of the image.
+        BadRequestError: no such block, or two of them would leave nothing of the image.
         StoppedError: `should_stop` said so.
     """
     height, width = image.shape[:2]
+    if block < 1:
+        raise BadRequestError(f"a block has a side of at least 1 pixel, not {block}")
     corners = [(row, col) for row in range(0, height, block) for col in range(0, width, block)]
-    if block < 1 or len(corners) < 3:
+    if len(corners) < 3:
         raise BadRequestError(
             f"two blocks of {block} x {block} pixels leave nothing of {height} x {width} to go by"
         )

@@ -294,7 +294,8 @@ class Evaluator:
         return False
 
 
-_EVALUATORS: weakref.WeakKeyDictionary[nn.Module, tuple[object, Evaluator]] = (
+# Per model and precision: a search and a proof do not make each other's again.
+_EVALUATORS: weakref.WeakKeyDictionary[nn.Module, dict[str, tuple[object, Evaluator]]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -309,11 +310,11 @@ def evaluator_for(model: nn.Module, shape: Sequence[int], precision: str = "auto
         (tensor.data_ptr(), _checksum(tensor.detach().cpu()))
         for tensor in model.state_dict(keep_vars=True).values()
     )
-    question = (tuple(shape), precision, state)
-    known, evaluator = _EVALUATORS.get(model, (None, None))
+    question, kept = (tuple(shape), state), _EVALUATORS.setdefault(model, {})
+    known, evaluator = kept.get(precision, (None, None))
     if evaluator is None or known != question or not evaluator.is_current():
         evaluator = Evaluator(model, shape, precision)
-        _EVALUATORS[model] = (question, evaluator)
+        kept[precision] = (question, evaluator)
     return evaluator
 
 

@@ -83,4 +83,4 @@ def test_a_decoy_passes_single_repairs_and_no_pair() -> None:
 def test_too_large_blocks_are_refused() -> None:
     image = np.zeros((4, 4, 1), np.uint8)
     with pytest.raises(BadRequestError, match="leave nothing"):
-        certify_two(Evaluator(OneDecisivePixel(0, 0).eval(), image.shape), image, 3)
+        certify_two(Evaluator(OneDecisivePixel(0, 0).eval(), image.shape), image, 4)

@@ -59,7 +59,7 @@ def test_stored_attacks_go_with_their_images(
 def test_in_words(capsys: pytest.CaptureFixture[str], digits_bundle: Bundle) -> None:
     assert main(["certify", "digits:3", "digits:4", "--bundle", "digits-cnn"]) == 0
     printed = capsys.readouterr()
-    assert "2 images of 8 x 8 pixels, a float32 query each: about" in printed.err
+    assert "2 images of 8 x 8 pixels, a float32 query for each: about" in printed.err
     lines = printed.out.splitlines()
     assert lines[0].startswith("digits:3: ")
     assert ". Proven: " in lines[0] or ". Not proven: " in lines[0]

@@ -98,7 +98,7 @@ def _certified(
     from ndcore.certificate.repairs import expected_seconds
     from ndcore.networks.evaluator import evaluator_for
 
-    evaluator = evaluator_for(bundle.model, bundle.shape)
+    evaluator = evaluator_for(bundle.model, bundle.shape, "float32")
     one: Callable[[NDArray[np.uint8]], Certificate] = _keeping(
         lambda image: certificate_of(evaluator, image), resume, bundle.weight_hash
     )
@@ -109,7 +109,7 @@ def _certified(
         seconds = len(chosen) * expected_seconds(evaluator, chosen.pixels[0])
         images = "1 image" if len(chosen) == 1 else f"{len(chosen):,} images"
         progress.step(
-            f"{images} of {height} x {width} pixels, a float32 query each: about {seconds:,.0f} s"
+            f"{images} of {height} x {width} pixels, a float32 query for each: about {seconds:,.0f} s"
         )
         for at, (key, image) in enumerate(zip(keys, chosen.pixels, strict=True)):
             progress.step("certifying", at, len(chosen))
@@ -128,7 +128,7 @@ def _attack_holes(
     from ndcore.data.batch import UNKNOWN
     from ndcore.networks.evaluator import evaluator_for
 
-    evaluator = evaluator_for(bundle.model, bundle.shape)
+    evaluator = evaluator_for(bundle.model, bundle.shape, "float32")
     open_ = [
         at
         for at, (label, each) in enumerate(zip(chosen.labels.tolist(), found, strict=True))
@@ -158,7 +158,7 @@ def _audit(
     from ndcore.certificate.audit import audit
     from ndcore.networks.evaluator import evaluator_for
 
-    evaluator = evaluator_for(bundle.model, bundle.shape)
+    evaluator = evaluator_for(bundle.model, bundle.shape, "float32")
     proven = [image for image, each in zip(chosen.pixels, found, strict=True) if each.certified]
     audits = []
     with Progress() as progress:
