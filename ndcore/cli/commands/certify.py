@@ -109,7 +109,8 @@ def _certified(
         seconds = len(chosen) * expected_seconds(evaluator, chosen.pixels[0])
         images = "1 image" if len(chosen) == 1 else f"{len(chosen):,} images"
         progress.step(
-            f"{images} of {height} x {width} pixels, a float32 query for each: about {seconds:,.0f} s"
+            f"{images} of {height} x {width} pixels, a float32 query for each: about "
+            f"{seconds:,.0f} s"
         )
         for at, (key, image) in enumerate(zip(keys, chosen.pixels, strict=True)):
             progress.step("certifying", at, len(chosen))
