@@ -135,8 +135,8 @@ def test_the_page_stands_alone_and_trusts_no_name(digits_bundle: Bundle, cases: 
         assert words in told
     for layer in digits_bundle.layers:
         assert layer in told
-    # benign, attacked, suspect, heat map, difference
-    assert seen.tags.count("img") == 5
+    # benign, attacked, suspect, heat map, holes, difference
+    assert seen.tags.count("img") == 6
     same = [cases[0], replace(cases[0], name="again")]
     document = case_document(digits_bundle, "wasserstein", same, command="", now=NOW)
     assert "are the same, pixel by pixel" in case_bytes(document, "html").decode()
