@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ndcore.bundles.bundle import Bundle
     from ndcore.certificate import Certificate
+    from ndcore.certificate.audit import Audit
     from ndcore.data.batch import ImageBatch
 
 
@@ -161,7 +162,7 @@ def _audit(
 
     evaluator = evaluator_for(bundle.model, bundle.shape, "float32")
     proven = [image for image, each in zip(chosen.pixels, found, strict=True) if each.certified]
-    audits = []
+    audits: list[Audit] = []
     with Progress() as progress:
         for image in proven:
             progress.step("trying every level of every pixel", len(audits), len(proven))
