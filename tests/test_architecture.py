@@ -39,7 +39,7 @@ ORDER: tuple[set[str], ...] = (
         "ndcore/figures/lab",
     },
     {"ndcore/figures/home"},  # the others in small
-    {"ndcore/cli", "pages/ui/components"},
+    {"ndcore/figures/detector/case", "ndcore/cli", "pages/ui/components"},
     {"ndcore/cli/commands", "pages/ui/components/activation"},
     {"pages/ui/frame"},
     {"pages/ui/elements"},
@@ -51,6 +51,7 @@ ORDER: tuple[set[str], ...] = (
         "pages/ui/home",
         "pages/ui/lab",
     },
+    {"pages/ui/detector/study"},
     {"pages", "Home.py"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
@@ -156,7 +157,7 @@ def test_neither_the_package_nor_the_parser_loads_torch_or_streamlit(use: str) -
     [
         "import ndcore.cli; ndcore.cli.main(['detect', 'nothing.png'])",
         "import pages.ui.frame.loaders",
-        "import pages.ui.detector.desk",
+        "import pages.ui.detector.study.desk",
     ],
 )
 def test_starting_loads_no_library_that_only_a_study_needs(use: str) -> None:

@@ -25,7 +25,8 @@ def study_hypothesis(options: Namespace) -> tuple[dict[str, Any], str, int]:
         )
     desk = load_desk(file, bundle.weight_hash)
     layers = None if options.layers in (None, "all") else options.layers.split(",")
-    about = hypothesis(desk, options.measure or [], layers, options.attack, options.over)
+    attack, over = options.attack or "one-pixel", options.over or "mean"
+    about = hypothesis(desk, options.measure or [], layers, attack, over)
     frozen = frozen_of(bundle.name, bundle.weight_hash)
     if options.freeze:
         record, fresh = frozen.freeze(desk, about)

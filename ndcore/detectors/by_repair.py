@@ -11,11 +11,21 @@ from ndcore.detectors.repair import Repairs, repair
 from ndcore.detectors.verdict import Verdict
 from ndcore.networks.evaluator import evaluator_for
 
+# Name -> title, and what it is.
 REPAIR_SCORES = {
-    "repair-turn": "largest fall of the log-odds when one pixel is repaired, less half of what "
-    "they were: how far one pixel turns the prediction around",
-    "repair-drop": "largest fall of the predicted class's log-odds when one pixel is repaired",
-    "repair-lost": "largest fall of the predicted class's probability when one pixel is repaired",
+    "repair-turn": (
+        "repairing each pixel",
+        "largest fall of the log-odds when one pixel is repaired, less half of what they were: how "
+        "far one pixel turns the prediction around",
+    ),
+    "repair-drop": (
+        "repairing each pixel, the odds alone",
+        "largest fall of the predicted class's log-odds when one pixel is repaired",
+    ),
+    "repair-lost": (
+        "repairing each pixel, the probability alone",
+        "largest fall of the predicted class's probability when one pixel is repaired",
+    ),
 }
 # Chosen on the dev split before any other was opened; see `scoring.scores.best_detector`.
 BEST = "repair-turn"
@@ -40,7 +50,7 @@ class RepairDetector(Detector[Repairs]):
 
     def __init__(self, observed: Observed, name: str = BEST) -> None:
         self._observed = observed
-        self.name, self.about = name, REPAIR_SCORES[name]
+        self.name, (self.title, self.about) = name, REPAIR_SCORES[name]
 
     def see(self, pixels: NDArray[np.uint8]) -> Repairs:
         """Repair every image pixel by pixel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,11 @@ class Calibration:
     predicted: NDArray[np.int64]
     dev: NDArray[np.float32] | None = None
     layers: NDArray[np.float32] | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) over the image scores: another calibration has another."""
+        return hashlib.sha256(np.ascontiguousarray(self.scores).tobytes()).hexdigest()
 
     @cached_property
     def images(self) -> ClassCalibration:

@@ -33,12 +33,14 @@ class Detector(ABC, Generic[Seen]):
     """`fit` on benign images, then `score`, `p_value`, `explain`, `detect`.
 
     Attributes:
-        name: short and unique; about: one line for people.
+        name: short and unique, for commands and files.
+        title: what it goes by, in words for people; about: what exactly it is, one line.
         batch: how many images to see at a time.
         layered: its verdicts have layers and units.
     """
 
     name: str
+    title: str
     about: str
     batch = 64
     layered = False

@@ -25,10 +25,17 @@ from ndcore.detectors.layer_scores import measure, surprise_of
 from ndcore.detectors.verdict import Verdict
 from ndcore.errors import BadRequestError, BundleError
 
+# Name -> title, and what it is.
 LAYERWISE = {
-    "wasserstein": "distance of each neuron's value from the class, in class spreads "
-    "(Wasserstein-1 above its minimum)",
-    "surprisal": "how rare each neuron's value is in the class (binned negative log-likelihood)",
+    "wasserstein": (
+        "unusual neurons, by distance",
+        "distance of each neuron's value from the class, in class spreads (Wasserstein-1 above its "
+        "minimum)",
+    ),
+    "surprisal": (
+        "unusual neurons, by rarity",
+        "how rare each neuron's value is in the class (binned negative log-likelihood)",
+    ),
 }
 
 
@@ -49,7 +56,7 @@ class DivergenceDetector(Detector[Reading]):
         if name not in LAYERWISE:
             raise BadRequestError(f"unknown detector '{name}': choose {', '.join(LAYERWISE)}")
         self.observed = observed
-        self.name, self.about = name, LAYERWISE[name]
+        self.name, (self.title, self.about) = name, LAYERWISE[name]
 
     def fit(self, dev: Reading, calibration: Reading) -> Self:
         """See `Detector.fit`."""

@@ -5,9 +5,9 @@ To add one, write it in a file of its own and its entry here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from ndcore.activations.observed import Observed
@@ -16,7 +16,12 @@ from ndcore.detectors.detector import Detector
 from ndcore.detectors.layerwise import LAYERWISE, DivergenceDetector
 from ndcore.detectors.scoring.baselines import baseline_detectors
 from ndcore.detectors.scoring.detector import FeatureDetector
-from ndcore.detectors.scoring.scores import LikelihoodRatio
+from ndcore.detectors.scoring.ood_library import library_detectors
+from ndcore.detectors.scoring.scores import (
+    LikelihoodRatio,
+    divergence_detectors,
+    our_detectors,
+)
 from ndcore.errors import BadRequestError
 
 # One image gives one value per unit; against it these say nothing of their own.
@@ -42,13 +47,13 @@ class Entry:
     """One detector.
 
     Attributes:
-        name: unique, the same for people and in files.
-        about: what it looks at, one clause.
+        name, title, about: as in `Detector`.
         make: the detector of a network, not yet calibrated.
         calibrated_by: the command that calibrates it, `build` or `study`; "" where it needs none.
     """
 
     name: str
+    title: str
     about: str
     make: Callable[[Observed], Detector[Any]]
     calibrated_by: str = "study"
@@ -56,16 +61,16 @@ class Entry:
 
 def _entries() -> list[Entry]:
     repairs = [
-        Entry(name, about, partial(RepairDetector, name=name))
-        for name, about in REPAIR_SCORES.items()
+        Entry(name, *words, partial(RepairDetector, name=name))
+        for name, words in REPAIR_SCORES.items()
     ]
     layerwise = [
-        Entry(name, about, partial(DivergenceDetector, name=name), "build")
-        for name, about in LAYERWISE.items()
+        Entry(name, *words, partial(DivergenceDetector, name=name), "build")
+        for name, words in LAYERWISE.items()
     ]
-    ratio = Entry(LikelihoodRatio.name, LikelihoodRatio.about, _ratio)
+    ratio = Entry(LikelihoodRatio.name, LikelihoodRatio.title, LikelihoodRatio.about, _ratio)
     baselines = [
-        Entry(each.name, each.about, partial(_baseline, each.name))
+        Entry(each.name, each.title, each.about, partial(_baseline, each.name))
         for each in baseline_detectors()
         if not each.learns
     ]
@@ -97,3 +102,32 @@ def find_entry(name: str) -> Entry:
     if name not in DETECTORS:
         raise BadRequestError(f"unknown detector '{name}': choose {', '.join(DETECTORS)}")
     return DETECTORS[name]
+
+
+def compared_detectors(
+    layers: Sequence[str], conv: Sequence[str], units: Sequence[int]
+) -> list[FeatureDetector]:
+    """All that a study compares, unfitted.
+
+    Args:
+        layers: all; units: of each; conv: those with positions.
+    """
+    return [
+        *our_detectors(conv),
+        *baseline_detectors(),
+        *library_detectors(),
+        *divergence_detectors(layers, conv, units),
+    ]
+
+
+@lru_cache(maxsize=1)
+def compared_titles() -> dict[str, str]:
+    """The title of every detector that a study compares, by name."""
+    return {each.name: each.title for each in compared_detectors(["one"], ["one"], [1])}
+
+
+def title_of(name: str) -> str:
+    """What a detector goes by; its name where it is of an earlier version."""
+    if name in DETECTORS:
+        return DETECTORS[name].title
+    return compared_titles().get(name, name)

@@ -183,12 +183,12 @@ def make_desk(
     """
     known = layer_measures()
     measures = {
-        name: tuple(passes.conv if spatial else passes.layers)
-        for name, (_, spatial, _) in known.items()
-        if passes.conv or not spatial
+        name: tuple(passes.conv if each.spatial else passes.layers)
+        for name, each in known.items()
+        if passes.conv or not each.spatial
     }
     raw = {
-        name: np.concatenate([known[m][2](each.features) for m in measures], 1, dtype=np.float64)
+        name: np.concatenate([known[m].of(each.features) for m in measures], 1, dtype=np.float64)
         for name, (_, each) in sets.items()
     }
     centre, spread = _scale(raw["dev"])

@@ -141,8 +141,8 @@ def layer_figures(
     """AUROC of every measure at every layer: measure -> attack -> lists in the layers' order."""
     right = benign.measured.features.predicted == benign.images.labels
     found: dict[str, dict[str, Any]] = {}
-    for measure, (about, spatial, _) in layer_measures().items():
-        layers = passes.conv if spatial else passes.layers
+    for measure, known in layer_measures().items():
+        layers = passes.conv if known.spatial else passes.layers
         rows: dict[str, Any] = {}
         for name, each in attacks.items():
             lists: dict[str, list[float]] = {"all": [], "correct": [], "misclassified": []}
@@ -153,7 +153,7 @@ def layer_figures(
                 lists["correct"].append(auroc(clean[right], attacked))
                 lists["misclassified"].append(auroc(clean[~right], attacked))
             rows[name] = lists
-        found[measure] = {"about": about, "layers": list(layers), "attacks": rows}
+        found[measure] = {"about": known.about, "layers": list(layers), "attacks": rows}
     return found
 
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.sources import ImageSource
-from ndcore.detectors.scoring.baselines import baseline_detectors
+from ndcore.detectors.registry import compared_detectors
 from ndcore.detectors.scoring.detector import FeatureDetector
-from ndcore.detectors.scoring.scores import divergence_detectors, our_detectors
 from ndcore.steps import ShouldStop, Step, no_step
 from ndcore.storage.places import study_dir
 from ndcore.study.adversaries import ADVERSARIES, Adversary, Defence, adversarial_set
@@ -145,16 +144,8 @@ def _desk(
 
 
 def _detectors(measurer: Measurer, repairs: bool) -> list[FeatureDetector]:
-    # Imported here, where it is used: it takes seconds and pages show finished studies only.
-    from ndcore.detectors.scoring.ood_library import library_detectors
-
     passes = measurer.passes
-    found = [
-        *our_detectors(passes.conv),
-        *baseline_detectors(),
-        *library_detectors(),
-        *divergence_detectors(passes.layers, passes.conv, passes.units),
-    ]
+    found = compared_detectors(passes.layers, passes.conv, passes.units)
     return [detector for detector in found if repairs or not detector.needs_repair]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -40,6 +41,14 @@ class SavedStudy:
     scores: dict[str, NDArray[np.float32]]
     about: dict[str, dict[str, NDArray[Any]]]
     names: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) over the scores of all sets."""
+        found = hashlib.sha256(" ".join(self.names).encode())
+        for name, scores in self.scores.items():
+            found.update(name.encode() + np.ascontiguousarray(scores).tobytes())
+        return found.hexdigest()
 
     @cached_property
     def calibrations(self) -> dict[str, Calibration]:

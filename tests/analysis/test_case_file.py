@@ -26,8 +26,8 @@ from ndcore.cli import main
 from ndcore.data.catalog import open_source
 from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
-from ndcore.figures.detector.case_file import case_bytes
-from ndcore.figures.detector.case_page import verdict_sentence
+from ndcore.figures.detector.case.files import case_bytes
+from ndcore.figures.detector.case.image import verdict_sentence
 from ndcore.networks.evaluator import evaluator_for
 
 ROOT = Path(__file__).resolve().parents[2]

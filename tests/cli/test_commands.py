@@ -229,3 +229,27 @@ def test_ids_that_look_alike_as_file_names_keep_their_own_files() -> None:
     names = [_file_name(image_id, taken) for image_id in ids]
     assert names[:2] == ["img-1-png", "img-1-png-2"]
     assert len({name.lower() for name in names}) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("study", "other", "given"),
+    [
+        ("detectors", "hypothesis", ["--measure", "w1-top"]),
+        ("detectors", "hypothesis", ["--layers", "all"]),
+        ("detectors", "hypothesis", ["--attack", "one-pixel"]),
+        ("detectors", "hypothesis", ["--over", "mean"]),
+        ("detectors", "hypothesis", ["--freeze"]),
+        ("hypothesis", "detectors", ["--data", "digits"]),
+        ("hypothesis", "detectors", ["--attacks", "one-pixel"]),
+        ("hypothesis", "detectors", ["--n", "3"]),
+        ("hypothesis", "detectors", ["--seed", "0"]),
+        ("hypothesis", "detectors", ["--no-repair"]),
+        ("hypothesis", "detectors", ["--ship"]),
+    ],
+)
+def test_an_option_of_the_other_study_is_refused(
+    study: str, other: str, given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["study", study, *given]) == 2
+    told = capsys.readouterr().err.strip()
+    assert told == f"ndcore: {given[0]} is an option of `study {other}`, not of `study {study}`"

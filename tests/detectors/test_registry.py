@@ -15,10 +15,10 @@ from streamlit.testing.v1 import AppTest
 
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.cli import main
-from ndcore.detectors.registry import DEGENERATE, DETECTORS
+from ndcore.detectors.registry import DEGENERATE, DETECTORS, compared_titles, title_of
 from ndcore.errors import BundleError
 from ndcore.storage.atomic import write_json
-from ndcore.storage.places import bundles_dir
+from ndcore.storage.places import ROOT, bundles_dir
 from ndcore.study.calibrated import Detectors
 from tests.detectors.toy import ENTRY
 from tests.ui import ended, job_of, opened, texts
@@ -44,6 +44,20 @@ def page(tab: str) -> AppTest:
     at = opened("pages/3_Divergence_Detector.py", bundle="digits-cnn")
     at.session_state["detector_tab"] = tab
     return at.run()
+
+
+def test_every_detector_goes_by_words_of_its_own() -> None:
+    titles = compared_titles() | {name: entry.title for name, entry in DETECTORS.items()}
+    assert len(set(titles.values())) == len(titles)
+    shipped = ROOT / "cache" / "bundles" / "cifar10-vgg16" / "study" / "study.json"
+    for row in json.loads(shipped.read_text())["detectors"]:
+        assert title_of(row["name"]) == titles[row["name"]] != row["name"]
+    for name in set(compared_titles()) & set(DETECTORS):
+        assert compared_titles()[name] == DETECTORS[name].title
+    assert not [
+        title for title in titles.values() for name in titles if "-" in name and name in title
+    ]
+    assert title_of("of-an-earlier-version") == "of-an-earlier-version"
 
 
 @pytest.mark.usefixtures("toy")
@@ -73,26 +87,30 @@ def test_the_command_line_and_the_case_file_know_it(
 @pytest.mark.usefixtures("toy")
 def test_the_page_offers_it_and_tells_layers_by_another() -> None:
     at = page("One image")
-    assert at.selectbox(key="detector").options == ["wasserstein", "surprisal", "toy"]
+    assert at.selectbox(key="detector").options == [
+        "Unusual neurons, by distance",
+        "Unusual neurons, by rarity",
+        "Doubt",
+    ]
     at.segmented_control(key="judge").set_value("digits").run()
     at.selectbox(key="detector").set_value("toy").run()
     assert not at.exception
     assert "One less the confidence." in texts(at)
-    assert "Layers and neurons, by wasserstein" in texts(at)
+    assert "this is by another: unusual neurons, by distance" in texts(at)
 
 
 @pytest.mark.usefixtures("toy")
 def test_triage_judges_by_it(digits_bundle: Bundle) -> None:
     at = page("Many images")
     at.segmented_control(key="triage_images").set_value("digits").run()
-    assert "toy" in at.selectbox(key="detector").options
+    assert "Doubt" in at.selectbox(key="detector").options
     at.selectbox(key="detector").set_value("toy").run()
     at.number_input(key="triage_n_digits").set_value(5).run()
     at.button(key="triage_start").click().run()
     ended(job_of(at, "triage"))
     at.run()
     assert not at.exception
-    assert "judged by toy" in texts(at)
+    assert "judged by “doubt”" in texts(at)
     frame = next(each.value for each in at.dataframe if "rank" in each.value.columns)
     assert (frame["calibration images"] == 99).all()
 

@@ -180,7 +180,13 @@ def test_every_detector_has_one_interface(digits_bundle: Bundle, reference: Refe
         *divergence_detectors(passes.layers, passes.conv, units),
     ]
     detectors.append(
-        Union("both", "two of them", "ours", [baseline_detectors()[0], baseline_detectors()[5]])
+        Union(
+            "both",
+            "both",
+            "two of them",
+            "ours",
+            [baseline_detectors()[0], baseline_detectors()[5]],
+        )
     )
     assert len({detector.name for detector in detectors}) == len(detectors)
     for detector in detectors:

@@ -14,7 +14,7 @@ from ndcore.detectors.registry import Entry
 class Doubt(Detector[Reading]):
     """One less the confidence, with a calibration of its own."""
 
-    name, about = "toy", "one less the confidence"
+    name, title, about = "toy", "doubt", "one less the confidence"
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
@@ -30,4 +30,4 @@ class Doubt(Detector[Reading]):
         return 1 - seen.confidence.astype(np.float64)
 
 
-ENTRY = Entry("toy", Doubt.about, Doubt, calibrated_by="")
+ENTRY = Entry("toy", Doubt.title, Doubt.about, Doubt, calibrated_by="")

@@ -75,6 +75,24 @@ def test_a_case_file_opens_by_itself(
         opens_alone(browser, file, scheme)
 
 
+@pytest.mark.spec("DD-10")
+def test_a_case_file_names_the_detector_that_judged(page: Page, server: str) -> None:
+    page.goto(f"{server}/Divergence_Detector?pair={known_attack()}")
+    expect(page.get_by_text("Yes: the attack is noticed.")).to_be_visible(timeout=120_000)
+    made = {}
+    for kind in ("json", "html"):
+        with page.expect_download() as waiting:
+            page.locator(f".st-key-case_{kind} button").click()
+        made[kind] = Path(waiting.value.path()).read_text()
+    document = json.loads(made["json"])
+    assert document["provenance"]["detector"] == "repair-turn"
+    assert "--detector repair-turn" in document["provenance"]["command"]
+    for image in document["images"]:
+        assert image["by_layers"]["detector"] == "wasserstein"
+        assert image["verdict"] == image["repair"]["verdict"]
+    assert "Judged by the detector repair-turn of" in made["html"]
+
+
 def test_the_causal_test_in_the_browser(page: Page, server: str) -> None:
     page.goto(f"{server}/Divergence_Detector?pair={known_attack()}")
     page.locator(".st-key-clamp button").click(timeout=120_000)

@@ -49,7 +49,7 @@ def run(options: Namespace) -> Answer:
     from ndcore.bundles.bundle import load_bundle
     from ndcore.cli.selection import choose_images
     from ndcore.cli.text import detect_text
-    from ndcore.figures.detector.case_file import case_kind, write_case
+    from ndcore.figures.detector.case.files import case_kind, write_case
     from ndcore.statistics.conformal import check_alpha
     from ndcore.study.calibrated import Detectors
 

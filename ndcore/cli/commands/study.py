@@ -8,6 +8,13 @@ from pathlib import Path
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
 from ndcore.cli.shared_options import add_bundle
+from ndcore.errors import BadRequestError
+
+# The options of each, as they are typed. Unset they are None, so that what is given is known.
+OPTIONS = {
+    "detectors": ("--data", "--attacks", "--n", "--no-repair", "--seed", "--ship"),
+    "hypothesis": ("--measure", "--layers", "--attack", "--over", "--freeze"),
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,25 +31,42 @@ def add_arguments(parser: ArgumentParser) -> None:
     detectors.add_argument(
         "--no-repair",
         action="store_true",
+        default=None,
         help="leave out the pixel-by-pixel repair, the slow part",
     )
-    detectors.add_argument("--seed", type=int, default=0)
+    detectors.add_argument("--seed", type=int, help="(default: 0)")
     detectors.add_argument(
-        "--ship", action="store_true", help="put the finished study into the bundle"
+        "--ship",
+        action="store_true",
+        default=None,
+        help="put the finished study into the bundle",
     )
 
     hypothesis = parser.add_argument_group("hypothesis")
     hypothesis.add_argument("--measure", action="append", help="such as w1-top; may be given again")
     hypothesis.add_argument("--layers", help="names with commas between (default: all)")
-    hypothesis.add_argument("--attack", default="one-pixel", help="kind of attack")
-    hypothesis.add_argument("--over", default="mean", help="mean or largest of measures and layers")
+    hypothesis.add_argument("--attack", help="kind of attack (default: one-pixel)")
+    hypothesis.add_argument("--over", help="mean (default) or largest of measures and layers")
     hypothesis.add_argument(
-        "--freeze", action="store_true", help="test it, once, on the evaluation images"
+        "--freeze",
+        action="store_true",
+        default=None,
+        help="test it, once, on the evaluation images",
     )
 
 
 def run(options: Namespace) -> Answer:
-    """Run the study of detectors, or test one hypothesis."""
+    """Run the study of detectors, or test one hypothesis.
+
+    Raises:
+        BadRequestError: an option of the other was given.
+    """
+    other = next(name for name in OPTIONS if name != options.name)
+    for option in OPTIONS[other]:
+        if getattr(options, option[2:].replace("-", "_")) is not None:
+            raise BadRequestError(
+                f"{option} is an option of `study {other}`, not of `study {options.name}`"
+            )
     if options.name == "detectors":
         return _study_detectors(options)
     from ndcore.cli.hypothesis import study_hypothesis
@@ -64,7 +88,7 @@ def _study_detectors(options: Namespace) -> Answer:
         attacks=tuple(options.attacks) if options.attacks else None,
         n=options.n,
         repairs=not options.no_repair,
-        seed=options.seed,
+        seed=options.seed or 0,
     )
     bundle = load_bundle(options.bundle)
     source = open_data(options.data or default_data(options.bundle), bundle.shape)

@@ -37,9 +37,13 @@ class _Simple(FeatureDetector):
     kind, learns, measured = "baseline", False, ()
 
     def __init__(
-        self, name: str, about: str, compute: Callable[[Features], NDArray[np.floating]]
+        self,
+        name: str,
+        title: str,
+        about: str,
+        compute: Callable[[Features], NDArray[np.floating]],
     ) -> None:
-        self.name, self.about, self._compute = name, about, compute
+        self.name, self.title, self.about, self._compute = name, title, about, compute
 
     def score(self, seen: Measured) -> NDArray[np.float64]:
         return np.asarray(self._compute(seen.features), np.float64)
@@ -47,6 +51,7 @@ class _Simple(FeatureDetector):
 
 class _SoftmaxDivergence(FeatureDetector):
     name, kind = "softmax-kl", "baseline"
+    title = "probabilities unlike the class's"
     about = "KL of the probabilities from their mean over the predicted class"
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
@@ -61,6 +66,7 @@ class _SoftmaxDivergence(FeatureDetector):
 
 class _Mahalanobis(FeatureDetector):
     name, kind = "mahalanobis", "baseline"
+    title = "last features far from the class"
     about = "Mahalanobis distance of the penultimate layer from the predicted class (Ledoit-Wolf)"
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
@@ -80,6 +86,7 @@ class _Mahalanobis(FeatureDetector):
 
 class _Neighbours(FeatureDetector):
     name, kind = "knn", "baseline"
+    title = "last features far from known images"
     about = f"distance to the {NEIGHBOURS}th nearest reference image, penultimate layer of length 1"
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
@@ -96,6 +103,7 @@ class _Neighbours(FeatureDetector):
 
 class _SurpriseAdequacy(FeatureDetector):
     name, kind = "dsa", "baseline"
+    title = "last features nearer to other classes"
     about = "distance to the nearest reference image of the predicted class, over that one's own "
     about += "distance to the nearest of another class"
 
@@ -127,24 +135,33 @@ def baseline_detectors() -> list[FeatureDetector]:
     return [
         _Simple(
             "1-max-softmax",
+            "low confidence",
             "one less the probability of the predicted class",
             lambda f: 1 - f.probabilities.max(1),
         ),
-        _Simple("entropy", "entropy of the probabilities", _entropy),
+        _Simple("entropy", "undecided probabilities", "entropy of the probabilities", _entropy),
         _Simple(
             "energy",
+            "a weak response",
             "minus the log-sum-exp of the logits",
             lambda f: -logsumexp(f.logits.astype(np.float64), axis=1),
         ),
-        _Simple("logit-gap", "minus the gap between the two largest logits", _gap),
+        _Simple(
+            "logit-gap",
+            "a close runner-up class",
+            "minus the gap between the two largest logits",
+            _gap,
+        ),
         _SoftmaxDivergence(),
         _Simple(
             "pixel-outlier",
+            "the odd pixel out",
             "largest gap between a pixel and the median of its 8 neighbours, no network",
             lambda f: f.outlier,
         ),
         _Simple(
             "median-squeeze",
+            "smoothing the image",
             "L1 change of the probabilities under a 3x3 median filter (feature squeezing)",
             _squeeze,
         ),

@@ -130,14 +130,14 @@ class Union(Layered):
     """The most alarming of several detectors, each on the scale of its benign dev images.
 
     Args:
-        name, about, kind: as in `Detector`.
+        name, title, about: as in `Detector`; kind: as in `FeatureDetector`.
         members: fitted by this detector's own `fit`.
     """
 
     def __init__(
-        self, name: str, about: str, kind: str, members: Sequence[FeatureDetector]
+        self, name: str, title: str, about: str, kind: str, members: Sequence[FeatureDetector]
     ) -> None:
-        self.name, self.about, self.kind = name, about, kind
+        self.name, self.title, self.about, self.kind = name, title, about, kind
         self.members = members
         self.parts = [member.name for member in members]
         self.needs_repair = any(member.needs_repair for member in members)

@@ -15,16 +15,18 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pytorch_ood.detector import GEN, RMD, KLMatching, NNGuide, ViM, fDBD
 from torch import Tensor, nn
 
 from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.reference import Reference
+
+# The library is imported where it is used: it takes a second, and pages only name its detectors.
 
 PRINCIPAL_SHARE = 8  # ViM keeps one in so many dimensions of the features
 NEAREST = 10
@@ -60,11 +62,12 @@ class _OnFeatures(FeatureDetector):
     def __init__(
         self,
         name: str,
+        title: str,
         about: str,
         make: Callable[[nn.Linear, Reference], Any],
         needs_head: bool = True,
     ) -> None:
-        self.name, self.about = name, f"{about} (pytorch-ood)"
+        self.name, self.title, self.about = name, title, f"{about} (pytorch-ood)"
         self._make, self._needs_head = make, needs_head
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
@@ -88,11 +91,12 @@ class _OnLogits(FeatureDetector):
 
     kind = "baseline"
 
-    def __init__(self, name: str, about: str, make: Callable[[], Any]) -> None:
-        self.name, self.about, self._make = name, f"{about} (pytorch-ood)", make
+    def __init__(self, name: str, title: str, about: str, kind: str) -> None:
+        self.name, self.title, self.about = name, title, f"{about} (pytorch-ood)"
+        self._kind = kind
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
-        self._known = self._make()
+        self._known = _made(self._kind)
         if self._known.requires_fit:
             labels = torch.from_numpy(reference.labels)
             self._known.fit_logits(torch.from_numpy(reference.logits), labels)
@@ -107,9 +111,10 @@ def library_detectors() -> list[FeatureDetector]:
     return [
         _OnFeatures(
             "vim",
+            "last features outside their usual space",
             "virtual-logit matching: features outside their principal space, against the energy",
-            lambda head, known: ViM(
-                None,
+            lambda head, known: _made(
+                "ViM",
                 max(1, known.penultimate.shape[1] // PRINCIPAL_SHARE),
                 head.weight,
                 head.bias,
@@ -117,27 +122,41 @@ def library_detectors() -> list[FeatureDetector]:
         ),
         _OnFeatures(
             "relative-mahalanobis",
+            "last features that fit no class better than all",
             "Mahalanobis distance to the nearest class less that to all images",
-            lambda head, known: RMD(None),
+            lambda head, known: _made("RMD"),
             needs_head=False,
         ),
         _OnFeatures(
             "nnguide",
+            "a weak response, guided by known images",
             "energy guided by the nearest reference images",
-            lambda head, known: NNGuide(None, head, k=min(NEAREST, len(known.labels))),
+            lambda head, known: _made("NNGuide", head, k=min(NEAREST, len(known.labels))),
         ),
         _OnFeatures(
             "fdbd",
+            "last features near a border of classes",
             "distance of the features to the decision boundaries",
-            lambda head, known: fDBD(None, head),
+            lambda head, known: _made("fDBD", head),
         ),
-        _OnLogits("gen", "generalised entropy of the probabilities", lambda: GEN(None)),
+        _OnLogits(
+            "gen",
+            "undecided probabilities, generalised",
+            "generalised entropy of the probabilities",
+            "GEN",
+        ),
         _OnLogits(
             "kl-matching",
+            "probabilities unlike any class's",
             "KL of the probabilities from the nearest class's mean",
-            lambda: KLMatching(None),
+            "KLMatching",
         ),
     ]
+
+
+def _made(kind: str, *arguments: Any, **options: Any) -> Any:
+    """A detector of the library without a model of its own: it is fed with features."""
+    return getattr(import_module("pytorch_ood.detector"), kind)(None, *arguments, **options)
 
 
 def _numbers(scores: Tensor) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,7 @@ from ndcore.detectors.scoring.spatial import SPATIAL
 HYPOTHESIS, LATE = "w1-top", "w1-top-late"
 EARLY = 2  # first conv layers, where one pixel is still a spot
 
-# Features -> scores (N, layers).
-Measure = Callable[[Features], NDArray[np.floating]]
+MAPS_BY = {"w1": "distance", "kl": "KL", "js": "JS"}
 
 
 def own_class(scores: NDArray[np.floating], features: Features) -> NDArray[np.floating]:
@@ -54,54 +54,84 @@ def _column(name: str, index: tuple[int, ...], features: Features) -> NDArray[np
     return np.asarray(getattr(features, name)[:, :, *index])
 
 
-def layer_measures() -> dict[str, tuple[str, bool, Measure]]:
-    """Name -> (what it is, whether over conv layers only, features -> scores (N, layers))."""
-    found: dict[str, tuple[str, bool, Measure]] = {}
+class LayerMeasure(NamedTuple):
+    """One number for every layer of an image.
+
+    Attributes:
+        title, about: as in `Detector`.
+        spatial: over conv layers only.
+        of: features -> scores (N, layers).
+    """
+
+    title: str
+    about: str
+    spatial: bool
+    of: Callable[[Features], NDArray[np.floating]]
+
+
+def layer_measures() -> dict[str, LayerMeasure]:
+    """By name; the name says how units are aggregated."""
+    found: dict[str, LayerMeasure] = {}
     for index, how in enumerate(AGGREGATES):
         of = "all units" if how == "mean" else "the top 5% of units"
-        found[f"w1-{how}"] = (
+        which = "all neurons" if how == "mean" else "the oddest neurons"
+        found[f"w1-{how}"] = LayerMeasure(
+            f"{which}, by distance",
             f"excess Wasserstein-1 to the predicted class, mean of {of}",
             False,
             partial(_own, "w1", index),
         )
-        found[f"surprisal-{how}"] = (
+        found[f"surprisal-{how}"] = LayerMeasure(
+            f"{which}, by rarity",
             f"binned surprisal in the predicted class, mean of {of}",
             False,
             partial(_own, "surprisal", index),
         )
-        found[f"margin-{how}"] = (
+        found[f"margin-{how}"] = LayerMeasure(
+            f"{which} fit another class better",
             f"Wasserstein-1 to the predicted class less that to the nearest other, mean of {of}",
             False,
             partial(_margin, index),
         )
         for place, name in enumerate(SPATIAL):
-            found[f"spatial-{name}-{how}"] = (
+            found[f"spatial-{name}-{how}"] = LayerMeasure(
+                f"maps of {which}, by {MAPS_BY[name]}",
                 f"{name.upper()} of a unit's positions against the predicted class, mean of {of}",
                 True,
                 partial(_column, "spatial", (place, index)),
             )
-    for index, (name, title) in enumerate(
-        (("tail-fisher", "Fisher's statistic"), ("tail-hc", "higher criticism"))
+    for index, (name, title, about) in enumerate(
+        (
+            ("tail-fisher", "many rare neurons", "Fisher's statistic"),
+            ("tail-hc", "a few very rare neurons", "higher criticism"),
+        )
     ):
-        found[name] = (
-            f"{title} of the units' two-sided tail p-values",
+        found[name] = LayerMeasure(
+            title,
+            f"{about} of the units' two-sided tail p-values",
             False,
             partial(_column, "tail", (index,)),
         )
-    found["newly-firing"] = (
+    found["newly-firing"] = LayerMeasure(
+        "neurons that never fire for this class",
         "share of units that fire though they never do for the predicted class",
         False,
         partial(_column, "newly", ()),
     )
-    for index, (name, title) in enumerate(
+    for index, (name, title, about) in enumerate(
         (
-            ("position-max", "the oddest position"),
-            ("position-top", "the oddest 10% of positions"),
-            ("position-spot", "the position that stands out most from those around it"),
+            ("position-max", "the oddest spot", "the oddest position"),
+            ("position-top", "the oddest tenth of the image", "the oddest 10% of positions"),
+            (
+                "position-spot",
+                "the spot unlike its surroundings",
+                "the position that stands out most from those around it",
+            ),
         )
     ):
-        found[name] = (
-            f"Mahalanobis distance of the channels at {title} from the predicted class",
+        found[name] = LayerMeasure(
+            title,
+            f"Mahalanobis distance of the channels at {about} from the predicted class",
             True,
             partial(_column, "position", (index,)),
         )
@@ -115,7 +145,7 @@ class LayerScores(Layered):
         measure: key of `layer_measures()`.
         layers: all layers the measure is defined on, in order.
         chosen: those to use; None for all.
-        name: of the detector; None for the measure's.
+        name, title: of the detector; None for the measure's.
     """
 
     def __init__(
@@ -124,31 +154,33 @@ class LayerScores(Layered):
         layers: Sequence[str],
         chosen: Sequence[str] | None = None,
         name: str | None = None,
+        title: str | None = None,
     ) -> None:
-        about, _, self._measure = layer_measures()[measure]
+        known = layer_measures()[measure]
+        self._of = known.of
         self.parts = list(layers if chosen is None else chosen)
         self._columns = [list(layers).index(layer) for layer in self.parts]
-        self.name = name or measure
-        self.about = f"{about}, {_over(self.parts, layers)}"
+        self.name, self.title = name or measure, title or known.title
+        self.about = f"{known.about}, {_over(self.parts, layers)}"
         self.kind = "divergence"
 
     def raw(self, measured: Measured) -> NDArray[np.floating]:
         """See `Layered.raw`."""
-        return self._measure(measured.features)[:, self._columns]
+        return self._of(measured.features)[:, self._columns]
 
 
 class OneLayer(FeatureDetector):
     """One measure of one layer, as it is."""
 
     def __init__(self, measure: str, layers: Sequence[str], layer: str) -> None:
-        about, _, self._measure = layer_measures()[measure]
-        self._column = list(layers).index(layer)
+        known = layer_measures()[measure]
+        self._of, self._column = known.of, list(layers).index(layer)
         self.name, self.kind = f"{measure} {layer}", "divergence"
-        self.about = f"{about}, {layer}"
+        self.title, self.about = f"{known.title}, {layer}", f"{known.about}, {layer}"
 
     def score(self, seen: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
-        return np.asarray(self._measure(seen.features)[:, self._column], np.float64)
+        return np.asarray(self._of(seen.features)[:, self._column], np.float64)
 
 
 class LikelihoodRatio(FeatureDetector):
@@ -162,6 +194,7 @@ class LikelihoodRatio(FeatureDetector):
     """
 
     name, kind, learns = "llr", "divergence", False
+    title = "the runner-up class explains it better"
     about = "log-likelihood ratio of the best other class to the predicted one, all units"
 
     def __init__(self, layers: Sequence[str], units: Sequence[int]) -> None:
@@ -191,7 +224,7 @@ class RepairScore(FeatureDetector):
     kind, needs_repair, learns = "ours", True, False
 
     def __init__(self, name: str = BEST) -> None:
-        self.name, self.about = name, REPAIR_SCORES[name]
+        self.name, (self.title, self.about) = name, REPAIR_SCORES[name]
 
     def score(self, seen: Measured) -> NDArray[np.float64]:
         """See `Detector.score`."""
@@ -217,16 +250,19 @@ def our_detectors(conv: Sequence[str]) -> list[FeatureDetector]:
     found: list[FeatureDetector] = [RepairScore(name) for name in REPAIR_SCORES]
     early = conv[:EARLY]
     if early:
-        spots = LayerScores("position-spot", conv, early, "early-spot")
+        title = "the odd spot in the first layers"
+        spots, member = (
+            LayerScores("position-spot", conv, early, "early-spot", title) for _ in range(2)
+        )
         spots.kind = "ours"
         found.append(spots)
-        about = "the more alarming of repair-turn and early-spot"
         found.append(
             Union(
                 "repair-or-spot",
-                about,
+                "repairing each pixel, or the odd spot",
+                "the more alarming of repair-turn and early-spot",
                 "ours",
-                [best_detector(), LayerScores("position-spot", conv, early, "early-spot")],
+                [best_detector(), member],
             )
         )
     return found
@@ -241,12 +277,13 @@ def divergence_detectors(
         layers: all; units: of each; conv: those with positions.
     """
     found: list[FeatureDetector] = [
-        LayerScores(name, conv if spatial else layers)
-        for name, (_, spatial, _) in layer_measures().items()
-        if conv or not spatial
+        LayerScores(name, conv if known.spatial else layers)
+        for name, known in layer_measures().items()
+        if conv or not known.spatial
     ]
     found.append(LikelihoodRatio(layers, units))
-    found.append(LayerScores(HYPOTHESIS, layers, late_layers(layers), LATE))
+    title = "the oddest neurons of the late layers, by distance"
+    found.append(LayerScores(HYPOTHESIS, layers, late_layers(layers), LATE, title))
     return found
 
 

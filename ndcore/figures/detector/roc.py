@@ -69,6 +69,7 @@ def roc_figure(
         y=chance,
         mode="lines",
         name="chance",
+        showlegend=False,
         line={"color": MUTED, "width": 1, "dash": "dot"},
         hoverinfo="skip",
     )
@@ -78,6 +79,7 @@ def roc_figure(
             y=[point[1]],
             mode="markers",
             name="threshold",
+            showlegend=False,
             marker={"color": ACCENT, "size": 13, "symbol": "diamond-open", "line": {"width": 3}},
             hovertemplate="threshold<br>false alarms %{x:.2%}<br>detected %{y:.1%}<extra></extra>",
         )
@@ -89,7 +91,7 @@ def roc_figure(
         ticktext=[f"{100 * tick:g}%" for tick in TICKS],
     )
     figure.update_yaxes(title="detected attacks", range=[0, 1.05], tickformat=".0%")
-    return styled(figure, height=480, title="Detected attacks against false alarms", below=True)
+    return styled(figure, height=400, title="Detected attacks against false alarms", below=True)
 
 
 def _curve(

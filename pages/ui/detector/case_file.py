@@ -12,8 +12,8 @@ from ndcore.analysis.case_file import Case, case_document, image_files
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import Verdict
 from ndcore.detectors.repair import Repairs
-from ndcore.figures.detector.case_file import case_bytes
-from pages.ui.detector.suspect import Subject
+from ndcore.figures.detector.case.files import case_bytes
+from pages.ui.detector.search import Subject
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
 

@@ -11,7 +11,7 @@ from ndcore.detectors import Detector
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame import loaders
 from pages.ui.frame.link import LONGEST_TEXT, choice, just_linked, recall, remember
-from pages.ui.frame.words import sentence
+from pages.ui.frame.words import capital, sentence
 
 PERCENT = (0.5, 1, 2, 5, 10, 20)
 
@@ -45,7 +45,12 @@ def choose_detector(bundle: Bundle, place: Any) -> Detector[Any] | None:
             st.warning(sentence(error))
             remember("detector", "")
     name = choice(
-        place.selectbox, "Detector", list(here.entries), key="detector", default=here.usual
+        place.selectbox,
+        "Detector",
+        list(here.entries),
+        key="detector",
+        default=here.usual,
+        format_func=lambda name: capital(here.entries[name].title),
     )
-    place.caption(sentence(here.entries[name].about))
+    place.caption(f"{sentence(here.entries[name].about)} Its name in commands: `{name}`.")
     return here.open(name)

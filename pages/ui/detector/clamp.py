@@ -19,7 +19,7 @@ from ndcore.detectors import Verdict
 from ndcore.figures.detector.clamp import clamp_course, layer_clamps
 from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
-from pages.ui.detector.suspect import Subject
+from pages.ui.detector.search import Subject
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.words import plain

@@ -6,17 +6,20 @@ import math
 from collections.abc import Sequence
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.detector.waterfall import waterfall
+from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.frame.link import recall, tabs
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
 
+KEPT = 64  # figures of each kind that a server remembers
 NEURONS = 12  # shown one by one
 SMALL = 0.03  # share of the score below which a layer's rest is told with the others
 
@@ -47,13 +50,11 @@ def guarantee(bundle: Bundle, verdict: Verdict) -> str:
 
 
 def evidence(
-    bundle: Bundle, detector: DivergenceDetector, named: list[tuple[str, Verdict]], alpha: float
+    bundle: Bundle, detector: DivergenceDetector, named: list[tuple[str, Verdict]]
 ) -> None:
     """Layer profile, benign scores and parts of the score of the named images' verdicts."""
-    profile: dict[str, Sequence[float]] = {
-        name: [layer.p_value for layer in verdict.layers] for name, verdict in named
-    }
-    st.plotly_chart(layer_profile(bundle.layers, profile, alpha, page_ink()), key="profile")
+    figure = _profile(repr(named), page_ink(), bundle.layers, named)
+    st.plotly_chart(figure, key="profile")
     st.caption(
         "Per layer: the share of benign images of the same predicted class that score as high."
     )
@@ -64,23 +65,45 @@ def evidence(
                 _one(bundle, detector, name, verdict)
 
 
+# Kept by what the verdicts say, written out: faster than to take them apart.
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _profile(
+    said: str, ink: str, _layers: Sequence[str], _named: list[tuple[str, Verdict]]
+) -> go.Figure:
+    profile: dict[str, Sequence[float]] = {
+        name: [layer.p_value for layer in verdict.layers] for name, verdict in _named
+    }
+    return layer_profile(_layers, profile, _named[0][1].alpha, ink)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _benign(
+    said: str,
+    calibrated: str,
+    name: str,
+    label: str,
+    ink: str,
+    _verdict: Verdict,
+    _detector: DivergenceDetector,
+) -> go.Figure:
+    benign = _detector.calibration.images.benign(_verdict.predicted)
+    scores = {name: _verdict.score}
+    return null_distribution(benign, scores, _verdict.threshold, label=label, ink=ink)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _parts(said: str, _verdict: Verdict) -> go.Figure:
+    return waterfall(*shares(_verdict), total="score", title="What the score is made of")
+
+
 def _one(bundle: Bundle, detector: DivergenceDetector, name: str, verdict: Verdict) -> None:
-    charts = st.container(horizontal=True, gap="large")
-    left, right = charts.container(width=450), charts.container(width=450)
-    left.plotly_chart(
-        null_distribution(
-            detector.calibration.images.benign(verdict.predicted),
-            {name: verdict.score},
-            verdict.threshold,
-            label=bundle.classes[verdict.predicted],
-            ink=page_ink(),
-        ),
-        key=f"null_{name}",
+    charts = side_by_side("evidence_charts", 380)
+    said, calibrated = repr(verdict), detector.calibration.digest
+    label = bundle.classes[verdict.predicted]
+    charts.container().plotly_chart(
+        _benign(said, calibrated, name, label, page_ink(), verdict, detector), key=f"null_{name}"
     )
-    right.plotly_chart(
-        waterfall(*shares(verdict), total="score", title="What the score is made of"),
-        key=f"units_{name}",
-    )
+    charts.container().plotly_chart(_parts(said, verdict), key=f"units_{name}")
     st.caption(guarantee(bundle, verdict))
     with st.expander("Numbers"):
         for rows in (verdict.units, verdict.layers):

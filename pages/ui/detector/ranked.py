@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -64,7 +66,8 @@ def show_judged(
         word: judged.p[judged.attacked == kind]
         for word, kind in (("benign", 0), ("attacked", 1), ("unknown", UNKNOWN))
     }
-    st.plotly_chart(p_histogram(groups, alpha, page_ink()), key="triage_p")
+    digest = hashlib.sha256(b"".join(values.tobytes() + b"-" for values in groups.values()))
+    st.plotly_chart(_spread(digest.hexdigest(), alpha, page_ink(), groups), key="triage_p")
     st.caption(
         "Where the calibration holds, the p-values of benign images lie evenly along the dotted "
         "line, apart from chance; what the detector catches piles up at the left."
@@ -97,6 +100,13 @@ def show_judged(
             "Missed attacks",
             "attacked, not flagged",
         )
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _spread(
+    digest: str, alpha: float, ink: str, _groups: dict[str, NDArray[np.floating]]
+) -> go.Figure:
+    return p_histogram(_groups, alpha, ink)
 
 
 def summary(judged: Judged, alpha: float) -> str:

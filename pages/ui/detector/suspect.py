@@ -2,109 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 
 from ndcore.attacks import PixelChange
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import Detector, Verdict
 from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
-from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
-from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
-from ndcore.steps import stop_if
 from pages.ui.detector.evidence import numbers
+from pages.ui.detector.search import Subject, image_key, repairs_of
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
-from pages.ui.frame.job_bar import job_bar
 from pages.ui.frame.link import just_linked, recall, refuse, remember
-from pages.ui.frame.words import counted, plain, sentence, verdict_sentence, with_article
+from pages.ui.frame.words import plain, verdict_sentence, with_article
 
 WIDTH = 200
 LISTED = 20
-KEPT = 64  # images whose repairs a server remembers
-PATIENCE_S = 2.0  # a search that takes longer shows how far it is
-POLL_S = 0.02
-KIND, ASKED = "search", "suspect"  # in the link
-Subject = tuple[str, NDArray[np.uint8], list[PixelChange]]
-
-
-def repairs_of(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
-    """Every pixel of every image repaired in turn, as a job; none until it is through.
-
-    What a server has searched once it remembers; a search that was stopped waits for a button.
-    """
-    known, keys = _known(), tuple(_key(bundle, pixels) for _, pixels, _ in found)
-    if all(key in known for key in keys):
-        return [known[key] for key in keys]
-    job = loaders.jobs().find(KIND, keys)
-    if (
-        job is not None
-        and job.state in ("cancelled", "failed")
-        and not st.button("Search again", icon=":material/search:", key="search_again")
-    ):
-        st.caption(sentence(job.error or "stopped"))
-        return []
-    if job is None or not job.active:
-        try:
-            job = _search(bundle, keys, [pixels for _, pixels, _ in found])
-        except NeuralDivergenceError as error:
-            st.error(sentence(error))
-            return []
-    end = time.monotonic() + PATIENCE_S
-    with st.spinner("Looking at every pixel …"):
-        while job.active and time.monotonic() < end:
-            time.sleep(POLL_S)
-    if job.active:
-        job_bar(KIND, keys, _course, shared=True)
-        return []
-    if job.state != "done":
-        st.rerun()
-    return [known[key] for key in keys]
-
-
-def _search(bundle: Bundle, keys: tuple[str, ...], images: list[NDArray[np.uint8]]) -> Job:
-    known, best = _known(), loaders.detectors(bundle).repairer()
-
-    def run(job: Job) -> None:
-        for at, (key, pixels) in enumerate(zip(keys, images, strict=True)):
-            stop_if(lambda: job.stopping, "the search for the pixel was stopped")
-            job.report((at, len(keys)))
-            if key not in known:
-                known[key] = best.see(pixels[None])
-        for old in list(known)[:-KEPT]:
-            del known[old]
-
-    label = f"search for the pixel in {counted(len(keys), 'image')}"
-    return loaders.jobs().submit(run, label=label, kind=KIND, about=keys, lane="quick")
-
-
-def _course(job: Job) -> tuple[float, str]:
-    at, images = job.progress or (0, 1)
-    words = f"Every pixel of image {at + 1} of {images}" if images > 1 else "Every pixel"
-    return at / images, f"{words} · {job.seconds:.0f} s"
-
-
-@st.cache_resource(show_spinner=False)
-def _known() -> dict[str, Repairs]:
-    """Repairs by weights and image, the latest last."""
-    return {}
-
-
-def _key(bundle: Bundle, pixels: NDArray[np.uint8]) -> str:
-    digest = hashlib.sha256(f"{bundle.weight_hash}{pixels.shape}".encode())
-    digest.update(pixels.tobytes())
-    return digest.hexdigest()
+ASKED = "suspect"  # in the link
 
 
 def suspect_panel(
@@ -114,7 +35,7 @@ def suspect_panel(
 
     Args:
         bundle: in use.
-        found: name, pixels uint8 (H, W, C) and known changes of each image.
+        found: the images, the suspicious one last; it is shown first.
         alpha: false-positive rate of the verdict, where there is a calibration.
         shown: the detector whose verdicts are shown already; one that repairs needs no request.
 
@@ -126,11 +47,11 @@ def suspect_panel(
     st.caption(
         "Every pixel in turn takes the median of its neighbours. Where one repair takes the "
         "prediction away, that pixel carried it: the suspect of a one-pixel attack."
-        + (f" This is the detector {best.name}, which the study froze." if best.fitted else "")
+        + (f" This is the detector “{best.title}”, which the study froze." if best.fitted else "")
     )
     height, width = bundle.shape[:2]
     # Asked for anew with other images: the link says of which it was.
-    wanted = _key(bundle, np.concatenate([pixels for _, pixels, _ in found]))[:12]
+    wanted = image_key(bundle, np.concatenate([pixels for _, pixels, _ in found]))[:12]
     if just_linked(ASKED) and recall(ASKED) != wanted:
         refuse("the search in images", [recall(ASKED)])
         remember(ASKED, "")
@@ -149,7 +70,7 @@ def suspect_panel(
         return []
     top = max(float(one.lost.max()) for one in repairs)
     row = st.container(horizontal=True, gap="large")
-    for at, (subject, one) in enumerate(zip(found, repairs, strict=True)):
+    for at, (subject, one) in reversed([*enumerate(zip(found, repairs, strict=True))]):
         with row.container(width=2 * WIDTH + 24):
             _show(bundle, subject, one, top, at)
             if best.fitted and shown.name != best.name:

@@ -8,27 +8,29 @@ from functools import partial
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN
 from ndcore.data.catalog import find_image
 from ndcore.data.pairs import Pair
+from ndcore.detectors.registry import title_of
 from ndcore.errors import BundleError, DataError, NeuralDivergenceError
 from ndcore.jobs import Job
-from ndcore.study import SavedStudy
 from ndcore.study.incoming import MOST, Images, draw, unpack
+from ndcore.study.saved import SavedStudy
 from ndcore.study.triage import Judged, judge_study
 from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.ranked import Lookup, Open, show_judged
-from pages.ui.detector.study import BENIGN
 from pages.ui.detector.triage_job import TriageJob, current, start
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import capital, counted, plain, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import NAMES, ready_sources
 
 USUAL = 100
+BENIGN = "evaluation"  # the set of the study that is judged
 FOR_PIXELS = "one-pixel"  # the set whose pixels and colours a bundle's gallery tells
 MB = 50
 
@@ -43,18 +45,20 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
         study = None
     options = [*(["study"] if study else []), *ready_sources(bundle), "upload"]
     names = NAMES | {"study": "The study's images"}
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
     chosen = choice(
-        st.segmented_control,
+        bar.segmented_control,
         "Images",
         options,
         key="triage_images",
         format_func=lambda name: names.get(name, name),
     )
+    more = bar.popover("More", icon=":material/tune:", key="triage_more")
     if chosen == "study" and study is not None:
-        _of_study(bundle, study, open_one)
+        _of_study(bundle, study, open_one, more)
         return
-    found = _uploaded(bundle) if chosen == "upload" else _drawn(bundle, chosen)
-    detector = choose_detector(bundle, st)
+    found = _uploaded(bundle) if chosen == "upload" else _drawn(bundle, chosen, more)
+    detector, alpha = choose_detector(bundle, more), choose_alpha(more)
     place = st.container()
     job = current(bundle)
     count = len(found[0]) if found else 0
@@ -71,35 +75,35 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
     ):
         start(bundle, TriageJob(names.get(chosen, chosen), detector.name, *found))
     if job is not None and not job.active:
-        _show_job(bundle, job, open_one)
+        _show_job(bundle, job, open_one, alpha)
 
 
-def _of_study(bundle: Bundle, study: SavedStudy, open_one: Open) -> None:
+def _of_study(bundle: Bundle, study: SavedStudy, open_one: Open, more: DeltaGenerator) -> None:
     """The evaluation images and attacks on them, from the saved scores."""
     attacks = [row["name"] for row in study.document["attacks"] if row["name"] in study.scores]
     rows = study.document["detectors"]
     ranked = [row["name"] for row in rows if row["name"] in study.names]
     frozen = [row["name"] for row in rows if row["frozen"] and row["name"] in study.names]
     about = {row["name"]: row["about"] for row in rows}
-    left, right = st.columns(2)
     kinds = several(
-        left.multiselect, "Attacks among them", attacks, key="triage_attacks", default=attacks[:1]
+        more.multiselect, "Attacks among them", attacks, key="triage_attacks", default=attacks[:1]
     )
     detector = choice(
-        right.selectbox,
+        more.selectbox,
         "Detector",
         ranked,
         key="triage_saved",
         default=frozen[0] if frozen else ranked[0],
+        format_func=lambda name: capital(title_of(name)),
     )
-    right.caption(sentence(about[detector]))
-    alpha = choose_alpha(st)
+    more.caption(f"{sentence(about[detector])} Its name in commands: `{detector}`.")
+    alpha = choose_alpha(more)
     judged = judge_study(study, detector, kinds)
     spots = [study.about[name]["where"] for name in (BENIGN, *kinds)]
     where = np.concatenate(spots)
     st.caption(
-        "The scores were saved by the study, so nothing is computed here; images are drawn where "
-        "their data set is on this machine."
+        f"Judged by “{title_of(detector)}”. The scores were saved by the study, so nothing is "
+        "computed here; images are drawn where their data set is on this machine."
     )
     lookup = _finder(bundle, judged, where)
     show_judged(bundle, judged, alpha, lookup, partial(open_one, detector), "study")
@@ -136,7 +140,9 @@ def _pixels(key: str) -> NDArray[np.uint8] | None:
         return None
 
 
-def _drawn(bundle: Bundle, name: str) -> tuple[Images, dict[int, Pair]] | None:
+def _drawn(
+    bundle: Bundle, name: str, more: DeltaGenerator
+) -> tuple[Images, dict[int, Pair]] | None:
     """A draw from a source, and ready-made attacks beside it."""
     source = loaders.source(name)
     bar = st.container(horizontal=True, vertical_alignment="bottom")
@@ -151,9 +157,7 @@ def _drawn(bundle: Bundle, name: str) -> tuple[Images, dict[int, Pair]] | None:
         name="triage_n",
         width=160,
     )
-    seed = number(
-        bar.number_input, "Seed of the draw", 0, 2**31 - 1, 0, key="triage_seed", width=160
-    )
+    seed = number(more.number_input, "Seed of the draw", 0, 2**31 - 1, 0, key="triage_seed")
     rows = rows_here(bundle)
     wanted = number(
         bar.number_input,
@@ -228,7 +232,7 @@ def _unpacked(
     return unpack(_files, _bundle)
 
 
-def _show_job(bundle: Bundle, job: Job, open_one: Open) -> None:
+def _show_job(bundle: Bundle, job: Job, open_one: Open, alpha: float) -> None:
     """The images that an ended one judged."""
     work: TriageJob | None = job.result
     judged = work.judged if work else None
@@ -241,7 +245,8 @@ def _show_job(bundle: Bundle, job: Job, open_one: Open) -> None:
     part = f"{len(judged):,} of {total:,}" if len(judged) < total else f"all {total:,}"
     note = "; stopped before the end" if job.state == "cancelled" else ""
     st.caption(
-        f"{plain(work.source)}: {part} judged by {work.detector} in {job.seconds:.1f} s{note}."
+        f"{plain(work.source)}: {part} judged by “{title_of(work.detector)}” in "
+        f"{job.seconds:.1f} s{note}."
     )
     open_judged = partial(open_one, work.detector)
-    show_judged(bundle, judged, choose_alpha(st), work.pair, open_judged, "images")
+    show_judged(bundle, judged, alpha, work.pair, open_judged, "images")

@@ -14,9 +14,9 @@ def colour_words(colour: tuple[int, ...]) -> str:
     return f"RGB ({', '.join(str(value) for value in colour)})"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 image`, `2,000 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 image`, `2,000 images`; `plural` where it is not the noun with an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def plain(text: str, most: int = 40) -> str:
@@ -43,7 +43,7 @@ def sentence(clause: object) -> str:
     commands = len(parts) % 2 == 1 and "``" not in text
     told = [part if commands and i % 2 else _escaped(part) for i, part in enumerate(parts)]
     joined = ("`" if commands else "\\`").join(told)
-    return f"{joined[:1].upper()}{joined[1:]}."
+    return f"{capital(joined)}."
 
 
 def verdict_sentence(label: str, name: str, verdict: Verdict) -> str:
@@ -71,10 +71,15 @@ def noticed_sentence(benign: Verdict, attacked: Verdict) -> str:
     if not attacked.guaranteed:
         return "**Undecided: too few benign images to say it at this rate of false alarms.**"
     if not attacked.flagged:
-        return "**No: this detector does not notice the attack.** Others may; see below."
+        return "**No: this detector does not notice the attack.** Others may; see the table."
     if benign.flagged:
         return "**Not for sure: the attacked image is flagged, but so is the benign one.**"
     return "**Yes: the attack is noticed.** The attacked image is flagged, the benign one is not."
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its start."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def with_article(name: str) -> str:

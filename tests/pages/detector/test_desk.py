@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.decode import encode_png
+from ndcore.detectors.registry import title_of
 from ndcore.study import load_study, study_dir
 from ndcore.study.config import StudyConfig
 from ndcore.study.run import run_study
@@ -174,7 +175,7 @@ def test_images_of_a_source_are_judged_as_a_job(detector: str) -> None:
     at.run()
     assert not at.exception
     assert not at.error
-    assert f"judged by {detector}" in texts(at)
+    assert f"judged by “{title_of(detector)}”" in texts(at)
     frame = at.dataframe[0].value
     assert set(frame["kind"]) == {"benign", "attacked"}
     picked = frame["image"][int((frame["kind"] == "attacked").to_numpy().argmax())]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pkgutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from ndcore.analysis.causal_finding import causal_sentence
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
+from ndcore.detectors.registry import DETECTORS
 from ndcore.errors import StoppedError
 from pages.ui.frame import loaders
 from tests.ui import ended, job_of, opened, texts
@@ -116,7 +119,7 @@ def test_a_search_that_lasts_can_be_stopped_and_made_again(
         time.sleep(0.5)
         raise StoppedError("stopped")
 
-    monkeypatch.setattr("pages.ui.detector.suspect.PATIENCE_S", 0.0)
+    monkeypatch.setattr("pages.ui.detector.search.PATIENCE_S", 0.0)
     at = opened(PAGE, pair=pair.token())
     with monkeypatch.context() as patched:
         patched.setattr("ndcore.detectors.by_repair.RepairDetector.see", slow)
@@ -130,7 +133,58 @@ def test_a_search_that_lasts_can_be_stopped_and_made_again(
             time.sleep(0.1)
             at.run()
     assert "without the pixel" not in texts(at)
-    monkeypatch.setattr("pages.ui.detector.suspect.PATIENCE_S", 60.0)
+    monkeypatch.setattr("pages.ui.detector.search.PATIENCE_S", 60.0)
     at.button(key="search_again").click().run()
     assert not at.exception
     assert "without the pixel at row" in texts(at)
+
+
+def test_a_page_that_runs_again_judges_and_draws_nothing_anew(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counted(name: str) -> None:
+        work = pkgutil.resolve_name(name)
+
+        def wrapped(*given: object, **named: object) -> object:
+            made.append(name)
+            return work(*given, **named)
+
+        monkeypatch.setattr(name, wrapped)
+
+    for figure in ("layer_profile", "null_distribution", "waterfall"):
+        counted(f"pages.ui.detector.evidence.{figure}")
+    counted("ndcore.detectors.layerwise.DivergenceDetector.explain")
+    at = opened(PAGE, pair=pair.token())
+    first = len(made)
+    assert len(set(made)) == 4
+    at.run()
+    assert not at.exception
+    assert len(made) == first
+    at.select_slider(key="alpha").set_value(20).run()
+    assert len(made) > first
+
+
+def test_pictures_stand_while_the_search_goes_on(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> None:
+        time.sleep(0.5)
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr("pages.ui.detector.search.PATIENCE_S", 0.0)
+    monkeypatch.setattr("ndcore.detectors.by_repair.RepairDetector.see", slow)
+    monkeypatch.setitem(
+        DETECTORS, "repair-turn", replace(DETECTORS["repair-turn"], calibrated_by="")
+    )
+    at = opened(PAGE, pair=pair.token(), detector="repair-turn")
+    assert not at.exception
+    assert at.button(key="stop_search")
+    told = texts(at)
+    assert "**Attacked image**, taken for" in told
+    assert "**Benign image**, taken for" in told
+    assert "Flagged]" not in told, "no verdict yet"
+    assert "unusual neurons, by distance" in told
+    table = at.table[0].value
+    assert set(table["attacked image"]) <= {":red-badge[flagged]", "no"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,13 @@ from streamlit.testing.v1 import AppTest
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
-from ndcore.study import study_dir
+from ndcore.detectors.registry import title_of
+from ndcore.storage.places import study_dir
 from ndcore.study.config import StudyConfig
 from ndcore.study.run import run_study
-from pages.ui.detector.study import detector_rows, headline
+from ndcore.study.saved import load_study
+from pages.ui.detector.study.findings import headline
+from pages.ui.detector.study.rows import detector_rows, leading
 from tests.ui import opened, texts
 
 PAGE = "pages/3_Divergence_Detector.py"
@@ -64,14 +68,20 @@ def test_the_study_is_shown_with_what_was_frozen_first(page: AppTest) -> None:
     assert len(page.get("plotly_chart")) == 2
 
 
-def test_a_link_restores_what_was_chosen(page: AppTest) -> None:
+def test_a_link_restores_what_was_chosen(page: AppTest, digits_bundle: Bundle) -> None:
     page.session_state["study_attack"] = "deepfool"
     page.session_state["study_against"] = "misclassified"
     page.run()
     assert not page.exception
     curves = page.multiselect(key="study_curves_deepfool")
-    best = list(page.dataframe[0].value["detector"][:5])
+    document = load_study(study_dir("digits-cnn"), digits_bundle.weight_hash).document
+    best = leading(document, detector_rows(document, "deepfool"))
     assert curves.value == best, "those of this attack"
+    assert len(best) == 5
+    words = [title_of(name) for name in best]
+    assert [text.lower() for text in page.table[0].value["how it tells"]] == [
+        text.lower() for text in words
+    ]
     curves.set_value([best[4], best[0]]).run()
     page.slider(key="study_threshold").set_value(12.5).run()
     page.multiselect(key="study_measures").set_value(["w1-top"]).run()
@@ -84,19 +94,23 @@ def test_a_link_restores_what_was_chosen(page: AppTest) -> None:
     assert not again.exception
     assert not again.warning
     for kind, key in (
-        ("segmented_control", "study_attack"),
+        ("selectbox", "study_attack"),
         ("segmented_control", "study_against"),
         ("multiselect", "study_curves_deepfool"),
         ("slider", "study_threshold"),
         ("multiselect", "study_measures"),
     ):
         assert getattr(again, kind)(key=key).value == getattr(page, kind)(key=key).value
-    assert again.slider(key="study_threshold").label.startswith(f"Threshold of {best[4]}:")
+    assert re.search(f"“{title_of(best[4])}” flags [0-9.]+% of the benign", texts(again))
 
 
 @pytest.mark.spec("DD-6")
 def test_the_table_is_sorted_and_a_tie_goes_to_the_baseline(page: AppTest) -> None:
-    frame = page.dataframe[0].value
+    assert not [f for f in page.dataframe if "what it is" in f.value.columns]
+    every = opened(PAGE, detector_tab="The study", study_every="1", duels="1")
+    assert not every.exception
+    frame = next(f.value for f in every.dataframe if "what it is" in f.value.columns)
+    assert set(every.table[-1].value["better"]) <= {"ours", "**the baseline**"}
     assert frame["AUROC"].is_monotonic_decreasing
     assert {"vs. correct", "vs. mistakes", "same confidence"} <= set(frame.columns)
     found = {"auroc": 0.9, "ci95": [0.8, 1.0], "aupr": 0.5, "fpr_at_95_tpr": 0.1}

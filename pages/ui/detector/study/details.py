@@ -8,8 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from ndcore.detectors.registry import title_of
 from ndcore.statistics.intervals import Rate
+from pages.ui.detector.study.rows import frozen_row
 from pages.ui.elements.csv_button import formats
+from pages.ui.frame.words import capital
 
 
 def study_details(document: dict[str, Any], attack: str) -> None:
@@ -19,11 +22,6 @@ def study_details(document: dict[str, Any], attack: str) -> None:
     _classes(document, attack)
     _controls(document)
     _regimes(document)
-
-
-def frozen_row(document: dict[str, Any]) -> dict[str, Any] | None:
-    """The detector that was fixed beforehand, if the study has one."""
-    return next((row for row in document["detectors"] if row["frozen"]), None)
 
 
 def _table(frame: pd.DataFrame, shares: Sequence[str], key: str) -> None:
@@ -81,7 +79,8 @@ def _alarms(document: dict[str, Any]) -> None:
     frame = pd.DataFrame(rows)
     inside = int(frame["inside"].sum())
     with st.expander(
-        f"False alarms of {ours['name']}: {inside} of {len(frame)} rates lie inside their 95% band"
+        f"False alarms of “{title_of(ours['name'])}”: {inside} of {len(frame)} rates lie inside "
+        "their 95% band"
     ):
         st.caption(
             "The band knows how many calibration and evaluation images there are. The classes' "
@@ -101,14 +100,15 @@ def _classes(document: dict[str, Any], attack: str) -> None:
         for name, row in ours["attacks"][attack]["per_class"].items()
         if row["n"]
     ]
-    with st.expander(f"Per class: {attack} attacks caught by {ours['name']} at 5%"):
+    with st.expander(f"Per class: {attack} attacks caught by {title_of(ours['name'])} at 5%"):
         _table(pd.DataFrame(rows), ("caught", "from", "to"), "study_classes")
 
 
 def _controls(document: dict[str, Any]) -> None:
     """Harmless noise that does not change the label: how often it is flagged."""
     rows = [
-        {"detector": row["name"]} | {name: found["rate"] for name, found in row["controls"].items()}
+        {"detector": capital(title_of(row["name"]))}
+        | {name: found["rate"] for name, found in row["controls"].items()}
         for row in document["detectors"]
         if row["controls"]
     ]

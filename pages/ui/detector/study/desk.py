@@ -17,10 +17,10 @@ from ndcore.statistics.roc import auroc
 from ndcore.study.desk import Desk, desk_file, load_desk
 from ndcore.study.hypotheses.frozen_list import Frozen, frozen_of
 from ndcore.study.hypotheses.hypothesis import OVER, Hypothesis, dev_figures, hypothesis
-from pages.ui.detector.frozen_list import frozen_list, when
+from pages.ui.detector.study.frozen_list import frozen_list, when
 from pages.ui.elements.csv_button import formats
 from pages.ui.frame.link import choice, several
-from pages.ui.frame.words import sentence
+from pages.ui.frame.words import capital, sentence
 
 AGAINST = {
     "": "all benign images",
@@ -73,6 +73,7 @@ def _dev(digest: str, about: Hypothesis, _desk: Desk) -> dict[str, Any]:
 
 def _choose(bundle: Bundle, desk: Desk) -> Hypothesis | None:
     """The hypothesis on the desk; None, with a sentence, while it is none."""
+    known = layer_measures()
     attack = choice(
         st.segmented_control,
         "Attack",
@@ -82,16 +83,16 @@ def _choose(bundle: Bundle, desk: Desk) -> Hypothesis | None:
     )
     measures = several(
         st.multiselect,
-        "Scores, each with its aggregation over the units or positions of a layer",
+        "Measures",
         list(desk.measures),
         key=f"desk_measures_{bundle.name}",
         name="desk_measures",
         default=["w1-top"] if "w1-top" in desk.measures else list(desk.measures)[:1],
-        help="A score of every neuron against the predicted class, and how a layer's neurons "
-        "become one number.",
+        format_func=lambda name: capital(known[name].title),
+        help="What is measured of every neuron or spot against the predicted class, and how a "
+        "layer's become one number.",
     )
-    known = layer_measures()
-    st.caption("  \n".join(f"**{name}**: {known[name][0]}" for name in measures))
+    st.caption("  \n".join(f"`{name}`: {known[name].about}" for name in measures))
     key = f"desk_layers_{bundle.name}"
     every = list(desk.layers)
     layers = several(st.pills, "Layers", every, key=key, name="desk_layers", default=every)
@@ -101,7 +102,7 @@ def _choose(bundle: Bundle, desk: Desk) -> Hypothesis | None:
         row.button(name, on_click=_set, args=(key, chosen), key=f"desk_preset_{name}")
     over = choice(
         row.segmented_control,
-        "Over layers and scores take",
+        "Over layers and measures take",
         list(OVER),
         key=f"desk_over_{bundle.name}",
         name="desk_over",

@@ -30,7 +30,7 @@ def case_bytes(document: Mapping[str, Any], kind: str) -> bytes:
     if kind == "json":
         return (json.dumps(document, indent=1) + "\n").encode()
     # Not at the top: the colours come with plotly, and few commands draw.
-    from ndcore.figures.detector.case_page import case_page
+    from ndcore.figures.detector.case.page import case_page
 
     return case_page(document).encode()
 

@@ -10,10 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.figures.detector.looks import Look, frozen_figure
 from ndcore.study.hypotheses.frozen_list import Frozen
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.download import download
+from pages.ui.frame.words import capital
 
 DRAWN = 12  # hypotheses in the picture, the latest
 MAIN_ALPHA = "0.05"
@@ -64,7 +66,7 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     about, dev, held = record["hypothesis"], record["dev"], record["evaluation"]
     return {
         "look": record["look"],
-        "scores": ", ".join(about["measures"]),
+        "measures": _titles(about["measures"]),
         "dev": dev["auroc"],
         "evaluation": held["auroc"],
         "layers": ", ".join(about["layers"]),
@@ -103,7 +105,12 @@ def _ends(found: dict[str, Any]) -> tuple[float, float, float]:
 def _words(about: dict[str, Any]) -> str:
     layers = about["layers"]
     where = layers[0] if len(layers) == 1 else f"{len(layers)} layers"
-    return f"{', '.join(about['measures'])}, {where}"
+    return f"{_titles(about['measures'])}, {where}"
+
+
+def _titles(measures: list[str]) -> str:
+    known = layer_measures()
+    return "; ".join(capital(known[name].title) if name in known else name for name in measures)
 
 
 def when(record: dict[str, Any]) -> str:

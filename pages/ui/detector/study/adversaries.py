@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from ndcore.figures.detector.frontier import Adversary, frontier
 from ndcore.statistics.intervals import Rate
+from ndcore.study.saved import SavedStudy
 
 ALPHA = 0.05
 PLAIN = "one-pixel"
 
 
-def price(document: dict[str, Any]) -> str:
+def _price(document: dict[str, Any]) -> str:
     """One sentence: how often the best of them slips through, beside the plain attack."""
     known = _known(document)
     plain = document.get("evasion", {}).get(PLAIN)
@@ -29,8 +31,9 @@ def price(document: dict[str, Any]) -> str:
     )
 
 
-def adversaries_panel(document: dict[str, Any]) -> None:
+def adversaries_panel(study: SavedStudy) -> None:
     """Success and queries against detection, the plain attack first."""
+    document = study.document
     found = document.get("evasion", {})
     shown = {PLAIN: found[PLAIN]} if PLAIN in found else {}
     shown |= {name: found[name] for name in ("inconspicuous",) if name in found}
@@ -39,10 +42,8 @@ def adversaries_panel(document: dict[str, Any]) -> None:
     if len(shown) < 2:
         return
     st.subheader("Attackers who know the detector")
-    st.plotly_chart(
-        frontier([_adversary(name, row) for name, row in shown.items()], alpha=ALPHA),
-        key="study_frontier",
-    )
+    st.markdown(_price(document))
+    st.plotly_chart(_frontier(study.digest, shown), key="study_frontier")
     st.caption(
         f"Those after {' and '.join(name for name in shown if name not in _known(document))} know "
         "the score, its thresholds and its repair, and show it up to four images before they "
@@ -52,17 +53,22 @@ def adversaries_panel(document: dict[str, Any]) -> None:
     rows = [
         {
             "attacker": name,
-            "attacked": row["attacked"],
+            "what it does": about.get(name, ""),
+            "attacked": f"{row['attacked']:,}",
             "flipped": Rate.of(row["success"]).text,
             "successes": row["detected"]["n"],
             "of these detected": Rate.of(row["detected"]).text,
             "unnoticed": Rate.of(row["evasion"]).text,
-            "queries per success": round(row["queries_mean"]),
-            "what it does": about.get(name, ""),
+            "queries per success": f"{row['queries_mean']:,.0f}",
         }
         for name, row in shown.items()
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="study_adversaries")
+    st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _frontier(digest: str, _shown: dict[str, dict[str, Any]]) -> go.Figure:
+    return frontier([_adversary(name, row) for name, row in _shown.items()], alpha=ALPHA)
 
 
 def _known(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

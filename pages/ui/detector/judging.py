@@ -1,0 +1,74 @@
+"""Verdicts on the page, each made once per server: by the leading detector, and by all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.detectors import Detector, Verdict
+from ndcore.detectors.by_repair import RepairDetector
+from pages.ui.detector.search import Subject, image_key, known_repairs, repairs_of
+from pages.ui.frame import loaders
+from pages.ui.frame.words import capital
+
+WAITS = "…"
+
+
+def verdicts_by(
+    bundle: Bundle, detector: Detector[Any], found: Sequence[Subject], alpha: float
+) -> list[Verdict]:
+    """One for each image; none while its pixels are being searched, which the page then shows."""
+    if isinstance(detector, RepairDetector):
+        return [detector.explain(one, alpha)[0] for one in repairs_of(bundle, found)]
+    return [_verdict_on(bundle, detector, pixels, alpha) for _, pixels, _ in found]
+
+
+def _verdict_on(
+    bundle: Bundle, detector: Detector[Any], pixels: NDArray[Any], alpha: float
+) -> Verdict:
+    key = image_key(bundle, pixels)
+    return _judged(detector.name, detector.calibration.digest, key, alpha, bundle, detector, pixels)
+
+
+@st.cache_resource(max_entries=1024, show_spinner=False)
+def _judged(
+    name: str,
+    calibrated: str,
+    key: str,
+    alpha: float,
+    _bundle: Bundle,
+    _detector: Detector[Any],
+    _pixels: NDArray[Any],
+) -> Verdict:
+    found: Verdict = _detector.explain(loaders.seen(_bundle, _detector, _pixels), alpha)[0]
+    return found
+
+
+def others_table(
+    bundle: Bundle, leading: str, found: Sequence[Subject], alpha: float
+) -> pd.DataFrame:
+    """What every other detector says of the images; those that wait for the search say so."""
+    here, rows = loaders.detectors(bundle), []
+    searched = bool(known_repairs(bundle, found))
+    for name, entry in here.entries.items():
+        if name == leading:
+            continue
+        detector = here.open(name)
+        waits = isinstance(detector, RepairDetector) and not searched
+        told = [] if waits else verdicts_by(bundle, detector, found, alpha)
+        words = [_outcome(verdict) for verdict in told] or [WAITS] * len(found)
+        images = [f"{subject[0]} image" for subject in found]
+        row = {"Flagged by other detectors?": capital(entry.title)}
+        rows.append(row | dict(zip(images, words, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def _outcome(verdict: Verdict) -> str:
+    if not verdict.guaranteed:
+        return ":orange-badge[undecided]"
+    return ":red-badge[flagged]" if verdict.flagged else "no"
