@@ -188,7 +188,9 @@ def surprisal(
     """-ln of the smoothed share of the class that falls in the value's bin, in nats, (N, units).
 
     Exact zeros have a bin of their own; the other 256 bins are joined to 64. This is the form
-    that KL(point mass || histogram) takes.
+    that KL(point mass || histogram) takes. The outer bins are open: they hold what lies beyond the
+    range, of the class's own images as of others. So a value out there is as surprising as that
+    tail is rare, however far it lies; how far, `excess_w1` tells.
     """
     table = -np.log(histograms.pmf(SURPRISAL_BINS)[label])
     fine = histograms.bin_of(values.astype(np.float32))

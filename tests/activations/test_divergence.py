@@ -76,6 +76,21 @@ def test_surprisal_is_minus_log_of_the_smoothed_share(counted: ClassHistograms) 
     assert (far > surprisal(counted.medians()[:1], counted, 0)).all()
 
 
+def test_a_value_beyond_the_range_is_as_surprising_as_the_open_tail_is_rare() -> None:
+    sample = np.linspace(0.5, 1, 20, dtype=np.float32)[:, None]
+    counted = ClassHistograms.empty(2, sample)
+    values = np.r_[sample[:, 0], 3, 5, 9, sample[:, 0]].astype(np.float32)[:, None]
+    counted.update(values, np.repeat([0, 1], [23, 20]))
+    beyond = np.array([[1.06], [9], [1e6]], np.float32)
+    for label, images in ((0, 3), (1, 0)):
+        n = int(counted.n[label])
+        found = surprisal(beyond, counted, label)
+        assert np.allclose(found, -np.log((images + 0.5) / (n + 65 / 2)))
+    assert (surprisal(beyond, counted, 1) > surprisal(beyond, counted, 0)).all()
+    far, farther = excess_w1(beyond[1:], counted, 1)
+    assert farther > far
+
+
 @pytest.mark.spec("DD-1")
 def test_tail_p_is_two_sided_and_bounded(counted: ClassHistograms) -> None:
     n = counted.n[0]
