@@ -130,7 +130,8 @@ def test_the_table_is_sorted_and_a_tie_goes_to_the_baseline(page: AppTest) -> No
         }
         for name, kind in (("ours", "ours"), ("softmax", "baseline"))
     ]
-    document = {"attacks": [{"name": "one-pixel", "n": 3}], "detectors": rows}
+    attack = {"name": "one-pixel", "about": "one pixel", "n": 3}
+    document = {"attacks": [attack], "detectors": rows}
     assert list(detector_rows(document, "one-pixel")["detector"]) == ["softmax", "ours"]
     assert "it is beaten by the best baseline, softmax" in headline(document)
 
