@@ -25,7 +25,7 @@ from pages.ui.frame.page_list import EVOLUTION
 from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import plain, sentence
 
-WIDTH = 180
+LAYER_PX, NEURON_PX, EPOCH_PX = 220, 215, 150  # their names whole, all controls on one line
 NETWORK, NEURON, FINDINGS = "Network", "Neuron", "Findings"
 
 
@@ -59,14 +59,15 @@ def levels(opened: list[OpenRun], part: str) -> None:
     """The network, a layer or a neuron."""
     first = opened[0]
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    places = [row.container(width=WIDTH) for _ in range(3 if part != NETWORK else 2)]
-    layer = choose_layer(places[0], first)
-    epoch = choose_epoch(places[-1], first)
+    layer_place = row.container(width=LAYER_PX)
+    unit_place = row.container(width=NEURON_PX) if part != NETWORK else None
+    layer = choose_layer(layer_place, first)
+    epoch = choose_epoch(row.container(width=EPOCH_PX), first)
     view = view_controls(row)
-    if part == NETWORK:
+    if unit_place is None:
         macro_panel(opened, view, layer, epoch)
         return
-    unit = choose_unit(places[1], first, layer, view)
+    unit = choose_unit(unit_place, first, layer, view)
     try:
         if part == LAYER:
             layer_panel(opened, rows_of(opened), view, layer, epoch, unit)

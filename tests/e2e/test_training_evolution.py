@@ -150,19 +150,58 @@ def test_a_dot_of_the_map_opens_its_neuron_and_its_facets(page: Page, evolution:
     expect(page.get_by_text(re.compile("facet 10: "))).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1400, 800])
-def test_nothing_is_wider_than_its_container(page: Page, evolution: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 1000})
-    opened(page, evolution)
-    too_wide = page.evaluate(
-        """() => [...document.querySelectorAll(".main-svg, figure")].filter(element => {
-            const block = element.closest("[data-testid=stMainBlockContainer]");
-            if (!block) return false;
-            const edge = block.getBoundingClientRect().right;
-            return element.getBoundingClientRect().right > edge + 1;
-        }).length"""
-    )
-    assert too_wide == 0
+CUT = """() => {
+    const wide = (element, place) => {
+        const [own, edge] = [element.getBoundingClientRect(), place.getBoundingClientRect()];
+        return own.width > 3 && (own.right > edge.right + 1 || own.left < edge.left - 1);
+    };
+    const main = document.querySelector("[data-testid=stMainBlockContainer]");
+    const found = [...main.querySelectorAll(".main-svg, figure, button, label, table")];
+    const words = [...main.querySelectorAll(".js-plotly-plot text")];
+    return [
+        ...found.filter(element => wide(element, main)),
+        ...words.filter(text => wide(text, text.closest(".js-plotly-plot"))),
+    ].map(element => element.tagName + " " + element.textContent);
+}"""
+
+
+@pytest.mark.parametrize("width", [2200, 1400, 800, 400])
+def test_nothing_is_cut(page: Page, server: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, server, "?run=lenet&layer=relu3")
+    for name in ("Network", "Layer", "Neuron", "Findings"):
+        part(page, name)
+        assert page.evaluate(CUT) == [], name
+
+
+def test_the_main_picture_is_in_view_after_every_step(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    pictures = {
+        "Network": f"{CHART} .heatmaplayer image",
+        "Layer": ".st-key-evolution_levels_0 .js-plotly-plot",
+        "Neuron": "figure img",
+        "Findings": "[data-testid=stTable]",
+    }
+
+    def in_view(name: str) -> None:
+        settle(page)
+        whole = 0.9 if name != "Findings" else 0.5  # a table of twelve networks
+        expect(page.locator(pictures[name]).first).to_be_in_viewport(ratio=whole)
+
+    opened(page, server, "?run=lenet")
+    in_view("Network")
+    box = page.locator(pictures["Network"]).first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6)
+    expect(page).to_have_url(re.compile("part=Layer"))
+    in_view("Layer")
+    for control in ("evo_layer", "evo_unit", "evo_run"):
+        page.locator(f".st-key-{control} input").first.click()
+        page.locator("[role=option]").nth(3).click()
+        in_view("Layer")
+    for name in ("Neuron", "Findings", "Network"):
+        part(page, name)
+        in_view(name)
 
 
 def test_the_shipped_runs_open_with_their_findings(page: Page, serve: Serve) -> None:

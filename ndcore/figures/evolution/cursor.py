@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ndcore.figures.evolution.curves import readout
-from ndcore.figures.style.palette import CLEAR, FRAME, MUTED, RUNS
+from ndcore.figures.style.palette import CLEAR, FRAME, MUTED, RUNS, rgba
 
 Values = NDArray[np.floating]
 
@@ -145,9 +145,14 @@ def _slider(runs: Sequence[MacroRun], epochs: Sequence[int], start: int) -> dict
         "pad": {"t": 0, "b": 22 if len(runs) > 1 else 6, "l": 0, "r": 0},
         # The labels of the steps are read in the line above the slider alone.
         "font": {"size": 1, "color": CLEAR},
+        # Thin and grey in both themes; a template of the page would make it white in the dark.
+        "bgcolor": rgba(MUTED, 0.25),
+        "activebgcolor": MUTED,
+        "bordercolor": MUTED,
+        "borderwidth": 1,
         "ticklen": 0,
         "minorticklen": 0,
-        "currentvalue": {"xanchor": "left", "font": {"size": 13}, "offset": 8},
+        "currentvalue": {"xanchor": "left", "font": {"size": 12}, "offset": 8},
     }
 
 

@@ -165,6 +165,6 @@ def readout(epoch: int, runs: Sequence[tuple[str, NDArray[np.integer], Curves]])
             [curves[f"{part}_{what}"][at] for part in ("train", "validation")]
             for what in ("loss", "top1_error")
         )
-        told.append(f"loss {loss[0]:.3g} / {loss[1]:.3g}")
-        told.append(f"top-1 error {100 * error[0]:.1f}% / {100 * error[1]:.1f}%")
+        told.append(f"loss {loss[0]:.3g}/{loss[1]:.3g}")
+        told.append(f"error {100 * error[0]:.1f}/{100 * error[1]:.1f}%")
     return " · ".join(told)

@@ -104,7 +104,7 @@ def macro_figure(
             showarrow=False,
         )
     return figure.update_layout(
-        margin={"t": TOP_PX, "b": bottom, "l": 8, "r": 8},
+        margin={"t": TOP_PX, "b": bottom, "l": 8, "r": 14},
         legend_font_size=12,
         hovermode="closest",
         hoverdistance=-1,  # a click anywhere in a cell is a click on it
@@ -202,10 +202,10 @@ def _axes(
     figure.update_xaxes(title={"text": "epoch", "standoff": 10}, row=panels)
     top = float(np.nanmax(np.concatenate([run.values.ravel() for run in runs])))
     figure.update_xaxes(
-        range=[-0.06 * top, (1.5 if count == 1 else 1.1) * (top or 1)],
+        range=[-0.06 * top, (1.9 if count == 1 else 1.1) * (top or 1)],
         nticks=3,
         showticklabels=True,
-        title={"text": "at this epoch", "standoff": 4, "font": {"size": 12}},
+        title={"text": "at this epoch", "standoff": 4, "font": {"size": 10}},
         row=1,
         col=count + 1,
     )
@@ -241,7 +241,7 @@ def _colours(
                 "ticktext": ["min", "max"] if local else ["0", f"{top:.3g}"],
                 "ticklabeloverflow": "allow",
                 "tickfont": {"size": 11},
-                "title": {"text": metric, "side": "top", "font": {"size": 12}},
+                "title": {"text": metric, "side": "top", "font": {"size": 10}},
             },
         }
     )

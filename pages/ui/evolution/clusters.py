@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from ndcore.data.decode import encode_png
@@ -16,6 +17,7 @@ from ndcore.figures.evolution.plane import plane_figure
 from ndcore.figures.evolution.tiles import PictureRow, picture_rows
 from ndcore.figures.style.palette import cluster_colours
 from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.evolution.run_images import thumb
 from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.state import View, clicked
@@ -27,7 +29,7 @@ from pages.ui.frame.words import sentence
 MOST_CLUSTERS = 10
 CLUSTERS = 5
 MAP_CHART = "evolution_map"
-HALF = 455  # CSS pixels; two halves stand side by side where there is room
+LEAST = "28rem"  # of each of two halves that stand side by side
 
 
 def take_unit(key: str) -> None:
@@ -40,6 +42,29 @@ def take_unit(key: str) -> None:
 @st.cache_resource(max_entries=128, show_spinner="Grouping the neurons …")
 def _grouped(stamp: str, layer: str, epoch: int, clusters: int, _each: OpenRun) -> UnitClusters:
     return _each.run.clusters(layer, epoch, clusters)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _plane(
+    about: tuple[str, str, int, int, View, int, str, bool],
+    _found: UnitClusters,
+    _averages: Sequence[np.ndarray | None],
+    _values: Mapping[str, np.ndarray],
+) -> go.Figure:
+    *_, view, unit, ink, _ = about
+    return plane_figure(
+        _found,
+        title="Neurons by likeness, in clusters",
+        group="cluster",
+        tips=[
+            f"neuron {u}<br>"
+            + "<br>".join(f"{view.name(name)} {of[u]:.3g}" for name, of in _values.items())
+            for u in range(len(_found.labels))
+        ],
+        pictures=[None if a is None else encode_png(thumb(a)) for a in _averages],
+        ink=ink,
+        chosen=unit,
+    )
 
 
 def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View) -> None:
@@ -70,23 +95,11 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
         name: each.run.units(layer, name, view.variant)[:, at]
         for name in ("discriminability", "density")
     }
-    tips = [
-        f"neuron {u}<br>"
-        + "<br>".join(f"{view.name(name)} {values[name][u]:.3g}" for name in values)
-        for u in range(units)
-    ]
-    halves = st.container(horizontal=True, gap="medium")
-    left, right = halves.container(width=HALF), halves.container(width=HALF)
+    halves = side_by_side("evo_kinds", LEAST)
+    left, right = halves.container(), halves.container()
+    about = (each.stamp, layer, epoch, wanted, view, unit, page_ink(), not trouble)
     left.plotly_chart(
-        plane_figure(
-            found,
-            title="Neurons by likeness, in clusters",
-            group="cluster",
-            tips=tips,
-            pictures=[None if a is None else encode_png(thumb(a)) for a in averages],
-            ink=page_ink(),
-            chosen=unit,
-        ),
+        _plane(about, found, averages, values),
         key=MAP_CHART,
         on_select=lambda: take_unit(MAP_CHART),
         selection_mode="points",

@@ -91,9 +91,8 @@ def _claims(document: dict[str, Any]) -> None:
     st.subheader("Claims of the case studies")
     counted = document["summary"]
     tested = [verdict for verdict in VERDICTS[:2] if counted[verdict]]
-    row = st.container(horizontal=True, vertical_alignment="bottom")
     chosen = several(
-        row.pills,
+        st.pills,
         "Show",
         VERDICTS,
         key="evo_verdicts",
@@ -101,7 +100,7 @@ def _claims(document: dict[str, Any]) -> None:
         default=tested or VERDICTS,
         format_func=lambda verdict: f"{MARKS[verdict]} {verdict}: {counted[verdict]}",
     )
-    ruled = switch(row.toggle, "How each is decided", key="evo_rules", name="rules")
+    ruled = switch(st.toggle, "How each is decided", key="evo_rules", name="rules")
     rows = [row for row in document["findings"] if row["verdict"] in chosen]
     if rows:
         st.table(_told(rows, ruled=ruled))

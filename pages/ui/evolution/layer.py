@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -13,7 +14,8 @@ from ndcore.evolution import WatchedLayer
 from ndcore.evolution.trends import correlations
 from ndcore.figures.evolution.levels import EXCEPTIONAL, Chosen, exceptional, levels_figure
 from ndcore.figures.evolution.rows import Row
-from pages.ui.evolution.clusters import HALF, clusters_panel, take_unit
+from pages.ui.elements.side_by_side import side_by_side
+from pages.ui.evolution.clusters import LEAST, clusters_panel, take_unit
 from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.state import View
 from pages.ui.frame.link import choice, just_linked, remember
@@ -33,14 +35,8 @@ def choose_layer(place: DeltaGenerator, each: OpenRun) -> str:
         list(layers),
         key="evo_layer",
         name="layer",
-        format_func=lambda name: _told(layers[name]),
+        format_func=lambda name: f"{layers[name].number}. {name}, {layers[name].units} neurons",
     )
-
-
-def _told(layer: WatchedLayer) -> str:
-    height, width = layer.size
-    size = "" if layer.size == (1, 1) else f", {height} x {width}"
-    return f"{layer.number}. {layer.name} ({layer.kind}, {layer.units} neurons{size})"
 
 
 def choose_epoch(place: DeltaGenerator, each: OpenRun) -> int:
@@ -85,8 +81,9 @@ def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) ->
         name="unit",
         default=red[0] if red else int(values[:, -1].argmax()),
         format_func=lambda unit: (
-            f"{unit}: {values[unit, -1]:.3g} at the end" + ", exceptional" * (unit in red)
+            f"{unit}: {values[unit, -1]:.3g}" + ", exceptional" * (unit in red)
         ),
+        help=f"Beside each neuron its {view.name()} at the last epoch.",
     )
 
 
@@ -130,21 +127,14 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int, unit: 
     values = [each.run.units(name, view.metric, view.variant) for each, name in shown]
     top = 1.02 * max(float(each.max()) for each in values) or 1.0
     ink = page_ink()
-    halves = st.container(horizontal=True, gap="medium")
+    halves = side_by_side("evo_grids", LEAST)
     for at, ((each, name), each_values) in enumerate(zip(shown, values, strict=True)):
         red = exceptional(each_values)
         key = f"{LEVELS_CHART}_{at}"
-        place = halves.container(width=HALF) if len(shown) > 1 else st.container()
+        place = halves.container()
+        chosen = Chosen(unit, ink, epoch) if at == 0 else None
         place.plotly_chart(
-            levels_figure(
-                each.run.epochs,
-                each_values,
-                metric=view.metric,
-                title=f"{escape(each.name)} · {name}: {len(each_values)} neurons",
-                top=top,
-                red=red,
-                chosen=Chosen(unit, ink, epoch) if at == 0 else None,
-            ),
+            _grid(each.stamp, name, view.metric, view.variant, top, chosen, each),
             key=key,
             on_select=lambda key=key, at=at: take_unit(key) if at == 0 else None,
             selection_mode="points",
@@ -164,6 +154,34 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int, unit: 
         f"level. Red lines are exceptional: {EXCEPTIONAL}. The thick line is the chosen neuron; "
         "click a line to choose another."
     )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _grid(
+    stamp: str,
+    layer: str,
+    metric: str,
+    variant: str,
+    top: float,
+    chosen: Chosen | None,
+    _each: OpenRun,
+) -> go.Figure:
+    values = _each.run.units(layer, metric, variant)
+    return levels_figure(
+        _each.run.epochs,
+        values,
+        metric=metric,
+        title=f"{escape(_each.name)} · {layer}: {_size(_each.run.layer(layer))}",
+        top=top,
+        red=exceptional(values),
+        chosen=chosen,
+    )
+
+
+def _size(layer: WatchedLayer) -> str:
+    height, width = layer.size
+    maps = "" if layer.size == (1, 1) else f", maps of {height} x {width}"
+    return f"{layer.units} neurons{maps}"
 
 
 def _thinned(layer: WatchedLayer, view: View) -> str:

@@ -98,7 +98,7 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str, epoch: int) -
     told = f"Colour: {view.name()}, {scale}"
     if view.digits != "none":
         told += f"; digits, where they fit: {view.name(view.digits)}"
-    above = "validation error" if len(opened) > 1 else "loss and error in training / validation"
+    above = "validation error" if len(opened) > 1 else "loss and top-1 error in training/validation"
     st.caption(
         f"{told}. Click a cell to look into its layer; drag the slider through the epochs, above "
         f"it stands the {above}. A layer with **!** has a warning below."

@@ -19,7 +19,8 @@ from ndcore.figures.evolution.tiles import PictureRow, picture_rows
 from ndcore.figures.style.palette import cluster_colours
 from ndcore.jobs import Job
 from pages.ui.elements.csv_button import csv_button
-from pages.ui.evolution.clusters import HALF
+from pages.ui.elements.side_by_side import side_by_side
+from pages.ui.evolution.clusters import LEAST
 from pages.ui.evolution.run_images import Reader, reader_of, thumb
 from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.unit_pictures import unit_pictures, unit_words
@@ -160,8 +161,8 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
         for n, (label, value) in enumerate(zip(found.labels, found.activations, strict=True))
     ]
     averages = [encode_png(thumb(average)) for average in facets.averages]
-    halves = st.container(horizontal=True, gap="medium")
-    left, right = halves.container(width=HALF), halves.container(width=HALF)
+    halves = side_by_side("evo_facet_map", LEAST)
+    left, right = halves.container(), halves.container()
     left.plotly_chart(
         plane_figure(
             facets,

@@ -80,7 +80,7 @@ def test_the_slider_moves_the_cursor_without_the_server() -> None:
     assert slider["active"] == 4
     assert [each["name"] for each in figure["frames"]] == ["1", "2", "3", "4", "5"]
     assert [step["args"][0] for step in slider["steps"]] == [[str(e)] for e in EPOCHS]
-    assert slider["steps"][0]["label"] == "epoch 1 · loss 2 / 2 · top-1 error 90.0% / 90.0%"
+    assert slider["steps"][0]["label"] == "epoch 1 · loss 2/2 · error 90.0/90.0%"
     frame = figure["frames"][2]
     assert len(frame["data"]) == len(frame["traces"]) == 5
     assert frame["data"][0]["x"] == [2.5, 3.5, 3.5, 2.5, 2.5]

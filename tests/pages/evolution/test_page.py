@@ -326,6 +326,21 @@ def test_the_number_of_clusters_is_changed_on_the_page() -> None:
     assert "cluster 3" in "".join(str(html.value) for html in at.get("html"))
 
 
+@pytest.mark.usefixtures("cache")
+def test_nothing_is_drawn_anew_where_nothing_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [fine(opened(PAGE, run=MODELS[0], part=part)) for part in ("Network", "Layer")]
+
+    def drawn(*_: object, **__: object) -> None:
+        raise AssertionError("a figure was drawn anew")
+
+    for figure in ("network.macro_figure", "layer.levels_figure", "clusters.plane_figure"):
+        monkeypatch.setattr(f"pages.ui.evolution.{figure}", drawn)
+    for at in pages:
+        fine(at.run())
+    at.selectbox(key="evo_unit").select(1).run()
+    assert at.exception, "another neuron is another figure"
+
+
 @pytest.mark.spec("DV-20")
 @pytest.mark.usefixtures("cache")
 def test_facets_are_found_in_the_background_and_their_number_changes() -> None:
