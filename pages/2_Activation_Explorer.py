@@ -12,7 +12,12 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import LayerPanel
 from ndcore.figures.style.palette import class_colours
-from pages.ui.components.activation.activation_view import Instance, ViewState, activation_view
+from pages.ui.components.activation.activation_view import (
+    Instance,
+    ViewState,
+    activation_view,
+    message_of,
+)
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.explorer.depth import depth_panel
 from pages.ui.explorer.instances import Shown, instances_view
@@ -23,13 +28,14 @@ from pages.ui.explorer.view import (
     colour_pills,
     forget,
     panels,
+    sent_state,
     set_view,
     table_of,
     take_change,
     usual_classes,
     view_state,
 )
-from pages.ui.frame.link import box, choice, several, switch, tabs
+from pages.ui.frame.link import box, choice, recall, several, switch, tabs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.pair import current_pair
@@ -40,6 +46,8 @@ from pages.ui.images.pair_key import pair_key
 from pages.ui.images.tray import read, show_only
 
 CANVAS = "activation_canvas"
+TABLE = "numbers_open"
+PLACES = "Where neurons fire"
 MOST_TOLD = 1000  # characters of a claim
 ASKED = ("Are the two classes alike?", "Is the attacked image unusual?", "Is the benign one usual?")
 
@@ -133,6 +141,21 @@ def choose_layers(bundle: Bundle) -> tuple[list[str], str]:
     )
 
 
+@st.fragment
+def picture(bundle: Bundle, message: bytes, marks: dict[str, tuple[int, ...]]) -> None:
+    """The Activation view; a change in it makes this part again, and not the whole page.
+
+    Args:
+        bundle: on show.
+        message: what the view draws; as it stays the same, it is not sent again.
+        marks: that the rest of the page was made with.
+    """
+    state = view_state(bundle)
+    if state.marks != marks and (recall(TABLE) or recall("closer") == PLACES):
+        st.rerun()
+    activation_view(message, key=CANVAS, on_change=lambda: take_change(bundle, CANVAS))
+
+
 def numbers(
     bundle: Bundle,
     drawn: list[LayerPanel],
@@ -144,7 +167,7 @@ def numbers(
     units = sum(panel.density.shape[1] for panel in drawn)
     label = f"Numbers: {units:,} neurons of {len(drawn)} layers"
     # Made when it is opened: for all layers the table outweighs the picture.
-    with box(st.expander, label, key="numbers_open") as opened:
+    with box(st.expander, label, key=TABLE) as opened:
         if not opened.open:
             return
         frame = table_of(drawn, classes, [item.label for item in shown], state.marks)
@@ -160,7 +183,7 @@ def closer(bundle: Bundle, pair: Pair, layers: list[str], state: ViewState) -> N
     draw: dict[str, Callable[[], None]] = {
         "Depth profile": lambda: depth_panel(bundle, pair, reading),
         "How the change spreads": lambda: propagation_panel(bundle, pair),
-        "Where neurons fire": lambda: positions_panel(bundle, pair, state.marks, layers),
+        PLACES: lambda: positions_panel(bundle, pair, state.marks, layers),
     }
     for tab, panel in zip(tabs(list(draw), key="closer"), draw.values(), strict=True):
         if tab.open:
@@ -201,14 +224,13 @@ def main() -> None:
         reading = read(bundle, [item.pixels for item in shown]) if shown else None
         drawn = panels(bundle, layers, classes, reduction, reading)
         state = view_state(bundle)
-        activation_view(
+        message = message_of(
             drawn,
             class_styles(bundle, classes),
             [Instance(s.key, s.label, s.colour, s.shape, s.entry) for s in shown],
-            state,
-            key=CANVAS,
-            on_change=lambda: take_change(bundle, CANVAS),
+            sent_state(),
         )
+        picture(bundle, message, state.marks)
         for claim in seen:
             st.caption(f"{claim.view}. {plain(claim.sentence, MOST_TOLD)}")
         numbers(bundle, drawn, classes, shown, state)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from ndcore.bundles.bundle import load_bundle
 
@@ -216,3 +216,96 @@ def test_the_picture_is_saved_as_it_is_shown(page: Page, server: str, tmp_path: 
     assert len(list(root.iter(f"{SVG}image"))) >= 3, "opacity bars and zeros"
     marks = [e for e in root.iter(f"{SVG}path") if e.get("fill") == "#e5202b"]
     assert len(marks) > 500
+
+
+class Sockets:
+    """Bytes that went there and came back since they were last taken."""
+
+    def __init__(self, page: Page) -> None:
+        self._there, self._back = 0, 0
+        page.on("websocket", self._listen)
+
+    def _listen(self, socket: WebSocket) -> None:
+        socket.on("framesent", self._sent)
+        socket.on("framereceived", self._came)
+
+    def _sent(self, payload: str | bytes) -> None:
+        self._there += len(payload)
+
+    def _came(self, payload: str | bytes) -> None:
+        self._back += len(payload)
+
+    def take(self) -> tuple[int, int]:
+        taken = self._there, self._back
+        self._there = self._back = 0
+        return taken
+
+
+def point_at(page: Page, rows: Locator, y: float) -> str:
+    """Move the pointer onto a row; the number of the neuron that the tip names."""
+    box = rows.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 300, box["y"] + y)
+    told = re.search(r"neuron (\d+)", page.locator(f"{VIEW} .tip b").text_content() or "")
+    assert told is not None
+    return told[1]
+
+
+def test_a_mark_and_an_order_travel_alone(page: Page, server: str) -> None:
+    """At most 2 kB each way, and what is clicked is what the tip named, at any height."""
+    sockets = Sockets(page)
+    opened(page, server)
+    assert sockets.take()[1] <= 170_000
+    rows = page.locator(f"{VIEW} .rows").first
+    rows.scroll_into_view_if_needed()
+    settle(page)
+    sockets.take()
+    marked: list[str] = []
+    for y in (120, 200.3, 281.5, 333.9):
+        marked.append(point_at(page, rows, y))
+        page.mouse.down()
+        page.mouse.up()
+        expect(page).to_have_url(re.compile(rf"marks=[^&]*(%3A|%2C){marked[-1]}(&|$)"))
+        settle(page)
+        assert link_of(page)["marks"] == f"dense_1:{','.join(marked)}"
+        there, back = sockets.take()
+        assert 0 < there <= 2000
+        assert 0 < back <= 2000
+    page.locator(f"{VIEW} select.sort").select_option("benign")
+    expect(page).to_have_url(re.compile("sort=benign"))
+    settle(page)
+    there, back = sockets.take()
+    assert 0 < there <= 2000
+    assert 0 < back <= 2000
+
+
+def test_what_was_done_in_the_browser_outlives_the_picture(page: Page, server: str) -> None:
+    opened(page, server)
+    page.locator(f"{VIEW} select.sort").select_option("benign")
+    page.locator(f"{VIEW} .rows").first.focus()
+    for key in ("Home", "Enter"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile("marks="))
+    settle(page)
+    marks = link_of(page)["marks"]
+    page.get_by_role("link", name="Divergence Detector").first.click()
+    expect(page.get_by_role("heading", name="Divergence Detector")).to_be_visible()
+    settle(page)
+    page.get_by_role("link", name="Activation Explorer").first.click()
+    expect(page.locator(f"{VIEW} select.sort")).to_have_value("benign")
+    settle(page)
+    expect(page.locator(f"{VIEW} .clear")).to_be_enabled()
+    assert link_of(page)["marks"] == marks
+
+
+def test_an_open_table_follows_the_marks(page: Page, server: str) -> None:
+    opened(page, server, "&numbers_open=1&table_marked=1")
+    table = page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible()
+    before = table.screenshot()
+    page.locator(f"{VIEW} .rows").first.focus()
+    for key in ("Home", "Enter"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile("marks="))
+    settle(page)
+    assert table.screenshot() != before

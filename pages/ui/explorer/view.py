@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -55,10 +56,11 @@ def colour_pills(colours: list[str]) -> None:
 def view_state(bundle: Bundle) -> ViewState:
     """Order, looks and marks of this session, or those of a link that was just followed."""
     state: ViewState
-    name, state = st.session_state.get(VIEW, ("", ViewState()))
+    name, state, sent = st.session_state.get(VIEW, ("", ViewState(), ViewState()))
     if name != bundle.name or any(map(just_linked, LINKED)):
-        state = _linked(bundle, state.stamp + 1)
-    st.session_state[VIEW] = (bundle.name, state)
+        # Later than any stamp of a browser whose session a restarted server has forgotten.
+        sent = state = _linked(bundle, max(state.stamp + 1, time.time_ns() // 1_000_000))
+    st.session_state[VIEW] = (bundle.name, state, sent)
     for name, text, usual in zip(LINKED, _texts(state), _texts(ViewState()), strict=True):
         wrong = set(recall(name).split(";")) - {*text.split(";"), ""}
         if just_linked(name) and wrong:
@@ -104,7 +106,16 @@ def set_view(bundle: Bundle, **changes: object) -> None:
     """Change order or marks from the server; the browser takes over the newer stamp."""
     state = view_state(bundle)
     new = replace(state, stamp=state.stamp + 1, **changes)  # type: ignore[arg-type]
-    st.session_state[VIEW] = (bundle.name, new)
+    st.session_state[VIEW] = (bundle.name, new, new)
+
+
+def sent_state() -> ViewState:
+    """What the browser is told, once there is a `view_state`: the last one not made by itself.
+
+    So a mark leaves the picture's message as it was, and that is not sent again.
+    """
+    sent: ViewState = st.session_state[VIEW][2]
+    return sent
 
 
 def take_change(bundle: Bundle, key: str) -> None:
@@ -112,7 +123,7 @@ def take_change(bundle: Bundle, key: str) -> None:
     units = {layer: bundle.units(layer) for layer in bundle.layers}
     changed = parse_change(st.session_state[key]["changed"], units)
     if changed is not None:
-        st.session_state[VIEW] = (bundle.name, changed)
+        st.session_state[VIEW] = (bundle.name, changed, st.session_state[VIEW][2])
 
 
 def usual_classes(bundle: Bundle, shown: list[Shown]) -> list[str]:

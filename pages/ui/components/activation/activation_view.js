@@ -10,6 +10,9 @@ const html = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+// What was last done here: it outlives the picture, which may be taken away and put back.
+const latest = { view: null, marks: {}, stamp: -1 };
+
 export default function (component) {
   const root = component.parentElement;
   const app = (root.activationView ??= createApp(root));
@@ -28,7 +31,7 @@ export default function (component) {
 
 function createApp(root) {
   const find = (selector) => root.querySelector(selector);
-  const app = { find, header: null, view: null, marks: {}, stamp: -1, turn: 0, panels: [], timer: 0 };
+  const app = { find, ...latest, header: null, turn: 0, panels: [], timer: 0 };
 
   app.receive = (header) => {
     app.header = header;
@@ -71,6 +74,7 @@ function createApp(root) {
 
   app.changed = () => {
     app.stamp += 1;
+    Object.assign(latest, { view: app.view, marks: app.marks, stamp: app.stamp });
     refresh();
     for (const panel of app.panels) panel.bitmap = null;
     app.draw();
@@ -222,7 +226,8 @@ function createPanel(app, layer) {
   focus.setAttribute("role", "img");
   const redraw = () => drawPanel(app, panel);
   const rowAt = (event) => {
-    const y = event.clientY - canvas.getBoundingClientRect().top;
+    // Whole pixels: a click has no others, and it must find the row that the pointer named.
+    const y = Math.floor(event.clientY) - Math.round(canvas.getBoundingClientRect().top);
     if (y >= panel.viewHeight) return -1;
     return Math.floor((y + rows.scrollTop) / panel.rowHeight);
   };

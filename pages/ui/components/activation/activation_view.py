@@ -96,16 +96,13 @@ class ViewState:
     stamp: int = 0
 
 
-def activation_view(
+def message_of(
     panels: Sequence[LayerPanel],
     classes: Sequence[ClassStyle],
     instances: Sequence[Instance],
     state: ViewState,
-    *,
-    key: str,
-    on_change: Callable[[], None],
-) -> None:
-    """Draw the panels; after a change `st.session_state[key]["changed"]` holds it."""
+) -> bytes:
+    """All that the browser needs to draw; it takes the state over unless its own is newer."""
     view = asdict(state)
     del view["marks"], view["stamp"]
     header = {
@@ -116,7 +113,12 @@ def activation_view(
         "view": view,
         "stamp": state.stamp,
     }
-    _COMPONENT(key=key, data=pack(panels, header), on_changed_change=on_change)
+    return pack(panels, header)
+
+
+def activation_view(message: bytes, *, key: str, on_change: Callable[[], None]) -> None:
+    """Draw a message; after a change in the browser `st.session_state[key]["changed"]` holds it."""
+    _COMPONENT(key=key, data=message, on_changed_change=on_change)
 
 
 def parse_change(value: Any, layers: dict[str, int]) -> ViewState | None:
