@@ -143,6 +143,26 @@ def test_what_is_on_show_is_coloured_and_what_is_hidden_is_grey(page: Page, serv
     off = page.locator(".st-key-pills_classes button[aria-pressed=false]").first
     background = "element => getComputedStyle(element).backgroundColor"
     assert on.evaluate(background) != off.evaluate(background)
+    words = "element => getComputedStyle(element.querySelector('p') ?? element).color"
+    for kind in ("classes", "layers"):
+        pill = page.locator(f".st-key-pills_{kind} button[aria-pressed=false]").first
+        assert "0.6" in pill.evaluate(words), kind
+
+
+@pytest.mark.spec("ND-4", "ND-6")
+def test_a_click_on_a_thumbnail_switches_its_image(page: Page, server: str) -> None:
+    opened(page, server)
+    picture = page.locator(".st-key-cell_attacked img[alt^=taken]")
+    look = "element => getComputedStyle(element).filter"
+    shown = page.locator(f"{VIEW} .legend .item").filter(has_text="attacked")
+    for on in (False, True):
+        box = picture.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(shown).to_have_count(int(on))
+        settle(page)
+        assert (link_of(page).get("off") == "attacked") is not on
+        assert ("grayscale" in picture.evaluate(look)) is not on
 
 
 @pytest.mark.spec("UX-2")

@@ -35,6 +35,13 @@ THUMBNAIL = 88
 CELL = 106
 SCROLLS_FROM = 3  # instances; more than two scroll, so that they do not push the page down
 HEIGHT = 440
+# A click anywhere in a cell is one on its switch; what is switched off is grey.
+STYLE = (
+    "<style>[class*=st-key-cell_]{position:relative}"
+    "[class*=st-key-cell_] :is(label,[data-testid=stElementContainer]){position:static}"
+    "[class*=st-key-cell_] label::after{content:'';position:absolute;inset:0;cursor:pointer}"
+    "[class*=st-key-cell_]:has(input:not(:checked)) img{filter:grayscale(1);opacity:0.4}</style>"
+)
 SHAPES = {
     "benign": "ring",
     "attacked": "diamond",
@@ -95,6 +102,7 @@ def instances_view(bundle: Bundle) -> list[Shown]:
         border=False,
         key="tray",
     )
+    tray.html(STYLE)
     found: list[Shown] = []
     off: list[str] = []
     row = 0
@@ -103,7 +111,7 @@ def instances_view(bundle: Bundle) -> list[Shown]:
             _heading(bundle, slot, entry)
             cells = st.container(horizontal=True, gap="small")
         for image in _shown_of(bundle, slot, entry.pair, reading.predicted[row:]):
-            with cells.container(width=CELL, gap="xsmall"):
+            with cells.container(width=CELL, gap="xsmall", key=f"cell_{image.key}"):
                 on = _switched(bundle, image, entry.pair, float(sure[row]))
             row += 1
             if on:
