@@ -49,7 +49,14 @@ CANVAS = "activation_canvas"
 TABLE = "numbers_open"
 PLACES = "Where neurons fire"
 MOST_TOLD = 1000  # characters of a claim
-ASKED = ("Are the two classes alike?", "Is the attacked image unusual?", "Is the benign one usual?")
+CHOICES_WIDTH = 300
+# Where two panels of neurons fit beside the choices, else the choices stand below them.
+STYLE = (
+    "<style>[class*=st-key-story_] button p{white-space:normal}"
+    "[data-testid=stLayoutWrapper]:has(>.st-key-neurons)"
+    "{flex:1 1 600px;min-width:min(100%,600px)}</style>"
+)
+ASKED = ("Are the two classes alike?", "Is the attacked one odd?", "Is the benign one usual?")
 
 
 def show_view(bundle: Bundle, pair: str, number: int, own: str, taken_for: str) -> None:
@@ -120,7 +127,7 @@ def choose_layers(bundle: Bundle) -> tuple[list[str], str]:
     """Pills of all layers, with two shortcuts; how a convolution's positions become one number."""
     last = bundle.layers[-2:]
     layers = pills("Layers", bundle.layers, last)
-    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+    row = st.container(horizontal=True, gap="small")
     for label, chosen in (("All layers", bundle.layers), ("Last two", last)):
         row.button(
             label,
@@ -131,7 +138,7 @@ def choose_layers(bundle: Bundle) -> tuple[list[str], str]:
             disabled=layers == list(chosen),
         )
     return layers, choice(
-        row.segmented_control,
+        row.popover("More", type="tertiary").segmented_control,
         "**Convolution neurons as**",
         ("mean", "max"),
         default="max",
@@ -177,6 +184,33 @@ def numbers(
         csv_button(chosen, f"{bundle.name}-neurons.csv", "numbers_csv")
 
 
+def draw(
+    bundle: Bundle,
+    shown: list[Shown],
+    layers: list[str],
+    classes: list[str],
+    reduction: str,
+    seen: list[Claim],
+) -> None:
+    """What was chosen as a picture, the numbers of the claims, and the table."""
+    if not layers or not (classes or shown):
+        st.info("Choose at least one layer, and a class or an image, to see their neurons.")
+        return
+    reading = read(bundle, [item.pixels for item in shown]) if shown else None
+    drawn = panels(bundle, layers, classes, reduction, reading)
+    state = view_state(bundle)
+    message = message_of(
+        drawn,
+        class_styles(bundle, classes),
+        [Instance(s.key, s.label, s.colour, s.shape, s.entry) for s in shown],
+        sent_state(),
+    )
+    picture(bundle, message, state.marks)
+    for claim in seen:
+        st.caption(f"{claim.view}. {plain(claim.sentence, MOST_TOLD)}")
+    numbers(bundle, drawn, classes, shown, state)
+
+
 def closer(bundle: Bundle, pair: Pair, layers: list[str], state: ViewState) -> None:
     """Depth, spread and place of the pair; a tab is computed when it is opened."""
     reading = read(bundle, pair.images)
@@ -199,41 +233,23 @@ def main() -> None:
     st.title("Activation Explorer")
     if not story_banner(EXPLORER):
         st.caption(
-            "Each row is a neuron. The more opaque a bar, the more images of that class gave the "
-            "neuron this activation; the narrow column at the left holds exact zeros. Dots are "
-            "single images. Point at a row for its numbers, click it to mark it."
+            "Each row is a neuron, each dot an image; the more opaque, the more images of its "
+            "class. Point at a row for its numbers, click it to mark it."
         )
     offer_example(bundle)
-    # The two halves stand side by side where there is room and wrap where there is not.
-    halves = st.container(horizontal=True, gap="large")
-    left, right = halves.container(width=560), halves.container(width=330)
-    with right:
+    st.html(STYLE)
+    halves = st.container(horizontal=True, gap="medium")
+    view, choices = halves.container(key="neurons"), halves.container(width=CHOICES_WIDTH)
+    with choices:
         shown = instances_view(bundle)
-    pair = current_pair(bundle)
-    forget("pills_classes", pair_key(bundle, pair) if pair else bundle.name, "classes")
-    with left:
-        layers, reduction = choose_layers(bundle)
+        pair = current_pair(bundle)
+        forget("pills_classes", pair_key(bundle, pair) if pair else bundle.name, "classes")
         colour_pills(class_colours(len(bundle.classes)))
         classes = pills("Classes", bundle.classes, usual_classes(bundle, shown))
-    seen = []
-    if pair is not None and pair.attacked is not None:
-        seen = story(bundle, pair)
-    if not layers or not (classes or shown):
-        st.info("Choose at least one layer, and a class or an image, to see their neurons.")
-    else:
-        reading = read(bundle, [item.pixels for item in shown]) if shown else None
-        drawn = panels(bundle, layers, classes, reduction, reading)
-        state = view_state(bundle)
-        message = message_of(
-            drawn,
-            class_styles(bundle, classes),
-            [Instance(s.key, s.label, s.colour, s.shape, s.entry) for s in shown],
-            sent_state(),
-        )
-        picture(bundle, message, state.marks)
-        for claim in seen:
-            st.caption(f"{claim.view}. {plain(claim.sentence, MOST_TOLD)}")
-        numbers(bundle, drawn, classes, shown, state)
+        layers, reduction = choose_layers(bundle)
+    with view:
+        seen = story(bundle, pair) if pair is not None and pair.attacked is not None else []
+        draw(bundle, shown, layers, classes, reduction, seen)
     if pair is not None:
         closer(bundle, pair, layers, view_state(bundle))
 

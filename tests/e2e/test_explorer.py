@@ -62,27 +62,25 @@ def link_of(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlparse(page.url).query).items()}
 
 
-@pytest.mark.spec("ND-23")
-@pytest.mark.parametrize(
-    ("selector", "value"),
-    [
-        ("select.sort", "attacked"),
-        ("select.sort", "class:dog"),
-        ("select.sort", "divergence:attacked:dog"),
-        ("select.sort", "separation:cat:dog"),
-        ("select.sort", "zeros:cat"),
-        ("select.contrast", "neuron"),
-        (".order", None),
-        (".taller", None),
-        (".legend .item", None),
-        (".legend .item:nth-of-type(4)", None),
-    ],
+CHANGES = (
+    ("select.sort", "attacked"),
+    ("select.sort", "class:dog"),
+    ("select.sort", "divergence:attacked:dog"),
+    ("select.sort", "separation:cat:dog"),
+    ("select.sort", "zeros:cat"),
+    ("select.contrast", "neuron"),
+    (".order", None),
+    (".taller", None),
+    (".legend .item", None),
+    (".legend .item:nth-of-type(4)", None),
 )
-def test_sorting_hiding_and_recolouring_need_no_server(
-    page: Page, server: str, selector: str, value: str | None
-) -> None:
+
+
+@pytest.mark.spec("ND-23")
+def test_sorting_hiding_and_recolouring_need_no_server(page: Page, server: str) -> None:
     canvas = opened(page, server)
-    assert canvas.evaluate(AT_ONCE, [selector, value])
+    for selector, value in CHANGES:
+        assert canvas.evaluate(AT_ONCE, [selector, value]), (selector, value)
     settle(page)
 
 
@@ -214,6 +212,8 @@ def canvas_is_painted(canvas: Locator) -> bool:
 
 
 def saved(page: Page, kind: str, folder: Path) -> Path:
+    if page.locator(f"{VIEW} .more[open]").count() == 0:
+        page.locator(f"{VIEW} .more summary").click()
     with page.expect_download() as waiting:
         page.locator(f"{VIEW} [data-save={kind}]").click()
     path = folder / waiting.value.suggested_filename
@@ -320,7 +320,7 @@ def test_what_was_done_in_the_browser_outlives_the_picture(page: Page, server: s
 
 def test_an_open_table_follows_the_marks(page: Page, server: str) -> None:
     opened(page, server, "&numbers_open=1&table_marked=1")
-    table = page.get_by_test_id("stDataFrame")
+    table = page.get_by_test_id("stDataFrame").first
     expect(table).to_be_visible()
     before = table.screenshot()
     page.locator(f"{VIEW} .rows").first.focus()
@@ -329,3 +329,53 @@ def test_an_open_table_follows_the_marks(page: Page, server: str) -> None:
     expect(page).to_have_url(re.compile("marks="))
     settle(page)
     assert table.screenshot() != before
+
+
+IN_VIEW = """(rows) => {
+    const box = rows.getBoundingClientRect();
+    return Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
+}"""
+# What reaches beyond the page's width, in the view too; what scrolls by itself may.
+CUT = """() => {
+    const main = document.querySelector('[data-testid="stMain"]');
+    const view = document.querySelector('.st-key-activation_canvas [data-testid^="stBidi"]');
+    const parts = [...main.querySelectorAll("button, img, h1, p, label")];
+    const inner = [...view.shadowRoot.querySelectorAll("button, select, summary, canvas, h4")];
+    const right = main.getBoundingClientRect().left + main.clientWidth + 1;
+    return [...parts, ...inner].filter((element) => {
+        const box = element.getBoundingClientRect();
+        return box.width > 1 && (box.right > right || box.left < 0);
+    }).map((element) => element.outerHTML.slice(0, 120));
+}"""
+
+
+def test_the_neurons_are_in_view_after_every_action(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.goto(f"{server}/Activation_Explorer")
+    rows = page.locator(f"{VIEW} .rows").first
+    expect(rows).to_be_visible()
+    settle(page)
+    assert rows.evaluate(IN_VIEW) > 400
+    for number in (1, 2, 3):
+        page.locator(f".st-key-story_{number} button").click()
+        settle(page)
+        assert rows.evaluate(IN_VIEW) > 300, number
+    page.locator(f"{VIEW} select.sort").select_option("benign")
+    rows.click(position={"x": 200, "y": 100})
+    page.locator(".st-key-pills_classes button").filter(has_text="ship").click()
+    settle(page)
+    assert rows.evaluate(IN_VIEW) > 300
+    page.locator(".st-key-all_layers button").click()
+    settle(page)
+    assert rows.evaluate(IN_VIEW) > 100
+
+
+@pytest.mark.parametrize("width", [400, 800, 933, 1400, 2200])
+def test_nothing_is_cut_at_any_width(page: Page, server: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, server)
+    page.locator(f"{VIEW} .more summary").click()
+    assert page.evaluate(CUT) == []
+    panels = page.locator(f"{VIEW} .panel")
+    wide = [panels.nth(at).evaluate("panel => panel.clientWidth") for at in range(2)]
+    assert min(wide) >= (600 if width == 2200 else 280)

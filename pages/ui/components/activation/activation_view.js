@@ -155,8 +155,6 @@ function createApp(root) {
       return entry(`class:${name}`, ramp, `${name}, ${n.toLocaleString("en")} images`);
     });
     rows.push(...instances.map((item) => entry(item.key, swatch(item, app.theme), item.label)));
-    const note = "more opaque = more images of the class; column “= 0” = share of images at exactly 0";
-    rows.push(html("span", { className: "note", textContent: note }));
     find(".legend").replaceChildren(...rows);
   }
 
