@@ -331,6 +331,47 @@ def test_an_open_table_follows_the_marks(page: Page, server: str) -> None:
     assert table.screenshot() != before
 
 
+FOCUSED = "() => document.activeElement?.shadowRoot?.activeElement?.className ?? ''"
+
+
+def test_the_neurons_are_reached_moved_over_and_marked_by_keyboard(page: Page, server: str) -> None:
+    opened(page, server)
+    page.locator(".st-key-story_3 button").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUSED) == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate(FOCUSED) == "rows"
+    rows = page.locator(f"{VIEW} .rows").first
+    outline = rows.evaluate("element => getComputedStyle(element).outlineStyle")
+    assert outline == "solid", "the focus can be seen"
+    expect(rows).to_have_role("application")
+    expect(rows).to_have_accessible_name(re.compile("^Neurons of dense_1: arrow keys move, Enter"))
+    spoken = page.locator(f"{VIEW} .spoken")
+    expect(spoken).to_contain_text("neuron 0; cat")
+    canvas = rows.locator("canvas")
+    before = canvas.evaluate("element => element.toDataURL()")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(spoken).to_contain_text("neuron 2; cat")
+    assert canvas.evaluate("element => element.toDataURL()") != before, "the row can be seen"
+    page.keyboard.press("Enter")
+    expect(spoken).to_contain_text("neuron 2; marked; cat")
+    expect(page).to_have_url(re.compile("marks="))
+    settle(page)
+    assert link_of(page)["marks"] == "dense_1:2"
+    assert page.evaluate(FOCUSED) == "rows", "the answer leaves the focus where it is"
+    page.keyboard.press("Enter")
+    expect(spoken).to_contain_text("neuron 2; cat")
+    name = ""
+    while page.evaluate(FOCUSED) == "rows":
+        name = page.evaluate("() => document.activeElement.shadowRoot.activeElement.ariaLabel")
+        page.keyboard.press("Tab")
+    assert name.startswith("Neurons of dense_2")
+    page.locator(f"{VIEW} .more summary").click()
+    for control in page.locator(f"{VIEW} button, {VIEW} select, {VIEW} summary").all():
+        expect(control).to_have_accessible_name(re.compile(r"\w"))
+
+
 IN_VIEW = """(rows) => {
     const box = rows.getBoundingClientRect();
     return Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);

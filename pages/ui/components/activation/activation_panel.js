@@ -71,7 +71,7 @@ function subtitle({ layer, order }) {
 function spokenTitle(app, panel) {
   const names = app.shown.classes.map((item) => item.name).join(" and ") || "no class";
   const dots = app.shown.instances.map((item) => `image ${item.label}`).join(" and ") || "no image";
-  return `Activation of ${panel.order.length} neurons of ${panel.layer.name}: distributions of ${names}; marks of ${dots}. Arrow keys move, Enter marks. The same numbers stand in the table below.`;
+  return `Activation of ${panel.order.length} neurons of ${panel.layer.name}: distributions of ${names}; marks of ${dots}. The same numbers stand in the table below.`;
 }
 
 // The rows that the scroll position shows, with their axis below, at the origin of any context.

@@ -173,6 +173,7 @@ function createApp(root) {
     });
   }
 
+  find(".skip").onclick = () => find(".rows")?.focus({ focusVisible: true });
   find(".sort").onchange = (event) => set({ sort: event.target.value });
   find(".minus").onchange = (event) => set({ minus: event.target.value });
   find(".contrast").onchange = (event) => set({ contrast: event.target.value });
@@ -211,6 +212,9 @@ function readTheme(root, header) {
 
 function createPanel(app, layer) {
   const rows = html("div", { className: "rows", tabIndex: 0 });
+  // An application gets the arrow keys from a screen reader, too.
+  rows.setAttribute("role", "application");
+  rows.setAttribute("aria-label", `Neurons of ${layer.name}: arrow keys move, Enter marks, plus and minus change the height of the rows`);
   const canvas = html("canvas");
   const spacer = html("div");
   rows.append(canvas, spacer);
@@ -241,6 +245,13 @@ function createPanel(app, layer) {
     redraw();
     app.tip.classList.add("hidden");
   };
+  rows.onfocus = () => {
+    if (panel.cursor >= 0 || !panel.order.length || !rows.matches(":focus-visible")) return;
+    panel.cursor = Math.floor(rows.scrollTop / panel.rowHeight);
+    redraw();
+    speak(app, panel);
+  };
+  rows.onblur = rows.onpointerleave;
   rows.onclick = (event) => {
     const row = rowAt(event);
     if (row >= 0 && row < panel.order.length) app.toggle(panel.layer.name, panel.order[row]);
