@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from ndcore.activations.reading import Reading
@@ -32,8 +33,9 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
         "At each layer, how far each image lies from the class it is taken for, from its true "
         "class and from its runner-up: the mean of the layer's 5% most distant neurons."
     )
+    key = pair_key(bundle, pair)
     try:
-        profile = _profile(pair_key(bundle, pair), pair.label, bundle, reading)
+        profile = _profile(key, pair.label, bundle, reading)
     except NeuralDivergenceError as error:
         st.info(sentence(error))
         return
@@ -47,16 +49,29 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
         help="Layers differ in scale; a percentile says how many benign images that are taken for "
         "the class lie nearer to it, so that layers can be compared.",
     )
-    st.plotly_chart(depth_figure(profile, bundle.classes, page_ink(), measure), key="depth_profile")
+    chart, frame = _shown(key, pair.label, page_ink(), measure, profile, bundle.classes)
+    st.plotly_chart(chart, key="depth_profile")
     if profile.change:
         st.caption(RULES)
-    frame = depth_rows(profile, bundle.classes)
     folded_table(f"{len(profile.layers)} layers", frame, f"{bundle.name}-depth.csv", "depth")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _profile(key: str, true: int | None, _bundle: Bundle, _reading: Reading) -> DepthProfile:
     return depth_profile(_bundle, _reading, true)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _shown(
+    key: str,
+    true: int | None,
+    ink: str,
+    measure: str,
+    _profile: DepthProfile,
+    _classes: tuple[str, ...],
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Chart and numbers of a profile, made once; nobody changes them."""
+    return depth_figure(_profile, _classes, ink, measure), depth_rows(_profile, _classes)
 
 
 def depth_rows(profile: DepthProfile, classes: tuple[str, ...]) -> pd.DataFrame:

@@ -172,6 +172,19 @@ def test_the_closer_views_open(explorer: AppTest, tab: str) -> None:
     assert not explorer.error
 
 
+def test_what_was_measured_and_drawn_is_kept(
+    explorer: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_again(*_: object) -> None:
+        raise AssertionError
+
+    for name in ("depth_profile", "depth_figure", "depth_rows"):
+        monkeypatch.setattr(f"pages.ui.explorer.depth.{name}", made_again)
+    chart = explorer.get("plotly_chart")[0].proto.spec
+    assert explorer.run().get("plotly_chart")[0].proto.spec == chart
+    assert not explorer.exception
+
+
 def test_without_an_image_the_classes_are_drawn(digits_bundle: Bundle) -> None:
     at = opened(PAGE, pair="-")
     assert not at.exception
