@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from ndcore.activations.calls import IMAGES, Call, calls_of
+from ndcore.activations.layer_hooks import Place, on_layers
+from ndcore.activations.layout import Layout
 from ndcore.errors import BadRequestError
-from ndcore.networks.forward import forward
+from ndcore.networks.forward import device_of, forward
 
 REDUCTIONS = ("mean", "max")
 DENSE = ("value",)
@@ -30,7 +33,7 @@ def capture(
 
     Args:
         model: any module.
-        layers: dotted names of its modules.
+        layers: names, see `ndcore.activations.layer_hooks`.
         keep: what to keep of an output (N, units, H, W) or (N, units). It must not return a view:
             a later layer may overwrite the output in place.
 
@@ -41,28 +44,13 @@ def capture(
     Raises:
         BadRequestError: the model has no such layer.
     """
-    modules = dict(model.named_modules())
-    unknown = [name for name in layers if name not in modules]
-    if unknown:
-        raise BadRequestError(f"the model has no layer '{unknown[0]}'")
-    owner = threading.get_ident()
     found: dict[str, Kept] = {}
-    handles = []
 
-    def keeper(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def record(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            if threading.get_ident() == owner:
-                found[name] = keep(output.detach() if isinstance(output, Tensor) else output)
+    def see(name: str, output: Any) -> None:
+        found[name] = keep(output.detach() if isinstance(output, Tensor) else output)
 
-        return record
-
-    try:
-        for name in layers:
-            handles.append(modules[name].register_forward_hook(keeper(name)))
+    with on_layers(model, layers, see):
         yield found
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def reductions_of(activations: Tensor) -> tuple[str, ...]:
@@ -97,58 +85,39 @@ def unit_layout(
     Raises:
         BadRequestError: a layer cannot be observed; the sentence names it.
     """
-    with capture(model, layers, lambda output: output) as found:
-        forward(model, np.zeros((1, *shape), np.uint8))
-    for name in layers:
-        if (why := _unobservable(model.get_submodule(name), found.get(name))) is not None:
+    parts = dict(model.named_modules())
+    places = {name: Place.of(name, parts) for name in layers}
+    calls = calls_of(model, torch.zeros(IMAGES, shape[2], *shape[:2], device=device_of(model)))
+    for name, place in places.items():
+        if (why := unobservable(place, calls)) is not None:
             raise BadRequestError(
-                f"layer '{name}' {why}: it cannot be observed; set `layers` of the model to the "
-                "names of those that can"
+                f"layer '{name}' {why}: it cannot be observed; choose others with --layers, or set "
+                "`layers` of the model to the names of those that can"
             )
-    return {name: (found[name].shape[1], reductions_of(found[name])) for name in layers}
-
-
-def observable(
-    model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]
-) -> tuple[str, ...]:
-    """Those of some layers that run in eval mode and have units.
-
-    Raises:
-        BadRequestError: none of them does.
-    """
-    with capture(model, layers, lambda output: output) as found:
+    with capture(model, layers, lambda output: (output.shape[1], reductions_of(output))) as found:
         forward(model, np.zeros((1, *shape), np.uint8))
-    modules = dict(model.named_modules())
-    kept = [name for name in layers if _unobservable(modules[name], found.get(name)) is None]
-    if not kept:
-        raise BadRequestError("no layer of the model can be observed; set its `layers` to names")
-    return tuple(kept)
+    return {name: found[name] for name in layers}
 
 
 def runs_of(model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]) -> dict[str, int]:
     """How often each layer runs in one pass; of several runs the last is what `capture` keeps."""
-    runs: Counter[str] = Counter()
-
-    def counter(name: str) -> Callable[..., None]:
-        return lambda *_: runs.update([name])
-
-    handles = [model.get_submodule(name).register_forward_hook(counter(name)) for name in layers]
-    try:
-        forward(model, np.zeros((1, *shape), np.uint8))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return dict(runs)
+    images = torch.zeros(IMAGES, shape[2], *shape[:2], device=device_of(model))
+    runs = Counter(call.name for call in calls_of(model, images))
+    return {name: runs[name] for name in layers}
 
 
-def _unobservable(layer: nn.Module, output: object) -> str | None:
-    """Why what a layer put out, or None where it did not run, has no units; None if it has."""
-    if output is None:
-        return "does not run in eval mode"
-    if not isinstance(output, Tensor):
-        return f"gives a {type(output).__name__}, no tensor"
-    kinds = {type(part) for part in layer.modules()}
-    features_last = nn.Linear in kinds and nn.Conv2d not in kinds  # tokens or places come before
-    if output.ndim not in (2, 4) or (output.ndim == 4 and features_last):
-        return f"gives {tuple(output.shape)}, neither (N, units) nor (N, units, H, W)"
+def unobservable(place: Place, calls: Sequence[Call]) -> str | None:
+    """Why a layer has no units, in words that follow its name; None if it has."""
+    own = [call for call in calls if call.name == place.part and place.call in (0, call.number)]
+    if not own:
+        return "is not called in eval mode" + (" so often" if place.call > 1 else "")
+    for call in own:
+        if call.layout is None:
+            return f"gives {call.told}" + (
+                ", neither (N, units) nor (N, units, H, W)" if call.shape else ""
+            )
+        if not call.finite:
+            return "gives values that are no numbers"
+        if place.first and call.layout is not Layout.TOKENS:
+            return "has no tokens"
     return None

@@ -18,6 +18,7 @@ from ndcore.activations.capture import runs_of, unit_layout
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.reading import Reading, image_bytes, images_within, read_source
 from ndcore.data.sources import ImageSource
+from ndcore.errors import BadRequestError
 from ndcore.steps import ShouldStop, in_parts
 
 Histograms = dict[tuple[str, str], ClassHistograms]
@@ -85,6 +86,10 @@ def count_distributions(
     ):
         labels = source.labels[list(chunk)]
         for key, values in reading.activations.items():
+            if not np.isfinite(values).all():
+                raise BadRequestError(
+                    f"layer '{key[0]}' gives values that are no numbers: leave it out with --layers"
+                )
             found[key].update(values, labels)
     return found
 

@@ -17,6 +17,8 @@ from ndcore.errors import BadRequestError
 
 BINS = 256
 HEADROOM = 1.05
+FAR = 8  # a range that reached from such values to 0 would leave them an eighth of the bins
+MARGIN = 0.5  # of the spread, on either side: a sample does not show the outermost values
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,21 @@ class ClassHistograms:
     def empty(cls, classes: int, sample: NDArray[np.float32]) -> ClassHistograms:
         """No counts yet; the ranges come from `sample`, values float32 (N, units).
 
-        A range starts at 0, or below it where the sample does, and leaves 5% above its maximum.
+        A range starts at 0, or below it where the sample does, and leaves 5% above its maximum. A
+        unit whose values lie far from 0, `FAR` times as far as they spread, is ranged around them.
         """
-        low = np.minimum(sample.min(0), 0) * HEADROOM
-        high = np.maximum(sample.max(0), 0) * HEADROOM
+        least, most = sample.min(0).astype(np.float64), sample.max(0).astype(np.float64)
+        spread = most - least
+        far = np.maximum(least, -most) > FAR * spread
+        # A constant unit says nothing about its own spread, unless it is 0.
+        far &= spread > 0
+        low = np.where(far, least - MARGIN * spread, np.minimum(least, 0) * HEADROOM)
+        high = np.where(far, most + MARGIN * spread, np.maximum(most, 0) * HEADROOM)
         # A unit that was silent in the sample still needs room: a hundredth of the layer's range.
         room = max(float((high - low).max()) / 100, 1e-6)
-        high = np.where(high - low < room, low + room, high)
+        high = np.where((high - low < room) & ~far, low + room, high)
+        # As float32 the ends must still differ.
+        high = np.maximum(high, low + 1e-5 * np.maximum(np.abs(low), np.abs(high)))
         shape = (classes, sample.shape[1], 1 + BINS)
         return cls(np.zeros(shape, np.int64), low.astype(np.float32), high.astype(np.float32))
 

@@ -10,16 +10,17 @@ their order, so what is clamped early changes what arrives at the units that are
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ndcore.activations.layer_hooks import on_layers
 from ndcore.errors import BadRequestError
 
 
@@ -78,28 +79,16 @@ def clamped(model: nn.Module, clamps: Mapping[str, Clamp]) -> Iterator[None]:
 
     Args:
         model: any module; other threads may use it meanwhile and notice nothing.
-        clamps: dotted name of a module -> what is held of its output.
+        clamps: name of a layer -> what is held of its output.
 
     Raises:
         BadRequestError: the model has no such layer.
     """
-    modules = dict(model.named_modules())
-    unknown = [name for name in clamps if name not in modules]
-    if unknown:
-        raise BadRequestError(f"the model has no layer '{unknown[0]}'")
-    owner = threading.get_ident()
 
-    def holder(clamp: Clamp) -> Callable[[nn.Module, object, Tensor], Tensor | None]:
-        def hold(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
-            if threading.get_ident() != owner:
-                return None
-            where = torch.from_numpy(clamp.where).to(output.device)
-            values = torch.from_numpy(clamp.values).to(output.device)
-            return clamp_units(output, where, values, clamp.reduction)
+    def hold(name: str, output: Any) -> Tensor:
+        where = torch.from_numpy(clamps[name].where).to(output.device)
+        values = torch.from_numpy(clamps[name].values).to(output.device)
+        return clamp_units(output, where, values, clamps[name].reduction)
 
-        return hold
-
-    with ExitStack() as hooks:
-        for name, clamp in clamps.items():
-            hooks.callback(modules[name].register_forward_hook(holder(clamp)).remove)
+    with on_layers(model, tuple(clamps), hold):
         yield

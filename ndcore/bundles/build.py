@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ndcore.activations.capture import observable
 from ndcore.activations.distributions import Histograms, count_distributions, layer_table
 from ndcore.activations.histograms import BINS
 from ndcore.activations.observed import Observed
+from ndcore.activations.proposal import proposed_layers
 from ndcore.activations.reading import read_source
 from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
@@ -31,7 +31,7 @@ from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import DETECTORS, Calibration
 from ndcore.errors import BadRequestError, BundleError, DataError
 from ndcore.networks.factories import brings_weights
-from ndcore.networks.form import Finding
+from ndcore.networks.form import INNER, PLAIN, Finding
 from ndcore.networks.forward import evaluate
 from ndcore.networks.probe import made_up_answer, usable
 from ndcore.networks.registry import ModelSpec, layer_names, model_spec
@@ -62,6 +62,7 @@ class BuildConfig:
         gallery: stop the gallery after so many verified successes on lossless images held out
             of training; 0 makes none.
         gallery_images: or after so many of these images.
+        layers: to observe, in order; none = those the model names, else the proposed ones.
         seed: of splits without a training run, of samples and of attacks.
     """
 
@@ -71,6 +72,7 @@ class BuildConfig:
     gallery: int = 12
     gallery_images: int = 60
     seed: int = 0
+    layers: tuple[str, ...] = ()
 
 
 def build(
@@ -112,9 +114,7 @@ def build(
         stamp(model, answer)
     splits = run["splits"] if run else make_splits(source, config.seed)
     members = _members(source, splits)
-    layers = layer_names(model)
-    if spec.own and not hasattr(model, "layers"):
-        layers = observable(model, layers, source.shape)
+    layers = _layers(config, spec, model, source.shape)
     reference = members["reference"]
     histograms = count_distributions(
         model,
@@ -183,6 +183,24 @@ def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
         )
     if source.shape != spec.shape:
         raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
+
+
+def _layers(
+    config: BuildConfig, spec: ModelSpec, model: nn.Module, shape: tuple[int, int, int]
+) -> tuple[str, ...]:
+    """Those asked for, by the names that an own model has inside too; else the proposed ones."""
+    if config.layers:
+        own = spec.form != PLAIN
+        parts = dict(model.named_modules())
+        return tuple(
+            f"{INNER}.{name}"
+            if own and f"{INNER}.{name.split('#')[0].split('@')[0]}" in parts
+            else name
+            for name in config.layers
+        )
+    if spec.own and not hasattr(model, "layers"):
+        return proposed_layers(model, shape)
+    return layer_names(model)
 
 
 def _members(source: ImageSource, splits: dict[str, list[str]]) -> dict[str, list[int]]:

@@ -13,6 +13,7 @@ import numpy as np
 from ndcore.activations.capture import capture, reductions_of
 from ndcore.activations.distributions import CHUNK_BYTES
 from ndcore.activations.histograms import BINS
+from ndcore.activations.proposal import proposed_layers
 from ndcore.activations.reading import BATCH_BYTES, image_bytes, read_pixels
 from ndcore.attacks import AttackConfig
 from ndcore.bundles.build import BuildConfig
@@ -69,10 +70,7 @@ def check_model(
     found: list[Finding] = []
     source = None
     try:
-        if data is None:
-            spec = _alone(spec, wishes)
-        else:
-            spec, source = open_images(spec, data, wishes)
+        spec, source = opened(spec, data, wishes)
         found += spec.findings or ()
     except NeuralDivergenceError as error:
         found.append(Finding(str(error), stops=True))
@@ -82,6 +80,17 @@ def check_model(
     if not any(finding.stops for finding in found):
         estimate = _estimate(spec, source)
     return sorted(found, key=lambda finding: not finding.stops), estimate
+
+
+def opened(
+    spec: ModelSpec, data: str | Path | None, wishes: Wishes
+) -> tuple[ModelSpec, ImageSource | None]:
+    """A model that was probed with its images, or with made-up ones where there is no data.
+
+    Raises:
+        BadRequestError: neither data nor a size is known.
+    """
+    return (_alone(spec, wishes), None) if data is None else open_images(spec, data, wishes)
 
 
 def _alone(spec: ModelSpec, wishes: Wishes) -> ModelSpec:
@@ -111,7 +120,8 @@ def _images(source: ImageSource) -> list[Finding]:
 def _estimate(spec: ModelSpec, source: ImageSource | None) -> Estimate:
     assert spec.shape
     model = spec.build().eval()
-    layers = layer_names(model)
+    own = spec.own and not hasattr(model, "layers")
+    layers = proposed_layers(model, spec.shape) if own else layer_names(model)
     shape, images = spec.shape, len(source) if source else 0
     pixels = np.random.default_rng(0).integers(0, 256, (TRIED, *shape)).astype(np.uint8)
     each = _seconds(lambda: read_pixels(model, layers, pixels)) / TRIED

@@ -106,7 +106,7 @@ def usable(spec: ModelSpec, source: ImageSource) -> ModelSpec:
     if not spec.own:
         return spec
     spec = spec if spec.findings is not None else examined(spec, source)
-    _require(spec.findings or ())
+    require_usable(spec.findings or ())
     return spec
 
 
@@ -125,11 +125,12 @@ def adapt_model(
         BadRequestError: it cannot be used; the sentence says what to do.
     """
     form, findings = probe(module, pixels, classes, output)
-    _require(findings)
+    require_usable(findings)
     return adapted(module, form).eval()
 
 
-def _require(findings: Sequence[Finding]) -> None:
+def require_usable(findings: Sequence[Finding]) -> None:
+    """Raise BadRequestError with the first finding that stops."""
     for finding in findings:
         if finding.stops:
             raise BadRequestError(finding.sentence)

@@ -14,6 +14,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+from torchvision.models.swin_transformer import SwinTransformer
 
 
 class Base(nn.Module):
@@ -332,6 +335,52 @@ def depthwise() -> nn.Module:
     )
 
 
+def transformer() -> nn.Module:
+    torch.manual_seed(0)
+    model = VisionTransformer(12, 4, 2, 2, 8, 16, num_classes=3)
+    with torch.no_grad():
+        model.heads.head.weight.normal_()
+    return model
+
+
+def swin() -> nn.Module:
+    torch.manual_seed(0)
+    return SwinTransformer([2, 2], 8, [2, 1], [2, 2], [2, 2], num_classes=3)
+
+
+def convnext() -> nn.Module:
+    torch.manual_seed(0)
+    return ConvNeXt([CNBlockConfig(4, 8, 1), CNBlockConfig(8, None, 1)], num_classes=3)
+
+
+class Gate(nn.Module):
+    """Squeeze and excite: one number per unit scales the map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean, self.conv = nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 6, 1)
+        self.sigmoid = nn.Sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.sigmoid(self.conv(self.mean(x)))
+
+
+def gated() -> nn.Module:
+    torch.manual_seed(0)
+    return Wrapped(
+        nn.Sequential(
+            nn.Conv2d(3, 6, 3),
+            nn.ReLU(),
+            nn.Conv2d(6, 6, 3, stride=2),
+            Gate(),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(6, 3),
+        )
+    )
+
+
 def scripted() -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -373,6 +422,11 @@ FINE: dict[str, Callable[[], nn.Module]] = {
     "volume": Volume,
     "big-numbers": BigNumbers,
     "scripted": scripted,
+    "transformer": transformer,
+    "swin": swin,
+    "convnext": convnext,
+    "gated": gated,
+    "not-a-number-inside": NotANumberInside,
 }
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "two-heads": (TwoHeads, r"several tensors .* choose one with --output"),

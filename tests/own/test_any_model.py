@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ndcore.activations.histograms import ClassHistograms
 from ndcore.attacks import AttackConfig, attack_images
 from ndcore.bundles.build import BuildConfig, build
 from ndcore.bundles.bundle import load_bundle
@@ -20,6 +21,7 @@ from ndcore.networks.probe import Wishes, open_images
 from ndcore.networks.registry import model_spec
 from tests.own import kinds
 
+CHANNELS_LAST = ("swin",)
 KINDS = Path(kinds.__file__).resolve()
 
 
@@ -27,15 +29,43 @@ def name_of(kind: str) -> str:
     return f"{KINDS}:{kind.replace('-', '_')}"
 
 
-def own_logits(kind: str, pixels: np.ndarray) -> np.ndarray:
-    """What plain torch makes of the images, with weights as float16 holds them."""
+def stored(kind: str) -> nn.Module:
+    """The module with its weights as float16 holds them."""
     module = kinds.FINE[kind]().eval().float()
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
             if tensor.is_floating_point() and tensor.abs().max() < 65504:
                 tensor.copy_(tensor.half().float())
-        images = torch.from_numpy(pixels.astype(np.float32) / 255).permute(0, 3, 1, 2)
-        answer = module(images.contiguous())
+    return module
+
+
+def own_pass(module: nn.Module, pixels: np.ndarray) -> object:
+    images = torch.from_numpy(pixels.astype(np.float32) / 255).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        return module(images.contiguous())
+
+
+def own_counts(
+    kind: str, part: str, pixels: np.ndarray, labels: np.ndarray, held: ClassHistograms
+) -> np.ndarray:
+    """Counts (classes, units, bins) of the largest values of a map of (N, units, H, W)."""
+    module, found = stored(kind), []
+    module.get_submodule(part).register_forward_hook(
+        lambda _part, _inputs, output: found.append(output.clone())
+    )
+    own_pass(module, pixels)
+    values = found[-1].amax((2, 3)).numpy().astype(np.float64)
+    bins = np.floor((values - held.lo) / (held.hi - held.lo) * 256).clip(0, 255).astype(int) + 1
+    bins[values == 0] = 0
+    counts = np.zeros_like(held.counts)
+    for label, row in zip(labels, bins, strict=True):
+        counts[label, np.arange(len(row)), row] += 1
+    return counts
+
+
+def own_logits(kind: str, pixels: np.ndarray) -> np.ndarray:
+    """What plain torch makes of the images, with weights as float16 holds them."""
+    answer = own_pass(stored(kind), pixels)
     if isinstance(answer, Tensor):
         logits = answer.log() if kind == "softmax" else answer
     elif kind == "tuple":
@@ -68,6 +98,14 @@ def test_it_is_right_at_every_step(kind: str, folder: Path, empty_cache: Path) -
     for layer in bundle.layers:
         for reduction in bundle.reductions(layer):
             assert bundle.distributions(layer, reduction).n.tolist() == per_class
+
+    first = bundle.layers[0].removeprefix("model.")
+    if kind not in CHANNELS_LAST and "max" in bundle.reductions(bundle.layers[0]):
+        held = bundle.distributions(bundle.layers[0], "max")
+        own_labels = source.labels[reference]
+        counts = own_counts(kind, first.split("#")[0], source.pixels(reference), own_labels, held)
+        # A value on the edge of two bins may fall to either side.
+        assert np.abs(counts - held.counts).sum() <= 0.02 * counts.sum()
 
     attacked = pixels[:2]
     told = own[:2].argmax(1)

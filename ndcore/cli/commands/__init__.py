@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "what is installed and which bundles and data are ready",
     "data": "get a data set",
     "check": "what would stop or mislead the other commands, and what a bundle would cost",
+    "layers": "which layers of a model can be observed, and which are proposed",
     "train": "train a model; a killed run is resumed",
     "build": "distributions, calibration and gallery of a trained model",
     "evaluate": "accuracy of a bundle's model",

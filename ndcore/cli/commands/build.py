@@ -18,6 +18,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_own_model(parser)
     parser.add_argument("--model", help="registered name or file.py:factory (default: BUNDLE)")
     parser.add_argument("--weights", help="safetensors file (default: the model's training run)")
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        metavar="NAME",
+        help="layers to observe (default: those that `layers` proposes)",
+    )
     parser.add_argument("--gallery", type=int, default=12, metavar="N", help="successes to collect")
     parser.add_argument("--gallery-images", type=int, default=60, metavar="N", help="images to try")
     parser.add_argument("--seed", type=int, default=0)
@@ -50,6 +56,7 @@ def run(options: Namespace) -> Answer:
         gallery=options.gallery,
         gallery_images=options.gallery_images,
         seed=options.seed,
+        layers=tuple(options.layers or ()),
     )
     with Progress() as progress:
         manifest = build(config, source, spec=spec, on_step=progress.step)
