@@ -1,5 +1,7 @@
 """The commands, a module each: a new one is a file in this folder and a line in `COMMANDS`.
 
+Those about models that people bring lie in `own`.
+
 They are read to build the parser, before it is known which one runs. So they import what is light
 at their top, and torch and the work itself inside `run`.
 """
@@ -28,6 +30,7 @@ COMMANDS = {
     "evolve": "how a recorded training run evolved",
     "bench": "ratios measured within one run",
 }
+OWN = ("check", "layers")
 Answer = tuple[dict[str, Any], str, int]
 
 
@@ -43,4 +46,5 @@ class Command(Protocol):
 
 def command(name: str) -> Command:
     """The module of one of `COMMANDS`."""
-    return cast(Command, import_module(f"{__name__}.{name}"))
+    place = f"{__name__}.own" if name in OWN else __name__
+    return cast(Command, import_module(f"{place}.{name}"))

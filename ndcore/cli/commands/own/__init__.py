@@ -1,0 +1,1 @@
+"""Commands about a model that somebody brings."""
