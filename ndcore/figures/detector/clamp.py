@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -56,10 +57,12 @@ def clamp_course(
             name=name,
             line={"color": colour, "width": 2, "dash": dash},
             marker={"symbol": symbol, "size": 9},
-            hovertemplate=f"%{{x}} clamped<br>{label} %{{y:.1%}}<extra>{name}</extra>",
+            hovertemplate=f"%{{x}} clamped<br>{escape(label)} %{{y:.1%}}<extra>{name}</extra>",
         )
     figure.update_xaxes(title="neurons clamped", type="category")
-    figure.update_yaxes(title=f"probability of {label}", tickformat=".0%", range=[-0.03, 1.03])
+    figure.update_yaxes(
+        title=f"probability of {escape(label)}", tickformat=".0%", range=[-0.03, 1.03]
+    )
     styled(figure, height=360, title="Few neurons at a time", legend=True)
     # Three entries take up to three lines in a narrow column.
     return figure.update_layout(margin={"t": 118})

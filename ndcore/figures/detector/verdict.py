@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -106,6 +107,6 @@ def null_distribution(
         )
     figure.update_xaxes(title="score (right = more suspicious)")
     figure.update_yaxes(title="benign images")
-    title = f"{len(benign):,} benign images taken for {label}"
+    title = f"{len(benign):,} benign images taken for {escape(label)}"
     styled(figure, height=340, title=title, legend=True)
     return figure.update_layout(bargap=0.06)

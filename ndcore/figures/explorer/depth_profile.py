@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,14 +55,14 @@ def depth_figure(
                     for layer, score, rank in zip(profile.layers, scores, percentiles, strict=True)
                 ],
                 mode="lines+markers",
-                name=f"{name} from {classes[label]} ({', '.join(roles)})",
+                name=f"{name} from {escape(classes[label])} ({', '.join(roles)})",
                 line={"color": colour, "width": 2, "dash": DASHES[roles[0]]},
                 marker={
                     "symbol": ("diamond" if attacked else "circle") + ENDINGS[roles[0]],
                     "size": 9,
                     "color": colour,
                 },
-                hovertemplate=f"%{{customdata[0]}}, {name} from {classes[label]}<br>"
+                hovertemplate=f"%{{customdata[0]}}, {name} from {escape(classes[label])}<br>"
                 "%{customdata[1]} class spreads<br>percentile %{customdata[2]}<extra></extra>",
             )
     marks = (

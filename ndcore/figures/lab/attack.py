@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -32,7 +33,9 @@ def probability_bars(
         title: heading.
     """
     colours = class_colours(len(classes))
-    names = [f"{name} ★" if index == true else name for index, name in enumerate(classes)]
+    # Plotly reads tags in its texts.
+    shown = [escape(name) for name in classes]
+    names = [f"{name} ★" if index == true else name for index, name in enumerate(shown)]
     rows = [("before", before, 0.4 if after is not None else 1.0)]
     if after is not None:
         rows.append(("after", after, 1.0))
@@ -87,7 +90,7 @@ def search_course(
             hovertemplate="%{x:,} queries<br>%{y:.1%}<extra></extra>",
         )
     )
-    label = f"probability of {target or true or 'the true class'}"
+    label = f"probability of {escape(target or true or 'the true class')}"
     figure.update_yaxes(range=[0, 1.03], tickformat=".0%", title=label)
     figure.update_xaxes(
         title="queries (images shown to the model)", rangemode="tozero", tickformat=","

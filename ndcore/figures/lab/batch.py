@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -48,7 +49,7 @@ def class_matrix(
     if len(classes) > MOST_CLASSES:
         rows = [row for row in rows if counts[row].any()]
         cols = [col for col in cols if counts[:, col].any()]
-    names = [*classes, HELD]
+    names = [*map(escape, classes), HELD]  # plotly reads tags in its texts
     shown = counts[np.ix_(rows, cols)].astype(float)
     most = max(1.0, float(shown.max(initial=0)))
     x, y = [names[col] for col in cols], [names[row] for row in rows]
