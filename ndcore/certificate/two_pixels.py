@@ -19,7 +19,7 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
@@ -35,6 +35,9 @@ from ndcore.steps import ShouldStop, in_parts
 
 BATCH = 32  # whole images in one pass
 BLOCK = 4
+
+
+Pair = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class PairCertificate:
     block: int
     pairs: int
     asked: int
-    hole: tuple[tuple[int, int], tuple[int, int]] | None
+    hole: Pair | None
 
     def to_dict(self) -> dict[str, Any]:
         """As in the command line's JSON."""
@@ -81,17 +84,9 @@ def certify_two(
         BadRequestError: no such block, or two of them would leave nothing of the image.
         StoppedError: `should_stop` said so.
     """
-    height, width = image.shape[:2]
-    if block < 1:
-        raise BadRequestError(f"a block has a side of at least 1 pixel, not {block}")
-    corners = [(row, col) for row in range(0, height, block) for col in range(0, width, block)]
-    if len(corners) < 3:
-        raise BadRequestError(
-            f"two blocks of {block} x {block} pixels leave nothing of {height} x {width} to go by"
-        )
+    corners, pairs = _corners(image.shape, block), pairs_of(image.shape, block)
     own = evaluator.plain(image[None])
     label = int(own.argmax())
-    pairs = len(corners) * (len(corners) + 1) // 2
     if not leads(own, label)[0] > MARGIN:
         return PairCertificate(False, block, pairs, 0, None)
     alone = [(corner, corner) for corner in corners]
@@ -113,7 +108,27 @@ def certify_two(
     return PairCertificate(True, block, pairs, asked, None)
 
 
-Pair = tuple[tuple[int, int], tuple[int, int]]
+def pairs_of(shape: Sequence[int], block: int) -> int:
+    """How many pairs of blocks an image of shape (H, W, C) has, a block with itself among them.
+
+    Raises:
+        BadRequestError: see `certify_two`.
+    """
+    blocks = len(_corners(shape, block))
+    return blocks * (blocks + 1) // 2
+
+
+def _corners(shape: Sequence[int], block: int) -> list[tuple[int, int]]:
+    """First row and column of every block."""
+    height, width = shape[:2]
+    if block < 1:
+        raise BadRequestError(f"a block has a side of at least 1 pixel, not {block}")
+    corners = [(row, col) for row in range(0, height, block) for col in range(0, width, block)]
+    if len(corners) < 3:
+        raise BadRequestError(
+            f"two blocks of {block} x {block} pixels leave nothing of {height} x {width} to go by"
+        )
+    return corners
 
 
 def _asked(

@@ -45,6 +45,13 @@ def certify_text(document: Found) -> str:
             f"stored attacks: {attacks['caught']:,} of {attacks['n']:,} raise the alarm; "
             f"{attacks['violations']} of {attacks['on_certified']:,} on certified images do not"
         )
+    if "two_pixels" in summary:
+        two = summary["two_pixels"]
+        lines.append(
+            f"for two pixels, by pairs of {two['block']} x {two['block']} blocks, "
+            f"{two['certified']:,} of {summary['n']:,} certified; of those that the model gets "
+            f"right {_rate(two['correct'])}"
+        )
     if "hole_attacks" in summary:
         lines.append(_holes_tried(summary["hole_attacks"]))
     if "audit" in summary:

@@ -56,6 +56,21 @@ def test_stored_attacks_go_with_their_images(
     assert attacks["on_certified"] == found["summary"]["certified"] <= attacks["caught"]
 
 
+@pytest.mark.spec("CE-6")
+def test_two_pixels(capsys: pytest.CaptureFixture[str], digits_bundle: Bundle) -> None:
+    command = ["certify", "digits:3", "digits:4", "--pixels", "2", "--block"]
+    found = run(capsys, *command, "2")
+    rows = [row["two_pixels"] for row in found["results"]]
+    for row in rows:
+        assert row["pairs"] == 16 * 17 // 2
+        assert row["certified"] == (row["hole"] is None and row["asked"] == row["pairs"])
+    told = found["summary"]["two_pixels"]
+    assert told["certified"] == sum(row["certified"] for row in rows)
+    assert told["pairs_asked"] == sum(row["asked"] for row in rows)
+    assert main([*command, "8", "--bundle", "digits-cnn"]) == 2
+    assert "leave nothing" in capsys.readouterr().err
+
+
 def test_in_words(capsys: pytest.CaptureFixture[str], digits_bundle: Bundle) -> None:
     assert main(["certify", "digits:3", "digits:4", "--bundle", "digits-cnn"]) == 0
     printed = capsys.readouterr()

@@ -32,6 +32,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="keep every certificate here as it is made, and take over those that are there",
     )
     parser.add_argument(
+        "--pixels",
+        type=int,
+        default=1,
+        choices=(1, 2),
+        help="2 also asks what no change of two pixels can do: by pairs of blocks, far slower",
+    )
+    parser.add_argument(
+        "--block", type=int, default=4, help="side of those blocks; 1 is tightest and slowest"
+    )
+    parser.add_argument(
         "--attack-holes",
         action="store_true",
         help="try a grid of colours at every hole: can what is not proven be used?",
@@ -66,6 +76,8 @@ def run(options: Namespace) -> Answer:
         ],
         "summary": certified_shares(found, chosen.labels, attacked),
     }
+    if options.pixels == 2:
+        _certify_two(bundle, chosen, options.block, document)
     if options.attack_holes:
         _attack_holes(bundle, chosen, found, document)
     if options.audit:
@@ -120,6 +132,33 @@ def _certified(
             if row and tuple(image[row.pixels[0].row, row.pixels[0].col]) == row.pixels[0].before:
                 attacked[at] = one(row.pair(image).images[-1])
     return found, attacked
+
+
+def _certify_two(bundle: Bundle, chosen: ImageBatch, block: int, document: dict[str, Any]) -> None:
+    """Ask all pairs of blocks of every image, up to the first that disagrees."""
+    from ndcore.certificate.two_pixels import certify_two, pairs_of
+    from ndcore.networks.evaluator import evaluator_for
+    from ndcore.statistics.intervals import Rate
+
+    evaluator = evaluator_for(bundle.model, bundle.shape, "float32")
+    rows = document["results"]
+    right = certified = 0
+    with Progress() as progress:
+        progress.step(
+            f"at most {len(chosen) * pairs_of(bundle.shape, block):,} whole images for two pixels"
+        )
+        for at, (row, image) in enumerate(zip(rows, chosen.pixels, strict=True)):
+            progress.step("certifying for two pixels", at, len(rows))
+            found = certify_two(evaluator, image, block)
+            row["two_pixels"] = found.to_dict()
+            right += row["predicted"] is not None and row["predicted"] == row["true"]
+            certified += found.certified and row["predicted"] == row["true"]
+    document["summary"]["two_pixels"] = {
+        "block": block,
+        "certified": sum(row["two_pixels"]["certified"] for row in rows),
+        "correct": Rate(certified, right).to_dict(),
+        "pairs_asked": sum(row["two_pixels"]["asked"] for row in rows),
+    }
 
 
 def _attack_holes(
