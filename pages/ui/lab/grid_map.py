@@ -23,6 +23,7 @@ from pages.ui.components.pixel_view import PixelScene
 from pages.ui.elements.download import download
 from pages.ui.frame.link import box
 from pages.ui.frame.words import colour_words, plain
+from pages.ui.lab.certificate import map_certificate
 
 
 def map_scene(
@@ -97,6 +98,7 @@ def map_findings(bundle: Bundle, result: AttackResult, found: VulnerabilityMap, 
             )
         },
     )
+    map_certificate(bundle, result)
     told = f"Numbers: the worst colour at each of {found.lowest.size:,} pixels"
     numbers = box(st.expander, told, key=f"{key}_numbers", name="map_numbers")
     if numbers.open:
