@@ -56,14 +56,17 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
 
 
 def _small() -> nn.Module:
-    """Every pixel of the last map sees 18 x 18 pixels, so windows end inside all images."""
+    """A repaired pixel reaches 18 x 18 pixels at most; only the last map is run as a whole."""
     torch.manual_seed(0)
     layers: list[nn.Module] = []
     for channels, units in ((3, 16), (16, 16)):
         layers += [nn.Conv2d(channels, units, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
     for _ in range(2):
         layers += [nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()]
-    layers += [nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(16, 10)]
+    last = nn.Linear(16, 10)
+    layers += [nn.AdaptiveMaxPool2d(1), nn.Flatten(), last]
+    with torch.no_grad():
+        last.weight *= 1000  # no image is near a tie, which would end its certificate at once
     return nn.Sequential(*layers).eval().requires_grad_(False)
 
 
