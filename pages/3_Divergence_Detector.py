@@ -18,6 +18,7 @@ from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.clamp import clamp_panel
 from pages.ui.detector.evidence import evidence
 from pages.ui.detector.judging import others_table, verdicts_by
+from pages.ui.detector.proof import show_proofs
 from pages.ui.detector.search import Subject, known_repairs
 from pages.ui.detector.study.desk import desk_panel
 from pages.ui.detector.study.panel import study_panel
@@ -122,6 +123,7 @@ def judge(bundle: Bundle) -> None:
         show_verdict(bundle, name, verdict, card)
     with pixels:
         repairs = suspect_panel(bundle, found, alpha, detector)
+        show_proofs(bundle, order, cards)
     if repairs and not searched:
         table.table(
             others_table(bundle, detector.name, order, alpha), border="horizontal", hide_index=True

@@ -14,6 +14,7 @@ from ndcore.detectors import Verdict
 from ndcore.detectors.repair import Repairs
 from ndcore.figures.detector.case.files import case_bytes
 from pages.ui.detector.search import Subject
+from pages.ui.elements.certificate import known_certificate
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
 
@@ -45,6 +46,7 @@ def case_file_buttons(
             repairs=repairs[i] if repairs else None,
             by_repair=best.explain(repairs[i], alpha)[0] if repairs and best.fitted else None,
             by_layers=by_layers[i] if by_layers else None,
+            certificate=known_certificate(bundle, pixels),
         )
         for i, ((name, pixels, changes), verdict) in enumerate(zip(found, verdicts, strict=True))
     ]
