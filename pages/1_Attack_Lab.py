@@ -9,50 +9,59 @@ from ndcore.attacks import AttackResult
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.jobs import Job
-from pages.ui.frame.link import choice, recall
+from pages.ui.frame.link import choice
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import keep_pair
-from pages.ui.frame.story_banner import STORY, story_banner
+from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import with_article
-from pages.ui.images.example import show_example
 from pages.ui.images.picker import Choice, choose_from_source, source_picker, upload
-from pages.ui.lab.attack_job import results_of, start
+from pages.ui.lab.attack_job import is_about, results_of, start
 from pages.ui.lab.batch import show_batch
 from pages.ui.lab.by_hand import Subject, drive
+from pages.ui.lab.chosen import show_chosen, show_example_attack
 from pages.ui.lab.gallery_panel import choose_from_gallery
+from pages.ui.lab.panes import beside
 from pages.ui.lab.progress import watched_attack
 from pages.ui.lab.result import pair_of, show_one
 from pages.ui.lab.settings import configure
 
-WAYS = {"search": "Search for it", "hand": "Set it by hand"}
+WAYS = {"search": "Search for a pixel", "hand": "Set it by hand"}
 
 
-def by_search(bundle: Bundle, chosen: Choice | None, finished: DeltaGenerator) -> None:
+def by_search(
+    bundle: Bundle,
+    chosen: Choice | None,
+    places: tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator],
+) -> None:
     """Settings, the running attack and what it found; before the first, a finished one."""
-    config = configure(bundle)
-    place = st.container()
-    job = watched_attack(bundle)
+    action, left, right = places
+    with left:
+        config = configure(bundle)
+    with right:
+        job = watched_attack(bundle)
     count = len(chosen.ids) if chosen else 0
     if (
-        place.button(
+        action.button(
             f"Attack {count:,} images" if count > 1 else "Attack",
             type="primary",
             icon=":material/bolt:",
             disabled=chosen is None or config is None or (job is not None and job.active),
             help="Choose at least one image first." if chosen is None else None,
+            width="stretch",
             key="start",
         )
         and chosen is not None
         and config is not None
     ):
         start(bundle, chosen, config)
-    if job is None and not recall(STORY):
-        show_example(bundle, 120, finished)
-    if chosen is None and job is None:
-        st.info("Choose one or more images above, then start the attack.")
-    if job is not None:
-        show(bundle, job)
+    with right:
+        if chosen is not None and (job is None or not (job.active or is_about(job, chosen))):
+            show_chosen(bundle, chosen)
+        elif job is None:
+            show_example_attack(bundle)
+        if job is not None:
+            show(bundle, job)
 
 
 def show(bundle: Bundle, job: Job) -> None:
@@ -62,35 +71,32 @@ def show(bundle: Bundle, job: Job) -> None:
         if not job.active and job.state != "failed":
             st.info("The attack was stopped before it looked at an image.")
         return
-    st.divider()
     picked: AttackResult | None = results[0]
     images = len(job.result.choice.ids)
     if images > 1:
         picked = show_batch(bundle, results, images, running=job.active)
-        st.divider()
     if picked is not None:
         # The other pages speak of the result that is open here, and so does the link.
         keep_pair(bundle, pair_of(picked))
         show_one(bundle, picked)
 
 
-def by_hand(bundle: Bundle, chosen: Choice | None) -> None:
-    """One chosen image, its pixels set by the user."""
+def by_hand(bundle: Bundle, chosen: Choice | None, place: DeltaGenerator) -> None:
+    """One chosen image, its pixels set by the user; `place`: to choose one of several."""
     if chosen is None:
-        st.info("Choose an image above, then click its pixels.")
+        st.info("Choose an image, then click its pixels.")
         return
     places = {name: index for index, name in enumerate(chosen.names)}
     index = 0
     if len(places) > 1:
         name = choice(
-            st.selectbox,
+            place.selectbox,
             "Image",
             chosen.names,
             key="hand_image",
             format_func=lambda name: (
                 f"{name}, {with_article(bundle.classes[chosen.labels[places[name]]])}"
             ),
-            width=300,
         )
         index = places[name]
     label = int(chosen.labels[index])
@@ -103,32 +109,37 @@ def main() -> None:
     bundle = setup(LAB.name)
     if bundle is None:
         return
-    st.title(LAB.name)
-    story_banner(LAB)
-    st.caption(
-        "Pick images that the model gets right, let a search change a single pixel of each, or "
-        "change it yourself, and see whether the model still knows what it looks at."
-    )
-    finished = st.container(horizontal=True, vertical_alignment="center")
-    source = source_picker(bundle, ["gallery", "upload"])
+    st.title(LAB.name, anchor=False)  # no stop for the keyboard
+    if not story_banner(LAB):
+        st.caption(
+            "Pick images that the model gets right, let a search change a single pixel of each, "
+            "or change it yourself, and see whether the model still knows what it looks at."
+        )
+    bar = st.container(horizontal=True, gap="medium")
+    source = source_picker(bundle, ["gallery", "upload"], bar)
     if source == "gallery":
         choose_from_gallery(bundle)
         return
-    if source == "upload":
-        chosen = upload(bundle, "attack_upload")
-    else:
-        chosen = choose_from_source(bundle, source)
     way = choice(
-        st.segmented_control,
+        bar.segmented_control,
         "The pixel to change",
         list(WAYS),
         key="way",
         format_func=lambda name: WAYS[name],
+        label_visibility="collapsed",
     )
-    if way == "hand":
-        by_hand(bundle, chosen)
-    else:
-        by_search(bundle, chosen, finished)
+    left, right = beside()
+    with left:
+        action = st.container()
+        if source == "upload":
+            chosen = upload(bundle, "attack_upload")
+        else:
+            chosen = choose_from_source(bundle, source)
+    if way == "search":
+        by_search(bundle, chosen, (action, left, right))
+        return
+    with right:
+        by_hand(bundle, chosen, action)
 
 
 main()

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.e2e
 
@@ -25,18 +25,67 @@ def settle(page: Page) -> None:
 
 def open_lab(page: Page, server: str, link: str) -> None:
     page.goto(f"{server}/Attack_Lab?{link}")
-    expect(page.get_by_role("heading", name="Attack Lab")).to_be_visible()
+    expect(page.get_by_role("heading", name="Attack Lab")).to_be_visible(timeout=120_000)
     expect(
         page.locator("[class*=st-key-pick_], [class*=st-key-gallery_here]").first
     ).to_be_visible()
     settle(page)
 
 
+def in_view(element: Locator) -> bool:
+    """Whether the whole of it is on the screen, without scrolling."""
+    expect(element).to_be_visible()
+    box, size = element.bounding_box(), element.page.viewport_size
+    assert box is not None
+    assert size is not None
+    inside = box["x"] >= 0 and box["x"] + box["width"] <= size["width"]
+    return inside and box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+
+
+def press(picture: Locator) -> None:
+    """Click where a picture is, whatever takes the click."""
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    assert box is not None
+    picture.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+@pytest.mark.spec("UX-6", "AL-7")
+def test_what_an_action_brought_is_in_view(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 1400, "height": 900})
+    open_lab(page, server, "")
+    pictures = [page.locator(f'img[alt^="{name}"]') for name in ("Benign", "Attacked", "Differ")]
+    assert all(in_view(picture) for picture in pictures)
+    chart = page.locator(".js-plotly-plot")
+    box = chart.bounding_box()
+    assert box is not None
+    assert box["y"] < 750
+
+    # A click on the picture itself, not on its words.
+    for number, heading in ((8, "A cat, not attacked yet"), (0, "2 images, not attacked yet")):
+        press(page.locator(f".st-key-tile_samples-{number} img"))
+        settle(page)
+        assert in_view(page.get_by_role("heading", name=heading))
+        assert page.locator(f".st-key-tile_samples-{number} input").is_checked()
+    assert in_view(page.locator('figure img[alt^="cat"]').first)
+
+    page.locator(".st-key-start button").click()
+    expect(page.get_by_role("heading", name="The batch", exact=True)).to_be_visible(timeout=60_000)
+    settle(page)
+    tiles = page.locator("[class*=st-key-tile_result_]")
+    expect(tiles).to_have_count(2)
+    for at in (1, 0):
+        press(tiles.nth(at).locator("img"))
+        settle(page)
+        assert in_view(page.locator('img[alt^="Benign: cat"]'))
+        expect(page).to_have_url(re.compile(f"row=samples%3A{(8, 0)[at]}"))
+
+
 @pytest.mark.spec("AL-6")
 def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> None:
     # Differential evolution with a budget for many minutes: it lasts until it is stopped.
     open_lab(page, server, "images=samples:1-3&engine=de&target=frog&pixels=1&budget=40400")
-    expect(page.get_by_text("3 chosen")).to_be_visible()
+    expect(page.get_by_text("3 images chosen")).to_be_visible()
     page.locator(".st-key-start button").first.click()
     live = page.locator(".st-key-live_job")
     expect(live).to_contain_text(re.compile(r"of 3 images done"))
@@ -52,14 +101,16 @@ def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> No
     expect(page.get_by_text("stopped before the end").first).to_be_visible()
 
     # Row 2 of the table; its tick box is at the left.
+    page.get_by_role("tab", name="Table and files").click()
     table = page.locator("[class*=st-key-row_] canvas").first
     table.scroll_into_view_if_needed()
     corner = table.bounding_box()
     assert corner is not None
     page.mouse.click(corner["x"] + 16, corner["y"] + 36 + 35 + 17)
     settle(page)
-    expect(page.get_by_role("heading", name="Stopped before it became a frog")).to_be_visible()
-
+    opened = page.get_by_role("heading", name="Stopped before it became a frog")
+    assert in_view(opened)
+    page.get_by_role("tab", name="Pixel by pixel").click()
     canvas = page.locator(".st-key-hand_canvas canvas").first
     expect(canvas).to_be_visible()
     before = page.locator(READING).inner_text()
@@ -107,7 +158,7 @@ def test_the_map_fills_and_a_click_tries_its_worst_colour(page: Page, server: st
     open_lab(page, server, "images=samples:0&engine=exhaustive")
     page.locator(".st-key-start button").first.click()
     expect(page.locator(".st-key-live_job")).to_contain_text(re.compile(r"map: [\d,]+ of 1,024"))
-    expect(page.get_by_role("heading", name="Vulnerability map")).to_be_visible(timeout=180_000)
+    expect(page.get_by_role("tab", name="Vulnerability map")).to_be_visible(timeout=180_000)
     settle(page)
     expect(page.get_by_text(re.compile(r"\d+ of 1,024 pixels \(")).first).to_be_visible()
     canvas = page.locator(".st-key-hand_canvas canvas").first
@@ -134,12 +185,14 @@ def test_a_cell_of_the_matrix_shows_its_images(page: Page, server: str) -> None:
     )
     expect(page.locator(".st-key-live_job")).to_have_count(0, timeout=60_000)
     settle(page)
+    page.get_by_role("tab", name="Classes and queries").click()
     cell = page.locator("[class*=st-key-cell_] .scatterlayer .point").first
     cell.scroll_into_view_if_needed()
     box = cell.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.locator("figure").first).to_be_visible()
+    tiles = page.locator("[class*=st-key-tile_result_]")
+    expect(tiles.first).to_be_visible()
     settle(page)
     page.locator(".st-key-cell_all button").click()
-    expect(page.locator("figure")).to_have_count(0)
+    expect(tiles).to_have_count(0)

@@ -57,8 +57,8 @@ def test_attack_explorer_detector(page: Page, server: str) -> None:
     attack_from_home(page, server)
     expect(page.get_by_text("confirmed in a plain float32 pass")).to_be_visible()
     pictures = page.locator('img[src^="data:image/svg"]')
-    expect(pictures).to_have_count(2)
-    assert all(pictures.nth(i).evaluate("image => image.naturalWidth") > 100 for i in range(2))
+    expect(pictures).to_have_count(3)
+    assert all(pictures.nth(i).evaluate("image => image.naturalWidth") > 100 for i in range(3))
 
     page.locator(".st-key-to_explorer button").click()
     expect(page.get_by_role("heading", name="Activation Explorer")).to_be_visible()
@@ -147,7 +147,7 @@ def test_the_guided_story_in_nine_clicks(page: Page, server: str) -> None:
 
 FIRST_PICTURE = {
     "": 'img[alt^="dog"]',
-    "Attack_Lab": 'img[alt^="dog"]',
+    "Attack_Lab": 'img[alt^="Attacked: dog"]',
     "Activation_Explorer": f"{CANVAS} .rows canvas",
     "Divergence_Detector": 'img[alt^="attacked"]',
     "Training_Evolution": ".js-plotly-plot .heatmaplayer image",

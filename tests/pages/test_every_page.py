@@ -280,7 +280,7 @@ def test_the_lab_shows_a_finished_attack_until_there_is_one(digits_bundle: Bundl
     row = digits_bundle.gallery[0]
     told = texts(opened(LAB.path))
     assert "The example" in told
-    assert f"{row.predicted_after}, {100 * row.confidence_after:.0f}% sure" in told
+    assert f"Attacked: {row.predicted_after} {100 * row.confidence_after:.1f}%" in told
 
 
 @pytest.mark.usefixtures("digits_bundle")

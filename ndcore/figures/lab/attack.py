@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, rgba
 from ndcore.figures.style.theme import styled
 
-SMALL = 0.005  # probabilities below this get no number beside their bar
+SMALL = 0.02  # probabilities below this get no number beside their bar
 
 
 def probability_bars(
@@ -21,7 +21,7 @@ def probability_bars(
     after: NDArray[np.floating] | None = None,
     *,
     true: int | None = None,
-    title: str = "What the model believes: pale before, full after",
+    kind: str = "attacked",
 ) -> go.Figure:
     """Probability of every class in the class's own colour: pale before, full after.
 
@@ -30,17 +30,19 @@ def probability_bars(
         before: (classes,) of the benign image.
         after: (classes,) of the attacked image, if there is one.
         true: position of the true class, marked with a star.
-        title: heading.
+        kind: what `after` is of, in a word or two.
     """
     colours = class_colours(len(classes))
     # Plotly reads tags in its texts.
     shown = [escape(name) for name in classes]
     names = [f"{name} ★" if index == true else name for index, name in enumerate(shown)]
-    rows = [("before", before, 0.4 if after is not None else 1.0)]
+    rows = [("benign", before, MUTED, 0.4 if after is not None else 1.0)]
+    title = "What the model believes"
     if after is not None:
-        rows.append(("after", after, 1.0))
+        rows.append((kind, after, ATTACKED, 1.0))
+        title += f": benign pale, {kind} full"
     figure = go.Figure()
-    for kind, values, opacity in rows:
+    for name, values, edge, opacity in rows:
         top = int(np.argmax(values))
         figure.add_bar(
             y=names,
@@ -48,10 +50,10 @@ def probability_bars(
             orientation="h",
             marker={
                 "color": [rgba(colour, opacity) for colour in colours],
-                "line": {"color": ATTACKED if kind == "after" else MUTED, "width": 1.2},
+                "line": {"color": edge, "width": 1.2},
             },
             text=[
-                f"<b>{value:.1%}</b> {kind}"
+                f"<b>{value:.1%}</b> {name}"
                 if index == top
                 else f"{value:.1%}"
                 if value >= SMALL
@@ -59,15 +61,15 @@ def probability_bars(
                 for index, value in enumerate(np.asarray(values, float).tolist())
             ],
             textposition="outside",
+            textfont={"size": 10},
+            constraintext="none",
             cliponaxis=False,
-            hovertemplate=f"{kind}, %{{y}}: %{{x:.2%}}<extra></extra>",
+            hovertemplate=f"{name}, %{{y}}: %{{x:.2%}}<extra></extra>",
         )
     figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_xaxes(
-        range=[0, 1.3], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", title="probability"
-    )
-    per_class = 34 if after is not None else 25
-    return styled(figure, height=100 + per_class * len(classes), title=title)
+    figure.update_xaxes(range=[0, 1.3], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+    per_class = 20 if after is not None else 18
+    return styled(figure, height=84 + per_class * len(classes), title=title)
 
 
 def search_course(

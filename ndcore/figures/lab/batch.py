@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, MUTED, rgba
+from ndcore.figures.style.palette import ATTACKED, FRAME, MUTED, rgba
 from ndcore.figures.style.ramp import ramp_scale
 from ndcore.figures.style.theme import styled
 
@@ -31,7 +31,12 @@ def count_outcomes(
 
 
 def class_matrix(
-    counts: NDArray[np.integer], classes: Sequence[str], *, title: str, held: bool = True
+    counts: NDArray[np.integer],
+    classes: Sequence[str],
+    *,
+    title: str,
+    held: bool = True,
+    marked: tuple[int, int] | None = None,
 ) -> go.Figure:
     """Counts as a heat map whose filled cells can be clicked.
 
@@ -40,6 +45,7 @@ def class_matrix(
         classes: names.
         title: heading.
         held: draw the column of failed attacks, empty or not.
+        marked: (true class, outcome) of a cell to frame.
 
     Returns:
         A figure whose second trace has `customdata` (true class, outcome) per filled cell.
@@ -77,12 +83,17 @@ def class_matrix(
         y=[names[row] for row, _ in cells],
         customdata=[[row, col, int(counts[row, col])] for row, col in cells],
         mode="markers",
-        marker={"size": 24, "symbol": "square", "opacity": 0},
+        marker={"size": 20, "symbol": "square", "opacity": 0},
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
         hovertemplate="true class %{y}<br>outcome %{x}<br>images: %{customdata[2]}<extra></extra>",
         showlegend=False,
     )
+    if marked in cells:
+        row, col = rows.index(marked[0]), cols.index(marked[1])
+        place = {"x0": col - 0.5, "x1": col + 0.5, "y0": row - 0.5, "y1": row + 0.5}
+        for colour, width in zip(FRAME, (5, 2), strict=True):
+            figure.add_shape(type="rect", line={"color": colour, "width": width}, **place)
     figure.update_xaxes(
         type="category", categoryorder="array", categoryarray=x, side="bottom", tickangle=-45,
         range=[-0.5, len(x) - 0.5], showgrid=False, title="outcome",
@@ -91,7 +102,7 @@ def class_matrix(
         type="category", categoryorder="array", categoryarray=y,
         range=[len(y) - 0.5, -0.5], showgrid=False, title="true class",
     )  # fmt: skip
-    styled(figure, height=150 + 30 * max(4, len(y)), title=title)
+    styled(figure, height=110 + 23 * max(4, len(y)), title=title)
     return figure.update_layout(plot_bgcolor=rgba(MUTED, 0.12))
 
 

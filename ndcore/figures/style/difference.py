@@ -24,3 +24,9 @@ def amplified_difference(
     largest = int(np.abs(change).max())
     gain = max(1.0, (MIDDLE - 1) / largest) if largest else 1.0
     return np.clip(np.rint(MIDDLE + gain * change), 0, 255).astype(np.uint8), gain
+
+
+def difference_words(gain: float) -> str:
+    """What `amplified_difference` shows, and how many times it is enlarged where it is."""
+    times = f"{gain:.3g}"
+    return "Difference; grey = unchanged" + ("" if times == "1" else f", enlarged {times} times")

@@ -37,22 +37,15 @@ def pick_cell(
     count = len(classes)
     true, after = [cell[0] for cell in outcomes], [cell[1] for cell in outcomes]
     counts = count_outcomes(true, after, [label < count for label in after], count)
+    cell = linked_cell(outcomes, key=key)
     # A chart keeps its selection for as long as it keeps its key.
     chart = f"{key}_{st.session_state.get(f'{key}_round', 0)}"
     place.plotly_chart(
-        class_matrix(counts, classes, title=title, held=held),
+        class_matrix(counts, classes, title=title, held=held, marked=cell),
         on_select=lambda: _keep(key, clicked_cell(st.session_state[chart])),
         selection_mode="points",
         key=chart,
     )
-    asked = recall(key)
-    match = re.fullmatch(r"(\d{1,4})-(\d{1,4})", asked)
-    cell = (int(match[1]), int(match[2])) if match else None
-    if cell not in outcomes:
-        if just_linked(key):
-            refuse("cell of the matrix", [asked])
-        cell = None
-    _keep(key, cell)
     if cell is None:
         place.caption("Click a cell to see only its images.")
     else:
@@ -63,6 +56,19 @@ def pick_cell(
             args=(key,),
             key=f"{key}_all",
         )
+    return cell
+
+
+def linked_cell(outcomes: Sequence[Cell], *, key: str) -> Cell | None:
+    """The cell that the link names, or None."""
+    asked = recall(key)
+    match = re.fullmatch(r"(\d{1,4})-(\d{1,4})", asked)
+    cell = (int(match[1]), int(match[2])) if match else None
+    if cell not in outcomes:
+        if just_linked(key):
+            refuse("cell of the matrix", [asked])
+        cell = None
+    _keep(key, cell)
     return cell
 
 

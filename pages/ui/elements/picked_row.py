@@ -21,11 +21,7 @@ def picked_row(frame: pd.DataFrame, names: Sequence[str], *, key: str, **look: A
         key: of the row in the link.
         look: further arguments of `st.dataframe`.
     """
-    asked = recall(key)
-    known = asked in names
-    if just_linked(key) and not known:
-        refuse("row", [asked])
-        remember(key, "")
+    at = linked_row(names, key=key)
     # A table keeps its tick by position, so other rows make it another table.
     table = f"{key}_{hashlib.sha256(repr(names).encode()).hexdigest()[:12]}"
 
@@ -38,8 +34,19 @@ def picked_row(frame: pd.DataFrame, names: Sequence[str], *, key: str, **look: A
         hide_index=True,
         on_select=take,
         selection_mode="single-row",
-        selection_default={"selection": {"rows": [names.index(asked)] if known else []}},
+        selection_default={"selection": {"rows": [] if at is None else [at]}},
         key=table,
         **look,
     )
-    return names.index(asked) if known else None
+    return at
+
+
+def linked_row(names: Sequence[str], *, key: str) -> int | None:
+    """Position of the row that the link names, or None."""
+    asked = recall(key)
+    if asked in names:
+        return names.index(asked)
+    if just_linked(key):
+        refuse("row", [asked])
+        remember(key, "")
+    return None

@@ -1,4 +1,4 @@
-"""Images on the page: one enlarged and its changed pixels ringed, or many as tiles."""
+"""Images on the page: one enlarged and its changed pixels ringed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from ndcore.attacks import AttackResult, PixelChange
-from ndcore.bundles.bundle import Bundle
+from ndcore.attacks import PixelChange
 from ndcore.data.decode import encode_png
-from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.figures.style.pixel_image import pixel_image
 from pages.ui.frame.words import plain
 
@@ -63,25 +61,3 @@ def show_image(
         )
     )
     where.caption(plain(caption, MOST_TOLD))
-
-
-def show_pairs(bundle: Bundle, results: Sequence[AttackResult], *, width: int = 76) -> None:
-    """Before and after of many results as tiles."""
-    tiles = [
-        ImageTile(
-            png=encode_png(result.benign),
-            size=(result.benign.shape[0], result.benign.shape[1]),
-            ringed=rings(result.pixels),
-            words=(_outcome_words(bundle, result), result.id),
-            after=encode_png(result.attacked),
-        )
-        for result in results
-    ]
-    st.html(image_tiles(tiles, width=width))
-
-
-def _outcome_words(bundle: Bundle, result: AttackResult) -> str:
-    names = bundle.classes
-    if result.success:
-        return f"{names[result.true]} → {names[result.predicted_after]}"
-    return f"{names[result.true]}: {result.outcome}"

@@ -1,4 +1,4 @@
-"""Choose images: a thumbnail grid of a source, or an upload."""
+"""Choose images: thumbnails of a source to click on, or an upload."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import ImageBatch
@@ -13,15 +14,16 @@ from ndcore.data.catalog import source_status
 from ndcore.data.decode import Decoded, decode
 from ndcore.data.sources import ImageSource
 from ndcore.errors import NeuralDivergenceError
+from pages.ui.elements.tiles import tile, tile_row
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, remember, several, switch
-from pages.ui.frame.words import plain, sentence, with_article
+from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.ticked import MOST_IMAGES, Selection
 from pages.ui.images.tray import read
 
 PER_SCREEN = 20
 DRAWN_AT_ONCE = 100  # images whose prediction is asked at a time
-TILE = 92  # CSS pixels; tiles wrap on narrow screens
+TILE = 68  # CSS pixels
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def ready_sources(bundle: Bundle) -> list[str]:
 
 
 def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
-    """A grid of thumbnails to tick; ticks stay while the user pages. None without a tick."""
+    """Thumbnails to tick; ticks stay while the user pages. None without a tick."""
     source = loaders.source(name)
     selection = Selection(bundle, source)
     if selection.missing:
@@ -51,7 +53,8 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
         more = f" and {len(others)} more" if others else ""
         where = NAMES.get(name, name)
         st.warning(f"The link names images that are not in {where}: {plain(first)}{more}.")
-    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    head, tiles = st.container(horizontal=True, vertical_alignment="center"), st.container()
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
     wanted = several(
         bar.multiselect,
         "Classes",
@@ -59,7 +62,6 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
         key="filter",
         on_change=_first_screen,
         placeholder="all classes",
-        width=340,
     )
     labels = {bundle.classes.index(label) for label in wanted}
     members = [i for i, label in enumerate(source.labels) if not labels or int(label) in labels]
@@ -69,10 +71,11 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     screen = 1
     if screens > 1:
         screen = number(
-            bar.number_input, f"Page of {screens:,}", 1, screens, 1, key="screen", width=150
+            bar.number_input, f"Page of {screens:,}", 1, screens, 1, key="screen", width=130
         )
+    many = bar.popover("Choose many", icon=":material/library_add_check:")
     correct_only = switch(
-        bar.toggle,
+        many.toggle,
         "Correctly classified only",
         default=True,
         key="correct_only",
@@ -83,8 +86,11 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     rows = list(zip(shown, predicted, strict=True))
     if correct_only:
         rows = [(i, label) for i, label in rows if label == int(source.labels[i])]
-    _grid(bundle, name, source, rows, selection)
-    _many(bundle, name, source, [i for i, _ in rows], members, correct_only, selection)
+    with tiles:
+        _grid(bundle, name, source, rows, selection)
+    with many:
+        _many(bundle, name, source, [i for i, _ in rows], members, correct_only, selection)
+    _count(head, selection)
     selection.into_link()
     ids = selection.ids
     if not ids:
@@ -99,6 +105,24 @@ def _first_screen() -> None:
     remember("screen", "")
 
 
+def _count(head: DeltaGenerator, selection: Selection) -> None:
+    """How many images are chosen, and a way to choose none."""
+    count = len(selection.ids)
+    head.markdown(
+        f"**{counted(count, 'image')} chosen**" if count else "Click the images to attack.",
+        width="content",
+    )
+    if count:
+        head.button(
+            "Clear",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=selection.replace,
+            args=([],),
+            key="clear_chosen",
+        )
+
+
 def _grid(
     bundle: Bundle,
     name: str,
@@ -109,18 +133,25 @@ def _grid(
     if not rows:
         st.info("No image here fits the filter; choose other classes or another page.")
         return
-    grid = st.container(horizontal=True, key="thumbnails")
+    grid = tile_row("thumbnails")
     for i, label in rows:
         image_id = source.ids[i]
         true = bundle.classes[int(source.labels[i])]
-        tile = grid.container(width=TILE, gap="xsmall")
-        tile.image(
-            loaders.thumbnail(name, i), width="stretch", alt=f"{image_id}, {with_article(true)}"
-        )
         told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
+        place = tile(grid, image_id, loaders.thumbnail(name, i), width=TILE)
         key = f"pick_{bundle.name}_{image_id}"
         st.session_state[key] = image_id in selection
-        tile.checkbox(plain(told), key=key, on_change=selection.follow, args=(image_id, key))
+        place.checkbox(
+            f"{plain(told)} {plain(_number(image_id))}",
+            key=key,
+            on_change=selection.follow,
+            args=(image_id, key),
+        )
+
+
+def _number(image_id: str) -> str:
+    """What tells images of one class apart: `7` of `samples:7`, `0001` of `train/cat/0001`."""
+    return image_id.rpartition(":")[2].rpartition("/")[2]
 
 
 def _many(
@@ -132,31 +163,24 @@ def _many(
     correct_only: bool,
     selection: Selection,
 ) -> None:
-    """How many are chosen, and ways to choose or drop many at once."""
-    bar = st.container(horizontal=True, vertical_alignment="center")
-    count = len(selection.ids)
-    bar.markdown(f"**{count} chosen**" if count else "None chosen", width="content")
-    bar.button(
-        "Clear", disabled=not count, on_click=selection.replace, args=([],), key="clear_chosen"
-    )
-    bar.button(
+    """Ways to choose many images at once."""
+    st.button(
         "Choose all shown",
         disabled=not shown,
         on_click=selection.add,
         args=([source.ids[i] for i in shown],),
         key="choose_shown",
     )
-    with bar.popover("Choose at random", icon=":material/casino:"):
-        most = min(MOST_IMAGES, len(members))
-        wanted = number(st.number_input, "Images", 1, most, min(50, most), key="random_n")
-        seed = number(st.number_input, "Seed of the choice", 0, 2**31 - 1, 0, key="random_seed")
-        # The model is asked outside the callback, where a spinner can show.
-        if st.button("Choose", key="choose_random"):
-            with st.spinner("Choosing …"):
-                drawn = _draw(bundle, name, source, members, wanted, seed, correct_only)
-            selection.replace(source.ids[i] for i in drawn)
-            st.rerun()
-        st.caption(f"From the classes above, at most {MOST_IMAGES}; replaces what is chosen.")
+    most = min(MOST_IMAGES, len(members))
+    wanted = number(st.number_input, "Images at random", 1, most, min(50, most), key="random_n")
+    seed = number(st.number_input, "Seed of the choice", 0, 2**31 - 1, 0, key="random_seed")
+    # The model is asked outside the callback, where a spinner can show.
+    if st.button("Choose at random", icon=":material/casino:", key="choose_random"):
+        with st.spinner("Choosing …"):
+            drawn = _draw(bundle, name, source, members, wanted, seed, correct_only)
+        selection.replace(source.ids[i] for i in drawn)
+        st.rerun()
+    st.caption(f"From the classes chosen, at most {MOST_IMAGES}; replaces what is chosen.")
 
 
 def _draw(
@@ -217,15 +241,16 @@ def _decoded(data: bytes, shape: tuple[int, int, int], name: str) -> Decoded:
     return decode(data, shape, name)
 
 
-def source_picker(bundle: Bundle, extra: list[str]) -> str:
+def source_picker(bundle: Bundle, extra: list[str], place: DeltaGenerator) -> str:
     """Which source to choose from; `extra` are further entries such as an upload."""
     return choice(
-        st.segmented_control,
+        place.segmented_control,
         "Images from",
         [*ready_sources(bundle), *extra],
         key="source",
         on_change=_first_screen,
         format_func=lambda name: NAMES.get(name, name),
+        label_visibility="collapsed",
     )
 
 
@@ -233,6 +258,6 @@ NAMES = {
     "samples": "Sample images",
     "cifar10": "CIFAR-10",
     "digits": "Digits",
-    "gallery": "Gallery of attacks",
+    "gallery": "Gallery",
     "upload": "Upload",
 }

@@ -35,7 +35,7 @@ def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") ->
         key=f"{prefix}to_detector",
     )
     tray = row.button(
-        "Add to the Explorer's tray",
+        "Add to the instances",
         icon=":material/library_add:",
         help="Keeps it in the Explorer beside other pairs and images; stay here and add more.",
         key=f"{prefix}to_tray",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ndcore.attacks import AttackConfig, AttackResult, attack_images
 from ndcore.bundles.bundle import Bundle
 from ndcore.jobs import Job
@@ -67,3 +69,11 @@ def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
 def results_of(job: Job) -> list[AttackResult]:
     """What a job found so far."""
     return [] if job.result is None else job.result.results
+
+
+def is_about(job: Job, choice: Choice) -> bool:
+    """Whether exactly these images were to be attacked by a job that began."""
+    mine: Choice | None = job.result and job.result.choice
+    if mine is None:
+        return False
+    return mine.names == choice.names and np.array_equal(mine.pixels, choice.pixels)

@@ -10,61 +10,120 @@ import streamlit as st
 
 from ndcore.attacks import ENGINES, AttackResult, summarise
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.decode import encode_png
 from ndcore.figures.lab.batch import HELD, success_curve
 from ndcore.statistics.intervals import Rate
-from pages.ui.elements.class_matrix import pick_cell
+from pages.ui.elements.class_matrix import linked_cell, pick_cell
 from pages.ui.elements.csv_button import formats
-from pages.ui.elements.picked_row import picked_row
-from pages.ui.elements.pictures import show_pairs
+from pages.ui.elements.picked_row import linked_row, picked_row
+from pages.ui.elements.tiles import tile, tile_row
+from pages.ui.frame.link import just_linked, number, remember, tabs
 from pages.ui.frame.words import counted, plain
 from pages.ui.lab.downloads import download_buttons
 
-MOST_TILES = 48
-CELL, ROW = "cell", "row"  # names in the link
-CHART_WIDTH = 460
+PER_STRIP = 24
+TILE, SIDE = 56, 64  # CSS pixels, and about those of the picture itself
+CELL, ROW, TAB = "cell", "row", "batch_tab"  # names in the link
+CHART_WIDTH = 330
+IMAGES, TABLE, CLASSES = "Images", "Table and files", "Classes and queries"
 
 
 def show_batch(
     bundle: Bundle, results: list[AttackResult], images: int, *, running: bool
 ) -> AttackResult | None:
-    """Everything about a batch of `images` images; returns the picked result.
+    """Everything about a batch of `images` images; returns the result that is open.
 
     While the attack is running only a result that the user picks is opened.
     """
     told = f"The batch so far: {len(results):,} of {counted(images, 'image')}"
     st.subheader(told if running else "The batch")
     st.markdown(_sentence(results, 0 if running else images - len(results)))
-    attacked = [result for result in results if result.tried]
-    shown = _charts(bundle, attacked) if attacked else []
-    picked = _table(bundle, shown or results, open_one=not running)
-    download_buttons(bundle, results, "batch")
-    return picked
+    at = linked_row([result.id for result in results], key=ROW)
+    if at is None and not running:
+        at = next((at for at, result in enumerate(results) if result.success), 0)
+    cells = _cells(bundle, results)
+    followed = just_linked(CELL)
+    if linked_cell(list(cells.values()), key=CELL) is not None and followed:
+        st.session_state[TAB] = CLASSES
+    labels = (IMAGES, TABLE, CLASSES)
+    for label, tab in zip(labels, tabs(labels, key=TAB), strict=True):
+        if not tab.open:
+            continue
+        with tab:
+            if label == IMAGES:
+                _strip(bundle, results, list(range(len(results))), at)
+            elif label == TABLE:
+                _table(bundle, results)
+            else:
+                _charts(bundle, results, cells, at)
+    return None if at is None else results[at]
 
 
-def _charts(bundle: Bundle, attacked: list[AttackResult]) -> list[AttackResult]:
-    """The matrix and the curve; returns the images of the chosen cell, none without one."""
-    names = [*bundle.classes, HELD]
+def _strip(bundle: Bundle, results: list[AttackResult], shown: list[int], at: int | None) -> None:
+    """Results as tiles with their outcome, a screen at a time; a click opens one."""
+    screens = -(-len(shown) // PER_STRIP)
+    screen = 1
+    if screens > 1:
+        first = 1 + shown.index(at) // PER_STRIP if at in shown else 1
+        screen = number(
+            st.number_input, f"Page of {screens:,}", 1, screens, first, key="strip", width=130
+        )
+    row = tile_row("results")
+    for index in shown[(screen - 1) * PER_STRIP : screen * PER_STRIP]:
+        result = results[index]
+        image = result.attacked if result.success else result.benign
+        picture = encode_png(image, max(1, SIDE // image.shape[0]))
+        place = tile(row, f"result_{index}", picture, width=TILE)
+        place.button(
+            _outcome_words(bundle, result),
+            type="primary" if index == at else "tertiary",
+            on_click=remember,
+            args=(ROW, result.id),
+            help=result.id,
+            key=f"open_{index}",
+        )
+
+
+def _cells(bundle: Bundle, results: list[AttackResult]) -> dict[int, tuple[int, int]]:
+    """Position of each result that was tried -> its cell of the matrix."""
+    return {
+        at: (result.true, result.predicted_after if result.success else len(bundle.classes))
+        for at, result in enumerate(results)
+        if result.tried
+    }
+
+
+def _charts(
+    bundle: Bundle,
+    results: list[AttackResult],
+    cells: dict[int, tuple[int, int]],
+    at: int | None,
+) -> None:
+    """The matrix, and beside it the images of its chosen cell or the curve."""
+    if not cells:
+        st.info("No image was attacked.")
+        return
     row = st.container(horizontal=True, gap="small")
-    cells = [
-        (result.true, result.predicted_after if result.success else len(bundle.classes))
-        for result in attacked
-    ]
-    title = "What became of each class"
-    place = row.container(width=CHART_WIDTH)
-    cell = pick_cell(place, bundle.classes, cells, title=title, key=CELL)
-    if attacked[0].config.searches:
-        hits = [result.first_hit for result in attacked if result.success and result.first_hit]
-        figure = success_curve(hits, len(attacked), max(result.queries for result in attacked))
-        row.container(width=CHART_WIDTH).plotly_chart(figure, key="curve")
-    if cell is None:
-        return []
-    shown = [result for result, its in zip(attacked, cells, strict=True) if its == cell]
-    true, after = (plain(names[label]) for label in cell)
-    st.markdown(f"**{true} → {after}**: {counted(len(shown), 'image')}.")
-    show_pairs(bundle, shown[:MOST_TILES])
-    if len(shown) > MOST_TILES:
-        st.caption(f"The first {MOST_TILES} are drawn; the table lists all.")
-    return shown
+    cell = pick_cell(
+        row.container(width=CHART_WIDTH),
+        bundle.classes,
+        list(cells.values()),
+        title="What became of each class",
+        key=CELL,
+    )
+    beside = row.container(width=CHART_WIDTH)
+    if cell is not None:
+        shown = [index for index, its in cells.items() if its == cell]
+        true, after = (plain([*bundle.classes, HELD][label]) for label in cell)
+        with beside:
+            st.markdown(f"**{true} → {after}**: {counted(len(shown), 'image')}.")
+            _strip(bundle, results, shown, at)
+        return
+    tried = [results[index] for index in cells]
+    if tried[0].config.searches:
+        hits = [result.first_hit for result in tried if result.success and result.first_hit]
+        figure = success_curve(hits, len(tried), max(result.queries for result in tried))
+        beside.plotly_chart(figure, key="curve")
 
 
 def _sentence(results: list[AttackResult], unreached: int) -> str:
@@ -98,17 +157,15 @@ def _sentence(results: list[AttackResult], unreached: int) -> str:
     return text + extra
 
 
-def _table(
-    bundle: Bundle, results: Sequence[AttackResult], *, open_one: bool
-) -> AttackResult | None:
+def _table(bundle: Bundle, results: Sequence[AttackResult]) -> None:
     names = bundle.classes
     frame = pd.DataFrame(
         {
             "image": [result.id for result in results],
             "outcome": [result.outcome for result in results],
-            "before": [names[result.predicted_before] for result in results],
-            "after": [names[result.predicted_after] for result in results],
-            "confidence after": [100 * result.confidence_after for result in results],
+            "benign": [names[result.predicted_before] for result in results],
+            "attacked": [names[result.predicted_after] for result in results],
+            "sure of it": [100 * result.confidence_after for result in results],
             "queries": [result.queries for result in results],
             "found by": [
                 ENGINES[result.found_by].title if result.success else "" for result in results
@@ -116,18 +173,20 @@ def _table(
             "seconds": [result.seconds for result in results],
         }
     )
-    picked = picked_row(
+    picked_row(
         frame,
         [result.id for result in results],
         key=ROW,
-        height=min(38 + 35 * len(results), 320),
+        height=min(38 + 35 * len(results), 248),
         column_config=formats(
-            {"%.1f%%": ["confidence after"], "localized": ["queries"], "%.1f": ["seconds"]}
+            {"%.1f%%": ["sure of it"], "localized": ["queries"], "%.1f": ["seconds"]}
         ),
     )
     st.caption("Tick a row to see that image below.")
-    if picked is not None:
-        return results[picked]
-    if not open_one:
-        return None
-    return next((result for result in results if result.success), results[0])
+    download_buttons(bundle, results, "batch")
+
+
+def _outcome_words(bundle: Bundle, result: AttackResult) -> str:
+    if not result.success:
+        return result.outcome
+    return f"{plain(bundle.classes[result.true])} → {plain(bundle.classes[result.predicted_after])}"

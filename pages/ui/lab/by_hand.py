@@ -78,7 +78,7 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
     @st.fragment
     def live() -> None:
         hand = _hand(bundle, subject, key)
-        row = st.container(horizontal=True, gap="medium")
+        row = st.container(horizontal=True, gap="medium", key=f"by_hand_{key}")
         left, right = row.container(width=CANVAS_WIDTH), row.container(width=READOUT_WIDTH)
         detector = live_detector(bundle)
         before = _before(bundle, detector, subject, key)
@@ -91,7 +91,7 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
         # Each reading is sent as soon as it is known; the divergence takes longest.
         with right:
             show_prediction(bundle, subject.label, hand, before[0], now)
-        below = st.container(horizontal=True, gap="medium")
+        below = st.container(horizontal=True, gap="medium", key=f"by_hand_{key}_below")
         layers, units = below.container(width=CANVAS_WIDTH), below.container(width=READOUT_WIDTH)
         with units:
             show_units(bundle, before[0], now)

@@ -14,36 +14,40 @@ from ndcore.errors import DataError
 from pages.ui.elements.class_matrix import pick_cell
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.picked_row import picked_row
-from pages.ui.elements.pictures import show_image
-from pages.ui.frame.link import choice, switch
+from pages.ui.frame.link import choice, switch, tabs
 from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.send_buttons import send_buttons
+from pages.ui.images.tray import read
 from pages.ui.lab.by_hand import Subject, drive
+from pages.ui.lab.panes import beside
+from pages.ui.lab.result import HAND, PICTURES, show_pictures
 
-CHART_WIDTH = 460
-FILTER_WIDTH = 160
+LIST_WIDTH = 430
+FILTER_WIDTH = 140
 
 
 def choose_from_gallery(bundle: Bundle) -> None:
-    """A table of attacks; the picked one is shown and can be sent on."""
+    """A list of attacks to pick from, and beside it the picked one."""
     if not bundle.gallery:
         st.info("This bundle has no gallery; attack some images of your own.")
         return
+    left, right = beside(LIST_WIDTH)
     here = {row.id for row in rows_here(bundle)}
-    rows = _filtered(bundle, here)
+    with left:
+        rows = _filtered(bundle, here)
     if not rows:
-        st.info(
+        right.info(
             "No attack fits. Choose other classes, switch off “Only images on this machine”, or "
             "get the images with `python -m ndcore data fetch cifar10`."
         )
         return
-    columns = st.container(horizontal=True, gap="small")
     cells = [
         (bundle.class_index(row.true), bundle.class_index(row.predicted_after)) for row in rows
     ]
+    listed = left.container()
     cell = pick_cell(
-        columns.container(width=CHART_WIDTH),
+        left,
         bundle.classes,
         cells,
         title="What one pixel made of each class",
@@ -52,9 +56,10 @@ def choose_from_gallery(bundle: Bundle) -> None:
     )
     if cell is not None:
         rows = [row for row, its in zip(rows, cells, strict=True) if its == cell]
-    with columns.container(width=CHART_WIDTH):
+    with listed:
         picked = _table(rows, here)
-    _show(bundle, rows[picked])
+    with right:
+        _show(bundle, rows[picked])
 
 
 def _filtered(bundle: Bundle, here: Set[str]) -> list[GalleryRow]:
@@ -99,11 +104,11 @@ def _table(rows: list[GalleryRow], here: Set[str]) -> int:
     frame = pd.DataFrame(
         {
             "image": [row.id for row in rows],
-            "before": [row.predicted_before for row in rows],
-            "after": [row.predicted_after for row in rows],
+            "benign": [row.predicted_before for row in rows],
+            "attacked": [row.predicted_after for row in rows],
             "queries": [row.queries for row in rows],
-            "sure before": [100 * row.confidence_before for row in rows],
-            "sure after": [100 * row.confidence_after for row in rows],
+            "sure, benign": [100 * row.confidence_before for row in rows],
+            "sure, attacked": [100 * row.confidence_after for row in rows],
         }
     )
     if not all(row.id in here for row in rows):
@@ -112,8 +117,8 @@ def _table(rows: list[GalleryRow], here: Set[str]) -> int:
         frame,
         [row.id for row in rows],
         key="gallery_row",
-        height=420,
-        column_config=formats({"%.1f%%": ("sure before", "sure after")})
+        height=260,
+        column_config=formats({"%.1f%%": ("sure, benign", "sure, attacked")})
         | {"here": st.column_config.TextColumn(help="Whether the image is on this machine.")},
     )
     st.caption("Tick a row to see the pair.")
@@ -122,9 +127,8 @@ def _table(rows: list[GalleryRow], here: Set[str]) -> int:
 
 def _show(bundle: Bundle, row: GalleryRow) -> None:
     """One attack of the gallery, drawn where its image is here."""
-    st.divider()
-    before, after = plain(row.predicted_before), plain(row.predicted_after)
-    st.subheader(f"{plain(row.id)}: {before} → {after}")
+    benign, attacked = plain(row.predicted_before), plain(row.predicted_after)
+    st.subheader(f"{plain(row.id)}: {benign} → {attacked}")
     try:
         pair = row.look_up()
     except DataError as error:
@@ -132,16 +136,18 @@ def _show(bundle: Bundle, row: GalleryRow) -> None:
         changes = pd.DataFrame([change.to_dict() for change in row.pixels])
         st.dataframe(changes, hide_index=True, key="gallery_pixels")
         return
-    line = st.container(horizontal=True, gap="small")
-    for when, image, (name, share) in zip(
-        ("Before", "After"), pair.images, row.answers, strict=True
-    ):
-        caption = f"{when}: {name} {100 * share:.1f}%"
-        show_image(image, caption, changes=pair.changes, place=line.container(width=230), width=230)
     engine = ENGINES.get(row.engine or "")
     name = f"the {engine.title.lower()}" if engine else "an unknown engine"
     seed = "unknown" if row.seed is None else row.seed
-    st.caption(f"{row.queries:,} queries of {name}, seed {seed}.")
+    st.markdown(f"{counted(row.queries, 'query', 'queries')} of {name}, seed {seed}.")
     send_buttons(bundle, pair, "gallery")
-    st.markdown("**Pixel by pixel**: change the attack and read what the model says.")
-    drive(bundle, Subject(row.id, pair, bundle.class_index(row.true)), "gallery_hand")
+    pictures, pixels = tabs((PICTURES, HAND), key="gallery_tab")
+    if pictures.open:
+        with pictures:
+            before, after = read(bundle, pair.images).probabilities
+            show_pictures(bundle, pair, (before, after), "gallery_probabilities")
+    if pixels.open:
+        with pixels:
+            st.caption("Change the attack and read what the model says.")
+            label = bundle.class_index(row.true)
+            drive(bundle, Subject(row.id, pair, label), "gallery_hand")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from ndcore.attacks import ENGINES, AttackResult
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.lab.attack import probability_bars
-from ndcore.figures.style.difference import amplified_difference
+from ndcore.figures.style.difference import amplified_difference, difference_words
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.pictures import show_image
+from pages.ui.frame.link import tabs
 from pages.ui.frame.words import colour_words, plain, with_article
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.lab.by_hand import Subject, drive
@@ -19,8 +22,14 @@ from pages.ui.lab.downloads import download_buttons
 from pages.ui.lab.grid_map import map_findings, map_words
 
 IMAGE_WIDTH = 230
-CHART_WIDTH = 460
+CHART_WIDTH = 430
 MOST_TOLD = 5
+MAP, HAND, PICTURES, NUMBERS = (
+    "Vulnerability map",
+    "Pixel by pixel",
+    "Pictures",
+    "Numbers and files",
+)
 
 
 def pair_of(result: AttackResult) -> Pair:
@@ -34,14 +43,28 @@ def show_one(bundle: Bundle, result: AttackResult) -> None:
     """One result in full: outcome, map if there is one, and the pixels to drive by hand."""
     st.subheader(_headline(bundle, result))
     st.markdown(_change(bundle, result))
-    _pictures(bundle, result)
-    with st.expander("Numbers"):
-        _numbers(bundle, result)
     pair = pair_of(result)
     send_buttons(bundle, pair)
-    download_buttons(bundle, [result], "one")
-    st.divider()
-    st.subheader("Vulnerability map" if result.map is not None else "Pixel by pixel")
+    # Of a map it is the map that was asked for.
+    labels = (PICTURES, HAND, NUMBERS) if result.map is None else (MAP, PICTURES, NUMBERS)
+    for label, tab in zip(labels, tabs(labels, key="result_tab"), strict=True):
+        if not tab.open:
+            continue
+        with tab:
+            if label == PICTURES:
+                after = result.probabilities_after if pair.attacked is not None else None
+                what = "Attacked" if result.success else "Nearest miss"
+                believed = (result.probabilities_before, after)
+                show_pictures(bundle, pair, believed, "probabilities", what=what)
+            elif label == NUMBERS:
+                _numbers(bundle, result)
+                download_buttons(bundle, [result], "one")
+            else:
+                _by_pixel(bundle, result, pair)
+
+
+def _by_pixel(bundle: Bundle, result: AttackResult, pair: Pair) -> None:
+    """The map where there is one, the image where not, to click on."""
     if result.map is None:
         st.caption(
             "Set a pixel yourself and read what the model says. The exhaustive engine adds a map "
@@ -58,27 +81,38 @@ def show_one(bundle: Bundle, result: AttackResult) -> None:
         map_findings(bundle, result, result.map, "hand")
 
 
-def _pictures(bundle: Bundle, result: AttackResult) -> None:
+def show_pictures(
+    bundle: Bundle,
+    pair: Pair,
+    probabilities: tuple[NDArray[np.floating], NDArray[np.floating] | None],
+    key: str,
+    *,
+    what: str = "Attacked",
+) -> None:
+    """The pair, its difference and what the model believes of it; or of one image alone.
+
+    Args:
+        bundle: names the classes.
+        pair: the images.
+        probabilities: (classes,) of the benign and of the attacked image, if there is one.
+        key: of the chart.
+        what: the attacked image is called.
+    """
     names = bundle.classes
-    # Fixed widths in a row that wraps: on a narrow page the chart goes below the images.
-    row = st.container(horizontal=True)
-    shown = [("Before", result.benign, result.predicted_before, result.confidence_before)]
-    if result.pixels:
-        what = "After" if result.success else "Nearest miss"
-        shown.append((what, result.attacked, result.predicted_after, result.confidence_after))
-    for when, image, label, confidence in shown:
-        caption = f"{when}: {names[label]} {100 * confidence:.1f}%"
-        place = row.container(width=IMAGE_WIDTH)
-        show_image(image, caption, changes=result.pixels, place=place)
-    if len(result.pixels) > MOST_TOLD:
-        difference, gain = amplified_difference(result.benign, result.attacked)
-        caption = f"Change{f' x {gain:.3g}' if gain > 1 else ''}; grey = unchanged"
-        show_image(difference, caption, place=row.container(width=IMAGE_WIDTH))
-    after = result.probabilities_after if result.pixels else None
-    title = {} if after is not None else {"title": "What the model believes"}
+    # In a row that wraps: on a narrow page the chart goes below the images.
+    row = st.container(horizontal=True, key=f"pictures_{key}")
+    for when, image, shares in zip(("Benign", what), pair.images, probabilities, strict=False):
+        if shares is None:
+            continue
+        caption = f"{when}: {names[int(shares.argmax())]} {100 * shares.max():.1f}%"
+        place = row.container(width=IMAGE_WIDTH, gap="xxsmall")
+        show_image(image, caption, changes=pair.changes, place=place)
+    if pair.attacked is not None:
+        difference, gain = amplified_difference(pair.benign, pair.attacked)
+        place = row.container(width=IMAGE_WIDTH, gap="xxsmall")
+        show_image(difference, difference_words(gain), changes=pair.changes, place=place)
     row.container(width=CHART_WIDTH).plotly_chart(
-        probability_bars(names, result.probabilities_before, after, true=result.true, **title),
-        key=f"probabilities_{result.id}",
+        probability_bars(names, *probabilities, true=pair.label, kind=what.lower()), key=key
     )
 
 

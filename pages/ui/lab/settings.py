@@ -22,9 +22,13 @@ MOST_EPSILON = 32
 
 def configure(bundle: Bundle) -> AttackConfig | None:
     """Show the settings; None with a sentence when they make no sense."""
-    bar = st.container(horizontal=True, gap="small")
-    engine = _engine(bar)
+    line = st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom")
+    engine = _engine(line)
+    more = line.popover(
+        "Settings", icon=":material/tune:", help="Budget, seed and what comes next."
+    )
     values: dict[str, Any] = {"engine": engine.name}
+    bar = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
     if engine.search:
         values["pixels"] = choice(
             bar.segmented_control,
@@ -37,35 +41,32 @@ def configure(bundle: Bundle) -> AttackConfig | None:
         values["target"] = _goal(bundle, bar)
     if engine.is_followed:
         values["then"] = choice(
-            bar.selectbox,
+            more.selectbox,
             "If nothing is found",
             ["", *(other.name for other in ENGINES.values() if other.follows)],
             key="then",
             format_func=lambda name: ENGINES[name].title if name else "stop",
-            width=150,
             help="Where the fast search finds nothing, another engine can go on.",
             on_change=_forget_budget,
         )
     if engine.search:
-        values["max_queries"] = _budget(bundle, bar, values)
+        values["max_queries"] = _budget(bundle, more, values)
     if engine.bounded:
         values["epsilon"] = number(
-            bar.slider,
+            more.slider,
             "Largest change per value (8-bit steps)",
             1,
             MOST_EPSILON,
             AttackConfig.epsilon,
             key="epsilon",
-            width=250,
         )
     values["seed"] = number(
-        bar.number_input,
+        more.number_input,
         "Seed",
         0,
         MOST_SEED,
         0,
         key="seed",
-        width=84,
         help="The same seed, image and settings give the same pixel again.",
     )
     try:
@@ -79,7 +80,6 @@ def configure(bundle: Bundle) -> AttackConfig | None:
 
 def _engine(bar: DeltaGenerator) -> Engine:
     offered = {engine.name: engine for engine in ENGINES.values() if not engine.evades}
-    chosen = offered.get(st.session_state.get("engine") or recall("engine", AttackConfig.engine))
     name = choice(
         bar.selectbox,
         "Engine",
@@ -87,8 +87,6 @@ def _engine(bar: DeltaGenerator) -> Engine:
         key="engine",
         default=AttackConfig.engine,
         format_func=_title,
-        # A comparison has a long name and leaves room for it.
-        width=190 if chosen is None or chosen.search else 350,
         on_change=_forget_budget,
     )
     return offered[name]
@@ -130,7 +128,6 @@ def _budget(bundle: Bundle, bar: DeltaGenerator, values: dict[str, Any]) -> int 
         format_func=lambda queries: f"{queries:,}",
         help="Images sent through the model, at most. A search ends at its first flip; only the "
         "exhaustive grid goes on, to complete its map.",
-        width=175,
     )
     return None if chosen == usual else chosen
 

@@ -34,5 +34,5 @@ def test_they_are_valid_transparent_and_titled(name: str) -> None:
 def test_bars_name_both_winners_and_star_the_truth() -> None:
     figure = FIGURES["after"]
     assert "class 3 ★" in figure.data[0].y
-    assert any("before" in text for text in figure.data[0].text)
+    assert any("benign" in text for text in figure.data[0].text)
     assert "100.0%" in figure.data[1].text[3]

@@ -25,6 +25,14 @@ def test_outcomes_are_counted_by_true_class_and_failures_apart() -> None:
     assert HELD not in class_matrix(counts, CLASSES, title="T", held=False).data[0].x
 
 
+def test_a_chosen_cell_is_framed() -> None:
+    counts = count_outcomes([0, 2], [1, 0], [True, True], 3)
+    assert not class_matrix(counts, CLASSES, title="T").layout.shapes
+    assert not class_matrix(counts, CLASSES, title="T", marked=(1, 1)).layout.shapes
+    frame = class_matrix(counts, CLASSES, title="T", marked=(2, 0)).layout.shapes[0]
+    assert (frame.x0, frame.x1, frame.y0, frame.y1) == (-0.5, 0.5, 1.5, 2.5)
+
+
 def test_of_many_classes_only_those_that_occur_are_drawn() -> None:
     counts = np.zeros((40, 41), np.int64)
     counts[7, 9] = 4

@@ -23,6 +23,7 @@ def test_an_upload_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Bundle, "read", counted)
     at = opened(LAB.path, source="upload")
+    reads.clear()
     at.file_uploader[0].upload("grey.png", GOOD["grey.png"]).run()
     assert "The model sees" in texts(at)
     assert len(reads) == 1

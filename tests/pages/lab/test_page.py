@@ -44,11 +44,11 @@ def known(bundle: Bundle) -> str:
 @pytest.mark.usefixtures("digits_bundle")
 def test_ticks_survive_paging_and_can_be_cleared() -> None:
     at = opened(LAB)
-    assert "None chosen" in texts(at)
+    assert "Click the images to attack" in texts(at)
     at.checkbox[0].check().run()
     at.number_input(key="screen").set_value(3).run()
     at.checkbox[1].check().run()
-    assert "2 chosen" in texts(at)
+    assert "2 images chosen" in texts(at)
     assert at.button(key="start").label == "Attack 2 images"
     at.number_input(key="screen").set_value(1).run()
     assert at.checkbox[0].value
@@ -56,7 +56,7 @@ def test_ticks_survive_paging_and_can_be_cleared() -> None:
     at.button(key="choose_shown").click().run()
     assert all(box.value for box in at.checkbox)
     at.button(key="clear_chosen").click().run()
-    assert "None chosen" in texts(at)
+    assert "Click the images to attack" in texts(at)
     assert not any(box.value for box in at.checkbox)
 
 
@@ -70,7 +70,7 @@ def test_boxes_that_the_server_forgot_do_not_turn_the_choice_round() -> None:
     for box in boxes:
         del at.session_state[box.key]
     at.run()
-    assert "1 chosen" in texts(at)
+    assert "1 image chosen" in texts(at)
     assert [box.key for box in at.checkbox if box.value] == [boxes[0].key]
 
 
@@ -100,7 +100,7 @@ def test_a_random_choice_is_seeded() -> None:
         at = opened(LAB)
         at.button(key="choose_random").click().run()
         assert not at.exception
-        assert "50 chosen" in texts(at)
+        assert "50 images chosen" in texts(at)
         found.append(at.query_params["images"])
     assert found[0] == found[1]
 
@@ -119,7 +119,7 @@ def test_a_link_restores_images_and_settings() -> None:
     )
     assert not at.exception
     assert not at.warning
-    assert "3 chosen" in texts(at)
+    assert "3 images chosen" in texts(at)
     assert at.selectbox(key="engine").value == "de"
     assert at.selectbox(key="target_digits-cnn").value == "7"
     assert at.number_input(key="seed").value == 9
@@ -151,7 +151,7 @@ def test_a_job_that_is_gone_is_said() -> None:
     at = opened(LAB, images="digits:3", job="long-gone")
     assert not at.exception
     assert "no longer kept" in at.info[0].value
-    assert "1 chosen" in texts(at)
+    assert "1 image chosen" in texts(at)
 
 
 @pytest.mark.usefixtures("digits_bundle")
@@ -252,7 +252,7 @@ def test_a_pixel_set_by_hand_is_read_at_once_and_sent_on(digits_bundle: Bundle) 
 @pytest.mark.usefixtures("digits_bundle")
 def test_by_hand_without_an_image_says_what_to_do() -> None:
     at = opened(LAB, way="hand")
-    assert "Choose an image above" in at.info[0].value
+    assert "Choose an image, then click" in at.info[0].value
 
 
 @pytest.mark.spec("AL-10")
@@ -326,6 +326,9 @@ def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
     assert not at.exception
     count = len(digits_bundle.gallery)
     assert f"{count} verified attacks, {count} of them on images" in texts(at)
+    assert not components(at)
+    at.query_params["gallery_tab"] = "Pixel by pixel"
+    at.run()
     assert len(components(at)) == 1
     true = digits_bundle.gallery[0].true
     other = next(name for name in digits_bundle.classes if name != true)
@@ -361,7 +364,7 @@ def test_a_gallery_image_that_is_elsewhere_is_one_sentence(
 @pytest.mark.usefixtures("digits_bundle")
 def test_an_upload_can_be_driven_by_hand_and_sent_on() -> None:
     at = opened(LAB, source="upload", way="hand")
-    assert "Choose an image above" in at.info[0].value
+    assert "Choose an image, then click" in at.info[0].value
     at.file_uploader[0].upload("grey.png", GOOD["grey.png"]).run()
     identity = at.session_state["free_hand"][0]
     at.session_state["free_hand"] = (identity, Hand(colour=(255,)).take(Pick(1, 2, (255,), 1)))
