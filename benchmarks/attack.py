@@ -18,7 +18,6 @@ import numpy as np
 from benchmarks.attacking.query_curve import query_curve
 from benchmarks.attacking.race import GOAL, RACE, race
 from benchmarks.attacking.speed import speed_rows
-from benchmarks.attacking.stop import stop_row
 from benchmarks.attacking.targets import choose_targets
 from benchmarks.report import Row, machine, row
 from ndcore.attacks import AttackConfig, AttackResult
@@ -66,8 +65,6 @@ def run(
             on_result=lambda *_, count=count: count(1),
         )
     rows += _search_rows(found)
-    on_step("stop", 0, 0)
-    rows.append(stop_row(targets))
     curves = {engine: _curve(results) for engine, results in found.items()}
     document: dict[str, Any] = {
         "name": "attack",

@@ -19,7 +19,7 @@ from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.reading import Reading, image_bytes, images_within, read_source
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import in_parts
 
 Histograms = dict[tuple[str, str], ClassHistograms]
 
@@ -36,7 +36,6 @@ def empty_histograms(
     source: ImageSource,
     members: Sequence[int],
     seed: int = 0,
-    should_stop: ShouldStop = None,
 ) -> Histograms:
     """Ranges for every layer and reduction from a seeded sample of `members`, nothing counted.
 
@@ -47,7 +46,7 @@ def empty_histograms(
     count = min(RANGE_SAMPLE, len(members))
     sample = [members[i] for i in sorted(rng.choice(len(members), count, replace=False))]
     extremes: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
-    for _, reading in _chunks(model, layers, source, sample, should_stop=should_stop):
+    for _, reading in _chunks(model, layers, source, sample):
         for key, values in reading.activations.items():
             extremes.setdefault(key, []).extend((values.min(0), values.max(0)))
     classes = len(source.classes)
@@ -62,7 +61,6 @@ def count_distributions(
     seed: int = 0,
     *,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: ShouldStop = None,
 ) -> Histograms:
     """Histograms of every unit over the images at `members`, by their true class.
 
@@ -73,17 +71,13 @@ def count_distributions(
         members: positions in it.
         seed: of the sample that fixes the ranges.
         on_batch: called with the number of images just read.
-        should_stop: asked before every batch.
 
     Raises:
         BadRequestError: a layer cannot be observed.
-        StoppedError: `should_stop` said so.
     """
     unit_layout(model, layers, source.shape)
-    found = empty_histograms(model, layers, source, members, seed, should_stop)
-    for chunk, reading in _chunks(
-        model, layers, source, members, on_batch=on_batch, should_stop=should_stop
-    ):
+    found = empty_histograms(model, layers, source, members, seed)
+    for chunk, reading in _chunks(model, layers, source, members, on_batch=on_batch):
         labels = source.labels[list(chunk)]
         for key, values in reading.activations.items():
             if not np.isfinite(values).all():
@@ -101,7 +95,6 @@ def _chunks(
     members: Sequence[int],
     *,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: ShouldStop = None,
 ) -> Iterator[tuple[Sequence[int], Reading]]:
     """Members and their unit values, as many at a time as `CHUNK_BYTES` allows."""
     cost = image_bytes(model, layers, source.shape)
@@ -110,15 +103,7 @@ def _chunks(
         chunk = members[part]
         yield (
             chunk,
-            read_source(
-                model,
-                layers,
-                source,
-                chunk,
-                batch=cost.batch,
-                on_batch=on_batch,
-                should_stop=should_stop,
-            ),
+            read_source(model, layers, source, chunk, batch=cost.batch, on_batch=on_batch),
         )
 
 

@@ -15,7 +15,7 @@ from ndcore.activations.capture import capture, reduce_units, reductions_of
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import forward
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import in_parts
 
 # Images and raw activations of one batch.
 BATCH_BYTES = 64 * 2**20
@@ -147,7 +147,6 @@ def read_source(
     *,
     batch: int | None = None,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: ShouldStop = None,
 ) -> Reading:
     """The images at `members`, read batch by batch and joined.
 
@@ -157,15 +156,11 @@ def read_source(
         reductions: which to keep, where they fit the layer.
         batch: images per pass; by default as many as `BATCH_BYTES` allows.
         on_batch: called with the number of images just read.
-        should_stop: asked before every batch.
-
-    Raises:
-        StoppedError: `should_stop` said so.
     """
     if batch is None:
         batch = image_bytes(model, layers, source.shape).batch
     parts = []
-    for part in in_parts(len(members), batch, should_stop):
+    for part in in_parts(len(members), batch):
         chosen = members[part]
         parts.append(read_pixels(model, layers, source.pixels(chosen), reductions))
         if on_batch:

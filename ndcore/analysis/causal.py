@@ -20,7 +20,8 @@ from ndcore.analysis.causal_finding import CausalTest, ClampStep
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors.verdict import UnitEvidence, Verdict
-from ndcore.networks.forward import MAPS_BATCH, forward
+from ndcore.networks.forward import BATCH, forward
+from ndcore.networks.stoppable import stoppable
 from ndcore.steps import ShouldStop, in_parts
 
 COUNTS = (1, 2, 5, 10, 20)
@@ -69,7 +70,7 @@ def causal_test(
         benign: uint8 (n, H, W, C), may be empty; labels: int64 (n,), their true classes.
         wanted: class that should come back, such as the one before an attack.
         on_pass: called with the images read so far and in all.
-        should_stop: asked before every pass.
+        should_stop: asked before every function of torch.
 
     Raises:
         StoppedError: `should_stop` said so.
@@ -83,14 +84,15 @@ def causal_test(
     controls = [[_others(mask, rng) for _ in range(DRAWS)] for mask in chosen]
     rows = [{}, *chosen, *whole, *(mask for several in controls for mask in several)]
     sets = len(chosen) + len(whole)
-    runner = _Runner(bundle, medians, len(rows) + len(benign) * (1 + sets), on_pass, should_stop)
+    runner = _Runner(bundle, medians, len(rows) + len(benign) * (1 + sets), on_pass)
     same = np.broadcast_to(image, (len(rows), *image.shape))
-    found = softmax(runner.logits(same, np.full(len(rows), verdict.predicted), rows), axis=1)
-    predicted = runner.logits(benign, None, []).argmax(1)
-    right = [
-        int((runner.logits(benign, predicted, [mask]).argmax(1) == labels).sum())
-        for mask in (*chosen, *whole)
-    ]
+    with stoppable(should_stop):
+        found = softmax(runner.logits(same, np.full(len(rows), verdict.predicted), rows), axis=1)
+        predicted = runner.logits(benign, None, []).argmax(1)
+        right = [
+            int((runner.logits(benign, predicted, [mask]).argmax(1) == labels).sum())
+            for mask in (*chosen, *whole)
+        ]
     random = found[1 + sets :].reshape(len(chosen), DRAWS, found.shape[1])
     none = np.zeros((0, found.shape[1]), np.float32)
     names = [""] * len(chosen) + list(medians.sizes)
@@ -136,7 +138,7 @@ class _Medians:
 
 
 class _Runner:
-    """Forward passes with units clamped, counted and stoppable."""
+    """Forward passes with units clamped, counted."""
 
     def __init__(
         self,
@@ -144,11 +146,10 @@ class _Runner:
         medians: _Medians,
         total: int,
         on_pass: Callable[[int, int], None] | None,
-        should_stop: ShouldStop,
     ) -> None:
         self._model, self._medians = bundle.model, medians
         self._total, self._done = total, 0
-        self._on_pass, self._should_stop = on_pass, should_stop
+        self._on_pass = on_pass
 
     @torch.inference_mode()
     def logits(
@@ -165,7 +166,7 @@ class _Runner:
             rows: which units, one for every image, or one for all; none for no clamp.
         """
         found = [np.zeros((0, 1), np.float32)] if not len(pixels) else []
-        for part in in_parts(len(pixels), MAPS_BATCH, self._should_stop):
+        for part in in_parts(len(pixels), BATCH):
             clamps = {}
             if labels is not None:
                 clamps = self._clamps(rows if len(rows) == 1 else rows[part], labels[part])

@@ -17,9 +17,10 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import predict
-from ndcore.steps import ShouldStop, is_stopped
+from ndcore.networks.stoppable import until_stopped
+from ndcore.steps import ShouldStop, in_parts
 
-BATCH = 32  # images between two looks at `should_stop`
+BATCH = 64  # images between two reports
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def find_errors(
         source: of the bundle's classes and image shape.
         members: positions to look at; default: those that are `held_out`.
         on_batch: told how many images were just read.
-        should_stop: asked before every batch; what was found until then is returned.
+        should_stop: asked before every function of torch; what was found until then is returned.
 
     Returns:
         The most confident error first; equally confident ones in the order of the source.
@@ -84,13 +85,11 @@ def find_errors(
         )
     chosen = held_out(bundle, source) if members is None else [int(i) for i in members]
     found: list[NaturalError] = []
-    for start in range(0, len(chosen), BATCH):
-        if is_stopped(should_stop):
-            break
-        part = chosen[start : start + BATCH]
-        found += _wrong(bundle, source, part)
-        if on_batch:
-            on_batch(len(part))
+    with until_stopped(should_stop):
+        for part in in_parts(len(chosen), BATCH):
+            found += _wrong(bundle, source, chosen[part])
+            if on_batch:
+                on_batch(len(chosen[part]))
     return tuple(sorted(found, key=lambda error: (-error.confidence, error.position)))
 
 

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.result import AttackProgress, AttackResult
+from ndcore.attacks.task import Task
+from ndcore.attacks.watch import Watch
 from ndcore.errors import BadRequestError
-from ndcore.steps import ShouldStop, in_parts, is_stopped
+from ndcore.steps import ShouldStop, in_parts
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ndcore.networks.evaluator import Evaluator
 
-CHECKED_AT_ONCE = 32  # a small part of a second, so that Stop is heard
+PREDICTED_AT_ONCE = 64
 
 
 def attack_images(
@@ -42,8 +44,8 @@ def attack_images(
         config: what to do.
         on_progress: called after each batch of candidates.
         on_result: called with the position and the result of each image as it ends.
-        should_stop: asked before every batch; what was found is kept, images that were begun
-            come back as `stopped` and the others are left out.
+        should_stop: asked before every function of torch; what was found is kept, images that
+            were begun come back as `stopped` and the others are left out.
 
     Returns:
         One result per image reached, in the order given. Images that the model gets wrong are
@@ -60,30 +62,25 @@ def attack_images(
     # Who only asks which engines there are need not wait for torch.
     from ndcore.attacks.many_images import search_all
     from ndcore.networks.evaluator import evaluator_for
+    from ndcore.networks.stoppable import until_stopped
 
-    evaluator = evaluator_for(model, pixels.shape[1:], config.precision)
-    classes = _require_numbers(evaluator, pixels, ids, should_stop)
-    wrong = [int(label) for label in labels if not 0 <= label < classes]
-    if wrong:
-        raise BadRequestError(f"label {wrong[0]} is no class: use 0 to {classes - 1}")
-    if config.target is not None and not 0 <= config.target < classes:
-        raise BadRequestError(f"target {config.target} is no class: use 0 to {classes - 1}")
+    tasks: list[Task] = []
+    with until_stopped(should_stop):
+        evaluator = evaluator_for(model, pixels.shape[1:], config.precision)
+        _require_classes(labels, config.target, evaluator.classes)
+        before = _predicted(evaluator, pixels, ids)
+        tasks = [
+            Task(index, ids[index], image, int(labels[index]), before[index])
+            for index, image in enumerate(pixels)
+        ]
+    if not tasks:
+        return []
+    watch = Watch(len(tasks), on_progress, on_result, should_stop)
     if config.searches:
-        return search_all(
-            evaluator, pixels, labels, ids, config, on_progress, on_result, should_stop
-        )
+        return search_all(evaluator, tasks, config, watch)
     from ndcore.attacks.gradient import attack_with_gradients
 
-    return attack_with_gradients(
-        model,
-        pixels,
-        labels,
-        ids,
-        config,
-        on_progress=on_progress,
-        on_result=on_result,
-        should_stop=should_stop,
-    )
+    return attack_with_gradients(model, tasks, config, watch)
 
 
 def _require_images(
@@ -100,13 +97,22 @@ def _require_images(
         )
 
 
-def _require_numbers(
-    evaluator: Evaluator, pixels: NDArray[np.uint8], ids: Sequence[str], should_stop: ShouldStop
-) -> int:
-    """How many classes the model has, once every image is known to have a prediction."""
-    for part in in_parts(len(pixels), CHECKED_AT_ONCE):
-        if part.start and is_stopped(should_stop):
-            break
+def _require_classes(
+    labels: Sequence[int] | NDArray[np.integer], target: int | None, classes: int
+) -> None:
+    wrong = [int(label) for label in labels if not 0 <= label < classes]
+    if wrong:
+        raise BadRequestError(f"label {wrong[0]} is no class: use 0 to {classes - 1}")
+    if target is not None and not 0 <= target < classes:
+        raise BadRequestError(f"target {target} is no class: use 0 to {classes - 1}")
+
+
+def _predicted(
+    evaluator: Evaluator, pixels: NDArray[np.uint8], ids: Sequence[str]
+) -> NDArray[np.float32]:
+    """Logits (N, classes) of a plain float32 pass of every image; all have a prediction."""
+    found = []
+    for part in in_parts(len(pixels), PREDICTED_AT_ONCE):
         logits = evaluator.plain(pixels[part])
         unknown = np.flatnonzero(~np.isfinite(logits).all(1))
         if len(unknown):
@@ -114,4 +120,5 @@ def _require_numbers(
                 f"the model gives no numbers for image '{ids[part.start + unknown[0]]}', so "
                 "there is no prediction to attack"
             )
-    return int(logits.shape[1])
+        found.append(logits)
+    return np.concatenate(found)

@@ -25,10 +25,12 @@ from torch import Tensor, nn
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.engines import ENGINES
 from ndcore.attacks.engines.search import Problem
-from ndcore.attacks.result import AttackProgress, AttackResult
-from ndcore.errors import BadRequestError
+from ndcore.attacks.result import AttackResult
+from ndcore.attacks.task import Task
+from ndcore.attacks.watch import Watch
+from ndcore.errors import BadRequestError, StoppedError
 from ndcore.networks.forward import device_of, first_line, forward, laid_out, to_images
-from ndcore.steps import ShouldStop, is_stopped
+from ndcore.networks.stoppable import stoppable
 
 with warnings.catch_warnings():  # foolbox imports names that SciPy has moved
     warnings.simplefilter("ignore")
@@ -48,10 +50,6 @@ CW_ROUNDS, CW_STEPS = 5, 60  # of the search for the weight, of Adam in each
 LENGTHS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0)  # of the change, until it survives rounding
 LOOK_EVERY = 20  # queries
 TINY = 1e-30  # probability whose logarithm is taken for none
-
-
-class _StopError(Exception):
-    """Leaves foolbox in the middle of an attack."""
 
 
 class _SeededPGD(LinfProjectedGradientDescentAttack):
@@ -92,45 +90,46 @@ METHODS = {
 
 
 class _Watched(nn.Module):
-    """A model that counts the images it sees and can be stopped before any of them."""
+    """A model that counts the images it sees, for the image that is attacked (see `Underway`)."""
 
-    def __init__(self, model: nn.Module, should_stop: ShouldStop) -> None:
+    def __init__(self, model: nn.Module, config: AttackConfig, watch: Watch) -> None:
         super().__init__()
         # A copy, so that no gradient reaches the parameters of a model that others use.
         own = copy.deepcopy(model).requires_grad_(False)
         self.model = laid_out(own)
-        self.queries = self.classes = 0
-        self.label: int | None = None  # whose probability `lowest` and `highest` follow
-        self.lowest = self.highest = float("nan")
-        self.on_query: Callable[[], None] = lambda: None
-        self._should_stop = should_stop
+        self._config, self._watch = config, watch
         self.eval()
 
+    def begin(self, task: Task) -> None:
+        """From now on it is this image."""
+        self.index, self.id = task.index, task.id
+        self.queries, self.budget = 0, _most_queries(self._config, len(task.logits))
+        target = self._config.target
+        self._label, self._better = (task.label, min) if target is None else (target, max)
+        self._best = float(task.probabilities[self._label])
+
     def forward(self, images: Tensor) -> Tensor:
-        if is_stopped(self._should_stop):
-            raise _StopError
         self.queries += len(images)
         logits = self.model(images.contiguous(memory_format=torch.channels_last))
         assert isinstance(logits, Tensor)
-        self.classes = logits.shape[1]
-        if self.label is not None:
-            probability = float(logits.detach().softmax(1)[0, self.label])
-            self.lowest = min(self.lowest, probability)
-            self.highest = max(self.highest, probability)
-        self.on_query()
+        probability = float(logits.detach().softmax(1)[0, self._label])
+        self._best = self._better(self._best, probability)
+        if self.queries % LOOK_EVERY == 1:
+            self._watch.look([self])
         return logits
+
+    def look(self) -> dict[str, Any]:
+        """What the attack is doing, see `AttackProgress`."""
+        return {
+            "stage": f"{self._config.engine}, image {self.index + 1} of {self._watch.images}",
+            "best_confidence": self._best,
+            "history": (),
+            "candidates": np.zeros((0, 2), np.int64),
+        }
 
 
 def attack_with_gradients(
-    model: nn.Module,
-    pixels: NDArray[np.uint8],
-    labels: Sequence[int] | NDArray[np.integer],
-    ids: Sequence[str],
-    config: AttackConfig,
-    *,
-    on_progress: Callable[[AttackProgress], None] | None = None,
-    on_result: Callable[[int, AttackResult], None] | None = None,
-    should_stop: ShouldStop = None,
+    model: nn.Module, tasks: Sequence[Task], config: AttackConfig, watch: Watch
 ) -> list[AttackResult]:
     """Attack images with an engine that has no search; see `ndcore.attacks.attack_images`.
 
@@ -142,37 +141,23 @@ def attack_with_gradients(
     if config.target is not None and not ENGINES[config.engine].targeted:
         able = [name for name in METHODS if ENGINES[name].targeted]
         raise BadRequestError(f"{config.engine} has no targeted form here: use {' or '.join(able)}")
-    results: list[AttackResult] = []
     # Callers may forbid gradients around us.
     with torch.inference_mode(False), torch.enable_grad():
-        watched = _Watched(model, should_stop)
-        _require_gradient(watched, pixels[:1], config.engine)
-        for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):
-            if is_stopped(should_stop):
+        watched = _Watched(model, config, watch)
+        _require_gradient(watched.model, tasks[0].image, config.engine)
+        for task in tasks:
+            if watch.stopped:
                 break
-
-            def look(index: int = index) -> None:
-                if on_progress and watched.queries % LOOK_EVERY == 1:
-                    on_progress(_look(watched, index, len(pixels), results, ids[index], config))
-
-            watched.on_query = look
-            result = _attack_one(model, watched, image, int(label), ids[index], config)
-            results.append(result)
-            if on_result:
-                on_result(index, result)
-            if result.stopped:
-                break
-    return results
+            watch.ended(task.index, _attack_one(model, watched, task, config, watch))
+    return watch.in_order
 
 
-def _require_gradient(watched: _Watched, image: NDArray[np.uint8], engine: str) -> None:
+def _require_gradient(model: nn.Module, image: NDArray[np.uint8], engine: str) -> None:
     """Refuse a model whose answer does not follow the image as far as torch can tell."""
     try:
-        seen = to_images(image).to(device_of(watched)).requires_grad_()
-        watched(seen).sum().backward()
+        seen = to_images(image[None]).to(device_of(model)).requires_grad_()
+        model(seen).sum().backward()
         why = "" if seen.grad is not None else "its answer does not hang on the image"
-    except _StopError:
-        return
     except RuntimeError as error:
         why = first_line(error)
     if why:
@@ -182,39 +167,34 @@ def _require_gradient(watched: _Watched, image: NDArray[np.uint8], engine: str) 
 
 
 def _attack_one(
-    model: nn.Module,
-    watched: _Watched,
-    image: NDArray[np.uint8],
-    label: int,
-    image_id: str,
-    config: AttackConfig,
+    model: nn.Module, watched: _Watched, task: Task, config: AttackConfig, watch: Watch
 ) -> AttackResult:
     started = time.monotonic()
-    before = _plain(model, image)
-    watched.queries = 0
-    watched.label = label if config.target is None else config.target
-    watched.lowest = watched.highest = float(before[watched.label])
-    skipped = int(before.argmax()) != label or config.target == label
+    watched.begin(task)
+    image, before = task.image, task.probabilities
     attacked, after, success, stopped = image, before, False, False
-    problem = Problem(image, label, config.target, 1, lambda positions: positions[:, 0])
+    problem = Problem(image, task.label, config.target, 1, lambda positions: positions[:, 0])
     missed_by = _misses(problem, before)
+    skipped = task.skipped(config.target)
     try:
-        for trial in [] if skipped else _trials(watched, image, label, image_id, config):
+        for trial in [] if skipped else _trials(watched, task, config, watch):
             found = _plain(model, trial)
             success = bool(problem.flips(found[None])[0])
             if success or _misses(problem, found) < missed_by:
                 attacked, after, missed_by = trial, found, _misses(problem, found)
             if success:
                 break
-    except _StopError:
+    except StoppedError:
+        if not watch.stopped:  # it was somebody further out who asked
+            raise
         stopped = True
     return AttackResult.of(
         image,
         attacked,
         before,
         after,
-        id=image_id,
-        true=label,
+        id=task.id,
+        true=task.label,
         success=success,
         stopped=stopped,
         skipped=skipped,
@@ -234,10 +214,14 @@ def _misses(problem: Problem, probabilities: NDArray[np.float32]) -> float:
 
 
 def _trials(
-    watched: _Watched, image: NDArray[np.uint8], label: int, image_id: str, config: AttackConfig
+    watched: _Watched, task: Task, config: AttackConfig, watch: Watch
 ) -> Iterator[NDArray[np.uint8]]:
-    """8-bit images (H, W, C) to judge, in this order; empty where foolbox found nothing."""
-    device = device_of(watched)
+    """8-bit images (H, W, C) to judge, in this order; empty where foolbox found nothing.
+
+    Raises:
+        StoppedError: before foolbox was through; what it found is tried to the end.
+    """
+    device, image, label = device_of(watched), task.image, task.label
     benign = to_images(image[None]).to(device)
     classes = torch.tensor([label if config.target is None else config.target], device=device)
     criterion = (
@@ -245,8 +229,10 @@ def _trials(
     )
     bound = {"epsilon": config.epsilon / 255} if ENGINES[config.engine].bounded else {}
     wrapped = PyTorchModel(watched, bounds=(0, 1), device=device)
-    rng = np.random.default_rng([config.seed, zlib.crc32(image_id.encode())])
-    found = METHODS[config.engine].make(rng).run(wrapped, benign, criterion, **bound).detach()
+    rng = np.random.default_rng([config.seed, zlib.crc32(task.id.encode())])
+    method = METHODS[config.engine].make(rng)
+    with stoppable(watch.should_stop):
+        found = method.run(wrapped, benign, criterion, **bound).detach()
     if not found.any() and image.any():  # Carlini & Wagner's answer when it has none
         return
     values = (found[0] * 255).permute(1, 2, 0).double().cpu().numpy()
@@ -270,28 +256,3 @@ def _most_queries(config: AttackConfig, classes: int) -> int:
 def _plain(model: nn.Module, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities (classes,) in a plain float32 pass of this image alone."""
     return np.asarray(softmax(forward(model, image[None])[0].float().cpu().numpy()), np.float32)
-
-
-def _look(
-    watched: _Watched,
-    index: int,
-    images: int,
-    results: list[AttackResult],
-    image_id: str,
-    config: AttackConfig,
-) -> AttackProgress:
-    return AttackProgress(
-        images=images,
-        done=len(results),
-        succeeded=sum(result.success for result in results),
-        total_queries=sum(result.queries for result in results) + watched.queries,
-        index=index,
-        id=image_id,
-        stage=f"{config.engine}, image {index + 1} of {images}",
-        queries=watched.queries,
-        max_queries=_most_queries(config, watched.classes),
-        best_confidence=watched.lowest if config.target is None else watched.highest,
-        history=(),
-        candidates=np.zeros((0, 2), np.int64),
-        active=((index, watched.queries / _most_queries(config, watched.classes)),),
-    )

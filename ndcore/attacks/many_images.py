@@ -6,71 +6,64 @@ pixel alone or among hundreds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.one_image import Hunt
-from ndcore.attacks.result import AttackProgress, AttackResult
-from ndcore.errors import StoppedError
+from ndcore.attacks.result import AttackResult
+from ndcore.attacks.task import Task
+from ndcore.attacks.watch import Watch
 from ndcore.networks.evaluator import Evaluator
-from ndcore.steps import ShouldStop, is_stopped
+from ndcore.networks.stoppable import until_stopped
 
 
 def search_all(
-    evaluator: Evaluator,
-    pixels: NDArray[np.uint8],
-    labels: Sequence[int] | NDArray[np.integer],
-    ids: Sequence[str],
-    config: AttackConfig,
-    on_progress: Callable[[AttackProgress], None] | None,
-    on_result: Callable[[int, AttackResult], None] | None,
-    should_stop: ShouldStop,
+    evaluator: Evaluator, tasks: Sequence[Task], config: AttackConfig, watch: Watch
 ) -> list[AttackResult]:
     """Attack all images; see `ndcore.attacks.attack_images`."""
-    results: dict[int, AttackResult] = {}
-    waiting = (
-        Hunt(index, image, int(labels[index]), ids[index], config, evaluator)
-        for index, image in enumerate(pixels)
-        if not is_stopped(should_stop)
-    )
+    waiting = (Hunt(task, config, evaluator) for task in tasks)
     active: list[Hunt] = []
-
-    def finish(hunt: Hunt) -> None:
-        results[hunt.index] = hunt.result()
-        if on_result:
-            on_result(hunt.index, results[hunt.index])
-
-    while not is_stopped(should_stop):
+    while not watch.stopped:
         while len(active) < evaluator.slots and (begun := next(waiting, None)) is not None:
             if begun.done:
-                finish(begun)
+                watch.ended(begun.index, begun.result())
             else:
                 active.append(begun)
         if not active:
             break
-        with suppress(StoppedError):
-            _serve(evaluator, active, should_stop)
-        if on_progress:
-            shown = min(active, key=lambda hunt: hunt.index)
-            on_progress(_look(shown, len(pixels), results, active))
+        served: list[Hunt] = []
+        with until_stopped(watch.should_stop):
+            served = _serve(evaluator, active)
+        for hunt in served:
+            hunt.judge()
+        watch.look(active)
         for hunt in [hunt for hunt in active if hunt.done]:
             active.remove(hunt)
-            finish(hunt)
-    for hunt in active:
+            watch.ended(hunt.index, hunt.result())
+    for hunt, plain in zip(active, _looked_at_again(evaluator, active), strict=True):
         hunt.stopped = True
-        finish(hunt)
-    return [results[index] for index in sorted(results)]
+        watch.ended(hunt.index, hunt.result(plain))
+    return watch.in_order
 
 
-def _serve(evaluator: Evaluator, active: list[Hunt], should_stop: ShouldStop) -> None:
+def _looked_at_again(evaluator: Evaluator, stopped: list[Hunt]) -> list[NDArray[np.float32] | None]:
+    """Logits (classes,) of the nearest misses in one plain float32 pass; None where none is."""
+    missed = [hunt.nearest for hunt in stopped if hunt.nearest is not None]
+    found = iter(evaluator.plain(np.stack(missed)) if missed else ())
+    return [None if hunt.nearest is None else next(found) for hunt in stopped]
+
+
+def _serve(evaluator: Evaluator, active: list[Hunt]) -> list[Hunt]:
     """One batch: the next candidates of as many images as fit, the first ones first.
 
+    Returns:
+        The images whose candidates now have their logits.
+
     Raises:
-        StoppedError: `should_stop` said so; the batch is as if it had not been asked.
+        StoppedError: the batch is as if it had not been asked.
     """
     served: list[Hunt] = []
     queries = []
@@ -82,39 +75,13 @@ def _serve(evaluator: Evaluator, active: list[Hunt], should_stop: ShouldStop) ->
         size += len(query.positions)
         served.append(hunt)
         queries.append(query)
-    for hunt, logits in zip(served, evaluator.run(queries, False, should_stop), strict=True):
+    for hunt, logits in zip(served, evaluator.run(queries), strict=True):
         hunt.screen(logits)
     while True:
         doubts = [(hunt, hunt.unsettled()) for hunt in served]
         open_ = [(hunt, query) for hunt, query in doubts if query is not None]
         if not open_:
-            break
-        answers = evaluator.run([query for _, query in open_], True, should_stop)
+            return served
+        answers = evaluator.run([query for _, query in open_], exact=True)
         for (hunt, _), logits in zip(open_, answers, strict=True):
             hunt.settle(logits)
-    for hunt in served:
-        hunt.judge()
-
-
-def _look(
-    hunt: Hunt, images: int, results: dict[int, AttackResult], active: list[Hunt]
-) -> AttackProgress:
-    finished = results.values()
-    assert hunt.last is not None
-    return AttackProgress(
-        images=images,
-        done=len(results),
-        succeeded=sum(result.success for result in finished),
-        total_queries=sum(result.queries for result in finished)
-        + sum(other.queries for other in active),
-        index=hunt.index,
-        id=hunt.id,
-        stage=hunt.last.stage,
-        queries=hunt.queries,
-        max_queries=hunt.budget,
-        best_confidence=hunt.best_confidence,
-        history=tuple(hunt.history),
-        candidates=hunt.last.positions[:, 0],
-        lowest=hunt.lowest(),
-        active=tuple((other.index, other.queries / max(1, other.budget)) for other in active),
-    )

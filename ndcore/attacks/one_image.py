@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
 from ndcore.attacks.grid_map import VulnerabilityMap
 from ndcore.attacks.result import AttackResult
+from ndcore.attacks.task import Task
 from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import SAFETY, Evaluator, Query
 
@@ -29,24 +31,14 @@ class Hunt:
     for a hit and lets the search go on.
 
     Args:
-        index: place of the image among all.
-        image: uint8 (H, W, C).
-        label: true class.
-        image_id: its name; its random stream is made of this and the seed.
+        task: the image.
         config: what to do.
         evaluator: of the model.
     """
 
-    def __init__(
-        self,
-        index: int,
-        image: NDArray[np.uint8],
-        label: int,
-        image_id: str,
-        config: AttackConfig,
-        evaluator: Evaluator,
-    ) -> None:
-        self.index, self.id, self.config = index, image_id, config
+    def __init__(self, task: Task, config: AttackConfig, evaluator: Evaluator) -> None:
+        self.index, self.id, self.config = task.index, task.id, config
+        image, label = task.image, task.label
         self.problem = Problem(image, label, config.target, config.pixels, evaluator.order)
         self.budget = config.budget(image.shape)
         self.queries = self.forwards = 0
@@ -54,26 +46,26 @@ class Hunt:
         self.history: list[tuple[int, float]] = []
         self._started = time.monotonic()
         self._evaluator = evaluator
-        plain = evaluator.plain(image[None])
-        self._plain_before = np.asarray(softmax(plain[0]), np.float32)
-        self._label = label
+        self._task = task
         self._first_hit: int | None = None
-        self._hit: NDArray[np.uint8] | None = None
+        # The hit kept so far and its logits in a plain float32 pass.
+        self._hit: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
         self._hit_rank = np.inf
         # The nearest miss is none that is farther off than the untouched image.
-        self._untouched = float(self.problem.misses(plain)[0])
-        self._miss, self._miss_by = image, self._untouched
+        self._untouched = float(self.problem.misses(task.logits[None])[0])
+        self._miss: NDArray[np.uint8] | None = None
+        self._miss_by = self._untouched
         self._found_by = config.engine
         label_of_interest = label if config.target is None else config.target
-        self.best_confidence = float(self._plain_before[label_of_interest])
+        self.best_confidence = float(task.probabilities[label_of_interest])
         self._band = evaluator.band
         self._calibrated = evaluator.precision == "float32"
         self._memory: dict[tuple[int, bytes, bytes], tuple[NDArray[np.float32], bool]] = {}
         self._bases: dict[bytes, int] = {}
         self._grid: _Grid | None = None
         if any(engine.keeps_map for engine in config.engines):
-            self._grid = _Grid(image.shape, len(self._plain_before))
-        self.skipped = int(self._plain_before.argmax()) != label or config.target == label
+            self._grid = _Grid(image.shape, len(task.logits))
+        self.skipped = task.skipped(config.target)
         # Open questions: engines to come, the running search, its candidates.
         self._engines = [] if self.skipped else config.engines
         self._engine = config.engines[0]
@@ -152,7 +144,7 @@ class Hunt:
             return None
         top = np.partition(self._logits, -2, axis=1)
         doubt = top[:, -1] - top[:, -2] < self._band
-        doubt |= self._logits.argmax(1) != self._label
+        doubt |= self._logits.argmax(1) != self._task.label
         if not self._calibrated:
             doubt[:CALIBRATION] = True
         self._doubt = np.flatnonzero(doubt & ~self._exact)
@@ -207,10 +199,11 @@ class Hunt:
             if not flips[i] or ranks[i] >= self._hit_rank:
                 break
             image = self._painted(int(i))
-            if self._wins(image):
+            plain = self._evaluator.plain(image[None])  # what anyone else would see
+            if problem.flips(plain)[0]:
                 if self._first_hit is None:
                     self._first_hit = self.queries + int(np.flatnonzero(flips)[0]) + 1
-                self._hit, self._hit_rank = image, float(ranks[i])
+                self._hit, self._hit_rank = (image, plain[0]), float(ranks[i])
                 self._found_by = self._engine.name
                 return
         misses = np.where(flips, np.inf, problem.misses(logits))
@@ -224,35 +217,38 @@ class Hunt:
         painted = paint(chunk.base, chunk.positions[i][None], chunk.colours[i][None])
         return np.asarray(painted[0])
 
-    def _wins(self, image: NDArray[np.uint8]) -> bool:
-        """In a plain float32 pass of this image alone: what anyone else would see."""
-        return bool(self.problem.flips(self._evaluator.plain(image[None]))[0])
-
-    def lowest(self) -> NDArray[np.float32] | None:
-        """Lowest true-class probability per pixel so far, (H, W); None without a map."""
-        return None if self._grid is None else self._grid.lowest(self._label)
+    def look(self) -> dict[str, Any]:
+        """What the search is doing, see `AttackProgress`."""
+        assert self.last is not None
+        return {
+            "stage": self.last.stage,
+            "best_confidence": self.best_confidence,
+            "history": tuple(self.history),
+            "candidates": self.last.positions[:, 0],
+            "lowest": None if self._grid is None else self._grid.map(self._task.label).lowest,
+        }
 
     @property
     def succeeded(self) -> bool:
         """A verified hit was found."""
         return self._hit is not None
 
-    def result(self) -> AttackResult:
-        """What came of it."""
-        attacked = self._miss if self._hit is None else self._hit
-        image, before = self.problem.image, self._plain_before
-        plain = self._evaluator.plain(attacked[None])
-        if self._hit is None and self.problem.misses(plain)[0] >= self._untouched:
-            attacked, after = image, before  # it was nearer in the screen's eyes alone
-        else:
-            after = np.asarray(softmax(plain[0]), np.float32)
+    @property
+    def nearest(self) -> NDArray[np.uint8] | None:
+        """The nearest miss where that is what came of it; None where nothing tried came nearer."""
+        return None if self._hit else self._miss
+
+    def result(self, plain: NDArray[np.float32] | None = None) -> AttackResult:
+        """What came of it; `plain`: logits (classes,) of `nearest`, where they are known."""
+        task = self._task
+        attacked, logits = self._hit or self._nearest_miss(plain)
         return AttackResult.of(
-            image,
+            task.image,
             attacked,
-            before,
-            after,
+            task.probabilities,
+            np.asarray(softmax(logits), np.float32),
             id=self.id,
-            true=self._label,
+            true=task.label,
             success=self.succeeded,
             stopped=self.stopped,
             skipped=self.skipped,
@@ -264,8 +260,18 @@ class Hunt:
             seconds=time.monotonic() - self._started,
             history=tuple(self.history),
             config=self.config,
-            map=self._grid.map(self._label) if self._grid and self._grid.begun else None,
+            map=self._grid.map(task.label) if self._grid and self._grid.begun else None,
         )
+
+    def _nearest_miss(
+        self, plain: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """With its logits in a plain float32 pass; the untouched image where none is nearer."""
+        if self._miss is not None:
+            plain = self._evaluator.plain(self._miss[None])[0] if plain is None else plain
+            if self.problem.misses(plain[None])[0] < self._untouched:  # not in the screen alone
+                return self._miss, plain
+        return self._task.image, self._task.logits
 
 
 class _Grid:
@@ -288,6 +294,3 @@ class _Grid:
 
     def map(self, true: int) -> VulnerabilityMap:
         return VulnerabilityMap(true, self._colours, self._logits, self._confirmed)
-
-    def lowest(self, true: int) -> NDArray[np.float32]:
-        return self.map(true).lowest

@@ -35,6 +35,7 @@ from ndcore.networks.form import INNER, PLAIN, Finding
 from ndcore.networks.forward import evaluate
 from ndcore.networks.probe import made_up_answer, usable
 from ndcore.networks.registry import ModelSpec, layer_names, model_spec
+from ndcore.networks.stoppable import stoppable
 from ndcore.networks.weights import (
     load_weights,
     round_weights,
@@ -90,7 +91,7 @@ def build(
         source: labelled images of the model's shape.
         spec: the model where it was probed already; default: `config.model` is.
         on_step: called with (what is being done, done, total).
-        should_stop: asked between batches.
+        should_stop: asked before every function of torch.
 
     Returns:
         The manifest, with `images` (reference images counted), `seconds` and `findings` (what is
@@ -102,6 +103,13 @@ def build(
         DataError: the images do not fit the model.
         StoppedError: `should_stop` said so; nothing is written.
     """
+    with stoppable(should_stop):
+        return _build(config, source, spec, on_step)
+
+
+def _build(
+    config: BuildConfig, source: ImageSource, spec: ModelSpec | None, on_step: Step
+) -> dict[str, Any]:
     started = time.monotonic()
     if config.name != Path(config.name).name or config.name.startswith("."):
         raise BadRequestError(f"'{config.name}' cannot be the name of a bundle")
@@ -123,7 +131,6 @@ def build(
         reference,
         config.seed,
         on_batch=counter(on_step, "distributions", len(reference)),
-        should_stop=should_stop,
     )
     on_step("accuracy", 0, 0)
     accuracy = {"split": "evaluation"} | evaluate(model, source, members["evaluation"])
@@ -147,8 +154,8 @@ def build(
         manifest |= {"form": spec.form.to_dict(), "answer": answer}
     on_step("detector calibration", 0, 0)
     observed = Observed(model, layers, source.classes, source.shape, histograms)
-    dev = read_source(model, layers, source, members["dev"], should_stop=should_stop)
-    held = read_source(model, layers, source, members["calibration"], should_stop=should_stop)
+    dev = read_source(model, layers, source, members["dev"])
+    held = read_source(model, layers, source, members["calibration"])
     calibrations = {
         name: entry.make(observed).fit(dev, held).calibration
         for name, entry in DETECTORS.items()
@@ -161,7 +168,7 @@ def build(
         config.gallery, config.gallery_images, config.seed, config.model == "cifar10-vgg16"
     )
     gallery, manifest["gallery"] = make_gallery(
-        model, source, members["evaluation"], asked, on_step, should_stop
+        model, source, members["evaluation"], asked, on_step
     )
     on_step("writing", 0, 0)
     contents = {

@@ -13,7 +13,7 @@ from torch import nn
 from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.data.catalog import open_source
 from ndcore.data.sources import ImageSource
-from ndcore.steps import ShouldStop, Step, is_stopped, stop_if
+from ndcore.steps import Step
 
 GALLERY_ENGINE = "fast"
 
@@ -35,13 +35,8 @@ def make_gallery(
     members: list[int],
     config: GalleryConfig,
     step: Step,
-    should_stop: ShouldStop,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Verified one-pixel successes and what it took to find them; `members` are positions.
-
-    Raises:
-        StoppedError: `should_stop` said so.
-    """
+    """Verified one-pixel successes and what it took to find them; `members` are positions."""
     attack = AttackConfig(GALLERY_ENGINE, seed=config.seed)
     about = {"engine": attack.engine, "budget": attack.budget(source.shape), "seed": attack.seed}
     if not config.successes:
@@ -49,14 +44,12 @@ def make_gallery(
     rows: list[dict[str, Any]] = []
 
     def run(origin: ImageSource, chosen: list[int], enough: int) -> list[AttackResult]:
-        done: list[AttackResult] = []
+        done = broken = 0
 
         def on_result(_: int, result: AttackResult) -> None:
-            done.append(result)
-            step("gallery", len(done), len(chosen))
-
-        def stop() -> bool:
-            return _broken(done) >= enough or is_stopped(should_stop)
+            nonlocal done, broken
+            done, broken = done + 1, broken + result.success
+            step("gallery", done, len(chosen))
 
         results = attack_images(
             model,
@@ -65,7 +58,7 @@ def make_gallery(
             [origin.ids[i] for i in chosen],
             attack,
             on_result=on_result,
-            should_stop=stop,
+            should_stop=lambda: broken >= enough,
         )
         ended = [result for result in results if not result.stopped]
         keys = {origin.ids[i]: origin.keys()[i] for i in chosen}
@@ -83,13 +76,8 @@ def make_gallery(
     rng = np.random.default_rng(config.seed)
     lossless = [i for i in members if source.lossless[i]]
     chosen = [int(i) for i in rng.permutation(lossless)[: config.images]]
-    stop_if(should_stop)
     about["evaluation"] = _summary(run(source, chosen, config.successes))
     return rows, about
-
-
-def _broken(results: list[AttackResult]) -> int:
-    return sum(result.success for result in results)
 
 
 def _summary(results: list[AttackResult]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ndcore.certificate.one_pixel import certificate_of
 from ndcore.data.neighbours import median_of_neighbours
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import Evaluator
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import in_parts
 
 LEVELS = 256
 BATCH = 2048  # images in one plain pass
@@ -34,17 +34,15 @@ class Audit:
     unnoticed: int
 
 
-def audit(evaluator: Evaluator, image: NDArray[np.uint8], should_stop: ShouldStop = None) -> Audit:
+def audit(evaluator: Evaluator, image: NDArray[np.uint8]) -> Audit:
     """Change every pixel to every level, by plain passes of whole images.
 
     Args:
         evaluator: of the model.
         image: uint8 (H, W, 1).
-        should_stop: asked before every pass.
 
     Raises:
         BadRequestError: the image has more channels, so too many colours to try.
-        StoppedError: `should_stop` said so.
     """
     height, width, channels = image.shape
     if channels != 1:
@@ -59,7 +57,7 @@ def audit(evaluator: Evaluator, image: NDArray[np.uint8], should_stop: ShouldSto
     where, level = where[really], level[really]
     flips = unnoticed = 0
     size = max(1, min(BATCH, VALUES // (height * width)))
-    for part in in_parts(len(where), size, should_stop):
+    for part in in_parts(len(where), size):
         rows = np.arange(len(where[part]))
         changed = np.repeat(image.reshape(1, -1), len(rows), 0)
         changed[rows, where[part]] = level[part]
@@ -76,5 +74,5 @@ def audit(evaluator: Evaluator, image: NDArray[np.uint8], should_stop: ShouldSto
         # One repair that disagrees is an alarm; where that of the changed pixel does not, all
         # others are asked.
         for index in hits[agrees].tolist():
-            unnoticed += not certificate_of(evaluator, images[index], should_stop).alarm
+            unnoticed += not certificate_of(evaluator, images[index]).alarm
     return Audit(len(where), flips, unnoticed)

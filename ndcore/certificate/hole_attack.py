@@ -14,7 +14,6 @@ from ndcore.certificate.one_pixel import Certificate, Hole
 from ndcore.certificate.repairs import MARGIN, leads, repaired_answers
 from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import Evaluator, Query
-from ndcore.steps import ShouldStop
 
 LEVELS = 9  # of each channel; a grey pixel is tried at every level there is
 TRIES = 8  # colours, the surest flips first, that are shown to the rule
@@ -51,10 +50,7 @@ class HoleAttack:
 
 
 def attack_holes(
-    evaluator: Evaluator,
-    image: NDArray[np.uint8],
-    certificate: Certificate,
-    should_stop: ShouldStop = None,
+    evaluator: Evaluator, image: NDArray[np.uint8], certificate: Certificate
 ) -> list[HoleAttack]:
     """Try a grid of colours at every hole, and show the surest flips to the rule `flip`.
 
@@ -65,10 +61,6 @@ def attack_holes(
     Args:
         evaluator: of the model.
         image: uint8 (H, W, C); certificate: of it.
-        should_stop: asked before every pass.
-
-    Raises:
-        StoppedError: `should_stop` said so.
     """
     colours = _grid(image.shape[2])
     answers: dict[tuple[int, int], NDArray[np.float32]] = {}
@@ -78,7 +70,7 @@ def attack_holes(
         places = np.tile(np.array(at, np.int64), (len(colours), 1, 1))
         if at not in answers:
             query = Query(image, places, colours[:, None])
-            answers[at] = evaluator.run([query], True, should_stop)[0]
+            answers[at] = evaluator.run([query], exact=True)[0]
         logits = answers[at]
         labels = [hole.label]
         if hole.label is None:
@@ -90,11 +82,7 @@ def attack_holes(
             (
                 int(index)
                 for index in surest
-                if _unnoticed(
-                    evaluator,
-                    paint(image, places[:1], colours[index][None, None])[0],
-                    should_stop,
-                )
+                if _unnoticed(evaluator, paint(image, places[:1], colours[index][None, None])[0])
             ),
             None,
         )
@@ -109,11 +97,11 @@ def _grid(channels: int) -> NDArray[np.uint8]:
     return np.array(list(product(levels, repeat=channels)), np.uint8)
 
 
-def _unnoticed(evaluator: Evaluator, image: NDArray[np.uint8], should_stop: ShouldStop) -> bool:
+def _unnoticed(evaluator: Evaluator, image: NDArray[np.uint8]) -> bool:
     """Whether no repair objects to the label of this image; ends with the first that does."""
     own = evaluator.plain(image[None])
     label = int(own.argmax())
-    answers = repaired_answers(evaluator, image, should_stop, PART)
+    answers = repaired_answers(evaluator, image, PART)
     return bool(leads(own, label)[0] > MARGIN) and all(
         bool((leads(logits, label) > MARGIN).all()) for _, logits in answers
     )

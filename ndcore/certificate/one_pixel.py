@@ -20,7 +20,8 @@ from torch import nn
 from ndcore.certificate.repairs import MARGIN, leads, repaired_answers
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import Evaluator, evaluator_for
-from ndcore.steps import ShouldStop, stop_if
+from ndcore.networks.stoppable import stoppable
+from ndcore.steps import ShouldStop
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def certify(
         pixels: uint8 (N, H, W, C) of any size, at least two pixels. A repair costs one query,
             an image H x W of them; see `repairs.expected_seconds`.
         on_image: called with each certificate.
-        should_stop: asked before every image and every pass.
+        should_stop: asked before every function of torch.
 
     Raises:
         BadRequestError: the images have no neighbours, or the model has one class.
@@ -151,19 +152,17 @@ def certify(
     """
     if not len(pixels):
         return []
-    evaluator = evaluator_for(model, pixels.shape[1:], "float32")
     found = []
-    for image in pixels:
-        stop_if(should_stop)
-        found.append(certificate_of(evaluator, image, should_stop))
-        if on_image:
-            on_image(found[-1])
+    with stoppable(should_stop):
+        evaluator = evaluator_for(model, pixels.shape[1:], "float32")
+        for image in pixels:
+            found.append(certificate_of(evaluator, image))
+            if on_image:
+                on_image(found[-1])
     return found
 
 
-def certificate_of(
-    evaluator: Evaluator, image: NDArray[np.uint8], should_stop: ShouldStop = None
-) -> Certificate:
+def certificate_of(evaluator: Evaluator, image: NDArray[np.uint8]) -> Certificate:
     """The certificate of one image uint8 (H, W, C); see `certify`."""
     own = evaluator.plain(image[None])
     if own.shape[1] < 2:
@@ -173,7 +172,7 @@ def certificate_of(
     if not lead > MARGIN:
         return Certificate(None, lead)
     least, holes = [lead], []
-    for places, logits in repaired_answers(evaluator, image, should_stop):
+    for places, logits in repaired_answers(evaluator, image):
         found = leads(logits, label)
         least.append(float(found.min()))
         open_ = ~(found > MARGIN)

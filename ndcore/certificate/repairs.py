@@ -12,7 +12,7 @@ from ndcore.data.neighbours import median_of_neighbours
 from ndcore.data.pixels import paint
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import TOLERANCE, Evaluator, Query
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import in_parts
 
 MARGIN = 1e-3  # a lead between two logits that float32 may lose
 PART = 4096  # repairs whose answers are held at a time
@@ -24,7 +24,6 @@ Answers = tuple[NDArray[np.int64], NDArray[np.float32]]
 def repaired_answers(
     evaluator: Evaluator,
     image: NDArray[np.uint8],
-    should_stop: ShouldStop = None,
     part: int = PART,
 ) -> Iterator[Answers]:
     """Positions (P, 2) and logits (P, classes) of the repairs that change the image, in parts.
@@ -32,16 +31,14 @@ def repaired_answers(
     Args:
         evaluator: of the model.
         image: uint8 (H, W, C).
-        should_stop: asked before every pass.
         part: how many at a time.
 
     Raises:
         BadRequestError: the image has one pixel, so no neighbours.
-        StoppedError: `should_stop` said so.
     """
     repaired, places = _repairs(evaluator, image)
-    for some in in_parts(len(places), part, should_stop):
-        yield places[some], _answers(evaluator, image, places[some], repaired, should_stop)
+    for some in in_parts(len(places), part):
+        yield places[some], _answers(evaluator, image, places[some], repaired)
 
 
 def expected_seconds(evaluator: Evaluator, image: NDArray[np.uint8]) -> float:
@@ -52,7 +49,7 @@ def expected_seconds(evaluator: Evaluator, image: NDArray[np.uint8]) -> float:
     few, spent = places[:TIMED], 0.0
     for _ in range(2):  # the first warms up
         started = time.perf_counter()
-        _answers(evaluator, image, few, repaired, None)
+        _answers(evaluator, image, few, repaired)
         spent = time.perf_counter() - started
     return spent * len(places) / len(few)
 
@@ -85,11 +82,10 @@ def _answers(
     image: NDArray[np.uint8],
     places: NDArray[np.int64],
     repaired: NDArray[np.uint8],
-    should_stop: ShouldStop,
 ) -> NDArray[np.float32]:
     colours = repaired[places[:, 0], places[:, 1]][:, None]
     query = Query(image, places[:, None], colours)
-    logits = evaluator.run([query], True, should_stop)[0]
+    logits = evaluator.run([query], exact=True)[0]
     # The evaluator answers for whole images within a tolerance. Where that could turn the label
     # around, the model itself is asked, one whole image at a time.
     for at in np.flatnonzero(_unclear(logits)).tolist():

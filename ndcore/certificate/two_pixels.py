@@ -31,7 +31,7 @@ from ndcore.certificate.repairs import MARGIN, leads
 from ndcore.data.neighbours import neighbours
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import Evaluator
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import in_parts
 
 BATCH = 32  # whole images in one pass
 BLOCK = 4
@@ -64,10 +64,7 @@ class PairCertificate:
 
 
 def certify_two(
-    evaluator: Evaluator,
-    image: NDArray[np.uint8],
-    block: int = BLOCK,
-    should_stop: ShouldStop = None,
+    evaluator: Evaluator, image: NDArray[np.uint8], block: int = BLOCK
 ) -> PairCertificate:
     """Prove that no change of two pixels alters the label without a pair of blocks disagreeing.
 
@@ -78,11 +75,9 @@ def certify_two(
         evaluator: of the model.
         image: uint8 (H, W, C).
         block: side of the blocks, which at the border may be cut.
-        should_stop: asked before every pass.
 
     Raises:
         BadRequestError: no such block, or two of them would leave nothing of the image.
-        StoppedError: `should_stop` said so.
     """
     corners, pairs = _corners(image.shape, block), pairs_of(image.shape, block)
     own = evaluator.plain(image[None])
@@ -92,7 +87,7 @@ def certify_two(
     alone = [(corner, corner) for corner in corners]
     by_block: dict[tuple[int, int], float] = {}
     asked = 0
-    for some, lead in _asked(evaluator, image, alone, block, label, should_stop):
+    for some, lead in _asked(evaluator, image, alone, block, label):
         asked += len(some)
         by_block |= {pair[0]: float(value) for pair, value in zip(some, lead, strict=True)}
         if (found := _first_hole(some, lead)) is not None:
@@ -101,7 +96,7 @@ def certify_two(
         (pair for pair in combinations_with_replacement(corners, 2) if pair[0] != pair[1]),
         key=lambda pair: by_block[pair[0]] + by_block[pair[1]],
     )
-    for some, lead in _asked(evaluator, image, ordered, block, label, should_stop):
+    for some, lead in _asked(evaluator, image, ordered, block, label):
         asked += len(some)
         if (found := _first_hole(some, lead)) is not None:
             return PairCertificate(False, block, pairs, asked, found)
@@ -132,15 +127,10 @@ def _corners(shape: Sequence[int], block: int) -> list[tuple[int, int]]:
 
 
 def _asked(
-    evaluator: Evaluator,
-    image: NDArray[np.uint8],
-    pairs: list[Pair],
-    block: int,
-    label: int,
-    should_stop: ShouldStop,
+    evaluator: Evaluator, image: NDArray[np.uint8], pairs: list[Pair], block: int, label: int
 ) -> Iterator[tuple[list[Pair], NDArray[np.float64]]]:
     """Pairs, some at a time, and by how much the label leads once they are filled."""
-    for part in in_parts(len(pairs), BATCH, should_stop):
+    for part in in_parts(len(pairs), BATCH):
         some = pairs[part]
         masks = np.zeros((len(some), *image.shape[:2]), bool)
         for mask, pair in zip(masks, some, strict=True):

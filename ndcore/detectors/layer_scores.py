@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ndcore.activations.divergence import excess_w1, surprisal, top_mean
 from ndcore.activations.observed import Observed
 from ndcore.activations.reading import Reading
+from ndcore.networks.stoppable import ask
 
 UNIT_SCORES = {"wasserstein": excess_w1, "surprisal": surprisal}
 
@@ -32,6 +33,7 @@ def measure(observed: Observed, name: str, reading: Reading) -> Divergences:
     """
     units = {}
     for layer in observed.layers:
+        ask()
         values, histograms = reading.values(layer, observed.judged_by(layer)), observed.usual(layer)
         units[layer] = np.empty(values.shape)
         for label in np.unique(reading.predicted).tolist():

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from ndcore.data.neighbours import median_of_neighbours
 from ndcore.networks.evaluator import Evaluator
 from ndcore.statistics.log_odds import log_odds
-from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.stamped import StampedRows
 
 CONFIRMED = 24  # most suspicious positions that are computed again in float32
@@ -77,7 +76,6 @@ def repair(
     pixels: NDArray[np.uint8],
     *,
     on_image: Callable[[int], None] | None = None,
-    should_stop: ShouldStop = None,
 ) -> Repairs:
     """Repair every pixel of every image, one at a time.
 
@@ -88,10 +86,6 @@ def repair(
         evaluator: of the model.
         pixels: uint8 (N, H, W, C), at least one image.
         on_image: called with 1 after each image.
-        should_stop: asked before every image and every pass.
-
-    Raises:
-        StoppedError: `should_stop` said so.
     """
     repaired = median_of_neighbours(pixels)
     height, width = pixels.shape[1:3]
@@ -99,8 +93,7 @@ def repair(
     everywhere = everywhere.reshape(-1, 2)
     found = []
     for index, image in enumerate(pixels):
-        stop_if(should_stop)
-        found.append(_one(evaluator, image, repaired[index], everywhere, should_stop))
+        found.append(_one(evaluator, image, repaired[index], everywhere))
         if on_image:
             on_image(1)
     return Repairs.joined(found)
@@ -111,7 +104,6 @@ def _one(
     image: NDArray[np.uint8],
     repaired: NDArray[np.uint8],
     places: NDArray[np.int64],
-    should_stop: ShouldStop,
 ) -> Repairs:
     height, width = image.shape[:2]
     base = evaluator.plain(image[None])[0]
@@ -128,7 +120,7 @@ def _one(
         asked = np.concatenate([places, places[:1]])[:, None]
         rows, cols = places.T
         colours = np.concatenate([repaired[rows, cols], image[rows[:1], cols[:1]]])[:, None]
-        logits = evaluator.evaluate(image, asked, colours, should_stop)
+        logits = evaluator.evaluate(image, asked, colours)
         drop[rows, cols] = log_odds(logits[-1:], predicted) - log_odds(logits[:-1], predicted)
         label[rows, cols] = logits[:-1].argmax(1)
         exact[rows, cols] = evaluator.precision == "float32"

@@ -37,9 +37,10 @@ from ndcore.evolution.vulnerability import (
 )
 from ndcore.networks.forward import pick_device
 from ndcore.networks.registry import layer_names, model_spec
+from ndcore.networks.stoppable import stoppable
 from ndcore.networks.weights import load_weights
 from ndcore.statistics.roc import auroc, bootstrap_auroc
-from ndcore.steps import ShouldStop, Step, counter, in_parts, no_step, stop_if
+from ndcore.steps import ShouldStop, Step, counter, in_parts, no_step
 from ndcore.training.checkpoints import read_run
 
 DETECTOR = "wasserstein"
@@ -75,7 +76,7 @@ def measure_vulnerability(
         device: `auto`, `cpu`, `cuda`, ...
         on_step: called with (what is being done, done, total).
         on_epoch: called with each epoch measured here.
-        should_stop: asked between batches.
+        should_stop: asked before every function of torch.
 
     Returns:
         All epochs, those measured earlier included.
@@ -105,7 +106,8 @@ def measure_vulnerability(
             on_step(f"{label}: {what}", done, total)
 
         model = _model_of(run, path, device)
-        rows[epoch] = _measure(model, source, images, config, epoch, digest, step, should_stop)
+        with stoppable(should_stop, "stopped; the epochs measured so far are kept"):
+            rows[epoch] = _measure(model, source, images, config, epoch, digest, step)
         found = Vulnerability(config, source.name, tuple(rows[each] for each in sorted(rows)))
         write_vulnerability(run.folder, found)
         if on_epoch:
@@ -172,7 +174,6 @@ def _measure(
     epoch: int,
     digest: str,
     step: Step,
-    should_stop: ShouldStop,
 ) -> EpochVulnerability:
     started = time.monotonic()
     pixels = source.pixels(images.attacked)
@@ -185,14 +186,12 @@ def _measure(
         # One precision everywhere, so that a figure does not hang on the processor.
         AttackConfig(max_queries=config.max_queries, seed=config.seed, precision="float32"),
         on_result=lambda index, _: step("attacking", index + 1, len(pixels)),
-        should_stop=should_stop,
     )
-    stop_if(should_stop, "stopped; the epochs measured so far are kept")
     summary = summarise(results)
     won = [result for result in results if result.success]
     area, interval = None, None
     if won:
-        detector = _detector(model, source, images, config, step, should_stop)
+        detector = _detector(model, source, images, config, step)
         area, interval = _told_apart(detector, pixels, keys, won, config.seed)
     return EpochVulnerability(
         epoch=epoch,
@@ -215,7 +214,6 @@ def _detector(
     images: _Images,
     config: VulnerabilityConfig,
     step: Step,
-    should_stop: ShouldStop,
 ) -> DivergenceDetector:
     layers = layer_names(model)
     histograms = count_distributions(
@@ -225,10 +223,9 @@ def _detector(
         images.reference,
         config.seed,
         on_batch=counter(step, "distributions", len(images.reference)),
-        should_stop=should_stop,
     )
     step("detector", 0, 0)
-    ranked = read_source(model, layers, source, images.ranked, REDUCTIONS, should_stop=should_stop)
+    ranked = read_source(model, layers, source, images.ranked, REDUCTIONS)
     observed = Observed(model, layers, source.classes, source.shape, histograms)
     detector = DivergenceDetector(observed, DETECTOR)
     return detector.fit(ranked, ranked)

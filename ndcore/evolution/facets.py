@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from ndcore.errors import BadRequestError
 from ndcore.evolution.patches import AVERAGED, weighted_average
+from ndcore.steps import ShouldStop, load, stoppable_calls
 
 FACETS = 10
 COMPONENTS = 50
 PERPLEXITY = 30
 # Twice as many take twice as long and lower the divergence by 1 to 2%.
 STEPS = 500
+STEPS_OF = ("sklearn.cluster", "sklearn.decomposition", "sklearn.manifold")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,11 @@ class Facets:
 
 
 def facets_of(
-    patches: NDArray[np.uint8], activations: NDArray[np.floating], facets: int = FACETS
+    patches: NDArray[np.uint8],
+    activations: NDArray[np.floating],
+    facets: int = FACETS,
+    *,
+    should_stop: ShouldStop = None,
 ) -> Facets:
     """k-means of patches, then t-SNE of patches and centres together.
 
@@ -54,18 +60,28 @@ def facets_of(
         patches: (n, H, W, C).
         activations: of the unit on each, (n,).
         facets: how many; at most one per patch.
+        should_stop: asked in every step of either method.
 
     Raises:
         BadRequestError: fewer than one facet, or fewer than three patches.
+        StoppedError: `should_stop` said so.
     """
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
     if facets < 1:
         raise BadRequestError(f"facets must be at least 1, got {facets}")
     if len(patches) < 3:
         raise BadRequestError(f"facets need at least 3 patches, got {len(patches)}")
+    load(STEPS_OF[0], should_stop)
+    with stoppable_calls(STEPS_OF, should_stop):
+        return _facets_of(patches, activations, facets)
+
+
+def _facets_of(
+    patches: NDArray[np.uint8], activations: NDArray[np.floating], facets: int
+) -> Facets:
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
     flat = patches.reshape(len(patches), -1).astype(np.float32) / 255
     kinds = len(np.unique(flat, axis=0))
     if kinds > 1:

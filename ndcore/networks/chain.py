@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ndcore.errors import StoppedError
+
 LARGEST_MATRIX = 2**23  # weights
 
 POINTWISE = (
@@ -101,6 +103,8 @@ def traced(model: nn.Module) -> nn.Module:
     """The graph of an eval-mode model, sharing its weights; one that has none as it is."""
     try:
         return fx.symbolic_trace(model).eval()
+    except StoppedError:
+        raise
     except Exception:  # whatever foreign code raises while it is traced
         return model
 

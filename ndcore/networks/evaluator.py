@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,13 @@ from torch import Tensor, nn
 from ndcore.data.pixels import paint
 from ndcore.networks.chain import Step, as_matrix, chain_of, fold_batch_norm, traced
 from ndcore.networks.forward import device_of, forward, laid_out, to_images
+from ndcore.networks.stoppable import ask
 from ndcore.networks.windows import Incremental
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import ASK_EVERY_S, in_parts
 
 LARGEST = {"cpu": 256, "cuda": 2048}  # candidates in one pass; more gains nothing
 FEW = 64  # the same for a path that only confirms
-WHOLE = {"cpu": 32, "cuda": 2048}  # whole images in one pass: a small part of a second
+WHOLE = {"cpu": 64, "cuda": 2048}  # whole images in one pass
 SLOTS = {"cpu": 16, "cuda": 64}  # images whose maps are kept
 TOLERANCE = 1e-4  # of float32 logits against the plain model, per unit of logit
 BLUR = 0.25  # largest error of a useful screen, as a share of the changes' effect
@@ -92,8 +94,10 @@ class _Path:
         assert self.windows is not None
         key = base.tobytes()
         if key not in self._kept:
-            full = len(self._kept) >= self._slots
-            free = self._kept.popitem(last=False)[1] if full else len(self._kept)
+            if len(self._kept) >= self._slots:
+                self._kept.popitem(last=False)
+            # A stop may leave a slot half written; it then belongs to no image.
+            free = min(set(range(self._slots)) - set(self._kept.values()))
             self.windows.prepare(free, to_images(base[None]))
             self._kept[key] = free
         self._kept.move_to_end(key)
@@ -137,7 +141,6 @@ class Evaluator:
         self.error = 0.0
         self._sample = _trial(shape).base[None]
         self._told = self.plain(self._sample)
-        self._classes = self._told.shape[1]
         if precision == "auto" and _fast_bfloat16(self._device):
             # Float32 only confirms, so it shares the model's weights: memory before speed.
             self._screen = self._exact = _Path(traced(model), shape, self._device, own=False)
@@ -146,6 +149,11 @@ class Evaluator:
                 return
         self._screen = self._exact = _Path(fold_batch_norm(model), shape, self._device, own=True)
         self._self_test(shape)
+
+    @property
+    def classes(self) -> int:
+        """How many the model tells apart."""
+        return int(self._told.shape[1])
 
     @property
     def precision(self) -> str:
@@ -183,10 +191,9 @@ class Evaluator:
         base: NDArray[np.uint8],
         positions: NDArray[np.int64],
         colours: NDArray[np.uint8],
-        should_stop: ShouldStop = None,
     ) -> NDArray[np.float32]:
         """Logits (P, classes) of changes of one image, in `precision`; see `run`."""
-        return self.run([Query(base, positions, colours)], should_stop=should_stop)[0]
+        return self.run([Query(base, positions, colours)])[0]
 
     def confirm(
         self,
@@ -197,21 +204,15 @@ class Evaluator:
         """The same in float32."""
         return self.run([Query(base, positions, colours)], exact=True)[0]
 
-    def run(
-        self, queries: Sequence[Query], exact: bool = False, should_stop: ShouldStop = None
-    ) -> list[NDArray[np.float32]]:
+    def run(self, queries: Sequence[Query], exact: bool = False) -> list[NDArray[np.float32]]:
         """Logits (P, classes) of every query; images share the batches.
 
         Args:
             queries: of at most `slots` different images; one may hold no change at all.
             exact: in float32, whatever `precision` says.
-            should_stop: asked before every pass.
-
-        Raises:
-            StoppedError: `should_stop` said so.
         """
         path = self._exact if exact else self._screen
-        nothing = np.empty((0, self._classes), np.float32)
+        nothing = np.empty((0, self.classes), np.float32)
         answers = [None if len(query.positions) else nothing for query in queries]
         single = [
             i
@@ -221,22 +222,20 @@ class Evaluator:
             and len(query.positions) > 0
         ]
         if single:
-            with self._lock:
-                found = self._windows(path, [queries[i] for i in single], should_stop)
+            with _held(self._lock):
+                found = self._windows(path, [queries[i] for i in single])
             for i, logits in zip(single, found, strict=True):
                 answers[i] = logits
         for i, query in enumerate(queries):
             if answers[i] is None:
                 parts = [
                     path.whole(paint(query.base, query.positions[part], query.colours[part]))
-                    for part in in_parts(len(query.positions), path.most_whole, should_stop)
+                    for part in in_parts(len(query.positions), path.most_whole)
                 ]
                 answers[i] = torch.cat(parts).cpu().numpy()
         return [np.asarray(answer, np.float32) for answer in answers]
 
-    def _windows(
-        self, path: _Path, queries: Sequence[Query], should_stop: ShouldStop
-    ) -> list[NDArray[np.float32]]:
+    def _windows(self, path: _Path, queries: Sequence[Query]) -> list[NDArray[np.float32]]:
         assert path.windows is not None
         slots = torch.cat(
             [torch.full((len(query.positions),), path.slot(query.base)) for query in queries]
@@ -247,7 +246,7 @@ class Evaluator:
         values = torch.from_numpy(colours).to(torch.float32).div_(255)
         parts = [
             path.windows.logits(slots[part], positions[part], values[part])
-            for part in in_parts(len(slots), path.largest, should_stop)
+            for part in in_parts(len(slots), path.largest)
         ]
         found = torch.cat(parts).cpu().numpy()
         ends = np.cumsum([len(query.positions) for query in queries])[:-1]
@@ -316,6 +315,17 @@ def evaluator_for(model: nn.Module, shape: Sequence[int], precision: str = "auto
         evaluator = Evaluator(model, shape, precision)
         kept[precision] = (question, evaluator)
     return evaluator
+
+
+@contextmanager
+def _held(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock; who waits for it hears Stop."""
+    while not lock.acquire(timeout=ASK_EVERY_S):
+        ask()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _checksum(values: Tensor) -> float:

@@ -21,7 +21,7 @@ from torch import Tensor, fx, nn
 from ndcore.data.catalog import open_data
 from ndcore.data.class_list import with_classes
 from ndcore.data.sources import ImageSource
-from ndcore.errors import BadRequestError, DataError
+from ndcore.errors import BadRequestError, DataError, StoppedError
 from ndcore.networks.form import PLAIN, Finding, Form, adapted, answers_in
 from ndcore.networks.forward import first_line, forward, to_images
 from ndcore.networks.registry import COLOURS, ModelSpec
@@ -232,6 +232,8 @@ def _answer(module: nn.Module, batch: Tensor) -> Any:
     with torch.inference_mode():
         try:
             return module(batch)
+        except StoppedError:
+            raise
         except Exception as error:  # whatever foreign code raises
             raise BadRequestError(
                 f"the model does not take float32 images {tuple(batch.shape)}: {first_line(error)}"

@@ -30,7 +30,6 @@ from ndcore.detectors.repair import repair
 from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.networks.evaluator import evaluator_for
-from ndcore.steps import ShouldStop, stop_if
 from ndcore.study.image_sets import ImageSet
 
 ALPHA = 0.05  # the alarm rate that they try to slip under
@@ -95,7 +94,6 @@ def adversarial_set(
     n: int | None = None,
     seed: int = 0,
     on_image: Callable[[int, int], None] | None = None,
-    should_stop: ShouldStop = None,
 ) -> ImageSet:
     """Attack images of `benign` that the model gets right; what the attacker submits.
 
@@ -106,10 +104,6 @@ def adversarial_set(
         n: attack no more than this many images.
         seed: of the searches.
         on_image: called with (images done, images in all).
-        should_stop: asked before every image.
-
-    Raises:
-        StoppedError: `should_stop` said so.
     """
     wanted = min(adversary.images, n or adversary.images)
     won: list[tuple[int, Hidden]] = []
@@ -117,7 +111,6 @@ def adversarial_set(
     for index in range(len(benign)):
         if done == wanted:
             break
-        stop_if(should_stop)
         image, label = benign.pixels[index], int(benign.labels[index])
         if defence.evaluator.plain(image[None])[0].argmax() != label:
             continue

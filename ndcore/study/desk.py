@@ -161,11 +161,7 @@ def desk_file(bundle: Bundle) -> Path | None:
 
 
 def dev_attack(measurer: Measurer, dev: ImageSet, family: Family, seed: int = 0) -> ImageSet:
-    """A kind of attack made from all dev images, now or by an earlier run: the set `dev-KIND`.
-
-    Raises:
-        StoppedError: the measurer's `should_stop` said so.
-    """
+    """A kind of attack made from all dev images, now or by an earlier run: the set `dev-KIND`."""
     name = f"dev-{family.name}"
     make = partial(attacked_set, measurer.bundle, dev, replace(family, name=name), seed=seed)
     return measurer.images(name, f"{family} {seed} {len(dev)}", make)

@@ -21,7 +21,6 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import evaluator_for
-from ndcore.steps import ShouldStop, stop_if
 
 POOL = 32  # images attacked between two reports
 
@@ -131,7 +130,6 @@ def attacked_set(
     n: int | None = None,
     seed: int = 0,
     on_image: Callable[[int, int], None] | None = None,
-    should_stop: ShouldStop = None,
 ) -> ImageSet:
     """Attack images of `benign` that the model gets right; the successes.
 
@@ -142,10 +140,6 @@ def attacked_set(
         n: attack no more than this many images.
         seed: of the draw of images and of the search.
         on_image: called with (images done, images in all).
-        should_stop: asked now and then.
-
-    Raises:
-        StoppedError: `should_stop` said so.
     """
     evaluator = evaluator_for(bundle.model, bundle.shape)
     rng = np.random.default_rng(seed)
@@ -165,9 +159,7 @@ def attacked_set(
             benign.labels[part],
             [benign.ids[i] for i in part],
             replace(family.config, seed=seed),
-            should_stop=should_stop,
         )
-        stop_if(should_stop)
         if on_image:
             on_image(min(start + POOL, len(chosen)), len(chosen))
     won = [result for result in results if result.success]

@@ -25,7 +25,7 @@ from ndcore.detectors.scoring.reference import (
 )
 from ndcore.errors import BundleError
 from ndcore.networks.evaluator import evaluator_for
-from ndcore.steps import ShouldStop, Step, counter
+from ndcore.steps import Step, counter
 from ndcore.storage.stamped import load_stamped, save_stamped
 from ndcore.study.image_sets import ImageSet
 
@@ -47,7 +47,6 @@ class Measurer:
         per_class: reference images of each class.
         seed: of their draw.
         on_step: told what is being done.
-        should_stop: asked between batches.
     """
 
     def __init__(
@@ -58,10 +57,9 @@ class Measurer:
         per_class: int,
         seed: int,
         on_step: Step,
-        should_stop: ShouldStop = None,
     ) -> None:
         self.bundle, self.folder = bundle, folder
-        self.on_step, self.should_stop = on_step, should_stop
+        self.on_step = on_step
         self._evaluator = evaluator_for(bundle.model, bundle.shape)
         path = folder / f"reference-{per_class}-{seed}.npz"
         try:
@@ -82,7 +80,6 @@ class Measurer:
             per_class=per_class,
             seed=seed,
             on_batch=counter(self.on_step, "reference images", per_class * len(bundle.classes)),
-            should_stop=self.should_stop,
         )
 
     def measure(self, images: ImageSet, repairs: bool = True) -> Measured:
@@ -92,7 +89,7 @@ class Measurer:
     def images(self, name: str, question: str, make: Callable[..., ImageSet]) -> ImageSet:
         """A set that takes long to make: `make()`, or what it made for the same question.
 
-        `make` takes `on_image` and `should_stop`, see `image_sets.attacked_set`.
+        `make` takes `on_image`, see `image_sets.attacked_set`.
         """
         path = self.folder / f"{name}-images.npz"
         stamp = f"{self._known_as} {question}"
@@ -101,7 +98,7 @@ class Measurer:
             keys = tuple(str(key) for key in known.pop("keys"))
             return ImageSet(name=name, ids=keys, attacked=int(known.pop("attacked")), **known)
         told = partial(self.on_step, f"attack {name}")
-        found = make(on_image=told, should_stop=self.should_stop)
+        found = make(on_image=told)
         arrays = {key: np.asarray(value) for key, value in vars(found).items() if key != "name"}
         save_stamped(path, arrays | {"keys": arrays.pop("ids")}, stamp)
         return found
@@ -111,14 +108,14 @@ class Measurer:
 
     def _features(self, images: ImageSet) -> Features:
         def make(pixels: NDArray[np.uint8], count: Count) -> Features:
-            return self.passes.read(pixels, on_batch=count, should_stop=self.should_stop)
+            return self.passes.read(pixels, on_batch=count)
 
         pieces = self._pieces(images, "features", FEATURE_PIECE, Features, make)
         return Features.joined(pieces)
 
     def _repairs(self, images: ImageSet) -> Repairs:
         def make(pixels: NDArray[np.uint8], count: Count) -> Repairs:
-            return repair(self._evaluator, pixels, on_image=count, should_stop=self.should_stop)
+            return repair(self._evaluator, pixels, on_image=count)
 
         pieces = self._pieces(images, "repairs", REPAIR_PIECE, Repairs, make)
         return Repairs.joined(pieces)

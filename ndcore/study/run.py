@@ -19,6 +19,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.sources import ImageSource
 from ndcore.detectors.registry import compared_detectors
 from ndcore.detectors.scoring.detector import FeatureDetector
+from ndcore.networks.stoppable import stoppable
 from ndcore.steps import ShouldStop, Step, no_step
 from ndcore.storage.places import study_dir
 from ndcore.study.adversaries import ADVERSARIES, Adversary, Defence, adversarial_set
@@ -66,14 +67,20 @@ def run_study(
         config: how much of it.
         folder: for its pieces and its outcome; None for `study_dir`.
         on_step: called with (what is being done, done, total).
-        should_stop: asked between batches; the pieces made so far stay.
+        should_stop: asked before every function of torch; the pieces made so far stay.
 
     Raises:
         BadRequestError: the data lacks the bundle's images.
         StoppedError: `should_stop` said so.
     """
-    folder = folder or study_dir(bundle.name)
-    measurer = Measurer(bundle, source, folder, config.per_class, config.seed, on_step, should_stop)
+    with stoppable(should_stop):
+        return _run(bundle, source, config, folder or study_dir(bundle.name), on_step)
+
+
+def _run(
+    bundle: Bundle, source: ImageSource, config: StudyConfig, folder: Path, on_step: Step
+) -> SavedStudy:
+    measurer = Measurer(bundle, source, folder, config.per_class, config.seed, on_step)
 
     def measured(images: ImageSet) -> StudySet:
         return StudySet(images, measurer.measure(images, config.repairs))

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ndcore.data.batch import UNKNOWN
 from ndcore.detectors.detector import Detector
 from ndcore.errors import BadRequestError, StoppedError
+from ndcore.networks.stoppable import until_stopped
 from ndcore.statistics.conformal import rank
-from ndcore.steps import ShouldStop, is_stopped
+from ndcore.steps import ShouldStop, in_parts
 from ndcore.study.incoming import Images
 from ndcore.study.saved import SavedStudy
 
@@ -185,7 +186,7 @@ def judge_images(
         detector: calibrated.
         images: at least one.
         on_part: called with the images judged since the last call.
-        should_stop: asked now and then.
+        should_stop: asked before every function of torch.
 
     Raises:
         BadRequestError: no image.
@@ -194,12 +195,11 @@ def judge_images(
     if not len(images):
         raise BadRequestError("there is no image to judge")
     parts: list[Judged] = []
-    for start in range(0, len(images), detector.batch):
-        if is_stopped(should_stop):
-            break
-        parts.append(_judged(detector, images.take(slice(start, start + detector.batch))))
-        if on_part:
-            on_part(parts[-1])
+    with until_stopped(should_stop):
+        for part in in_parts(len(images), detector.batch):
+            parts.append(_judged(detector, images.take(part)))
+            if on_part:
+                on_part(parts[-1])
     if not parts:
         raise StoppedError("stopped before an image was judged")
     return Judged.joined(parts)

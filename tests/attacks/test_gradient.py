@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ndcore.attacks import ENGINES, AttackConfig, AttackResult, attack_images
+from ndcore.attacks import ENGINES, AttackConfig, AttackProgress, AttackResult, attack_images
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.errors import BadRequestError
@@ -68,23 +68,20 @@ def test_targeted(digits_bundle: Bundle) -> None:
 
 def test_a_stop_leaves_foolbox(digits_bundle: Bundle) -> None:
     source = open_source("digits")
-    calls = []
-
-    def stop() -> bool:
-        calls.append(1)
-        return len(calls) > 20
-
+    looks: list[AttackProgress] = []
     results = attack_images(
         digits_bundle.model,
         source.pixels([0, 1, 2]),
         source.labels[[0, 1, 2]],
         ["a", "b", "c"],
         AttackConfig("cw"),
-        should_stop=stop,
+        on_progress=looks.append,
+        should_stop=lambda: len(looks) == 2,
     )
     assert len(results) == 1
     assert results[0].stopped
     assert not results[0].success
+    assert results[0].queries == looks[-1].queries == 21  # of the 300 that it may take
 
 
 @pytest.mark.parametrize("engine", COMPARISONS)

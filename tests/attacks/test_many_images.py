@@ -12,6 +12,7 @@ from scipy.special import softmax
 from ndcore.attacks import (
     ENGINES,
     AttackConfig,
+    AttackProgress,
     PixelChange,
     apply_changes,
     attack_images,
@@ -192,19 +193,22 @@ def test_a_repeat_counts_but_is_not_computed_again() -> None:
 
 @pytest.mark.spec("AL-6")
 def test_a_stop_keeps_what_was_found_and_leaves_the_rest_out() -> None:
-    calls = []
-
-    def stop() -> bool:
-        calls.append(1)
-        return len(calls) > 50
-
+    looks: list[AttackProgress] = []
     images = np.stack([GREY] * 40)
     ids = [str(i) for i in range(40)]
     config = AttackConfig("de")
-    found = attack_images(Never(0, 0), images, [0] * 40, ids, config, should_stop=stop)
+    found = attack_images(
+        Never(0, 0),
+        images,
+        [0] * 40,
+        ids,
+        config,
+        on_progress=looks.append,
+        should_stop=lambda: len(looks) == 5,
+    )
     assert 0 < len(found) < 40
     assert all(result.stopped for result in found)
-    assert sum(result.queries for result in found) <= 50 * 256
+    assert sum(result.queries for result in found) == looks[-1].total_queries <= 5 * 256
     assert [result.id for result in found] == ids[: len(found)]
     # Those that were begun and never put to the model are no failures.
     tried = [result for result in found if result.queries]
@@ -280,3 +284,49 @@ def test_paint_changes_and_back() -> None:
 def test_nonsense_is_refused(options: dict, match: str) -> None:
     with pytest.raises(BadRequestError, match=match):
         AttackConfig(**options)
+
+
+class Counted(torch.nn.Module):
+    """Never leaves class 0, but bright images come nearer to it; counts the images it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.tensor(5.0))
+        self.seen = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen += len(images)
+        value = images.mean((1, 2, 3))
+        return torch.stack([self.bias + 0 * value, value], 1)
+
+
+@pytest.mark.parametrize("engine", ["fast", "pgd"])
+def test_no_image_is_predicted_twice(engine: str) -> None:
+    seen = []
+    for count in (1, 9):
+        model = Counted().eval()
+        images, ids = np.stack([GREY] * count), [str(i) for i in range(count)]
+        found = attack_images(model, images, [1] * count, ids, AttackConfig(engine))
+        assert all(result.skipped for result in found)
+        seen.append(model.seen)
+    assert seen[1] - seen[0] == 8
+
+
+def test_after_a_stop_only_what_was_found_is_looked_at_again() -> None:
+    model, calls = Counted().eval(), []
+
+    def stop() -> bool:
+        calls.append(model.seen)
+        return limit is not None and len(calls) >= limit
+
+    images, ids = np.stack([GREY] * 16), [str(i) for i in range(16)]
+    config, limit = AttackConfig("fast", max_queries=64), None
+    attack_images(model, images, [0] * 16, ids, config, should_stop=stop)
+    limit = 2 * len(calls) // 3
+    calls.clear()
+    found = attack_images(model, images, [0] * 16, ids, config, should_stop=stop)
+    stopped = [result for result in found if result.stopped]
+    nearest = [result for result in stopped if result.pixels]
+    assert 0 < len(nearest) <= len(stopped) < 16
+    # The nearest misses alone; those that had ended were looked at then.
+    assert model.seen - calls[-1] == len(nearest)

@@ -160,10 +160,8 @@ def test_a_screen_has_no_say(digits_bundle: Bundle, monkeypatch: pytest.MonkeyPa
     told = certify(digits_bundle.model, pixels)
     run = Evaluator.run
 
-    def only_exact(
-        self: Evaluator, queries: list[Query], exact: bool = False, should_stop: object = None
-    ) -> list[np.ndarray]:
-        answers = run(self, queries, exact, should_stop)
+    def only_exact(self: Evaluator, queries: list[Query], exact: bool = False) -> list[np.ndarray]:
+        answers = run(self, queries, exact)
         return answers if exact else [np.full_like(answer, np.nan) for answer in answers]
 
     monkeypatch.setattr(Evaluator, "run", only_exact)

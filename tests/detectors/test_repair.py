@@ -11,6 +11,7 @@ from ndcore.data.neighbours import median_of_neighbours
 from ndcore.detectors.repair import Repairs, repair
 from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator, evaluator_for
+from ndcore.networks.stoppable import stoppable
 from tests.decisive_pixel import OneDecisivePixel
 
 
@@ -72,9 +73,8 @@ def test_repairs_on_disk_and_stopped(planted: np.ndarray, tmp_path: Path) -> Non
     assert np.array_equal(again.drop, found.drop)
     assert Repairs.load(tmp_path / "r.npz", "other") is None
     assert Repairs.load(tmp_path / "none.npz", "stamp") is None
-    with pytest.raises(StoppedError):
-        repair(evaluator, planted, should_stop=lambda: True)
-    # Inside an image too: its passes are asked about, one by one.
-    asked = iter([False, True])
-    with pytest.raises(StoppedError):
-        repair(evaluator, planted[:1], should_stop=lambda: next(asked))
+    # Inside an image too.
+    for questions in (1, 2, 9):
+        asked = iter([False] * (questions - 1) + [True])
+        with pytest.raises(StoppedError), stoppable(lambda asked=asked: next(asked)):
+            repair(evaluator, planted[:1])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
-from ndcore.errors import BadRequestError
+from ndcore.errors import BadRequestError, StoppedError
 from ndcore.evolution import (
     class_share,
     clearness,
@@ -99,6 +101,21 @@ def test_facets_find_the_kinds_of_patches(rng: np.random.Generator) -> None:
     again = facets_of(patches, activations, 3)
     assert (again.places == found.places).all()
     assert len(facets_of(np.zeros((5, 4, 4, 1), np.uint8), np.zeros(5)).sizes) == 1
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) == limit
+
+    limit = 10**9
+    assert (facets_of(patches, activations, 3, should_stop=stop).places == found.places).all()
+    assert len(asked) > 500  # in every step of t-SNE
+    for limit in (1, 30, len(asked) - 1):
+        asked.clear()
+        with pytest.raises(StoppedError):
+            facets_of(patches, activations, 3, should_stop=stop)
+        assert len(asked) == limit
+        assert sys.getprofile() is None
     with pytest.raises(BadRequestError, match="at least 3 patches"):
         facets_of(patches[:2], activations[:2])
     with pytest.raises(BadRequestError, match="got 0"):

@@ -17,6 +17,7 @@ from ndcore.networks.chain import as_matrix, chain_of, fold_batch_norm
 from ndcore.networks.evaluator import Evaluator, Query, evaluator_for
 from ndcore.networks.normalize import Normalize
 from ndcore.networks.registry import build_model
+from ndcore.networks.stoppable import stoppable
 from tests.decisive_pixel import OneDecisivePixel
 
 
@@ -55,16 +56,23 @@ def agree(model: nn.Module, shape: tuple[int, int, int], *, incremental: bool) -
 
 
 @pytest.mark.parametrize("pixels", [1, 2])
-def test_a_stop_ends_a_batch_before_its_next_pass(pixels: int) -> None:
+def test_a_stop_ends_a_batch_in_its_middle(pixels: int) -> None:
     evaluator = Evaluator(trained_looking(build_model("digits-cnn")), (8, 8, 1), "float32")
     asked = []
 
     def stop() -> bool:
         asked.append(1)
-        return len(asked) > 1
+        return len(asked) > limit
 
-    with pytest.raises(StoppedError):
-        evaluator.run([changes((8, 8, 1), 600, pixels)], should_stop=stop)
+    limit = 10**9
+    with stoppable(stop):
+        evaluator.run([changes((8, 8, 1), 600, pixels)])
+    # Candidates come 256, whole images 64 at a time, and every layer of theirs is asked about.
+    assert len(asked) >= 4 * (3 if pixels == 1 else 10)
+    asked.clear()
+    limit = 1
+    with pytest.raises(StoppedError), stoppable(stop):
+        evaluator.run([changes((8, 8, 1), 600, pixels)])
     assert len(asked) == 2
 
 

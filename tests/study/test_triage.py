@@ -13,6 +13,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN
 from ndcore.data.catalog import open_source
 from ndcore.data.decode import encode_png
+from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.layerwise import load_detector
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.study.calibrated import Detectors
@@ -119,8 +120,11 @@ def test_images_are_judged_in_parts_and_a_stop_keeps_them(digits_bundle: Bundle)
         on_part=lambda part: seen.append(len(part)),
     )
     assert len(part) == 64
-    with pytest.raises(StoppedError):
-        judge_images(detector, images, should_stop=lambda: True)
+    for slow in (detector, RepairDetector(digits_bundle).with_calibration(detector.calibration)):
+        for questions in (1, 10):  # in the middle of an image, too
+            asked = iter([False] * (questions - 1) + [True] * 9)
+            with pytest.raises(StoppedError):
+                judge_images(slow, images, should_stop=lambda asked=asked: next(asked))
     with pytest.raises(BadRequestError, match="no image"):
         judge_images(detector, images.take(slice(0, 0)))
     with pytest.raises(BadRequestError, match="between 1 and 1000"):

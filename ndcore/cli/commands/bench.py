@@ -17,11 +17,19 @@ from ndcore.cli.shared_options import add_bundle
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "name",
-        choices=("attack", "certificate", "detector", "distributions", "evolution", "explorer"),
+        choices=(
+            "attack",
+            "certificate",
+            "detector",
+            "distributions",
+            "evolution",
+            "explorer",
+            "stop",
+        ),
     )
     add_bundle(parser)
     parser.add_argument(
-        "--n", type=int, help="images; explorer: repetitions (default: the benchmark's own)"
+        "--n", type=int, help="images; explorer, stop: repetitions (default: the benchmark's own)"
     )
     parser.add_argument("--peers", action="store_true", help="attack: also run other libraries")
     parser.add_argument("--data", help="attack: CIFAR-10 for the images (default: the samples)")
@@ -51,7 +59,7 @@ def run(options: Namespace) -> Answer:
                 picture=options.picture,
                 on_step=progress.step,
             )
-        elif options.name == "explorer":
+        elif options.name in ("explorer", "stop"):
             document = measure(bundle, options.n, on_step=progress.step)
         else:
             document = measure(bundle, options.n)

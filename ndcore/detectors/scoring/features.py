@@ -25,8 +25,9 @@ from ndcore.detectors.scoring.class_tables import ClassTables
 from ndcore.detectors.scoring.reference import Reference
 from ndcore.detectors.scoring.spatial import SPATIAL, against_class, position_map, summary
 from ndcore.errors import BundleError
-from ndcore.networks.forward import MAPS_BATCH, forward
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.networks.forward import BATCH, forward
+from ndcore.networks.stoppable import ask
+from ndcore.steps import in_parts
 from ndcore.storage.stamped import StampedRows
 
 AGGREGATES = ("mean", "top")  # over a layer's units; "top" is the mean of the largest 5%
@@ -109,23 +110,18 @@ class FeaturePass:
         self._observed = observed
         self._spatial = {} if reference is None else reference.spatial
         self.conv = tuple(self._spatial)
-        self._tables = {layer: ClassTables(observed.usual(layer)) for layer in self.layers}
+        self._tables: dict[str, ClassTables] = {}
+        for layer in self.layers:
+            ask()
+            self._tables[layer] = ClassTables(observed.usual(layer))
         self.units = [self._tables[layer].units for layer in self.layers]
 
     def read(
-        self,
-        pixels: NDArray[np.uint8],
-        *,
-        on_batch: Callable[[int], None] | None = None,
-        should_stop: ShouldStop = None,
+        self, pixels: NDArray[np.uint8], *, on_batch: Callable[[int], None] | None = None
     ) -> Features:
-        """Measure images uint8 (N, H, W, C), at least one.
-
-        Raises:
-            StoppedError: `should_stop` said so.
-        """
+        """Measure images uint8 (N, H, W, C), at least one."""
         parts = []
-        for part in in_parts(len(pixels), MAPS_BATCH, should_stop):
+        for part in in_parts(len(pixels), BATCH):
             parts.append(self._batch(pixels[part]))
             if on_batch:
                 on_batch(len(parts[-1]))

@@ -21,9 +21,9 @@ from ndcore.activations.capture import capture
 from ndcore.data.sources import ImageSource
 from ndcore.detectors.scoring.spatial import SpatialReference
 from ndcore.errors import BundleError, DataError
-from ndcore.networks.forward import MAPS_BATCH, forward
+from ndcore.networks.forward import BATCH, forward
 from ndcore.networks.weights import weight_hash
-from ndcore.steps import ShouldStop, in_parts
+from ndcore.steps import in_parts
 from ndcore.storage.stamped import load_stamped, save_stamped
 
 PER_CLASS = 300
@@ -67,7 +67,6 @@ def collect_reference(
     per_class: int = PER_CLASS,
     seed: int = 0,
     on_batch: Callable[[int], None] | None = None,
-    should_stop: ShouldStop = None,
 ) -> Reference:
     """Read a seeded sample of `per_class` images of every class.
 
@@ -79,11 +78,9 @@ def collect_reference(
         per_class: images of each class, fewer where there are not so many.
         seed: of the sample.
         on_batch: called with the number of images just read.
-        should_stop: asked before every batch.
 
     Raises:
         DataError: a class has no image that the model recognises.
-        StoppedError: `should_stop` said so.
     """
     rng = np.random.default_rng(seed)
     places = np.asarray(members)
@@ -93,7 +90,7 @@ def collect_reference(
     for label in range(classes):
         own = rng.permutation(places[labels == label])[:per_class]
         parts: list[dict[str, Tensor]] = []
-        for part in in_parts(len(own), MAPS_BATCH, should_stop):
+        for part in in_parts(len(own), BATCH):
             chosen = own[part]
             with capture(model, layers, lambda output: output.clone()) as found:
                 logits = forward(model, source.pixels(chosen))

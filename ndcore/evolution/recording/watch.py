@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ndcore.activations.capture import capture
+from ndcore.activations.receptive import receptive_fields
 from ndcore.evolution.layers import WatchedLayer, thinning
 from ndcore.networks.forward import forward
 from ndcore.networks.normalize import Normalize
-from ndcore.networks.receptive import receptive_fields
 from ndcore.networks.registry import layer_names
 from ndcore.steps import in_parts
 

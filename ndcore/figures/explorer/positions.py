@@ -15,7 +15,7 @@ from ndcore.figures.style.ramp import ramp
 
 if TYPE_CHECKING:
     from ndcore.activations.maps import Peak
-    from ndcore.networks.receptive import Grid
+    from ndcore.activations.receptive import Grid
 
 FAINT, STRONG = 0.2, 0.85  # opacity of the map at the low and at the high end of its scale
 GREY = np.array([0.299, 0.587, 0.114])

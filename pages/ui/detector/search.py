@@ -15,7 +15,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import Repairs
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
-from ndcore.steps import stop_if
+from ndcore.networks.stoppable import stoppable
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar
 from pages.ui.frame.words import counted, sentence
@@ -82,11 +82,11 @@ def _search(bundle: Bundle, about: tuple[str, ...], found: Sequence[Subject]) ->
     images = {image_key(bundle, pixels): pixels for _, pixels, _ in found}
 
     def run(job: Job) -> None:
-        for at, (key, pixels) in enumerate(images.items()):
-            stop_if(lambda: job.stopping, "the search for the pixel was stopped")
-            job.report((at, len(images)))
-            if key not in known:
-                known[key] = best.see(pixels[None])
+        with stoppable(lambda: job.stopping, "the search for the pixel was stopped"):
+            for at, (key, pixels) in enumerate(images.items()):
+                job.report((at, len(images)))
+                if key not in known:
+                    known[key] = best.see(pixels[None])
         for old in list(known)[:-KEPT]:
             del known[old]
 

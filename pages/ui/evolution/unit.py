@@ -148,9 +148,7 @@ def find_facets(
     cut = np.concatenate(parts)
     cut = cut[:, *trimmed(found.boxes, shape)]
     job.report((0.4, f"Grouping {len(cut):,} patches (k-means), laying them out (t-SNE)"))
-    result = facets_of(cut, found.activations, facets)
-    if job.stopping:
-        raise StoppedError("stopped while grouping patches")
+    result = facets_of(cut, found.activations, facets, should_stop=lambda: job.stopping)
     return FacetResult(result, cut, found)
 
 

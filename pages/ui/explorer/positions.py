@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.activations.maps import Peak, activation_maps, peak, units_to_show
+from ndcore.activations.receptive import Grid, ReceptiveField, grid_of, receptive_fields
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.explorer.positions import position_map
 from ndcore.figures.style.ramp import ramp_bar
-from ndcore.networks.receptive import Grid, ReceptiveField, grid_of, receptive_fields
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import rings
 from pages.ui.explorer.view import forget

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from ndcore.activations.receptive import grid_of
 from ndcore.analysis.propagation import LayerChange, propagate, propagation_sentence
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.explorer.propagation import propagation_maps, propagation_rows
-from ndcore.networks.receptive import grid_of
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import rings
 from pages.ui.explorer.positions import known_fields

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ndcore.activations.maps import Peak
+from ndcore.activations.receptive import ReceptiveField, grid_of
 from ndcore.figures.explorer.positions import position_map
-from ndcore.networks.receptive import ReceptiveField, grid_of
 
 
 def drawing(markup: str) -> str:

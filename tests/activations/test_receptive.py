@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ndcore.networks.receptive import ReceptiveField, grid_of, receptive_fields
+from ndcore.activations.receptive import ReceptiveField, grid_of, receptive_fields
 from ndcore.networks.registry import build_model, layer_names
 
 
