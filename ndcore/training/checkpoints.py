@@ -18,6 +18,8 @@ from ndcore.networks.probe import is_answer, made_up_answer
 from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import save_weights
 
+MOMENTUM = "momentum_buffer"
+
 
 def read_run(folder: Path) -> dict[str, Any] | None:
     """The content of `run.json`, or None where there is no readable run."""
@@ -63,9 +65,10 @@ def save_checkpoint(
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for number, weight, optimiser in _weights(optimisers):
-        buffer = optimiser.state[weight].get("momentum_buffer")
-        if buffer is not None:
-            tensors[f"momentum.{number}"] = buffer
+        for name, value in optimiser.state[weight].items():
+            if isinstance(value, Tensor):
+                kept = "momentum" if name == MOMENTUM else f"state.{name}"
+                tensors[f"{kept}.{number}"] = value
     save_weights(path, tensors | {"epochs": torch.tensor(epochs)})
 
 
@@ -95,9 +98,13 @@ def load_checkpoint(
     if average is not None:
         average.load_state_dict(_part(tensors, "average."))
     for number, weight, optimiser in _weights(optimisers):
-        buffer = tensors.get(f"momentum.{number}")
-        if buffer is not None:
-            optimiser.state[weight]["momentum_buffer"] = buffer.to(weight.device)
+        for kept, value in tensors.items():
+            if kept == f"momentum.{number}":
+                optimiser.state[weight][MOMENTUM] = value.to(weight.device)
+            elif kept.startswith("state.") and kept.endswith(f".{number}"):
+                name = kept.removeprefix("state.").removesuffix(f".{number}")
+                # AdamW counts its steps on the CPU.
+                optimiser.state[weight][name] = value.to(weight.device) if value.ndim else value
     return held
 
 

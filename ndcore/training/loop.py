@@ -50,6 +50,7 @@ NORM_IMAGES = 10_240
 NORM_BATCH = 512
 SMALL_MODEL = 1_000_000
 ATTEMPTS = 2
+LOWER = "lower the rate, with --lr on the command line"
 FIRST = "first"
 
 
@@ -95,7 +96,8 @@ def train(
     Raises:
         StoppedError: `should_stop` said so; whole epochs are kept.
         BadRequestError: the model cannot be used; the sentence says what to do.
-        DataError: a class is too small to split, or a registered model does not take the images.
+        DataError: a class is too small to split, a registered model does not take the images, or
+            training diverged.
     """
     place = pick_device(device)
     spec = usable(spec, source)
@@ -153,6 +155,7 @@ def train(
         model.load_state_dict(average.module.state_dict())
     with _seeded(config.seed, place):
         _settle_norms(model, reference, place)
+    _require_numbers(model)
     _save_rounded(model, folder / "weights.safetensors")
     run |= {"done": True, "weight_hash": weight_hash(model)}
     write_json(folder / "run.json", run)
@@ -195,6 +198,12 @@ def _curves(**parts: Judged) -> dict[str, float]:
         for part, found in parts.items()
         for name, value in found._asdict().items()
     }
+
+
+def _require_numbers(model: nn.Module) -> None:
+    for name, weight in model.state_dict().items():
+        if weight.is_floating_point() and not bool(torch.isfinite(weight).all()):
+            raise DataError(f"training diverged: weight '{name}' is no longer a number; {LOWER}")
 
 
 def _save_rounded(model: nn.Module, path: Path) -> None:
@@ -242,14 +251,18 @@ def _optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optim
     muon = normed if config.conv_lr else set()
     conv = [weight for weight in model.parameters() if id(weight) in muon]
     rest = [weight for weight in model.parameters() if id(weight) not in muon]
-    sgd = torch.optim.SGD(
-        rest,
-        lr=config.lr,
-        momentum=config.momentum,
-        nesterov=True,
-        weight_decay=config.weight_decay,
-    )
-    return [ConvMuon(conv, config.conv_lr, config.momentum), sgd] if conv else [sgd]
+    others: torch.optim.Optimizer
+    if config.adaptive:
+        others = torch.optim.AdamW(rest, lr=config.lr, weight_decay=config.weight_decay)
+    else:
+        others = torch.optim.SGD(
+            rest,
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=True,
+            weight_decay=config.weight_decay,
+        )
+    return [ConvMuon(conv, config.conv_lr, config.momentum), others] if conv else [others]
 
 
 @torch.no_grad()
@@ -351,6 +364,8 @@ def _epoch(
         for optimiser in optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        if config.clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         for optimiser in optimisers:
             optimiser.step()
         if averaging is not None:
@@ -358,7 +373,7 @@ def _epoch(
         total += float(loss.detach())
         hits += count_hits(logits.detach(), labels)
     if not np.isfinite(total):
-        raise DataError("training diverged: the loss is no longer a number; lower the rates")
+        raise DataError(f"training diverged: the loss is no longer a number; {LOWER}")
     first, fifth = (1 - hits / (steps * size)).tolist()
     return Judged(total / steps, first, fifth)
 

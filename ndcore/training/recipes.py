@@ -16,9 +16,11 @@ class TrainConfig:
         batch_size: images per step.
         conv_lr: peak Muon step of convolutions that a batch norm follows, relative to their
             norm; 0 = SGD for these too.
-        lr: peak SGD step of everything else.
+        lr: peak step of everything else.
         weight_decay: for everything but convolutions.
-        momentum: for both.
+        momentum: of Muon and SGD.
+        adaptive: AdamW (Loshchilov & Hutter 2019) instead of SGD for everything else.
+        clip: largest norm of a step's gradient, to which longer ones are cut; 0 = any.
         label_smoothing: share of the target spread over all classes.
         rates: the learning rate as ramps (until this share of all steps, from, to), in shares of
             the peak; by default it rises for a tenth of the time, then falls to zero.
@@ -46,6 +48,8 @@ class TrainConfig:
     lr: float = 0.1
     weight_decay: float = 5e-4
     momentum: float = 0.9
+    adaptive: bool = False
+    clip: float = 0.0
     label_smoothing: float = 0.1
     rates: tuple[tuple[float, float, float], ...] = ((0.1, 0.0, 1.0), (1.0, 1.0, 0.0))
     average_from: float = 1.0
@@ -86,6 +90,21 @@ VGG16_FIRST = TrainConfig(
     mirror=True,
 )
 
+# For networks that nobody has tuned a recipe for, from plain chains over residual ones to
+# transformers: a step that adapts to each weight, and no hand laid on the initial weights.
+GENERAL = TrainConfig(
+    epochs=20,
+    batch_size=64,
+    conv_lr=0.0,
+    lr=1e-3,
+    weight_decay=0.05,
+    adaptive=True,
+    clip=1.0,
+    shift_px=1,
+    mirror=True,
+    identity_start=False,
+)
+
 RECIPES: dict[str, TrainConfig] = {
     # So its second part makes the images harder rather than the fit closer.
     "cifar10-vgg16": TrainConfig(
@@ -109,5 +128,4 @@ def recipe(model: str) -> TrainConfig:
     """The recipe of a registered model; for others a general one with mirror and shift."""
     if model in NETWORKS:
         return RECIPES.get(model, DEEP_VIEW)
-    general = TrainConfig(epochs=20, batch_size=64, shift_px=1, mirror=True)
-    return RECIPES.get(model, general)
+    return RECIPES.get(model, GENERAL)

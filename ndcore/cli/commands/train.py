@@ -6,12 +6,15 @@ import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ndcore.cli.commands import Answer
 from ndcore.cli.shared_options import add_new_data, add_own_model
 from ndcore.errors import BadRequestError
 from ndcore.storage.places import run_dir
+
+if TYPE_CHECKING:
+    from ndcore.training.recipes import TrainConfig
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -19,6 +22,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_new_data(parser)
     add_own_model(parser)
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--lr", type=float, help="peak learning rate (default: the recipe's)")
+    parser.add_argument("--batch", type=int, metavar="N", help="images per step")
+    parser.add_argument(
+        "--no-augmentation",
+        action="store_true",
+        help="train on the images as they are, neither mirrored nor shifted nor altered",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument(
@@ -48,11 +58,7 @@ def run(options: Namespace) -> Answer:
 
     spec = model_spec(options.model)
     spec, source = open_images(spec, data_of(options.data, spec), wishes_of(options))
-    config = replace(recipe(spec.name), seed=options.seed)
-    if options.epochs is not None:
-        if options.epochs < 1:
-            raise BadRequestError(f"epochs must be at least 1, got {options.epochs}")
-        config = replace(config, epochs=options.epochs, first=None)
+    config = _asked(replace(recipe(spec.name), seed=options.seed), options)
     folder = _run_folder(options.run) if options.run is not None else run_dir(spec.name)
     earlier = read_run(folder)
 
@@ -94,6 +100,23 @@ def run(options: Namespace) -> Answer:
         document["recording"] = str(recorder.folder)
     text = f"{spec.name}: held-out accuracy {share(held)}"
     return document, text + (f", test part {share(tested)}" if tests else ""), 0
+
+
+def _asked(config: TrainConfig, options: Namespace) -> TrainConfig:
+    """The recipe with what the options ask to be different."""
+    for name in ("epochs", "batch", "lr"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise BadRequestError(f"{name} must be above 0, got {value}")
+    if options.epochs is not None:
+        config = replace(config, epochs=options.epochs, first=None)
+    if options.batch is not None:
+        config = replace(config, batch_size=options.batch)
+    if options.lr is not None:
+        config = replace(config, lr=options.lr, first=None)
+    if options.no_augmentation:
+        config = replace(config, shift_px=0, cut_out_px=0, mirror=False, varied=0.0, mixed=0.0)
+    return config
 
 
 def _run_folder(name: str) -> Path:

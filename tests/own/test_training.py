@@ -1,0 +1,112 @@
+"""The general recipe trains what people bring as well as a plain loop in torch does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ndcore.cli import main
+from ndcore.data.sources import ImageSource
+from ndcore.data.splits import positions
+from ndcore.errors import DataError, StoppedError
+from ndcore.networks.forward import evaluate, to_images
+from ndcore.networks.registry import model_spec
+from ndcore.networks.weights import load_weights
+from ndcore.training.loop import _initial, train
+from ndcore.training.recipes import GENERAL, recipe
+from tests.own import kinds
+
+KINDS = Path(kinds.__file__).resolve()
+EPOCHS = 5
+SMALL = replace(GENERAL, epochs=EPOCHS, batch_size=16)
+
+
+def coloured(count: int = 240) -> ImageSource:
+    """Noise whose class is the colour that is weaker by a quarter."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (count, 12, 12, 3))
+    labels = np.arange(count) % 3
+    for label in range(3):
+        pixels[labels == label, ..., label] = pixels[labels == label, ..., label] * 3 // 4
+    return ImageSource(
+        name="coloured",
+        classes=("a", "b", "c"),
+        ids=tuple(f"coloured:{i}" for i in range(count)),
+        labels=labels.astype(np.int64),
+        parts=("",) * count,
+        lossless=np.ones(count, np.bool_),
+        shape=(12, 12, 3),
+        read=lambda i: pixels[i].astype(np.uint8),
+    )
+
+
+def plain_loop(kind: str, source: ImageSource, reference: list[int]) -> torch.nn.Module:
+    """AdamW with a rise and a fall of the rate, as anybody would write it."""
+    model = kinds.FINE[kind]().float().train()
+    images = to_images(source.pixels(reference))
+    labels = torch.from_numpy(source.labels[reference])
+    steps = EPOCHS * (len(reference) // 16)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, steps, pct_start=0.1)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(reference), generator=generator)
+        for rows in order[: len(order) // 16 * 16].split(16):
+            optimiser.zero_grad()
+            F.cross_entropy(model(images[rows]), labels[rows], label_smoothing=0.1).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            scheduler.step()
+    return model.eval()
+
+
+@pytest.mark.parametrize("kind", ["residual", "transformer", "depthwise", "sequential"])
+def test_it_ends_where_a_plain_loop_ends(kind: str, tmp_path: Path) -> None:
+    source, spec = coloured(), model_spec(f"{KINDS}:{kind}")
+    run = train(spec, source, SMALL, tmp_path)
+    model = load_weights(spec.build(), tmp_path / "weights.safetensors")
+    assert all(bool(torch.isfinite(weight).all()) for weight in model.state_dict().values())
+    reference = positions(source, run["splits"]["reference"])
+    own = evaluate(plain_loop(kind, source, reference), source, reference)["accuracy"]
+    assert evaluate(model, source, reference)["accuracy"] >= own - 0.05
+
+
+def test_weights_that_a_factory_brings_are_where_training_starts() -> None:
+    spec = model_spec(f"{KINDS}:residual")
+    brought, started = kinds.FINE["residual"](), _initial(spec, recipe(spec.name))
+    for name, weight in brought.state_dict().items():
+        assert torch.equal(weight, started.state_dict()[name]), name
+
+
+def test_a_stopped_run_of_the_general_recipe_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    source, spec = coloured(90), model_spec(f"{KINDS}:sequential")
+    config = replace(SMALL, epochs=3)
+    whole = train(spec, source, config, tmp_path / "whole")
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 5
+
+    with pytest.raises(StoppedError):
+        train(spec, source, config, tmp_path / "parts", should_stop=stop)
+    resumed = train(spec, source, config, tmp_path / "parts")
+    assert resumed["weight_hash"] == whole["weight_hash"]
+
+
+def test_divergence_is_refused_in_a_sentence(
+    folder: Path, empty_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wild = replace(SMALL, adaptive=False, clip=0.0, lr=1e18, epochs=2)
+    with pytest.raises(DataError, match=r"training diverged: .* --lr"):
+        train(model_spec(f"{KINDS}:sequential"), coloured(60), wild, tmp_path)
+    asked = ["train", f"{KINDS}:sequential", "--data", str(folder), "--epochs", "1"]
+    assert main([*asked, "--lr", "0"]) == 2
+    assert "lr must be above 0" in capsys.readouterr().err
+    assert main([*asked, "--lr", "0.01", "--batch", "8", "--no-augmentation"]) == 0
