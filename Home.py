@@ -56,7 +56,7 @@ def cards(bundle: Bundle) -> None:
             if seen is not None:
                 st.html(seen.picture)
                 st.caption(seen.words)
-            st.markdown(f"#### {page.question}")
+            st.header(page.question)
             st.write(page.about)
             st.page_link(page.path, label=f"**{page.name}**", icon=page.icon)
 
@@ -79,7 +79,7 @@ def main() -> None:
     show_example(bundle, 172, pictures.container(horizontal=True))
     running_jobs()
     cards(bundle)
-    st.subheader(f"Ready: {plain(bundle.name)}")
+    st.header(f"Ready: {plain(bundle.name)}")
     readiness(bundle)
     lines = []
     for row in source_status():

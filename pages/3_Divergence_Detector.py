@@ -141,7 +141,7 @@ def show_layers(
     by_itself: bool,
 ) -> None:
     """Layers, neurons and whether they carry the label; by another detector if not `by_itself`."""
-    st.subheader("Layers and neurons")
+    st.header("Layers and neurons")
     if not by_itself:
         st.caption(f"The detector above looks at none; this is by another: {layered.title}.")
     named = [(subject[0], verdict) for subject, verdict in zip(found, told, strict=True)]
@@ -158,7 +158,7 @@ def keep_verdicts(
     by_layers: list[tuple[str, Verdict]],
 ) -> None:
     """The verdicts as files; see `case_file_buttons`."""
-    st.subheader("Keep the verdicts")
+    st.header("Keep the verdicts")
     case_file_buttons(bundle, detector, found, verdicts, repairs, by_layers)
     document = {
         "bundle": bundle.name,

@@ -48,11 +48,11 @@ def ended(job: Job) -> Job:
 
 def components(at: AppTest) -> list[Any]:
     """The components that show something."""
-    return [each for each in at.get("bidi_component") if each.key != "page_frame"]
+    return [each for each in at.get("bidi_component") if each.key != "one_page_history"]
 
 
 def texts(at: AppTest) -> str:
-    kinds = (at.title, at.markdown, at.caption, at.info, at.error, at.warning, at.subheader)
+    kinds = (at.title, at.markdown, at.caption, at.info, at.error, at.warning, at.header)
     return "\n".join(element.value for kind in kinds for element in kind)
 
 

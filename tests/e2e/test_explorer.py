@@ -101,9 +101,9 @@ def test_marks_survive_sorting_classes_and_images(page: Page, server: str) -> No
     settle(page)
     assert link_of(page)["marks"] == marks
     page.locator(f"{VIEW} [data-show=marked]").click()
-    expect(page.locator(f"{VIEW} h4").first).to_contain_text("2 of 512 neurons")
+    expect(page.locator(f"{VIEW} h2").first).to_contain_text("2 of 512 neurons")
     page.locator(f"{VIEW} [data-show=unmarked]").click()
-    expect(page.locator(f"{VIEW} h4").first).to_contain_text("510 of 512 neurons")
+    expect(page.locator(f"{VIEW} h2").first).to_contain_text("510 of 512 neurons")
 
 
 def test_the_numbers_of_a_row_are_the_bundles(page: Page, server: str) -> None:
@@ -188,7 +188,7 @@ def test_the_whole_state_is_in_the_link(page: Page, server: str) -> None:
 def test_a_damaged_link_shows_the_usual_view(page: Page, server: str, bad: str) -> None:
     opened(page, server, bad)
     assert page.locator(f"{VIEW} select.sort").input_value() == "index"
-    expect(page.locator(f"{VIEW} h4").first).to_contain_text("512 of 512 neurons")
+    expect(page.locator(f"{VIEW} h2").first).to_contain_text("512 of 512 neurons")
 
 
 @pytest.mark.spec("ND-7", "ND-10")
@@ -197,7 +197,7 @@ def test_all_layers_and_all_classes_at_once(page: Page, server: str) -> None:
     classes = ",".join(bundle.classes)
     layers = ",".join(bundle.layers)
     page.goto(f"{server}/Activation_Explorer?layers={layers}&classes={classes}&pair={PAIR}")
-    titles = page.locator(f"{VIEW} h4")
+    titles = page.locator(f"{VIEW} h2")
     expect(titles).to_have_count(15)
     settle(page)
     shown = [re.search(r"(\d+) of (\d+) neurons", text) for text in titles.all_text_contents()]
@@ -381,7 +381,7 @@ CUT = """() => {
     const main = document.querySelector('[data-testid="stMain"]');
     const view = document.querySelector('.st-key-activation_canvas [data-testid^="stBidi"]');
     const parts = [...main.querySelectorAll("button, img, h1, p, label")];
-    const inner = [...view.shadowRoot.querySelectorAll("button, select, summary, canvas, h4")];
+    const inner = [...view.shadowRoot.querySelectorAll("button, select, summary, canvas, h2")];
     const right = main.getBoundingClientRect().left + main.clientWidth + 1;
     return [...parts, ...inner].filter((element) => {
         const box = element.getBoundingClientRect();

@@ -80,7 +80,7 @@ def test_attack_explorer_detector(page: Page, server: str) -> None:
     settle(page)
     expect(page.locator(f"{CANVAS} .clear")).to_be_enabled()
     page.locator(f"{CANVAS} [data-show=marked]").click()
-    expect(page.locator(f"{CANVAS} .panel h4").first).to_contain_text(re.compile(r"\b1 of \d+"))
+    expect(page.locator(f"{CANVAS} .panel h2").first).to_contain_text(re.compile(r"\b1 of \d+"))
     page.locator(f"{CANVAS} [data-show=all]").click()
     rows.focus()
     for key in ("Home", "ArrowDown", "Enter"):

@@ -75,7 +75,7 @@ def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundl
     assert not at.exception
     assert job.state == "done"
     (attacked,) = (result.attacked for result in job.result.results)
-    assert "became a" in at.subheader[0].value
+    assert "became a" in at.header[0].value
     assert "confirmed in a plain float32 pass" in texts(at)
     at.switch_page(DETECTOR.path).run()
     assert not at.exception

@@ -32,7 +32,7 @@ def clamp_panel(
     bundle: Bundle, detector: str, found: Sequence[Subject], verdicts: Sequence[Verdict]
 ) -> None:
     """The causal test of the last image, on request, as a job with progress and Stop."""
-    st.subheader("Do these neurons carry the label?")
+    st.header("Do these neurons carry the label?")
     (name, pixels, _), verdict = found[-1], verdicts[-1]
     wanted = verdicts[0].predicted if len(verdicts) > 1 else None
     if wanted == verdict.predicted:

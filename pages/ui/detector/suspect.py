@@ -43,7 +43,7 @@ def suspect_panel(
         The repairs of these images, none before they were asked for.
     """
     best = loaders.detectors(bundle).repairer()
-    st.subheader("Which pixel carries the prediction?")
+    st.header("Which pixel carries the prediction?")
     st.caption(
         "Every pixel in turn takes the median of its neighbours. Where one repair takes the "
         "prediction away, that pixel carried it: the suspect of a one-pixel attack."
@@ -101,7 +101,7 @@ def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: in
         place=images.container(width=WIDTH),
     )
     frame = suspect_table(bundle, repairs)
-    told = f"the {len(frame)} most suspicious pixels"
+    told = f"the {len(frame)} most suspicious pixels of the {name} image"
     folded_table(told, frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_{at}")
 
 

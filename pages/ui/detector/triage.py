@@ -37,7 +37,7 @@ MB = 50
 
 def triage_panel(bundle: Bundle, open_one: Open) -> None:
     """Choose images and a detector, judge them, show them ranked; `open_one` judges one in full."""
-    st.subheader("Many images, the most suspicious first")
+    st.header("Many images, the most suspicious first")
     try:
         study = loaders.study(bundle)
     except BundleError as error:

@@ -36,7 +36,7 @@ def _document(stamps: tuple[tuple[str, str], ...]) -> dict[str, Any]:
 
 
 def _accuracies(document: dict[str, Any]) -> None:
-    st.subheader("Accuracy")
+    st.header("Accuracy")
     st.table(_compared(document["accuracy"]))
     frame = accuracy_frame(document["accuracy"])
     recipes = _recipes(document["accuracy"])
@@ -88,7 +88,7 @@ def _recipes(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _claims(document: dict[str, Any]) -> None:
-    st.subheader("Claims of the case studies")
+    st.header("Claims of the case studies")
     counted = document["summary"]
     tested = [verdict for verdict in VERDICTS[:2] if counted[verdict]]
     chosen = several(

@@ -12,10 +12,10 @@ import torch
 
 from ndcore.bundles.bundle import Bundle, list_bundles
 from ndcore.errors import NeuralDivergenceError
-from ndcore.figures.style.palette import ACCENT, FRAME
+from ndcore.figures.style.palette import ACCENT, PAGES
 from ndcore.statistics.intervals import Rate
 from ndcore.storage.places import ROOT
-from pages.ui.components.page_frame import page_frame
+from pages.ui.components.one_page_history import one_page_history
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.link import choice
@@ -24,14 +24,23 @@ from pages.ui.frame.words import sentence
 DEFAULT_BUNDLE = "cifar10-vgg16"
 # A file, because named icons are fetched from the internet for the browser tab.
 ICON = ROOT / ".assets" / "icon.png"
-# Pictures stand higher than Streamlit's 6rem let them, and what has the focus is framed in a colour
-# that stands out from the pages of both themes.
+_FAINT, _ON_PRIMARY = (
+    f"light-dark({light}, {dark})"
+    for light, dark in (
+        (PAGES["light"]["faint"], PAGES["dark"]["faint"]),
+        (PAGES["light"]["page"], PAGES["dark"]["page"]),
+    )
+)
+# Pictures stand higher than Streamlit's 6rem let them. What has the focus is framed in a colour
+# that stands out from the pages of both themes; boxes to tick and switches are unseen themselves,
+# so their labels are framed. Links to headings are no stops on the way. Faint words and those on
+# the main button are as legible as others.
 STYLE = f"""<style>
 .stMainBlockContainer{{padding-top:4rem}}
-:focus-visible{{outline:2px solid {ACCENT}!important;outline-offset:2px!important}}
-.skip-link{{position:fixed;left:1rem;top:-4rem;z-index:1000000;padding:.4rem .8rem;
-background:{FRAME[0]};color:{FRAME[1]}}}
-.skip-link:focus{{top:.5rem}}
+:focus-visible,label:has(:focus-visible){{outline:2px solid {ACCENT}!important;outline-offset:2px}}
+[data-testid="stHeaderActionElements"]{{display:none}}
+[data-testid="stCaptionContainer"]{{color:{_FAINT}}}
+[kind="primary"],[kind="primary"]:is(:hover,:focus,:active){{color:{_ON_PRIMARY}}}
 </style>"""
 
 
@@ -57,7 +66,7 @@ def setup(title: str) -> Bundle | None:
     )
     st.logo(str(ICON), size="large")
     st.html(STYLE)
-    page_frame()
+    one_page_history()
     _warm_up()
     names = [info.name for info in list_bundles()]
     if not names:

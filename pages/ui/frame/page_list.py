@@ -33,7 +33,7 @@ LAB = Page(
 )
 EXPLORER = Page(
     "pages/2_Activation_Explorer.py",
-    "Explorer",
+    "Activation Explorer",
     ":material/neurology:",
     "What happened inside?",
     "Every neuron's activation distribution per class, with the benign and the attacked "
@@ -41,14 +41,14 @@ EXPLORER = Page(
 )
 DETECTOR = Page(
     "pages/3_Divergence_Detector.py",
-    "Detector",
+    "Divergence Detector",
     ":material/troubleshoot:",
     "Could it have been noticed?",
     "How far an image lies from the class it is taken for, with a threshold fixed beforehand.",
 )
 EVOLUTION = Page(
     "pages/4_Training_Evolution.py",
-    "Evolution",
+    "Training Evolution",
     ":material/timeline:",
     "How did it come to see so?",
     "A network while it learns: how well its layers and neurons tell the classes apart, epoch "

@@ -18,10 +18,11 @@ from ndcore.figures.home.small_pictures import (
     ringed_images,
     score_humps,
 )
-from ndcore.figures.style.palette import BENIGN, class_colours
+from ndcore.figures.style.palette import class_colours
 from ndcore.study.saved import SavedStudy
 from pages.ui.frame import loaders
 from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, Page
+from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
 from pages.ui.images.example import example
 from pages.ui.images.gallery import rows_here
@@ -75,12 +76,11 @@ def _explorer(bundle: Bundle) -> Preview | None:
     if shown is None:
         return None
     row, pair = shown
-    theme = "dark" if st.context.theme.type == "dark" else "light"
-    return _neurons(pair_key(bundle, pair), theme, bundle, row, pair)
+    return _neurons(pair_key(bundle, pair), page_ink(), bundle, row, pair)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _neurons(key: str, theme: str, _bundle: Bundle, _row: GalleryRow, _pair: Pair) -> Preview:
+def _neurons(key: str, ink: str, _bundle: Bundle, _row: GalleryRow, _pair: Pair) -> Preview:
     layer = _bundle.layers[-1]
     kind = _bundle.reductions(layer)[0]
     names = (_row.predicted_before, _row.predicted_after)
@@ -91,7 +91,7 @@ def _neurons(key: str, theme: str, _bundle: Bundle, _row: GalleryRow, _pair: Pai
     picture = activation_rows(
         panel,
         [class_colours(len(_bundle.classes))[label] for label in picked],
-        BENIGN[theme],
+        ink,
         order=np.argsort(-values[-1], kind="stable").tolist(),
         label=f"Neurons of {layer}: classes {told}, and the image before and after",
     )

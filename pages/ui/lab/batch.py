@@ -36,7 +36,7 @@ def show_batch(
     While the attack is running only a result that the user picks is opened.
     """
     told = f"The batch so far: {len(results):,} of {counted(images, 'image')}"
-    st.subheader(told if running else "The batch")
+    st.header(told if running else "The batch")
     st.markdown(_sentence(results, 0 if running else images - len(results)))
     at = linked_row([result.id for result in results], key=ROW)
     if at is None and not running:

@@ -24,13 +24,13 @@ def show_chosen(bundle: Bundle, chosen: Choice) -> None:
     if count == 1:
         label = int(chosen.labels[0])
         name = plain(with_article(bundle.classes[label]))
-        st.subheader(f"{name[:1].upper()}{name[1:]}, not attacked yet")
+        st.header(f"{name[:1].upper()}{name[1:]}, not attacked yet")
         st.markdown(f"{plain(chosen.names[0])}. Press “Attack”, and a search changes its pixels.")
         before = read(bundle, [chosen.pixels[0]]).probabilities[0]
         pair = Pair(chosen.ids[0], chosen.pixels[0], None, label)
         show_pictures(bundle, pair, (before, None), "chosen_probabilities")
         return
-    st.subheader(f"{counted(count, 'image')}, not attacked yet")
+    st.header(f"{counted(count, 'image')}, not attacked yet")
     told = f" The first {MOST_TILES} are drawn." if count > MOST_TILES else ""
     st.markdown(f"Press “Attack {count:,} images”, and each is searched.{told}")
     height, width = chosen.pixels.shape[1:3]
@@ -51,7 +51,7 @@ def show_example_attack(bundle: Bundle) -> None:
         return
     row, pair = found
     true, after = (plain(with_article(name)) for name in (row.true, row.predicted_after))
-    st.subheader(f"The example: {true} became {after}")
+    st.header(f"The example: {true} became {after}")
     took = counted(row.queries, "query", "queries")
     st.markdown(
         f"One pixel, found with {took}. Click an image and press “Attack” to see it happen."

@@ -128,7 +128,7 @@ def _table(rows: list[GalleryRow], here: Set[str]) -> int:
 def _show(bundle: Bundle, row: GalleryRow) -> None:
     """One attack of the gallery, drawn where its image is here."""
     benign, attacked = plain(row.predicted_before), plain(row.predicted_after)
-    st.subheader(f"{plain(row.id)}: {benign} → {attacked}")
+    st.header(f"{plain(row.id)}: {benign} → {attacked}")
     try:
         pair = row.look_up()
     except DataError as error:

@@ -37,7 +37,7 @@ def show_prediction(bundle: Bundle, true: int, hand: Hand, before: Reading, now:
     names = bundle.classes
     was, label = int(before.predicted[0]), int(now.predicted[0])
     sure, sure_before = now.probabilities[0, label], before.probabilities[0, was]
-    told = f"#### {plain(names[label])} {100 * sure:.1f}%"
+    told = f"## {plain(names[label])} {100 * sure:.1f}%"
     if not hand.spots:
         st.markdown(f"{told}\nUntouched. Pick a pixel.")
     else:

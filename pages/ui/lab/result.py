@@ -41,7 +41,7 @@ def pair_of(result: AttackResult) -> Pair:
 
 def show_one(bundle: Bundle, result: AttackResult) -> None:
     """One result in full: outcome, map if there is one, and the pixels to drive by hand."""
-    st.subheader(_headline(bundle, result))
+    st.header(_headline(bundle, result))
     st.markdown(_change(bundle, result))
     pair = pair_of(result)
     send_buttons(bundle, pair)

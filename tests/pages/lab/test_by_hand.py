@@ -29,7 +29,7 @@ def test_a_typed_pixel_is_read_like_a_clicked_one(digits_bundle: Bundle) -> None
     label = int(reading.predicted[0])
     sure = 100 * float(reading.probabilities[0, label])
     told = texts(at)
-    assert f"#### {digits_bundle.classes[label]} {sure:.1f}%" in told
+    assert f"## {digits_bundle.classes[label]} {sure:.1f}%" in told
     assert f"row {found.row}, column {found.col} → grey 255" in told
     assert told.count("(untouched: ") == 2, "p-value and score"
     at.button(key="free_undo").click().run()

@@ -205,7 +205,7 @@ def test_a_stopped_map_says_how_much_was_tried(digits_bundle: Bundle) -> None:
 @pytest.mark.spec("AL-7")
 def test_a_failed_attack_shows_its_nearest_miss(digits_bundle: Bundle) -> None:
     at = attacked(images=known(digits_bundle), budget="1", target="0")
-    assert "The attack failed" in at.subheader[0].value
+    assert "The attack failed" in at.header[0].value
     assert "Nearest miss" in texts(at)
 
 
@@ -236,7 +236,7 @@ def test_a_pixel_set_by_hand_is_read_at_once_and_sent_on(digits_bundle: Bundle) 
     at.run()
     told = texts(at)
     assert f"row {row.row}, column {row.col} → grey" in told
-    assert f"#### {digits_bundle.gallery[0].predicted_after} " in told
+    assert f"## {digits_bundle.gallery[0].predicted_after} " in told
     assert "**Divergence** p = " in told
     at.button(key="free_undo").click().run()
     assert "Untouched" in texts(at)
@@ -333,14 +333,14 @@ def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
     true = digits_bundle.gallery[0].true
     other = next(name for name in digits_bundle.classes if name != true)
     at.selectbox(key="gallery_true_digits-cnn").set_value(true).run()
-    assert f"→ {digits_bundle.gallery[0].predicted_after}" in at.subheader[0].value
-    assert again(at).subheader[0].value == at.subheader[0].value
+    assert f"→ {digits_bundle.gallery[0].predicted_after}" in at.header[0].value
+    assert again(at).header[0].value == at.header[0].value
     last = digits_bundle.gallery[-1]
     cell = "-".join(str(digits_bundle.class_index(c)) for c in (last.true, last.predicted_after))
     for link in ({"gallery_row": last.id}, {"gallery_cell": cell, "gallery_row": last.id}):
         found = opened(LAB, source="gallery", **link)
-        assert found.subheader[0].value.startswith(last.id)
-        assert again(found).subheader[0].value == found.subheader[0].value
+        assert found.header[0].value.startswith(last.id)
+        assert again(found).header[0].value == found.header[0].value
     at.selectbox(key="gallery_after_digits-cnn").set_value(true).run()
     assert "No attack fits" in at.info[0].value, other
 

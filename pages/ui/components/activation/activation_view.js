@@ -219,7 +219,7 @@ function createPanel(app, layer) {
   const spacer = html("div");
   rows.append(canvas, spacer);
   const focus = html("canvas");
-  const title = html("h4");
+  const title = html("h2");
   const caption = html("div", { className: "caption" });
   const focusBox = html("div", { className: "focus" }, caption, focus);
   const element = html("div", { className: "panel" }, title, rows, focusBox);

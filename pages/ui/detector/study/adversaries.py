@@ -41,7 +41,7 @@ def adversaries_panel(study: SavedStudy) -> None:
     shown = {name: row for name, row in shown.items() if row["success"] and row["detected"]["n"]}
     if len(shown) < 2:
         return
-    st.subheader("Attackers who know the detector")
+    st.header("Attackers who know the detector")
     st.markdown(_price(document))
     st.plotly_chart(_frontier(study.digest, shown), key="study_frontier")
     st.caption(

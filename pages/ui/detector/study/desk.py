@@ -33,7 +33,7 @@ ENDS = 2
 
 def desk_panel(bundle: Bundle) -> None:
     """Choice, dev figures, the button, and all that was frozen."""
-    st.subheader("Hypothesis desk")
+    st.header("Hypothesis desk")
     st.markdown(
         "Which layers, and which divergence, tell an attack? Choose on the **dev** images as long "
         "as you like. **Freeze** tests your choice on **evaluation** images that nothing was "

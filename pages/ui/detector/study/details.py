@@ -51,7 +51,7 @@ def _places(document: dict[str, Any], attack: str) -> None:
         for key, text in words.items()
         if key in found and found[key]["n"]
     ]
-    st.subheader("Where in the image it shows")
+    st.header("Where in the image it shows")
     _table(pd.DataFrame(rows), ("share", "from", "to"), "study_places")
 
 

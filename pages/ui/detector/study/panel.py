@@ -39,7 +39,7 @@ AGAINST = {
 
 def study_panel(bundle: Bundle) -> None:
     """The curve and five rows in plain words, then tables, layers, places and false alarms."""
-    st.subheader("Does it work? The study")
+    st.header("Does it work? The study")
     try:
         study = loaders.study(bundle)
     except BundleError as error:
@@ -216,7 +216,7 @@ def _layers(study: SavedStudy, attack: str) -> None:
     layers = study.document.get("layers", {})
     if not layers:
         return
-    st.subheader("Where in depth it shows, and the paper's hypothesis")
+    st.header("Where in depth it shows, and the paper's hypothesis")
     words = hypothesis(study.document, attack)
     if words:
         st.markdown(words)

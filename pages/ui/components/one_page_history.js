@@ -1,0 +1,11 @@
+// An address that changes within a page replaces the entry of the browser's history, so that one
+// press of Back leaves the page. Streamlit pushes an entry for every parameter.
+export default function () {
+  if (window.onePageHistory) return;
+  window.onePageHistory = true;
+  const push = history.pushState;
+  history.pushState = function (state, title, url) {
+    const within = new URL(url ?? "", location.href).pathname === location.pathname;
+    return (within ? history.replaceState : push).call(history, state, title, url);
+  };
+}
