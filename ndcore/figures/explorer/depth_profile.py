@@ -87,7 +87,7 @@ def depth_figure(
         figure.update_yaxes(title=f"{MEASURES[measure]} (log)")
     else:
         figure.update_yaxes(range=[-3, 103], tickvals=[0, 25, 50, 75, 100])
-    title = "How far each image lies from its classes, layer by layer"
+    title = "Distance from the classes, layer by layer"
     return styled(figure, height=520, title=title, below=True)
 
 

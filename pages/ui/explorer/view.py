@@ -43,9 +43,11 @@ def forget(key: str, about: object, name: str = "") -> None:
 
 
 def colour_pills(colours: list[str]) -> None:
-    """Give each class's pill its own colour; pills of classes and layers that are off are grey."""
+    """Give each class's pill its own colour; pills that are off are grey, those of layers small."""
     off = ":is(.st-key-pills_classes,.st-key-pills_layers) button[aria-pressed=false]"
-    rules = f"{off}{{color:color-mix(in srgb,currentColor 60%,transparent)}}" + "".join(
+    layers = ".st-key-pills_layers button"
+    small = f"{layers}{{padding:0 0.5rem}}{layers} p{{font-size:0.8rem}}"
+    rules = f"{small}{off}{{color:color-mix(in srgb,currentColor 60%,transparent)}}" + "".join(
         f".st-key-pills_classes button:nth-of-type({i})[aria-pressed=true]"
         f"{{border-color:{colour};background:{colour}33;box-shadow:inset 0 -3px 0 {colour};"
         "color:inherit}"
