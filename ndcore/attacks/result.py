@@ -129,13 +129,13 @@ class AttackResult:
 
     @property
     def outcome(self) -> str:
-        """`fooled`, `not fooled`, `stopped`, `never tried` or `skipped`."""
+        """`broken`, `not broken`, `stopped`, `never tried` or `skipped`."""
         if self.skipped:
             return "skipped"
         if self.success:
-            return "fooled"
+            return "broken"
         if not self.stopped:
-            return "not fooled"
+            return "not broken"
         return "stopped" if self.queries else "never tried"
 
     @property

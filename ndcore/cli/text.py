@@ -35,14 +35,15 @@ def attack_text(document: dict[str, Any]) -> str:
         if row["skipped"]:
             lines.append(f"{row['id']}: not attacked, predicted {before}, true {row['true']}")
         elif row["success"]:
-            lines.append(f"{row['id']}: {before} -> {after} by {where}, {row['queries']} queries")
+            lines.append(f"{row['id']}: {before} -> {after} by {where}, {_queries(row)}")
         else:
             lines.append(f"{row['id']}: {_failure(row, after, where)}")
     summary = document["summary"]
     if summary["attacked"]:
         rate = Rate(summary["succeeded"], summary["attacked"])
+        noun = "image" if rate.n == 1 else "images"
         lines.append(
-            f"{rate.k} of {rate.n} correctly classified images "
+            f"{rate.k} of {rate.n} correctly classified {noun} broken "
             f"({rate.percent()}, 95% interval {rate.interval()})"
         )
     else:
@@ -50,10 +51,14 @@ def attack_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _queries(row: dict[str, Any]) -> str:
+    return "1 query" if row["queries"] == 1 else f"{row['queries']:,} queries"
+
+
 def _failure(row: dict[str, Any], after: str, where: str) -> str:
     """How it ended short of which goal, and how near it came to that."""
     target = row.get("target")
-    ended = f"{'stopped' if row['stopped'] else 'failed'} after {row['queries']} queries"
+    ended = f"{'stopped' if row['stopped'] else 'failed'} after {_queries(row)}"
     if target is not None:
         ended += f", {target} not reached"
     if not row["distances"]["l0"]:

@@ -13,7 +13,7 @@ from ndcore.figures.style.palette import ATTACKED, FRAME, MUTED, rgba
 from ndcore.figures.style.ramp import ramp_scale
 from ndcore.figures.style.theme import styled
 
-HELD = "not fooled"
+HELD = "not broken"
 MOST_CLASSES = 12  # of more classes only those that occur get a row or a column
 
 

@@ -34,7 +34,7 @@ def add_instance(bundle: Bundle, place: DeltaGenerator) -> None:
         "Add an instance",
         icon=":material/add:",
         disabled=full,
-        help=f"The tray holds {MOST} instances; remove one first." if full else None,
+        help=f"The Explorer holds {MOST} instances; remove one first." if full else None,
         key=BOX,
     )
     if full or not opened.open:

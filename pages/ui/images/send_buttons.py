@@ -1,4 +1,4 @@
-"""Send a pair to the other pages, or lay it beside others in the Explorer's tray."""
+"""Send a pair to the other pages, or lay it beside the other instances of the Explorer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pages.ui.images.tray import add
 
 
 def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") -> None:
-    """Three buttons: the Explorer and the Detector with this pair, and the Explorer's tray.
+    """Three buttons: the Explorer and the Detector with this pair, and the Explorer's instances.
 
     Args:
         bundle, pair: to send.
@@ -35,7 +35,7 @@ def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") ->
         key=f"{prefix}to_detector",
     )
     tray = row.button(
-        "Add to the instances",
+        "Add to the Explorer's instances",
         icon=":material/library_add:",
         help="Keeps it in the Explorer beside other pairs and images; stay here and add more.",
         key=f"{prefix}to_tray",

@@ -72,19 +72,19 @@ def add(bundle: Bundle, pair: Pair, name: str = "") -> str:
     entry = Entry(pair, name or pair.image_id or "upload")
     called = plain(entry.name)
     if entry.identity in {other.identity for other in held.values()}:
-        return f"{called} is in the Explorer's tray already."
+        return f"{called} is among the Explorer's instances already."
     current = current_pair(bundle)
     if current is None and pair.attacked is not None:
         keep_pair(bundle, pair)
         return f"{called} is the current pair of the Explorer."
     free = [slot for slot in SLOTS if slot not in held]
     if not free:
-        raise BadRequestError(f"the tray holds {MOST} instances; remove one first")
+        raise BadRequestError(f"the Explorer holds {MOST} instances; remove one first")
     held[free[0]] = entry
     _into_link(held)
     if current is not None and _identity(current) == entry.identity:
-        return f"{called} is the current pair; the tray keeps it when another one becomes so."
-    return f"{called} is instance {free[0]} in the Explorer's tray."
+        return f"{called} is the current pair; it stays an instance when another one becomes so."
+    return f"{called} is instance {free[0]} in the Explorer."
 
 
 def is_full(bundle: Bundle) -> bool:

@@ -133,9 +133,10 @@ def _sentence(results: list[AttackResult], unreached: int) -> str:
     untried = unreached + outcomes["never tried"]
     notes = []
     if skipped:
-        notes.append(f"{skipped} skipped because the model gets them wrong already")
+        which = "it" if skipped == 1 else "them"
+        notes.append(f"{skipped} skipped because the model gets {which} wrong already")
     if stopped:
-        notes.append(f"{stopped} stopped before the end and counted as not fooled")
+        notes.append(f"{stopped} stopped before the end and counted as not broken")
     if untried:
         notes.append(f"{untried} never tried and not counted")
     extra = f" {'; '.join(notes).capitalize()}." if notes else ""
@@ -150,10 +151,10 @@ def _sentence(results: list[AttackResult], unreached: int) -> str:
     if results[0].config.searches:
         if summary["queries_median"] is not None:
             text += (
-                f" A success took {summary['queries_median']:,.0f} queries in the median, "
-                f"{summary['queries_mean']:,.0f} on average;"
+                f" Queries per success: {summary['queries_median']:,.0f} in the median, "
+                f"{summary['queries_mean']:,.0f} on average."
             )
-        text += f" {summary['queries_total']:,} queries were paid in all."
+        text += f" {counted(summary['queries_total'], 'query', 'queries')} paid in all."
     return text + extra
 
 

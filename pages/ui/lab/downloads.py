@@ -80,7 +80,9 @@ def results_json(bundle: Bundle, results: Sequence[AttackResult]) -> str:
         "weight_hash": bundle.weight_hash,
         "config": vars(results[0].config),
         "budget": results[0].config.budget(bundle.shape),
-        "results": [result.to_dict(bundle.classes) for result in results],
+        "results": [
+            result.to_dict(bundle.classes) | {"outcome": result.outcome} for result in results
+        ],
         "summary": summarise(results),
     }
     return json.dumps(document, indent=1)

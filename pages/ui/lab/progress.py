@@ -44,7 +44,7 @@ def _course(job: Job) -> tuple[float, str]:
     part = min(1.0, now.queries / max(1, now.max_queries)) if len(found) < images else 0.0
     return (len(found) + part) / images, (
         f"{len(found):,} of {counted(images, 'image')} done · {summarise(found)['succeeded']} "
-        f"broken · {now.total_queries:,} queries · {job.seconds:.0f} s"
+        f"broken · {counted(now.total_queries, 'query', 'queries')} · {job.seconds:.0f} s"
     )
 
 

@@ -15,7 +15,7 @@ from ndcore.figures.style.difference import amplified_difference, difference_wor
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame.link import tabs
-from pages.ui.frame.words import colour_words, plain, with_article
+from pages.ui.frame.words import colour_words, counted, plain, with_article
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.lab.by_hand import Subject, drive
 from pages.ui.lab.downloads import download_buttons
@@ -44,7 +44,8 @@ def show_one(bundle: Bundle, result: AttackResult) -> None:
     st.header(_headline(bundle, result))
     st.markdown(_change(bundle, result))
     pair = pair_of(result)
-    send_buttons(bundle, pair)
+    what = "it" if result.success or pair.attacked is None else "the nearest miss"
+    send_buttons(bundle, pair, what=what)
     # Of a map it is the map that was asked for.
     labels = (PICTURES, HAND, NUMBERS) if result.map is None else (MAP, PICTURES, NUMBERS)
     for label, tab in zip(labels, tabs(labels, key="result_tab"), strict=True):
@@ -142,7 +143,8 @@ def _change(bundle: Bundle, result: AttackResult) -> str:
     paid = f"in {result.seconds:.1f} s"
     if config.searches:
         most = config.budget(bundle.shape)
-        paid = f"with {result.queries:,} of at most {most:,} queries {paid}, seed {result.seed}"
+        most_told = counted(most, "query", "queries")
+        paid = f"with {result.queries:,} of at most {most_told} {paid}, seed {result.seed}"
     target = config.target
     if not result.pixels:
         goal = "a flip" if target is None else plain(bundle.classes[target])

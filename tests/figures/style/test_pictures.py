@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ndcore.data.decode import encode_png
-from ndcore.figures.style.difference import amplified_difference
+from ndcore.figures.style.difference import amplified_difference, difference_words
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.figures.style.palette import ATTACKED
 from ndcore.figures.style.pixel_image import pixel_image
@@ -45,6 +45,11 @@ def test_the_difference_is_enlarged_around_grey() -> None:
     swing, gain = amplified_difference(np.zeros_like(benign), np.full_like(benign, 255))
     assert gain == 1
     assert (swing == 255).all()
+    assert [difference_words(gain) for gain in (1.0, 1.003, 31.75)] == [
+        "Difference; grey = unchanged",
+        "Difference; grey = unchanged",
+        "Difference; grey = unchanged, enlarged 31.8 times",
+    ]
 
 
 def test_rows_are_safe_and_their_bars_stay_inside() -> None:

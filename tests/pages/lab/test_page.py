@@ -317,7 +317,7 @@ def test_stop_keeps_what_was_found_and_shows_it_at_once(digits_bundle: Bundle) -
     ended(job)
     at.run()
     assert job.state == "cancelled"
-    assert "stopped before the end and counted as not fooled" in texts(at)
+    assert "stopped before the end and counted as not broken" in texts(at)
     assert not [button for button in at.button if button.key == "stop_job"]
 
 

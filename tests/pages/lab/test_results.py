@@ -15,6 +15,7 @@ from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
+from pages.ui.lab.batch import _sentence
 from pages.ui.lab.downloads import results_csv, results_json, results_npz, results_png
 from pages.ui.lab.grid_map import map_rows, map_words
 from pages.ui.lab.result import _change, _headline, pair_of
@@ -40,6 +41,8 @@ def test_files_hold_every_result(digits_bundle: Bundle, results: list[AttackResu
     frame = pd.read_csv(io.StringIO(results_csv(digits_bundle, results)))
     assert frame["id"].tolist() == [result.id for result in results]
     assert frame["l0"].tolist() == [result.distances["l0"] for result in results]
+    document = json.loads(results_json(digits_bundle, [replace(results[0], success=False)]))
+    assert [row["outcome"] for row in document["results"]] == ["not broken"]
     document = json.loads(results_json(digits_bundle, results))
     assert document["config"]["engine"] == "exhaustive"
     assert document["budget"] == 8 * 8 * 2
@@ -49,9 +52,9 @@ def test_files_hold_every_result(digits_bundle: Bundle, results: list[AttackResu
     failed = replace(results[0], success=False)
     with zipfile.ZipFile(io.BytesIO(results_png([failed]))) as archive:
         ends = [name.removesuffix(".png").split("-", 2)[2] for name in archive.namelist()]
-    assert ends == ["benign", "not-fooled"]  # triage takes "-attacked" for the truth
+    assert ends == ["benign", "not-broken"]  # triage takes "-attacked" for the truth
     told = pd.read_csv(io.StringIO(results_csv(digits_bundle, [failed, results[0]])))["outcome"]
-    assert told.tolist() == ["not fooled", "fooled"]
+    assert told.tolist() == ["not broken", "broken"]
     single = np.load(io.BytesIO(results_npz(results[:1])))
     assert single["map_logits"].shape == (8, 8, 2, 10)
 
@@ -102,3 +105,14 @@ def test_a_failure_names_its_goal_and_how_near_it_came(
     told = f"came nearer to {name} than the untouched image"
     assert told in _change(digits_bundle, nothing)
     assert pair_of(nothing).attacked is None
+
+
+def test_one_is_told_as_one(digits_bundle: Bundle, results: list[AttackResult]) -> None:
+    wrong = replace(results[0], success=False, skipped=True, queries=0)
+    told = _sentence([replace(results[0], queries=1), wrong], 1)
+    assert "**1 of 1** correctly classified image was broken" in told
+    assert "1 query paid in all" in told
+    assert "1 skipped because the model gets it wrong already; 1 never tried" in told
+    assert "of at most 1 query in" in _change(
+        digits_bundle, replace(results[0], config=AttackConfig(max_queries=1))
+    )

@@ -17,7 +17,7 @@ from ndcore.figures.detector.case.markup import (
     table_markup,
 )
 from ndcore.figures.detector.case.style import POLICY, STYLE
-from ndcore.figures.style.difference import amplified_difference
+from ndcore.figures.style.difference import amplified_difference, difference_words
 
 
 def case_page(document: Found) -> str:
@@ -79,7 +79,7 @@ def _difference(document: Found) -> str:
     what = "1 pixel differs" if count == 1 else f"{count:,} pixels differ"
     words = f"{what} between {found['of'][0]} and {found['of'][1]}, by up to "
     words += f"{found['largest_change']} of 255 in a channel."
-    caption = "Difference around mid grey" + (f", enlarged {gain:.3g} times" if gain > 1 else "")
+    caption = difference_words(gain)
     ringed = [(change["row"], change["col"]) for change in found["changes"]]
     return (
         f'<section><h2>Difference</h2><p>{escape(words)}</p><div class="row">'
