@@ -58,8 +58,12 @@ def plant(
     planned: int = EPOCHS,
     share: float | None = 0.8,
     labels: Mapping[str, np.ndarray] | None = None,
+    between: tuple[float, float] | None = None,
 ) -> Path:
     """A calm run: discriminability doubles, density stays, losses and errors fall.
+
+    `between` are the shares of variance between classes at epoch 0 and at the last one; without
+    them there is no epoch 0.
 
     `labels` are the classes of a layer's top patches at the last epoch, (units, 20); by default
     unit u is driven by class u % 10.
@@ -92,7 +96,13 @@ def plant(
         values = {name: low + at * (high - low) for name, (low, high) in CALM.items()}
         rows = {name: np.full(units, values.get(name, 0.0), np.float32) for name in METRICS}
         line = np.array([low + at * (high - low) for low, high in map(FALLING.get, CURVES)])
+        if between and epoch == recorded:
+            rows["between"] = np.full(units, between[1], np.float16)
         write_arrays(epoch_file(folder, "epoch", epoch), rows | {"curves": line})
+    if between:
+        begun = {name: np.zeros(units, np.float32) for name in METRICS}
+        begun["between"] = np.full(units, between[0], np.float16)
+        write_arrays(epoch_file(folder, "epoch", 0), begun)
     chosen = []
     for layer in own:
         default = np.tile(np.arange(layer.units)[:, None] % 10, (1, TOP))

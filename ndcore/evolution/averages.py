@@ -5,6 +5,7 @@ Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural netwo
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,8 @@ def keep_averages(run: EvolutionRun, source: ImageSource) -> None:
         source: the images that it was made from.
 
     Raises:
-        DataError: an image cannot be read, or is not in `source`.
-        RunError: the recording is damaged.
+        DataError: an image cannot be read.
+        RunError: the recording is damaged, or an image is not in `source`.
     """
     epoch, shape = run.detailed[-1], tuple(run.about["shape"])
     found = [
@@ -82,16 +83,9 @@ def keep_averages(run: EvolutionRun, source: ImageSource) -> None:
         for layer in _pictured(run)
         for unit in range(layer.units)
     ]
-    keys = sorted({key for patches in found for key in patches.keys})
-    where = {key: position for position, key in enumerate(source.keys())}
-    missing = next((key for key in keys if key not in where), None)
-    if missing is not None:
-        raise RunError(f"image '{missing}' of the recording is not in {source.name}")
-    images = source.pixels([where[key] for key in keys])
-    rows = {key: row for row, key in enumerate(keys)}
+    pictures = images_of(source, found)
     averages = [
-        average_of(images[[rows[key] for key in patches.keys]], patches, shape)[0]
-        for patches in found
+        average_of(images, each, shape)[0] for images, each in zip(pictures, found, strict=True)
     ]
     files = [b"" if each.image is None else encode_webp(each.image) for each in averages]
     arrays: dict[str, NDArray[Any]] = {
@@ -100,6 +94,23 @@ def keep_averages(run: EvolutionRun, source: ImageSource) -> None:
         "files": np.frombuffer(b"".join(files), np.uint8),
     }
     write_arrays(epoch_file(run.folder, KIND, epoch), arrays)
+
+
+def images_of(source: ImageSource, found: Sequence[Patches]) -> Iterator[NDArray[np.uint8]]:
+    """The images behind each of many lists of patches, uint8 (k, H, W, C), each read once.
+
+    Raises:
+        DataError: an image cannot be read.
+        RunError: an image is not in `source`.
+    """
+    keys = sorted({key for patches in found for key in patches.keys})
+    where = {key: position for position, key in enumerate(source.keys())}
+    missing = next((key for key in keys if key not in where), None)
+    if missing is not None:
+        raise RunError(f"image '{missing}' of the recording is not in {source.name}")
+    images = source.pixels([where[key] for key in keys])
+    rows = {key: row for row, key in enumerate(keys)}
+    return (images[[rows[key] for key in patches.keys]] for patches in found)
 
 
 def kept_epochs(run: EvolutionRun) -> tuple[int, ...]:

@@ -24,6 +24,23 @@ STEPS_OF = ("sklearn.cluster", "sklearn.decomposition", "sklearn.manifold")
 
 
 @dataclass(frozen=True)
+class Kinds:
+    """Patches in groups, the largest first.
+
+    Attributes:
+        labels: group of each patch, (n,).
+        sizes: patches per group, (groups,).
+        short: the patches' first principal components, (n, at most 50).
+        centres: of the groups in those, (groups, at most 50).
+    """
+
+    labels: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    short: NDArray[np.float32]
+    centres: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Facets:
     """Facets of a unit, the largest first.
 
@@ -45,6 +62,34 @@ class Facets:
     averages: tuple[NDArray[np.float32], ...]
 
 
+def kinds_of(patches: NDArray[np.uint8], facets: int = FACETS) -> Kinds:
+    """k-means of patches (n, H, W, C) on the first 50 principal components of their pixels.
+
+    Raises:
+        BadRequestError: fewer than one facet, or fewer than three patches.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    if facets < 1:
+        raise BadRequestError(f"facets must be at least 1, got {facets}")
+    if len(patches) < 3:
+        raise BadRequestError(f"facets need at least 3 patches, got {len(patches)}")
+    flat = patches.reshape(len(patches), -1).astype(np.float32) / 255
+    different = len(np.unique(flat, axis=0))
+    if different > 1:
+        components = min(COMPONENTS, *flat.shape)
+        short = PCA(components, random_state=0).fit_transform(flat)
+    else:  # nothing to tell apart
+        short = np.zeros((len(flat), 1), np.float32)
+    wanted = min(facets, different)
+    means = KMeans(wanted, n_init=4, random_state=0).fit(short)
+    sizes = np.bincount(means.labels_, minlength=wanted)
+    order = np.argsort(-sizes, kind="stable")
+    labels = np.argsort(order)[means.labels_]
+    return Kinds(labels, sizes[order], short, means.cluster_centers_[order])
+
+
 def facets_of(
     patches: NDArray[np.uint8],
     activations: NDArray[np.floating],
@@ -52,9 +97,7 @@ def facets_of(
     *,
     should_stop: ShouldStop = None,
 ) -> Facets:
-    """k-means of patches, then t-SNE of patches and centres together.
-
-    Both work on the first 50 principal components of the pixels.
+    """`kinds_of` patches, then t-SNE of patches and centres together.
 
     Args:
         patches: (n, H, W, C).
@@ -66,10 +109,6 @@ def facets_of(
         BadRequestError: fewer than one facet, or fewer than three patches.
         StoppedError: `should_stop` said so.
     """
-    if facets < 1:
-        raise BadRequestError(f"facets must be at least 1, got {facets}")
-    if len(patches) < 3:
-        raise BadRequestError(f"facets need at least 3 patches, got {len(patches)}")
     load(STEPS_OF[0], should_stop)
     with stoppable_calls(STEPS_OF, should_stop):
         return _facets_of(patches, activations, facets)
@@ -78,26 +117,13 @@ def facets_of(
 def _facets_of(
     patches: NDArray[np.uint8], activations: NDArray[np.floating], facets: int
 ) -> Facets:
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    flat = patches.reshape(len(patches), -1).astype(np.float32) / 255
-    kinds = len(np.unique(flat, axis=0))
-    if kinds > 1:
-        components = min(COMPONENTS, *flat.shape)
-        short = PCA(components, random_state=0).fit_transform(flat)
-    else:  # nothing to tell apart
-        short = np.zeros((len(flat), 1), np.float32)
-    wanted = min(facets, kinds)
-    means = KMeans(wanted, n_init=4, random_state=0).fit(short)
-    sizes = np.bincount(means.labels_, minlength=wanted)
-    order = np.argsort(-sizes, kind="stable")
-    labels = np.argsort(order)[means.labels_]
-    centres = means.cluster_centers_[order]
+    kinds = kinds_of(patches, facets)
+    labels, short, centres = kinds.labels, kinds.short, kinds.centres
     together = np.concatenate([short, centres]).astype(np.float32)
     plane = np.zeros((len(together), 2), np.float32)
-    if kinds > 1:
+    if short.any():
         perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
         start = "pca" if short.shape[1] > 1 else "random"
         embedding = TSNE(2, perplexity=perplexity, init=start, max_iter=STEPS, random_state=0)
@@ -114,7 +140,7 @@ def _facets_of(
         averages.append(average)
     return Facets(
         labels,
-        sizes[order],
+        kinds.sizes,
         plane[: len(patches)],
         plane[len(patches) :],
         tuple(nearest),

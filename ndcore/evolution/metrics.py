@@ -63,6 +63,24 @@ def paper_factor(samples: int, classes: int) -> float:
     return float(np.sqrt(samples) * (classes - 1) / classes)
 
 
+def between_classes(samples: Floats) -> NDArray[np.float64]:
+    """Share of a unit's variance that lies between the means of its classes.
+
+    Args:
+        samples: values (classes, units, samples per class).
+
+    Returns:
+        (units,) in [0, 1]: 0 where all classes have one mean, and for a unit that does not vary.
+    """
+    means = samples.mean(-1, dtype=np.float64)
+    centre = means.mean(0)[:, None]
+    # Class by class, as the samples of wide layers are large.
+    whole = np.mean([((each - centre) ** 2).mean(-1) for each in samples], axis=0)
+    found: NDArray[np.float64] = np.zeros(len(whole))
+    np.divide(means.var(0), whole, out=found, where=whole > 0)
+    return found
+
+
 def density(activations: Floats) -> Floats:
     """How much a unit is switched on: mean over images of g(mean over space) (equation 2).
 

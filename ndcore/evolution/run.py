@@ -73,6 +73,31 @@ class EvolutionRun:
         kept = set(self.epochs.tolist())
         return tuple(epoch for epoch in epochs_in(self.folder, "detail") if epoch in kept)
 
+    @cached_property
+    def start(self) -> Mapping[str, NDArray[Any]] | None:
+        """Epoch 0, before the first step: each of `METRICS` and `between`, all units in a row.
+
+        None where the recording was made without it.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        if not epoch_file(self.folder, "epoch", 0).is_file():
+            return None
+        return self._row(0, *METRICS, "between")
+
+    def between(self) -> NDArray[np.float64]:
+        """Share of each unit's variance between classes at the last epoch, all units in a row.
+
+        Raises:
+            RunError: a recording without epoch 0 has none, or the file is damaged.
+        """
+        return self._row(int(self.epochs[-1]), "between")["between"].astype(np.float64)
+
+    def _row(self, epoch: int, *names: str) -> dict[str, NDArray[Any]]:
+        units = sum(layer.units for layer in self.layers)
+        return read_arrays(epoch_file(self.folder, "epoch", epoch), dict.fromkeys(names, (units,)))
+
     @property
     def vulnerability(self) -> Vulnerability | None:
         """One-pixel flips and the detector per epoch, or None where they were not measured.

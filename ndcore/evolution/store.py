@@ -2,8 +2,10 @@
 
 `<run>/evolution/` holds `record.json` (what is recorded and how), `pool.npz` (keys and labels of
 the images that top patches were looked for in), `epoch-001.npz`, ... (metrics and curves),
+`epoch-000.npz` (metrics of the untrained network; older recordings lack it),
 `detail-001.npz`, ... (class samples and top patches of the chosen epochs) and, in the end,
-`averages-045.npz` (the average of each unit's top patches at the last epoch) and `result.json`.
+`averages-045.npz` (the average of each unit's top patches at the last epoch) and `result.json`;
+`facets-32-045.npz` (what the facets of layer 32 show) where `evolve --facets` was asked for it.
 There is no image in it. Every file is written whole or not at all, and an epoch
 has one name, so that an epoch that is repeated after a kill takes its own place.
 `<run>/snapshots/` beside it holds the weights of the chosen epochs, for further measurements; it

@@ -25,6 +25,7 @@ from ndcore.evolution.findings import (
 )
 from ndcore.evolution.findings.accuracy import FIGURE_4, difference
 from ndcore.evolution.findings.series import overfitting, rank_correlation, settled_at
+from ndcore.evolution.store import write_arrays
 from ndcore.networks.deep_view import NETWORKS
 from tests.planted_runs import EPOCHS, changed, plant
 
@@ -428,6 +429,53 @@ def test_discriminability_grows(calm: Runs) -> None:
     assert judged("DV-30c", deeper).figures["lenet"]["growth_with_depth"] == pytest.approx(1)
     assert verdict("DV-30c", deeper) == HELD
     assert verdict("DV-30c", deeper, shallow) == NOT
+
+
+@pytest.mark.spec("DV-30")
+def test_neurons_start_even_and_converge(calm: Runs, tmp_path: Path) -> None:
+    def run(name: str, first: float, last: float) -> EvolutionRun:
+        return load_run(plant(tmp_path / name, "lenet", between=(first, last)))
+
+    learned = run("learned", 0.01, 0.2)
+    found = judged("DV-30d", learned)
+    assert (found.verdict, found.missing[:1]) == (HELD, ("shallow",))
+    counts = found.figures["lenet"]
+    assert counts["both"] == counts["units"] == sum(layer.units for layer in learned.layers)
+    restless = UP * np.where(E % 2, 0.5, 1.5)
+    assert verdict("DV-30d", changed(learned, {(D, "*"): restless})) == NOT, "it never settles"
+    assert judged("DV-30d", run("known", 0.15, 0.2)).figures["lenet"]["even"] == 0
+    assert verdict("DV-30d", run("dead", 0, 0)) == NOT, "what never varies learned nothing"
+    old = judged("DV-30d", calm("shallow"), calm("nin"))
+    assert old.verdict == UNTESTED
+    assert "Recorded without epoch 0: shallow, nin." in old.sentence
+    both = judged("DV-30d", learned, calm("shallow"))
+    assert both.verdict == HELD
+    assert both.sentence.endswith("Recorded without epoch 0: shallow.")
+
+
+@pytest.mark.spec("DV-28")
+def test_facets_of_lenet_d_are_pure(calm: Runs, tmp_path: Path) -> None:
+    run = load_run(plant(tmp_path / "deep", "lenet-d"))
+    told = judged("DV-28g", run)
+    assert told.verdict == UNTESTED
+    assert "evolve lenet-d --facets conv15 --data .data" in told.sentence
+    units = run.layer("conv15").units
+    counts = np.zeros((units, 10, 10), np.uint16)
+    counts[:, 0] = 30  # the facet of the highest patch: as mixed as can be, and left out
+    counts[:, 1, :2] = 40, 40
+    counts[:, 2, 5:] = 20
+    path = run.folder / "facets-32-045.npz"
+    assert run.layer("conv15").number == 32
+    write_arrays(path, {"counts": counts, "highest": np.zeros(units, np.uint8)})
+    found = judged("DV-28g", run)
+    assert (found.figures["pure"], found.figures["facets"]) == (units, 2 * units)
+    assert found.figures["share_of_patches"] == pytest.approx(80 / 180)
+    assert found.verdict == NOT
+    counts[:, 2, 5:] = 4
+    write_arrays(path, {"counts": counts, "highest": np.zeros(units, np.uint8)})
+    assert verdict("DV-28g", run) == HELD
+    path.write_bytes(b"no")
+    assert "damaged" in judged("DV-28g", run).sentence
 
 
 @pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.id)

@@ -10,6 +10,7 @@ import pytest
 from ndcore.errors import BadRequestError
 from ndcore.evolution.layers import WatchedLayer
 from ndcore.evolution.metrics import (
+    between_classes,
     blocks,
     density,
     discriminability,
@@ -97,6 +98,18 @@ def test_density_clamps_the_spatial_mean_of_each_image(activations: np.ndarray) 
 
 
 @pytest.mark.spec("DV-5")
+def test_variance_between_classes(rng: np.random.Generator) -> None:
+    spread, classes = np.linspace(-1, 1, 16), np.arange(10)
+    even = np.tile(spread, (10, 1))
+    apart = spread + classes[:, None]
+    found = between_classes(np.stack([even, apart, 0 * even], axis=1))
+    share = classes.var() / (classes.var() + spread.var())
+    assert found == pytest.approx([0, share, 0])
+    samples = rng.normal(3, 2, (10, 4, 16))
+    expected = samples.mean(2).var(0) / samples.var(axis=(0, 2))
+    assert between_classes(samples) == pytest.approx(expected)
+
+
 def test_a_layer_is_the_mean_of_its_units(rng: np.random.Generator) -> None:
     units = rng.random((6, 4))
     assert layer_value(units) == pytest.approx([sum(units[:, e]) / 6 for e in range(4)])

@@ -26,6 +26,7 @@ from ndcore.evolution import (
     load_run,
     weighted_average,
 )
+from ndcore.evolution.facet_classes import kept_facet_classes
 from ndcore.evolution.layers import WatchedLayer, thinning
 from ndcore.evolution.metrics import density, discriminability, unit_distances
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder, chosen_epochs
@@ -124,6 +125,65 @@ def test_metrics_are_those_of_the_weights_at_that_epoch(folder: Path) -> None:
         assert run.units(layer.name, "density")[:, at] == pytest.approx(
             density(seen.values), abs=2e-3
         )
+
+
+@pytest.mark.spec("DV-30")
+def test_epoch_0_is_the_untrained_network(folder: Path, tmp_path: Path) -> None:
+    run, again = load_run(folder), tmp_path / "again"
+    assert run.start is not None
+    assert 0 not in run.epochs
+    with pytest.raises(StoppedError):
+        record(again, stop_after=2)
+    begun = (again / "evolution" / "epoch-000.npz").read_bytes()
+    record(again)
+    assert (again / "evolution" / "epoch-000.npz").read_bytes() == begun, "resumed, not done anew"
+    assert begun == (folder / "evolution" / "epoch-000.npz").read_bytes()
+    whole = json.loads((folder / "run.json").read_text())
+    with torch.random.fork_rng():
+        torch.manual_seed(whole["config"]["seed"])
+        untrained = model_spec(MODEL).build()
+    source = open_source("digits")
+    members = positions(source, whole["splits"]["reference"])
+    Recorder(again, SMALL).start(whole | {"epochs": []}, untrained, source, members)
+    with np.load(again / "evolution" / "epoch-000.npz") as own:
+        assert all(np.array_equal(values, own[name]) for name, values in run.start.items())
+    model = load_weights(build_model(MODEL), folder / "snapshots" / "epoch-006.safetensors")
+    Recorder(again, SMALL).start(whole | {"epochs": []}, model, source, members)
+    with np.load(again / "evolution" / "epoch-000.npz") as own:
+        # Snapshots are rounded to half precision.
+        assert run.between() == pytest.approx(own["between"].astype(float), abs=2e-3)
+    (folder / "evolution" / "epoch-000.npz").rename(tmp_path / "kept")
+    older = load_run(folder)
+    without = older.start
+    (tmp_path / "kept").rename(folder / "evolution" / "epoch-000.npz")
+    assert without is None
+    assert older.epochs.tolist() == run.epochs.tolist()
+
+
+@pytest.mark.spec("DV-20")
+def test_the_classes_of_facets_are_kept_by_a_command(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = load_run(folder)
+    assert kept_facet_classes(run, "conv2") is None
+    command = ["evolve", str(folder), "--facets", "conv2", "--data", "digits", "--json", "-"]
+    assert main(command) == 0
+    found = kept_facet_classes(run, "conv2")
+    assert found is not None
+    assert found.counts.shape == (run.layer("conv2").units, 10, 10)
+    for unit, counts in enumerate(found.counts):
+        patches = run.patches("conv2", unit, EPOCHS, 1000)
+        assert counts.sum(0).tolist() == np.bincount(patches.labels, minlength=10).tolist()
+        assert counts[found.highest[unit]][patches.labels[0]] > 0
+    path = next(run.folder.glob("facets-*"))
+    kept = path.read_bytes()
+    path.write_bytes(kept[:50])
+    with pytest.raises(RunError, match="damaged"):
+        kept_facet_classes(run, "conv2")
+    path.unlink()
+    capsys.readouterr()
+    assert main(["evolve", str(folder), "--facets", "conv99", "--data", "digits"]) == 2
+    assert "'conv99' was not recorded" in capsys.readouterr().err
 
 
 @pytest.mark.spec("DV-7")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
 from ndcore.errors import BadRequestError
+
+if TYPE_CHECKING:
+    from ndcore.evolution import EvolutionRun
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -28,7 +32,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="first measure how many images one pixel flips at each epoch whose weights were "
         "kept, and how well the divergence detector sees it",
     )
-    parser.add_argument("--data", help="the data the run was trained on, for --vulnerability")
+    parser.add_argument(
+        "--facets",
+        metavar="LAYER",
+        help="first keep which classes the facets of this layer's units show at the last epoch",
+    )
+    parser.add_argument(
+        "--data", help="the data the run was trained on, for --vulnerability and --facets"
+    )
     parser.add_argument(
         "--images", type=int, default=100, metavar="N", help="images to attack at each epoch"
     )
@@ -38,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> Answer:
     """How a recorded run evolved, or what the paper's claims come to on recorded runs."""
-    from ndcore.evolution import VulnerabilityConfig, load_run
+    from ndcore.evolution import load_run
 
     if options.findings:
         from ndcore.cli.findings import findings_text
@@ -49,20 +60,30 @@ def run(options: Namespace) -> Answer:
     if len(options.run) != 1:
         raise BadRequestError(f"evolve takes one RUN, got {len(options.run)}")
     found = load_run(options.run[0])
-    if options.vulnerability:
-        from ndcore.cli.selection import data_of
-        from ndcore.data.catalog import open_data
-        from ndcore.evolution.attack_epochs import measure_vulnerability
-        from ndcore.networks.registry import model_spec
-
-        spec = model_spec(found.model)
-        source = open_data(data_of(options.data, spec), spec.shape)
-        config = VulnerabilityConfig(images=options.images, seed=options.seed)
-        with Progress() as progress:
-            measure_vulnerability(
-                found, source, config, device=options.device, on_step=progress.step
-            )
+    if options.vulnerability or options.facets:
+        _measure(found, options)
     from ndcore.cli.evolution import evolution_document, evolution_text
 
     document = evolution_document(found, options.variant, options.layer)
     return document, evolution_text(document), 0
+
+
+def _measure(found: EvolutionRun, options: Namespace) -> None:
+    """What a recording lacks and takes its images."""
+    from ndcore.cli.selection import data_of
+    from ndcore.data.catalog import open_data
+    from ndcore.evolution import VulnerabilityConfig
+    from ndcore.evolution.attack_epochs import measure_vulnerability
+    from ndcore.evolution.facet_classes import keep_facet_classes
+    from ndcore.networks.registry import model_spec
+
+    spec = model_spec(found.model)
+    source = open_data(data_of(options.data, spec), spec.shape)
+    with Progress() as progress:
+        if options.facets:
+            keep_facet_classes(found, source, options.facets, on_step=progress.step)
+        if options.vulnerability:
+            config = VulnerabilityConfig(images=options.images, seed=options.seed)
+            measure_vulnerability(
+                found, source, config, device=options.device, on_step=progress.step
+            )

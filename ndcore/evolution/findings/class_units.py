@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.evolution.averages import kept_averages
+from ndcore.evolution.facet_classes import kept_facet_classes
 from ndcore.evolution.findings.accuracy import difference
 from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.findings.series import compared, require_layer
 from ndcore.evolution.run import EvolutionRun
 from ndcore.statistics.intervals import Rate
+from ndcore.statistics.resampling import mean_interval
 
 TOP, AVERAGED = 5, 20  # patches of a row of the paper, and behind an average image
 DIFFICULT = ("cat", "dog", "bird")
@@ -96,6 +98,35 @@ def _premature(runs: Runs) -> Outcome:
         f"lenet-d: {pure} of {units} units of {EARLY_LAYER} (layer32) have {100 * PURE:g}% of "
         f"their top {AVERAGED} patches in two classes; the median unit has "
         f"{100 * figures['median_share']:.0f}%.",
+    )
+
+
+def _pure_facets(runs: Runs) -> Outcome:
+    run = runs["lenet-d"]
+    require_layer(run, EARLY_LAYER)
+    found = kept_facet_classes(run, EARLY_LAYER)
+    if found is None:
+        raise UntestableError(
+            f"the facets of {EARLY_LAYER} of {run.model} were not kept: "
+            f"python -m ndcore evolve {run.model} --facets {EARLY_LAYER} --data .data"
+        )
+    counts = found.counts.copy()
+    counts[np.arange(len(counts)), found.highest] = 0
+    sizes = counts.sum(2)
+    pair = np.sort(counts, axis=2)[:, :, -2:].sum(2)
+    pure = (sizes > 0) & (pair >= PURE * sizes)
+    shares = np.where(pure, sizes, 0).sum(1) / np.maximum(sizes.sum(1), 1)
+    low, high = mean_interval(shares)
+    facets = int((sizes > 0).sum())
+    figures: dict[str, Any] = {"pure": int(pure.sum()), "facets": facets, "units": len(counts)}
+    figures |= {"share_of_patches": float(shares.mean()), "ci95": [low, high]}
+    return Outcome(
+        low > 0.5,
+        figures,
+        f"lenet-d: {figures['pure']} of {facets} facets of the {len(counts)} units of "
+        f"{EARLY_LAYER} (layer32), without the one of the highest patch, show two classes in "
+        f"{100 * PURE:g}% of their patches; they hold {100 * shares.mean():.1f}% of the patches "
+        f"(95% interval {100 * low:.1f} to {100 * high:.1f}%).",
     )
 
 
@@ -238,5 +269,18 @@ FINDINGS = (
         "width) relative to the contrast within, at the last epoch",
         rule="it is lower in shallow than in lenet",
         check=_no_background,
+    ),
+    Finding(
+        id="DV-28g",
+        section="4.1.2",
+        claim="Units of layer32 (conv15) of lenet-d have many pure facets besides their highest "
+        "activated patterns.",
+        networks=("lenet-d",),
+        statistic="share of a unit's top 1,000 patches at the last epoch, those in the facet of "
+        "the highest one left out, that lie in pure facets (of 10 by k-means; pure: "
+        f"{100 * PURE:g}% of its patches show its two most frequent classes); mean over units, "
+        "bootstrap over units",
+        rule="its 95% interval lies above one half",
+        check=_pure_facets,
     ),
 )

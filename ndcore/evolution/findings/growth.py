@@ -1,4 +1,4 @@
-"""DV-30: discriminability grows over the epochs, and more so in deeper layers."""
+"""DV-30: discriminability grows over the epochs, more so in deeper layers, and settles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ndcore.evolution.findings.finding import Finding, Outcome, Runs
+from ndcore.evolution.findings.accuracy import FIGURE_4
+from ndcore.evolution.findings.finding import Finding, Outcome, Runs, UntestableError
 from ndcore.evolution.findings.series import (
     CLEAR_TREND,
     compared,
@@ -14,7 +15,10 @@ from ndcore.evolution.findings.series import (
     rank_correlation,
     require_layer,
 )
+from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.trends import WINDOW
+
+HALF = 0.5  # of what a unit comes to, and of its first steps
 
 
 def _increases(runs: Runs) -> Outcome:
@@ -72,6 +76,44 @@ def _deeper(runs: Runs) -> Outcome:
     )
 
 
+def _even_and_converged(run: EvolutionRun) -> dict[str, int]:
+    """How many units of a run with epoch 0 start even, converge, and do both."""
+    assert run.start is not None
+    first, end = run.start["between"].astype(np.float64), run.between()
+    values = [run.units(layer.name, variant="normalised") for layer in run.layers]
+    before = run.start["discriminability"][:, None]
+    steps = np.abs(np.diff(np.concatenate([before, np.concatenate(values)], axis=1), axis=1))
+    late, early = steps[:, -WINDOW:].mean(1), steps[:, :WINDOW].mean(1)
+    even = (end > 0) & (first <= HALF * end)
+    converged = (early > 0) & (late <= HALF * early)
+    return {
+        "units": len(end),
+        "even": int(even.sum()),
+        "converged": int(converged.sum()),
+        "both": int((even & converged).sum()),
+    }
+
+
+def _converge(runs: Runs) -> Outcome:
+    without = [network for network, run in runs.items() if run.start is None]
+    if len(without) == len(runs):
+        raise UntestableError(f"recorded without epoch 0: {', '.join(without)}")
+    figures: dict[str, Any] = {
+        network: _even_and_converged(run) for network, run in runs.items() if run.start is not None
+    }
+    told = "; ".join(
+        f"{network} {each['both']} of {each['units']} units ({each['even']} start even, "
+        f"{each['converged']} converge)"
+        for network, each in figures.items()
+    )
+    lacking = f" Recorded without epoch 0: {', '.join(without)}." if without else ""
+    return Outcome(
+        all(each["both"] > each["units"] / 2 for each in figures.values()),
+        figures,
+        f"Start even and converge: {told}.{lacking}",
+    )
+
+
 FINDINGS = (
     Finding(
         id="DV-30a",
@@ -101,6 +143,20 @@ FINDINGS = (
         "discriminability of the last 5 epochs against epoch 1",
         rule=f"it is at least {CLEAR_TREND:g} in every recorded network",
         check=_deeper,
+        any_of=True,
+    ),
+    Finding(
+        id="DV-30d",
+        section="2.1",
+        claim="Most neurons start with even distributions over the classes and converge to "
+        "specific ones.",
+        networks=FIGURE_4,
+        statistic="units that start even (the share of their variance that lies between the "
+        "classes is at epoch 0, before training, at most half of that at the last epoch) "
+        "and converge (their discriminability moves over each of the last 5 epochs, on average, "
+        "at most half as much as over each of the first 5)",
+        rule="units that do both are more than half of all in each network recorded with epoch 0",
+        check=_converge,
         any_of=True,
     ),
 )

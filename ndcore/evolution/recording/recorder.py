@@ -2,8 +2,8 @@
 
 Each epoch a fixed sample of training images (the same number of every class, unaltered) goes
 through the model in eval mode; the metrics of every unit come from its values at all positions of
-the maps, thinned to at most 16 x 16 per map. At chosen epochs a larger pool of images is searched
-for the patches that drive each unit most.
+the maps, thinned to at most 16 x 16 per map. Epoch 0 is the network before its first step. At
+chosen epochs a larger pool of images is searched for the patches that drive each unit most.
 
 Reference: Zhong et al. 2017, "Evolutionary visual analysis of deep neural networks".
 """
@@ -25,7 +25,7 @@ from torch import nn
 from ndcore.data.sources import ImageSource
 from ndcore.errors import DataError
 from ndcore.evolution.layers import BOUNDS, WatchedLayer
-from ndcore.evolution.metrics import blocks, density, discriminability
+from ndcore.evolution.metrics import between_classes, blocks, density, discriminability
 from ndcore.evolution.recording.watch import top_patches, values_of_layers, watched_layers
 from ndcore.evolution.store import (
     FOLDER,
@@ -140,33 +140,45 @@ class Recorder:
         pool_arrays = {"keys": keys[pool], "labels": source.labels[pool].astype(np.int32)}
         write_arrays(self.folder / "pool.npz", pool_arrays)
         write_json(self.folder / RECORD, about)
+        if not run["epochs"]:
+            write_arrays(epoch_file(self.folder, "epoch", 0), self._measured(model, 0)[0])
 
     def epoch(self, number: int, model: nn.Module, curves: dict[str, float]) -> None:
         """Measure and write epoch `number`; `curves` has the names in `CURVES`."""
+        metrics, sketch = self._measured(model, number)
+        if number in self._chosen:
+            details = sketch | self._patches(model, number)
+            write_arrays(epoch_file(self.folder, "detail", number), details)
+            weights = snapshot_file(self.folder, number)
+            save_weights(weights, dict(model.state_dict()), half=True)
+        line = np.array([curves[name] for name in CURVES])
+        write_arrays(epoch_file(self.folder, "epoch", number), metrics | {"curves": line})
+
+    def _measured(self, model: nn.Module, number: int) -> tuple[Arrays, Arrays]:
+        """Metrics of all units, and at chosen epochs their class samples in short."""
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in METRICS}
-        sketches, scales = [], []
+        between, sketches, scales = [], [], []
         for layer, seen in values_of_layers(model, self._layers, self._sample):
-            ordered = _by_class(seen.values, self._classes)
+            ordered = by_class(seen.values, self._classes)
             ordered.sort(axis=-1)
             parts["discriminability"].append(discriminability(ordered, "normalised", in_order=True))
             parts["density"].append(density(seen.means))
             parts["active"].append((seen.values > 0).mean((0, 2)))
             parts["saturation"].append(_saturation(layer, seen.values))
+            if number in (0, self._last):
+                between.append(between_classes(ordered))
             if number in self._chosen:
                 sketch = blocks(ordered, self._blocks)
                 # Half precision of shares of the layer's largest value.
                 scales.append(max(float(np.abs(sketch).max()), 1e-30))
                 sketches.append((sketch / scales[-1]).astype(np.float16))
-        if number in self._chosen:
-            arrays = {"sketch": np.concatenate(sketches, axis=1)}
-            arrays["scale"] = np.array(scales, np.float32)
-            arrays |= self._patches(model, number)
-            write_arrays(epoch_file(self.folder, "detail", number), arrays)
-            weights = snapshot_file(self.folder, number)
-            save_weights(weights, dict(model.state_dict()), half=True)
         metrics = {name: np.concatenate(part).astype(METRICS[name]) for name, part in parts.items()}
-        line = np.array([curves[name] for name in CURVES])
-        write_arrays(epoch_file(self.folder, "epoch", number), metrics | {"curves": line})
+        if number in (0, self._last):
+            metrics["between"] = np.concatenate(between).astype(np.float16)
+        if not sketches:
+            return metrics, {}
+        joined = np.concatenate(sketches, axis=1)
+        return metrics, {"sketch": joined, "scale": np.array(scales, np.float32)}
 
     def finish(self, result: dict[str, Any]) -> None:
         """Keep the accuracy of the trained model beside its recording."""
@@ -224,8 +236,12 @@ METRICS = {
 }
 
 
-def _by_class(values: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
-    """(images, units, positions), images by class -> (classes, units, values of the class)."""
+def by_class(values: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
+    """Values (images, units, positions), as many images of each class and these in order of class.
+
+    Returns:
+        (classes, units, values of the class).
+    """
     images, units, positions = values.shape
     split = values.reshape(classes, images // classes, units, positions)
     return np.ascontiguousarray(split.transpose(0, 2, 1, 3)).reshape(classes, units, -1)

@@ -44,7 +44,7 @@ def load_run(place: str | Path) -> EvolutionRun:
             about[key]
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"the recording is damaged: {folder / RECORD} lacks entries") from error
-    epochs = epochs_in(folder, "epoch")
+    epochs = [epoch for epoch in epochs_in(folder, "epoch") if epoch]  # 0: see `EvolutionRun.start`
     if not epochs:
         raise RunError(f"the recording in {folder} has no epoch yet")
     units = sum(layer.units for layer in layers)
