@@ -4,7 +4,8 @@ The network is `lenet`, trained for five epochs of the 45-epoch recipe on drawn 
 recorded epochs of every kind alternate with training in one run; both are then counted up to 45
 epochs, training also to 45,000 images. The rest of the 45-epoch recording is filled with copies
 of recorded epochs of the same kind, and opened as the page opens it: the whole run, one layer
-with its clusters, the facets of one unit.
+with its clusters, the facets of one unit. Given a bundle's images, it also tells how close the
+distances of units that clusters are made from are to the exact ones.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ import numpy as np
 from torch import nn
 
 from benchmarks.report import Row, limited, machine, row
+from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.data.catalog import open_data
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.evolution import EvolutionRun, cut_patches, facets_of, load_run
-from ndcore.evolution.recording.recorder import Recorder, chosen_epochs
+from ndcore.evolution.metrics import blocks, unit_distances
+from ndcore.evolution.recording.recorder import BLOCKS, Recorder, by_class, chosen_epochs
+from ndcore.evolution.recording.watch import values_of_layers, watched_layers
 from ndcore.evolution.store import FOLDER, epoch_file
 from ndcore.networks.registry import ModelSpec, model_spec
 from ndcore.steps import Step, no_step
@@ -39,6 +44,7 @@ TRAINED = 5  # its epochs 1, 2 and 5 keep details, 3 and 4 do not
 FULL = 45_000
 DEFAULT_N = 10_000
 REPEATS = 5
+PER_CLASS = 64
 RECORDING_LIMIT = 0.15
 DISK_LIMIT_MB = 10
 OPEN_LIMIT_S, LAYER_LIMIT_S, FACETS_LIMIT_S = 1.5, 0.5, 5.0
@@ -74,11 +80,15 @@ class _Timed(Recorder):
         self.model, self.curves, self._since = model, curves, ended
 
 
-def run(n: int | None = None, *, on_step: Step = no_step) -> dict[str, Any]:
+def run(
+    n: int | None = None, bundle: str = "", data: str | None = None, *, on_step: Step = no_step
+) -> dict[str, Any]:
     """Run the benchmark.
 
     Args:
         n: training images (default 10,000, as many as are searched for top patches).
+        bundle: whose network the estimated distances are measured on.
+        data: its images; without them that is left out.
         on_step: called with (what is being done, done, total).
 
     Raises:
@@ -100,6 +110,9 @@ def run(n: int | None = None, *, on_step: Step = no_step) -> dict[str, Any]:
         size = sum(path.stat().st_size for path in (place / FOLDER).iterdir())
         rows.append(limited(f"{EPOCHS}-epoch recording on disk", size / 1e6, "MB", DISK_LIMIT_MB))
         rows += _reading(place, source)
+    if data is not None:
+        on_step("distances", 0, 0)
+        rows += _distances(load_bundle(bundle), data)
     return {
         "name": "evolution",
         "machine": machine(),
@@ -202,6 +215,34 @@ def _reading(place: Path, source: ImageSource) -> list[Row]:
         ),
         limited("a layer's units and clusters, slowest layer", max(layers), "s", LAYER_LIMIT_S),
         limited("a unit's facets of 1,000 patches, slowest", max(facets), "s", FACETS_LIMIT_S),
+    ]
+
+
+def _distances(bundle: Bundle, data: str) -> list[Row]:
+    """How close distances from the recorder's short class samples are to those from all values."""
+    source = open_data(data, bundle.shape)
+    found = np.array(positions(source, bundle.splits["reference"]))
+    labels, rng = source.labels[found], np.random.default_rng(0)
+    classes = range(len(bundle.classes))
+    sample = np.concatenate([rng.permutation(found[labels == c])[:PER_CLASS] for c in classes])
+    layers = watched_layers(bundle.model, bundle.shape)
+    alike: dict[str, float] = {}
+    for layer, seen in values_of_layers(bundle.model, layers, source.pixels(sample)):
+        ordered = np.sort(by_class(seen.values, len(classes)), axis=-1)
+        pairs = np.triu_indices(layer.units, 1)
+        exact, short = (unit_distances(v)[pairs] for v in (ordered, blocks(ordered, BLOCKS)))
+        alike[layer.name] = float(np.corrcoef(exact, short)[0, 1])
+    least = min(alike, key=lambda name: alike[name])
+    told = f"correlation of estimated with exact distances of neurons, {len(sample)} images"
+    against = "the exact ones"
+    return [
+        row(
+            f"{told}, median of {len(alike)} layers",
+            float(np.median(list(alike.values()))),
+            "",
+            against,
+        ),
+        row(f"{told}, lowest ({least})", alike[least], "", against),
     ]
 
 

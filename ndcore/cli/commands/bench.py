@@ -32,7 +32,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--n", type=int, help="images; explorer, stop: repetitions (default: the benchmark's own)"
     )
     parser.add_argument("--peers", action="store_true", help="attack: also run other libraries")
-    parser.add_argument("--data", help="attack: CIFAR-10 for the images (default: the samples)")
+    parser.add_argument(
+        "--data",
+        help="CIFAR-10; attack: for the images (default: the samples); evolution: also measure how "
+        "close the estimated distances of the bundle's neurons are",
+    )
     parser.add_argument("--de-queries", type=int, default=4000, help="attack: budget of de")
     parser.add_argument("--picture", metavar="SVG", help="attack: write the query curve here")
 
@@ -47,7 +51,8 @@ def run(options: Namespace) -> Answer:
     measure = importlib.import_module(f"benchmarks.{options.name}").run
     with Progress() as progress:
         if options.name == "evolution":
-            return _benched(measure(options.n, on_step=progress.step))
+            given = options.bundle, options.data
+            return _benched(measure(options.n, *given, on_step=progress.step))
         bundle = load_bundle(options.bundle)
         if options.name == "attack":
             document = measure(

@@ -107,8 +107,9 @@ def clusters_panel(each: OpenRun, layer: str, epoch: int, unit: int, view: View)
     left.caption(
         "Neurons that see the classes alike lie close together. A circle's area grows with its "
         "cluster; the picture in it averages the neurons nearest to its centre. Click a dot to "
-        "choose its neuron. How far apart two neurons are is estimated, from 16 means of their "
-        "sorted values per class."
+        "choose its neuron. How far apart two neurons are is approximate, and never too far: from "
+        f"{each.run.about['blocks']} means of their sorted values per class. How close that is: "
+        "`python -m ndcore bench evolution --data .data`"
     )
     with right:
         if trouble:
