@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,20 +12,11 @@ from ndcore.evolution import EvolutionRun, kept_averages, kept_epochs, list_runs
 from ndcore.evolution.findings import VERDICTS, findings_of
 from ndcore.evolution.findings.check import FINDINGS
 from tests.planted_runs import plant
+from tests.shipped import RUNS as SHIPPED
+from tests.shipped import RUNS_FOLDER as FOLDER
 from tests.ui import opened, texts
 
-FOLDER = Path(__file__).resolve().parents[2] / "cache" / "shipped-runs"
 PAGE = "pages/4_Training_Evolution.py"
-SHIPPED = (
-    "lenet",
-    "lenet-bn",
-    "lenet-d",
-    "lenet-sig1",
-    "lenet-sig4",
-    "lenet-sig4-bn",
-    "shallow",
-    "shallow-bn",
-)
 KEPT = (1, 2, *range(5, 46, 5))
 
 
@@ -38,6 +28,10 @@ def shipped_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=SHIPPED)
 def run(request: pytest.FixtureRequest) -> EvolutionRun:
     return load_run(FOLDER / request.param)
+
+
+def test_these_are_all() -> None:
+    assert tuple(sorted(path.name for path in FOLDER.iterdir())) == SHIPPED
 
 
 def test_they_are_small() -> None:
@@ -94,43 +88,6 @@ def test_claims_on_shipped_networks_are_decided() -> None:
             row = by_id[finding.id]
             assert row["verdict"] in VERDICTS[:2], row["sentence"]
             assert row["figures"]
-
-
-def readme_row(row: dict[str, Any]) -> str:
-    """A line of the README's table."""
-
-    def told(found: dict[str, Any]) -> str:
-        low, high = found["ci95"]
-        return f"{100 * found['accuracy']:.1f}% ({100 * low:.1f}-{100 * high:.1f}%)"
-
-    measured = load_run(FOLDER / row["run"]).vulnerability
-    assert measured is not None
-    first, last = measured.epochs[0], measured.epochs[-1]
-    assert first.flip_rate is not None
-    assert last.flip_rate is not None
-    assert last.auroc_ci95 is not None
-    low, high = last.flip_ci95
-    flips = f"{100 * first.flip_rate:.0f}% -> {100 * last.flip_rate:.0f}%"
-    cells = [
-        row["network"],
-        "" if row["paper"] is None else f"{100 * row['paper']:.1f}%",
-        told(row["test"]),
-        told(row["evaluation"]),
-        f"{flips} ({100 * low:.0f}-{100 * high:.0f}%)",
-        f"{last.auroc:.2f} ({last.auroc_ci95[0]:.2f}-{last.auroc_ci95[1]:.2f})",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def test_the_readme_tells_their_figures() -> None:
-    document = findings_of([str(FOLDER / name) for name in SHIPPED])
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    for row in document["accuracy"]:
-        if row["run"] is not None:
-            assert readme_row(row) in readme
-    counts = document["summary"]
-    told = f"{counts['held']} held, {counts['did not hold']} did not hold, "
-    assert f"{told}{counts['could not be tested']} could not be tested" in readme
 
 
 def test_a_run_trained_here_does_not_hide_the_shipped_one(

@@ -10,19 +10,10 @@ from streamlit.testing.v1 import AppTest
 from ndcore.cli import main
 from pages.ui.evolution.network import curve_rows, macro_rows
 from pages.ui.evolution.runs import open_run
+from tests.shipped import RUNS as SHIPPED
 from tests.ui import opened, texts
 
 PAGE = "pages/4_Training_Evolution.py"
-SHIPPED = (
-    "lenet",
-    "lenet-bn",
-    "lenet-d",
-    "lenet-sig1",
-    "lenet-sig4",
-    "lenet-sig4-bn",
-    "shallow",
-    "shallow-bn",
-)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,387 @@
+"""Figures that the README states of the shipped bundle and runs are those of their files.
+
+Each row of `TOLD` is a piece of the README with its figures left open, and where they live. They
+are compared as they are printed, so that another network, study or run fails here until the README
+was brought up to date. Whatever else is a number in those sections stands in `OTHERS`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ndcore.evolution import EvolutionRun, load_run
+from ndcore.evolution.findings import findings_of
+from tests.shipped import README, ROOT, RUNS, RUNS_FOLDER, document
+
+TEXT = " ".join(README.split())
+# `bench attack`, `bench explorer`, `bench detector` and `bench evolution --data` were run on the
+# network of this hash: for another one run them anew, bring the README up to date, and put its
+# hash here.
+MEASURED_ON = "c3da7d35505dd7d7179805ccb7119485788d0c18bf9808fbfb270ddcececf714"
+PLAIN = "study:attacks/one-pixel"
+OURS, BASELINE, LATE = "repair-turn", "pixel-outlier", "w1-top-late"
+
+
+def judged(words: str, name: str) -> tuple[str, ...]:
+    """A row of the table of scores."""
+    found = f"study:detectors/{name}"
+    return (
+        words + " | {0.auroc:.3f} ({0.ends}) | {1.auroc:.3f} | {2.auroc:.3f} | {3:.1%} | {4:.1%} |",
+        f"{found}/attacks/one-pixel",
+        f"{found}/attacks/one-pixel/against/benign-misclassified",
+        f"{found}/attacks/one-pixel/against/confidence-matched",
+        f"{found}/tpr_at_fpr/0.05",
+        f"{found}/realised_fpr/0.05",
+    )
+
+
+def evading(words: str, attack: str, area: str = "{4.auroc:.3f}") -> tuple[str, ...]:
+    """A row of the table of attackers who know the detector."""
+    found = f"study:evasion/{attack}"
+    return (
+        f"| {words} | {{0.n:,}} | {{0.rate:.1%}} ({{0.percents}}) | {{1.rate:.1%}} "
+        "({1.percents}) of {1.n} | {2.rate:.1%} ({2.percents}) | {3.auroc:.3f} | "
+        f"{area} ({{4.ends}}) | {{5:,.0f}} |",
+        f"{found}/success",
+        f"{found}/detected",
+        f"{found}/evasion",
+        f"study:detectors/{OURS}/attacks/{attack}",
+        f"study:detectors/{BASELINE}/attacks/{attack}",
+        f"{found}/queries_mean",
+    )
+
+
+def other(attack: str) -> tuple[str, ...]:
+    """A row of the table of attacks that it was not made for."""
+    return (
+        f"| `{attack}` | {{0}} | {{1.auroc:.3f}} ({{1.ends}}) | `{{2.name}}` {{2.auroc:.3f}} "
+        "({2.ends}) |",
+        f"study:attacks/{attack}/n",
+        f"study:detectors/{OURS}/attacks/{attack}",
+        f"best:{attack}",
+    )
+
+
+TOLD: tuple[tuple[str, ...], ...] = (
+    # The shipped bundle
+    (
+        "Held-out accuracy: **{0.accuracy:.1%}** (n = {0.n:,}, 95% interval {0.percents})",
+        "manifest:accuracy",
+    ),
+    (
+        "distributions of all its {0:,} units over {1:,} training images",
+        "counts:units",
+        "manifest:distributions/images",
+    ),
+    (
+        "a gallery of {0} verified one-pixel attacks: {1} of the {2} samples, and {3} of {4:,} "
+        "correctly classified lossless images held out of training ({5.success_rate:.1%}, 95% "
+        "interval {5.percents}; `fast`, {6:.0f} queries per success on average)",
+        "counts:gallery",
+        "manifest:gallery/samples/succeeded",
+        "manifest:gallery/samples/attacked",
+        "manifest:gallery/evaluation/succeeded",
+        "manifest:gallery/evaluation/attacked",
+        "manifest:gallery/evaluation",
+        "manifest:gallery/evaluation/queries_mean",
+    ),
+    (
+        "recipes.py`; {0} epochs, seed {1}.",
+        "manifest:training/config/epochs",
+        "manifest:training/config/seed",
+    ),
+    ("all {0:,} neurons with all ten classes", "counts:units"),
+    # Divergence Detector
+    ("`study detectors` compares {0} scores", "counts:detectors"),
+    (
+        "{0} successful one-pixel attacks against {1:,} benign images, {2} of them natural "
+        "mistakes; thresholds from {3:,} others",
+        f"{PLAIN}/n",
+        "study:images/evaluation",
+        "study:images/evaluation_misclassified",
+        "study:images/calibration",
+    ),
+    judged("how far one repair turns the prediction", OURS),
+    judged(f"best baseline, `{BASELINE}` (no network)", BASELINE),
+    judged("next baseline, `logit-gap`", "logit-gap"),
+    judged("Wasserstein divergence of the last third of the layers", LATE),
+    (
+        "its first suspect is the changed pixel in {0.rate:.1%} and the repaired label the true "
+        "one in {1.rate:.1%} (n = {1.n})",
+        "study:localisation/one-pixel/suspect_is_the_pixel_when_detected",
+        "study:localisation/one-pixel/repaired_label_is_true_when_detected",
+    ),
+    (
+        "tells correct images from attacks ({0.auroc:.3f}), but not the network's own mistakes "
+        "({1.auroc:.3f})",
+        f"study:detectors/{LATE}/attacks/one-pixel/against/benign-correct",
+        f"study:detectors/{LATE}/attacks/one-pixel/against/benign-misclassified",
+    ),
+    (
+        f"flagged by `{OURS}` in {{0.count}} of {{0.n}} images ({{0.percents}}) and by "
+        f"`{BASELINE}` in {{1.count}} ({{1.rate:.0%}}, {{1.whole}})",
+        f"study:detectors/{OURS}/controls/random-pixel",
+        f"study:detectors/{BASELINE}/controls/random-pixel",
+    ),
+    (
+        "Against the {0.n} natural mistakes that baseline is as good: {0.auroc:.3f} ({0.ends}), "
+        f"`{OURS}` {{1.auroc:.3f}} ({{1.ends}})",
+        f"study:detectors/{BASELINE}/attacks/one-pixel/against/benign-misclassified",
+        f"study:detectors/{OURS}/attacks/one-pixel/against/benign-misclassified",
+    ),
+    evading("plain, `fast`", "one-pixel"),
+    evading("colours within the neighbours' range", "inconspicuous"),
+    evading("least suspicious of all flips of two searches", "least-divergent"),
+    evading("differential evolution that hides", "stealthy-de"),
+    evading("a second pixel as a decoy", "decoy", "**{4.auroc:.3f}**"),
+    *map(
+        other,
+        ("one-pixel-de", "three-pixels", "five-pixels", "fgsm", "pgd", "deepfool", "cw"),
+    ),
+    # Training Evolution
+    (
+        "ship with the project: {0} epochs, rate {1:g} lowered after {2} and {3}, no augmentation",
+        "runs:epochs",
+        "runs:rate",
+        "runs:lowered/0",
+        "runs:lowered/1",
+    ),
+    (
+        "trained on {0:,} CIFAR-10 images that had been through JPEG (quality 75), so had the "
+        "{1:,} test images; the {2:,} held-out images are lossless. The last two columns are of "
+        "{3} validation images, attacked by `fast` with at most {4} queries each",
+        "runs:reference",
+        "runs:test",
+        "runs:evaluation",
+        "runs:attacked",
+        "runs:queries",
+    ),
+    ("All but {0} stay {1} to {2} points below", "runs:near", "runs:least", "runs:most"),
+    (
+        "{0} held, {1} did not hold, {2} could not be tested",
+        "claims:held",
+        "claims:did not hold",
+        "claims:could not be tested",
+    ),
+)
+
+# What else is a number there: settings, names and what a benchmark measured.
+OTHERS = {
+    "The shipped bundle": "10 512 75",
+    "Divergence Detector": "0.05 0.31 0.7 1,024 10,000 2 4 5 95",
+    "Training Evolution": "0 0.05 0.992 0.999 1 10 16 2.5 20 24 4 45 640",
+}
+
+
+def documents() -> dict[str, Any]:
+    manifest, study = document("manifest.json"), document("study/study.json")
+    baselines = [row for row in study["detectors"] if row["kind"] == "baseline"]
+    best = {}
+    for attack in (row["name"] for row in study["attacks"]):
+        row = max(baselines, key=lambda row: row["attacks"][attack]["auroc"])
+        best[attack] = row["attacks"][attack] | {"name": row["name"]}
+    return {
+        "manifest": manifest,
+        "study": study,
+        "best": best,
+        "counts": {
+            "units": sum(layer["units"] for layer in manifest["layers"]),
+            "gallery": len(document("gallery.json")),
+            "detectors": len(study["detectors"]),
+        },
+        "runs": of_runs(),
+        "claims": findings_of([str(RUNS_FOLDER / name) for name in RUNS])["summary"],
+    }
+
+
+@cache
+def opened() -> dict[str, Any]:
+    return documents()
+
+
+@cache
+def runs() -> dict[str, EvolutionRun]:
+    return {name: load_run(RUNS_FOLDER / name) for name in RUNS}
+
+
+def one(values: Iterator[Any]) -> Any:
+    """The value that all runs share."""
+    found = list(values)
+    assert found.count(found[0]) == len(found), found
+    return found[0]
+
+
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def of_runs() -> dict[str, Any]:
+    each = list(runs().values())
+    measured = [run.vulnerability for run in each]
+    short = {
+        name: 100 * (stated - run.result["test"]["accuracy"])
+        for name, run in runs().items()
+        if (stated := paper()[name]) is not None
+    }
+    near = min(short, key=lambda name: short[name])
+    rest = [round(points) for name, points in short.items() if name != near]
+    return {
+        "epochs": one(len(run.epochs) for run in each),
+        "rate": one(run.about["config"]["lr"] for run in each),
+        "lowered": one(run.rate_lowered for run in each),
+        "reference": one(run.about["reference"] for run in each),
+        "test": one(run.result["test"]["n"] for run in each),
+        "evaluation": one(run.result["evaluation"]["n"] for run in each),
+        "attacked": one(found.config.images for found in measured if found),
+        "queries": one(found.config.max_queries for found in measured if found),
+        "near": near,
+        "least": NUMBERS[min(rest)],
+        "most": NUMBERS[max(rest)],
+    }
+
+
+@cache
+def paper() -> dict[str, float | None]:
+    rows = findings_of([str(RUNS_FOLDER / name) for name in RUNS])["accuracy"]
+    return {row["network"]: row["paper"] for row in rows}
+
+
+def value_at(place: str) -> Any:
+    """`file:key/key`; a list of named rows is entered by name."""
+    name, _, path = place.partition(":")
+    found = opened()[name]
+    for key in path.split("/"):
+        if isinstance(found, (list, tuple)):
+            rows = [row for row in found if isinstance(row, dict) and row["name"] == key]
+            found = rows[0] if rows else found[int(key)]
+        else:
+            found = found[key]
+    return with_interval(found) if isinstance(found, dict) else found
+
+
+def with_interval(found: dict[str, Any]) -> SimpleNamespace:
+    low, high = found["ci95"]
+    return SimpleNamespace(
+        **found,
+        ends=f"{low:.3f}-{high:.3f}",
+        percents=f"{100 * low:.1f}-{100 * high:.1f}%",
+        whole=f"{100 * low:.0f}-{100 * high:.0f}%",
+        count=round(found["rate"] * found["n"]) or "none" if "rate" in found else "",
+    )
+
+
+def told(row: tuple[str, ...]) -> str:
+    pattern, *places = row
+    return pattern.format(*map(value_at, places))
+
+
+@pytest.mark.parametrize("row", TOLD, ids=lambda row: row[0][:48])
+def test_the_readme_tells_what_the_file_holds(row: tuple[str, ...]) -> None:
+    assert told(row) in TEXT
+
+
+def test_another_value_would_be_noticed() -> None:
+    """Each figure of the held-out accuracy, changed in its last printed place."""
+    row = TOLD[0]
+    accuracy = opened()["manifest"]["accuracy"]
+    kept = dict(accuracy)
+    low, high = kept["ci95"]
+    changes: tuple[dict[str, Any], ...] = (
+        {"accuracy": kept["accuracy"] + 0.001},
+        {"n": kept["n"] + 1},
+        {"ci95": [low, high + 0.001]},
+    )
+    try:
+        for change in changes:
+            accuracy.update(kept | change)
+            assert told(row) not in TEXT
+    finally:
+        accuracy.update(kept)
+
+
+def run_row(name: str) -> str:
+    """A line of the README's table of recorded networks."""
+    run, stated = runs()[name], paper()[name]
+    measured = run.vulnerability
+    assert measured is not None
+    first, last = measured.epochs[0], measured.epochs[-1]
+    assert last.auroc_ci95 is not None
+    (low, high), (least, most) = last.flip_ci95, last.auroc_ci95
+    cells = [name, "" if stated is None else f"{stated:.1%}"]
+    for part in ("test", "evaluation"):
+        found = with_interval(run.result[part])
+        cells.append(f"{found.accuracy:.1%} ({found.percents})")
+    cells.append(
+        f"{first.flip_rate:.0%} -> {last.flip_rate:.0%} ({100 * low:.0f}-{100 * high:.0f}%)"
+    )
+    cells.append(f"{last.auroc:.2f} ({least:.2f}-{most:.2f})")
+    return f"| {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_readme_tells_of_a_run_what_was_recorded(name: str) -> None:
+    assert run_row(name) in README
+
+
+def test_one_pixel_flips_more_in_the_end_and_the_detector_hardly_notices() -> None:
+    assert (
+        "In each of them one pixel flips more images after 45 epochs than after the first" in TEXT
+    )
+    for run in runs().values():
+        assert run.vulnerability is not None
+        first, *_, last = run.vulnerability.epochs
+        assert first.flipped / first.attacked < last.flipped / last.attacked
+        assert last.auroc is not None
+        assert last.auroc < 0.65
+
+
+@pytest.mark.parametrize("heading", OTHERS)
+def test_every_other_number_of_a_section_is_known(heading: str) -> None:
+    section = README[README.index(f"## {heading}\n") :].removeprefix(f"## {heading}")
+    section = re.sub(r"```.*?```", "", section.partition("\n## ")[0], flags=re.S)
+    left = " ".join(section.split())
+    for piece in [*map(told, TOLD), *map(run_row, RUNS)]:
+        left = left.replace(" ".join(piece.split()), "")
+    numbers = set(re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", left))
+    assert {number.rstrip(",") for number in numbers} == set(OTHERS[heading].split())
+
+
+def test_benchmarks_were_measured_on_this_network() -> None:
+    assert opened()["manifest"]["weight_hash"] == MEASURED_ON
+
+
+def texts_of(tree: ast.AST) -> Iterator[str]:
+    """Texts that are shown: all but docstrings."""
+    nodes = list(ast.walk(tree))
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+            yield str(node.value)
+
+
+def test_pages_hold_no_figure_of_the_bundle_but_read_it() -> None:
+    manifest, counts = opened()["manifest"], opened()["counts"]
+    accuracy = manifest["accuracy"]
+    attacked = manifest["gallery"]["evaluation"]
+    figures = {f"{accuracy['accuracy']:.1%}", f"{attacked['success_rate']:.1%}"}
+    for number in (
+        accuracy["n"],
+        attacked["attacked"],
+        attacked["succeeded"],
+        manifest["distributions"]["images"],
+        counts["units"],
+        counts["gallery"],
+    ):
+        figures |= {str(number), f"{number:,}"}
+    stated = re.compile(rf"(?<![\w.,])({'|'.join(map(re.escape, figures))})(?![\w.,]\d)")
+    files = [ROOT / "Home.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "ndcore").rglob("*.py")]
+    assert len(files) > 100
+    for path in files:
+        for text in texts_of(ast.parse(path.read_text())):
+            assert not stated.search(text), f"{path}: {text}"
