@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,10 @@ from ndcore.errors import BundleError
 from ndcore.storage.atomic import write_bytes
 
 STAMP = "code_stamp"
+SAVED = (".pth", ".pt", ".bin")
+PARTS = ("state_dict", "model_state_dict", "model", "net", "weights")
+# What DataParallel, torch.compile and we ourselves put before every name.
+WRAPPERS = ("module.", "_orig_mod.", "model.")
 PRECISE = 2**-10  # of a tensor's largest value: what float16 may cost
 
 
@@ -97,19 +101,54 @@ def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) 
     write_bytes(path, save(kept))
 
 
+def _saved(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of `torch.save`, at its top or in the one part that holds them."""
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever its reader raises on what is more than tensors
+        raise BundleError(
+            f"weights file {path} holds more than tensors: save model.state_dict() alone"
+        ) from error
+    for part in (held, *(held[name] for name in PARTS if isinstance(held, dict) and name in held)):
+        if isinstance(part, dict) and part and all(isinstance(v, Tensor) for v in part.values()):
+            return dict(part)
+    raise BundleError(f"weights file {path} holds no state dict of a model")
+
+
+def _as_named(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under the names that the model has, where a prefix is all that differs."""
+    if tensors.keys() == expected.keys():
+        return tensors
+    for ours in ("", *WRAPPERS):
+        for theirs in ("", *WRAPPERS):
+            if all(name.startswith(theirs) for name in tensors):
+                named = {ours + name.removeprefix(theirs): t for name, t in tensors.items()}
+                if named.keys() == expected.keys():
+                    return named
+    return tensors
+
+
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
-    """Load safetensors weights into `model` (in place, float32) and put it in eval mode.
+    """Load weights into `model` (in place, float32) and put it in eval mode.
+
+    Args:
+        model: any module.
+        path: safetensors, or a state dict of `torch.save` (.pth, .pt, .bin), of which nothing but
+            tensors is read. Names may begin as wrappers make them begin.
 
     Raises:
-        BundleError: the file is missing, no safetensors file, or of another architecture.
+        BundleError: the file is missing, unreadable, or of another architecture.
     """
     if not os.path.isfile(path):
         raise BundleError(f"weights file {path} is missing")
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BundleError(f"weights file {path} is not a readable safetensors file") from error
     expected = model.state_dict()
+    if path.suffix.lower() in SAVED:
+        tensors = _as_named(_saved(path), expected)
+    else:
+        try:
+            tensors = _as_named(load_file(path), expected)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise BundleError(f"weights file {path} is not a readable safetensors file") from error
     wrong = [
         name
         for name in sorted(expected.keys() | tensors.keys())

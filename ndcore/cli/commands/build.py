@@ -17,7 +17,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_new_data(parser)
     add_own_model(parser)
     parser.add_argument("--model", help="registered name or file.py:factory (default: BUNDLE)")
-    parser.add_argument("--weights", help="safetensors file (default: the model's training run)")
+    parser.add_argument(
+        "--weights", help="safetensors file or state dict of torch.save (default: the model's run)"
+    )
     parser.add_argument(
         "--layers",
         nargs="+",
