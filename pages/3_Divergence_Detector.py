@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.detectors import DivergenceDetector, Verdict
+from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
 from pages.ui.detector.cards import image_cards, show_verdict
 from pages.ui.detector.case_file import case_file_buttons
@@ -99,7 +100,7 @@ def judge(bundle: Bundle) -> None:
         return
     here = loaders.detectors(bundle)
     order = found[::-1]  # the suspicious image first
-    answer = st.container()
+    answer = st.empty()
     cards, beside = image_cards(bundle, order)
     table, searched = beside.empty(), bool(known_repairs(bundle, found))
     table.table(
@@ -113,10 +114,13 @@ def judge(bundle: Bundle) -> None:
             told = verdicts_by(bundle, layered, found, alpha)
             show_layers(bundle, layered, found, told, by_itself=detector.layered)
         by_layers = [] if detector.layered else [(layered.name, verdict) for verdict in told]
-    with answer:
+    if isinstance(detector, RepairDetector) and not searched:
+        answer.markdown("The verdict takes a look at every pixel; see below the images.")
+    with pixels:
         verdicts = verdicts_by(bundle, detector, found, alpha)
     if not verdicts:
         return
+    answer.empty()
     if len(verdicts) > 1:
         answer.markdown(noticed_sentence(*verdicts))
     for (name, _, _), verdict, card in zip(order, verdicts[::-1], cards, strict=True):

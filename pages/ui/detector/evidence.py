@@ -17,7 +17,7 @@ from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.frame.link import recall, tabs
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import plain
+from pages.ui.frame.words import counted, plain
 
 KEPT = 64  # figures of each kind that a server remembers
 NEURONS = 12  # shown one by one
@@ -41,11 +41,12 @@ def guarantee(bundle: Bundle, verdict: Verdict) -> str:
         )
     low, high = verdict.fpr_band
     label = plain(bundle.classes[verdict.predicted])
+    images = counted(verdict.calibration_images, "calibration image")
     return (
         f"Guarantee: of benign images taken for {label}, on average at most "
-        f"{100 * verdict.alpha:g}% are flagged. With {verdict.calibration_images} calibration "
-        f"images the realised rate lies between {100 * low:.1f}% and {100 * high:.1f}% in 95 of "
-        "100 calibrations. Nothing is guaranteed about attacks: a score may miss them."
+        f"{100 * verdict.alpha:g}% are flagged. With {images} the realised rate lies between "
+        f"{100 * low:.1f}% and {100 * high:.1f}% in 95 of 100 calibrations. Nothing is guaranteed "
+        "about attacks: a score may miss them."
     )
 
 

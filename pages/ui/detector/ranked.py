@@ -24,7 +24,7 @@ from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.link import choice, remember
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import plain
+from pages.ui.frame.words import counted, plain
 
 MOST_TILES = 48
 TILE = 96
@@ -124,13 +124,13 @@ def summary(judged: Judged, alpha: float) -> str:
         k = found[hit] if hit else n - found["missed"]
         rate = Rate(k, n)
         told.append(
-            f"Of {n:,} {name} ones {k:,} are {words}: **{rate.percent()}** "
+            f"Of {counted(n, f'{name} image')} {k:,} are {words}: **{rate.percent()}** "
             f"(95% interval {rate.interval()})."
         )
     if found["wrong"]:
         told.append(
-            f"The model gets {found['wrong']:,} benign ones wrong; {found['wrong_flagged']:,} of "
-            "these are flagged."
+            f"The model gets {counted(found['wrong'], 'benign image')} wrong; "
+            f"{found['wrong_flagged']:,} of these are flagged."
         )
     if found["undecided"]:
         told.append(

@@ -17,6 +17,7 @@ from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.statistics.intervals import Rate
 from pages.ui.detector.evidence import numbers
 from pages.ui.detector.search import Subject, image_key, repairs_of
+from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
@@ -69,9 +70,9 @@ def suspect_panel(
     if not repairs:
         return []
     top = max(float(one.lost.max()) for one in repairs)
-    row = st.container(horizontal=True, gap="large")
+    row = side_by_side("suspects", 2 * WIDTH + 24)
     for at, (subject, one) in reversed([*enumerate(zip(found, repairs, strict=True))]):
-        with row.container(width=2 * WIDTH + 24):
+        with row.container():
             _show(bundle, subject, one, top, at)
             if best.fitted and shown.name != best.name:
                 _judged(bundle, subject[0], best.explain(one, alpha)[0])

@@ -24,8 +24,7 @@ MAIN_ALPHA = "0.05"
 def frozen_list(bundle: Bundle, frozen: Frozen) -> None:
     """Every frozen hypothesis, in the order in which they were looked at."""
     records = frozen.records()
-    st.divider()
-    st.markdown("**Frozen so far**")
+    st.subheader("Frozen so far")
     if not records:
         st.caption("None: nobody has looked at the evaluation images from this desk.")
         return

@@ -131,7 +131,7 @@ def _by_attack(document: dict[str, Any]) -> None:
             "images": [f"{row.n:,}" for row in rows],
             "ours": [f"{row.ours:.3f}" for row in rows],
             "best baseline": [f"{row.baseline:.3f}, {title_of(row.name)}" for row in rows],
-            "better": ["**the baseline**" if row.lost else "ours" for row in rows],
+            "better": ["**baseline**" if row.lost else "ours" for row in rows],
         }
     )
     label = "Attack by attack: AUROC of ours and of the best baseline"
