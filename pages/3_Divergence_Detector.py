@@ -115,7 +115,9 @@ def judge(bundle: Bundle) -> None:
             show_layers(bundle, layered, found, told, by_itself=detector.layered)
         by_layers = [] if detector.layered else [(layered.name, verdict) for verdict in told]
     if isinstance(detector, RepairDetector) and not searched:
-        answer.markdown("The verdict takes a look at every pixel; see below the images.")
+        answer.markdown(
+            "The verdict follows once every pixel was looked at; the search is below the images."
+        )
     with pixels:
         verdicts = verdicts_by(bundle, detector, found, alpha)
     if not verdicts:

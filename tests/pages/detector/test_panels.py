@@ -184,7 +184,7 @@ def test_pictures_stand_while_the_search_goes_on(
     told = texts(at)
     assert "**Attacked image**, taken for" in told
     assert "**Benign image**, taken for" in told
-    assert "The verdict takes a look at every pixel" in told
+    assert "The verdict follows once every pixel was looked at" in told
     assert "Flagged]" not in told, "no verdict yet"
     assert "unusual neurons, by distance" in told
     table = at.table[0].value

@@ -164,7 +164,7 @@ def _freeze(frozen: Frozen, desk: Desk, about: Hypothesis) -> None:
 
 def _layers_alone(desk: Desk, about: Hypothesis) -> None:
     """How well each layer does by itself on the dev images."""
-    curves = {}
+    curves, known = {}, layer_measures()
     benign, attacked = desk.sets["dev"].scores, desk.sets[f"dev-{about.attack}"].scores
     for measure in about.measures:
         at = desk.parts.index((measure, desk.measures[measure][0]))
@@ -173,7 +173,7 @@ def _layers_alone(desk: Desk, about: Hypothesis) -> None:
             auroc(benign[:, at + i].astype(float), attacked[:, at + i].astype(float))
             for i in range(len(layers))
         ]
-        curves[measure] = (layers, values)
+        curves[capital(known[measure].title)] = (layers, values)
     st.plotly_chart(
         layer_auroc(curves, title="Dev images: AUROC of each layer alone"), key="desk_layer_auroc"
     )
