@@ -26,6 +26,7 @@ from ndcore.activations.proposal import proposed_layers
 from ndcore.activations.reading import read_source
 from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
+from ndcore.data.copies import first_copies
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import DETECTORS, Calibration
@@ -116,7 +117,7 @@ def _build(
     spec = usable(spec or model_spec(config.model), source)
     _require_fit(spec, source)
     model, run = _trained_model(config, spec)
-    findings = [*(spec.findings or ()), *_rounding(model)]
+    findings = [*(spec.findings or ()), *_rounding(model), *copies_in(source)]
     answer = made_up_answer(model, source.shape) if spec.own else None
     if answer is not None:
         stamp(model, answer)
@@ -237,6 +238,23 @@ def _trained_model(config: BuildConfig, spec: ModelSpec) -> tuple[nn.Module, dic
             f"{config.model} is another network than was trained; train it with: {how}"
         )
     return load_weights(model, folder / "weights.safetensors"), run
+
+
+def copies_in(source: ImageSource) -> list[Finding]:
+    """Files that are copies of others, and what is done about them."""
+    first = first_copies(source)
+    again = np.flatnonzero(first != np.arange(len(first)))
+    if not len(again):
+        return []
+    pair = f"{source.ids[again[0]]} of {source.ids[first[again[0]]]}"
+    conflict = int((source.labels[again] != source.labels[first[again]]).sum())
+    told = f", {conflict} of them in another class" if conflict else ""
+    return [
+        Finding(
+            f"{len(again)} image files are copies of others{told}, such as {pair}",
+            remedy="copies are never on both sides of what is learnt and what is judged",
+        )
+    ]
 
 
 def _rounding(model: nn.Module) -> list[Finding]:

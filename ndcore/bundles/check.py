@@ -16,7 +16,7 @@ from ndcore.activations.histograms import BINS
 from ndcore.activations.proposal import proposed_layers
 from ndcore.activations.reading import BATCH_BYTES, image_bytes, read_pixels
 from ndcore.attacks import AttackConfig
-from ndcore.bundles.build import BuildConfig
+from ndcore.bundles.build import BuildConfig, copies_in
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, make_splits
 from ndcore.errors import BadRequestError, NeuralDivergenceError
@@ -114,7 +114,8 @@ def _images(source: ImageSource) -> list[Finding]:
     except NeuralDivergenceError as error:
         return [Finding(str(error), stops=True)]
     told = ", ".join(f"{len(splits[name]):,} {name}" for name in SPLITS)
-    return [Finding(f"{len(source):,} images of {len(source.classes)} classes: {told}")]
+    count = f"{len(source):,} images of {len(source.classes)} classes: {told}"
+    return [*copies_in(source), Finding(count)]
 
 
 def _estimate(spec: ModelSpec, source: ImageSource | None) -> Estimate:

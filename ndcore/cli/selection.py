@@ -143,4 +143,4 @@ def wishes_of(options: Namespace) -> Wishes:
         DataError: the list of classes cannot be read.
     """
     classes = read_classes(options.classes) if options.classes else ()
-    return Wishes(options.size, options.output, classes)
+    return Wishes(options.size, options.output, classes, options.skip_broken)

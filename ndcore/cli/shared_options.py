@@ -48,6 +48,11 @@ def add_own_model(parser: ArgumentParser) -> None:
         help="what the model tells apart, one a line in the order of its outputs "
         "(default: the folders of the images, in alphabetical order)",
     )
+    parser.add_argument(
+        "--skip-broken",
+        action="store_true",
+        help="leave out image files that cannot be read, and say so",
+    )
 
 
 def _side(typed: str) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.data.copies import first_copies
 from ndcore.data.sources import ImageSource
 from ndcore.errors import DataError
 
@@ -28,27 +29,31 @@ def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
     Where every class of a source mixes lossless and lossy files, all lossless ones are held out,
     because attacks and detectors are judged on pixels that no codec has touched; otherwise 40%
     are, or 5,000 images if that is less. They go to dev, calibration and evaluation as
-    10 : 40 : 50.
+    10 : 40 : 50. Copies of a file go where the first of them goes.
 
     Raises:
-        DataError: a class has fewer than 14 images.
+        DataError: a class has fewer than 14 different images.
     """
     rng = np.random.default_rng(seed)
     keys = np.array(source.keys())
     usable = np.array([part != "test" for part in source.parts])
     if not usable.any():
         usable[:] = True
-    mixed = _mixed(source, usable)
+    first = first_copies(source)
+    # The first of each that may be used stands for its copies.
+    usable_first = {copy: place for place, copy in reversed([*enumerate(first)]) if usable[place]}
+    stands = np.array([usable_first.get(copy, -1) for copy in first]) == np.arange(len(first))
+    mixed = _mixed(source, usable & stands)
     share = min(LARGEST_SHARE, ENOUGH / int(usable.sum()))
     found: dict[str, list[str]] = {name: [] for name in SPLITS}
     for label, name in enumerate(source.classes):
         if name in source.absent:
             continue
-        members = np.flatnonzero(usable & (source.labels == label))
+        members = np.flatnonzero(usable & stands & (source.labels == label))
         if len(members) < FEWEST:
-            raise DataError(
-                f"class '{name}' has {len(members)} images; at least {FEWEST} are needed"
-            )
+            copies = int((usable & ~stands & (source.labels == label)).sum())
+            told = f"{len(members)} different images" if copies else f"{len(members)} images"
+            raise DataError(f"class '{name}' has {told}; at least {FEWEST} are needed")
         members = rng.permutation(members)
         if mixed:
             held = members[source.lossless[members]]
@@ -60,6 +65,10 @@ def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
         edges = np.rint(np.cumsum([0, *HELD_OUT.values()]) * len(held)).astype(int)
         for index, split in enumerate(HELD_OUT):
             found[split] += keys[held[edges[index] : edges[index + 1]]].tolist()
+    if not stands[usable].all():
+        side = {key: split for split, members in found.items() for key in members}
+        for place in np.flatnonzero(usable & ~stands):
+            found[side[keys[usable_first[first[place]]]]].append(str(keys[place]))
     return {name: sorted(members) for name, members in found.items()}
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 
 from ndcore.data.catalog import open_data
 from ndcore.data.class_list import with_classes
+from ndcore.data.copies import without_broken
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError, DataError, StoppedError
 from ndcore.networks.form import PLAIN, Finding, Form, adapted, answers_in
@@ -42,11 +43,13 @@ class Wishes:
         size: (H, W) to which images are brought; default: the model's `shape`, else their own.
         output: which part of the model's answer to take; "" finds it.
         classes: what the model tells apart, in order; default: the folders of the images.
+        skip_broken: leave out image files that cannot be read, instead of stopping at them.
     """
 
     size: Sequence[int] | None = None
     output: str = ""
     classes: tuple[str, ...] = ()
+    skip_broken: bool = False
 
 
 def open_images(spec: ModelSpec, data: str | Path, wishes: Wishes) -> tuple[ModelSpec, ImageSource]:
@@ -78,9 +81,14 @@ def open_images(spec: ModelSpec, data: str | Path, wishes: Wishes) -> tuple[Mode
         height, width, channels = source.shape
         wanted = (height, width, _channels(spec, (height, width)))
         source = source if channels == wanted[2] else open_data(data, wanted)
+    source, broken = without_broken(source) if wishes.skip_broken else (source, [])
     if wishes.classes:
         source = with_classes(source, wishes.classes)
-    return examined(spec, source, wishes.output), source
+    spec = examined(spec, source, wishes.output)
+    if broken:
+        left = f"{len(broken)} image files cannot be read and are left out, such as {broken[0]}"
+        spec = replace(spec, findings=(*(spec.findings or ()), Finding(left)))
+    return spec, source
 
 
 def examined(spec: ModelSpec, source: ImageSource, output: str = "") -> ModelSpec:

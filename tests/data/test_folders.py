@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from ndcore.data.splits import SPLITS, make_splits
 def place(root: Path, *names: str, size: tuple[int, int] = (4, 4)) -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", size, "red").save(root / name)
+        colour = zlib.crc32(name.encode())  # one of its own, as copies are no images of their own
+        Image.new("RGB", size, tuple(colour.to_bytes(4, "big")[:3])).save(root / name)
 
 
 @pytest.mark.parametrize(
