@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ndcore.data.decode import FILE_FORMATS, decode
@@ -57,8 +57,7 @@ class ImageSource:
         """
         positions = [int(index) for index in indices]
         if self.root and len(positions) > 64:
-            with ThreadPoolExecutor(2) as pool:
-                images = list(pool.map(self.read, positions))
+            images = Parallel(2, prefer="threads")(delayed(self.read)(at) for at in positions)
         else:
             images = [self.read(position) for position in positions]
         return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ndcore.errors import BadRequestError
 from ndcore.evolution.patches import AVERAGED, weighted_average
@@ -110,7 +111,8 @@ def facets_of(
         StoppedError: `should_stop` said so.
     """
     load(STEPS_OF[0], should_stop)
-    with stoppable_calls(STEPS_OF, should_stop):
+    # On a busy machine threads that wait for each other take a hundred times as long as one.
+    with threadpool_limits(1, "blas"), stoppable_calls(STEPS_OF, should_stop):
         return _facets_of(patches, activations, facets)
 
 
