@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -228,8 +229,14 @@ def _tile(bundle: Bundle, judged: Judged, at: int, pair: Pair) -> ImageTile:
     if true not in (UNKNOWN, label):
         told = f"{bundle.classes[true]} → {told}"
     return ImageTile(
-        png=encode_png(pixels),
+        png=_png(pixels.tobytes(), pixels.shape),
         size=(pixels.shape[0], pixels.shape[1]),
         ringed=rings(pair.changes),
         words=(told, f"p {judged.p[at]:.3f}", judged.ids[at]),
     )
+
+
+@lru_cache(maxsize=8 * MOST_TILES)
+def _png(data: bytes, shape: tuple[int, ...]) -> bytes:
+    """Drawn once, because the page runs again at every click."""
+    return encode_png(np.frombuffer(data, np.uint8).reshape(shape))
