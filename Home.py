@@ -14,7 +14,7 @@ from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB, PAGES
 from pages.ui.frame.story_banner import STORY
-from pages.ui.frame.words import plain
+from pages.ui.frame.words import counted, plain
 from pages.ui.home.previews import preview
 from pages.ui.images.example import example, show_example
 from pages.ui.images.picker import NAMES, ready_sources
@@ -40,8 +40,8 @@ def readiness(bundle: Bundle) -> None:
     first.caption(f"n = {accuracy.n:,}, 95% interval {accuracy.interval()}")
     second.metric("Neurons observed", f"{units:,}")
     second.caption(
-        f"in {len(bundle.layers)} layers, over {bundle.manifest['distributions']['images']:,} "
-        "reference images"
+        f"in {counted(len(bundle.layers), 'layer')}, over "
+        f"{bundle.manifest['distributions']['images']:,} reference images"
     )
     third.metric("Verified attacks", len(bundle.gallery))
     third.caption("each changes exactly one pixel of an image held out of training")
@@ -83,7 +83,7 @@ def main() -> None:
     readiness(bundle)
     lines = []
     for row in source_status():
-        told = f"{row.images:,} images" if row.ready else f"not here; get it with `{row.how}`"
+        told = counted(row.images, "image") if row.ready else f"not here; get it with `{row.how}`"
         icon = ":material/check_circle:" if row.ready else ":material/radio_button_unchecked:"
         lines.append(f"{icon} **{NAMES.get(row.name, row.name)}**: {told}")
     runs = list_runs()

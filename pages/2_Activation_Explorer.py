@@ -40,7 +40,7 @@ from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.pair import current_pair
 from pages.ui.frame.story_banner import story_banner
-from pages.ui.frame.words import plain, sentence
+from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.example import offer_example
 from pages.ui.images.pair_key import pair_key
 from pages.ui.images.tray import read, show_only
@@ -172,7 +172,7 @@ def numbers(
 ) -> None:
     """The table behind the picture, with a download."""
     units = sum(panel.density.shape[1] for panel in drawn)
-    label = f"Numbers: {units:,} neurons of {len(drawn)} layers"
+    label = f"Numbers: {counted(units, 'neuron')} of {counted(len(drawn), 'layer')}"
     # Made when it is opened: for all layers the table outweighs the picture.
     with box(st.expander, label, key=TABLE) as opened:
         if not opened.open:

@@ -23,7 +23,7 @@ from pages.ui.frame.link import choice, just_linked
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import EVOLUTION
 from pages.ui.frame.story_banner import story_banner
-from pages.ui.frame.words import plain, sentence
+from pages.ui.frame.words import counted, plain, sentence
 
 LAYER_PX, NEURON_PX, EPOCH_PX = 220, 215, 150  # their names whole, all controls on one line
 NETWORK, NEURON, FINDINGS = "Network", "Neuron", "Findings"
@@ -33,7 +33,8 @@ def told(opened: list[OpenRun]) -> None:
     """One line per run: what it is and how well it does."""
     for each in opened:
         run = each.run
-        words = f"**{plain(each.name)}** · {len(run.layers)} layers · {len(run.epochs)} epochs"
+        words = f"**{plain(each.name)}** · {counted(len(run.layers), 'layer')}"
+        words += f" · {counted(len(run.epochs), 'epoch')}"
         found = run.result.get("test_accuracy")
         if found is not None:
             words += f" · test accuracy {100 * float(found):.2f}%"

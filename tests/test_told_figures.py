@@ -102,7 +102,7 @@ TOLD: tuple[tuple[str, ...], ...] = (
     ("`study detectors` compares {0} scores", "counts:detectors"),
     (
         "{0} successful one-pixel attacks against {1:,} benign images, {2} of them natural "
-        "mistakes; thresholds from {3:,} others",
+        "errors; thresholds from {3:,} others",
         f"{PLAIN}/n",
         "study:images/evaluation",
         "study:images/evaluation_misclassified",
@@ -119,8 +119,8 @@ TOLD: tuple[tuple[str, ...], ...] = (
         "study:localisation/one-pixel/repaired_label_is_true_when_detected",
     ),
     (
-        "tells correct images from attacks ({0.auroc:.3f}), but not the network's own mistakes "
-        "({1.auroc:.3f})",
+        "tells correct images from attacks ({0.auroc:.3f}), but not the network's own natural "
+        "errors ({1.auroc:.3f})",
         f"study:detectors/{LATE}/attacks/one-pixel/against/benign-correct",
         f"study:detectors/{LATE}/attacks/one-pixel/against/benign-misclassified",
     ),
@@ -131,7 +131,7 @@ TOLD: tuple[tuple[str, ...], ...] = (
         f"study:detectors/{BASELINE}/controls/random-pixel",
     ),
     (
-        "Against the {0.n} natural mistakes that baseline is as good: {0.auroc:.3f} ({0.ends}), "
+        "Against the {0.n} natural errors that baseline is as good: {0.auroc:.3f} ({0.ends}), "
         f"`{OURS}` {{1.auroc:.3f}} ({{1.ends}})",
         f"study:detectors/{BASELINE}/attacks/one-pixel/against/benign-misclassified",
         f"study:detectors/{OURS}/attacks/one-pixel/against/benign-misclassified",

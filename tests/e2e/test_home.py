@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from pages.ui.frame.page_list import PAGES
+
 pytestmark = pytest.mark.e2e
 
 CARDS = ".st-key-cards img"
@@ -24,7 +26,7 @@ def test_the_first_screen_has_the_story_and_all_pictures(page: Page, server: str
     expect(page.get_by_role("button", name="Start the guided story")).to_be_in_viewport(ratio=1)
     for number in range(4):
         expect(page.locator(CARDS).nth(number)).to_be_in_viewport(ratio=1)
-    for name in ("Attack Lab", "Explorer", "Detector", "Evolution"):
+    for name in [page.name for page in PAGES]:
         link = page.locator(".st-key-cards").get_by_role("link", name=name)
         expect(link).to_be_in_viewport(ratio=1)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     add_images(parser)
     add_bundle(parser)
-    parser.add_argument("--alpha", type=float, default=0.05, help="false-positive rate")
+    parser.add_argument("--alpha", type=float, default=0.05, help="share of false alarms")
     parser.add_argument(
         "--detector",
         default="",

@@ -14,7 +14,7 @@ from ndcore.storage.atomic import write_bytes
 def add_arguments(parser: ArgumentParser) -> None:
     add_bundle(parser)
     parser.add_argument("--layer", required=True)
-    parser.add_argument("--reduction", help="mean or max (conv layers; default max)")
+    parser.add_argument("--reduction", help="mean or max (convolution layers; default max)")
     parser.add_argument("--classes", nargs="+", metavar="CLASS")
     parser.add_argument("--csv", metavar="FILE")
 

@@ -48,20 +48,20 @@ def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
             error_x=_bar(one.success),
             error_y=_bar(one.detected),
             mode="markers",
-            name=f"{one.name}: evades {one.evasion.percent()}, {one.queries:,.0f} queries",
+            name=f"{one.name}: unnoticed {one.evasion.percent()}, {one.queries:,.0f} queries",
             marker={
                 "color": ATTACKED,
                 "symbol": SYMBOLS[place % len(SYMBOLS)],
                 "size": 13,
             },
             hovertemplate=f"{one.name}, n = {one.success.n}<br>breaks %{{x:.1%}}"
-            "<br>detected %{y:.1%}<extra></extra>",
+            "<br>caught %{y:.1%}<extra></extra>",
         )
     figure.update_xaxes(
         title="images broken (of those attacked)", rangemode="tozero", tickformat=".0%"
     )
-    figure.update_yaxes(title="of these detected", range=[-0.03, 1.05], tickformat=".0%")
-    title = f"Success against detection ({100 * alpha:g}% false alarms)"
+    figure.update_yaxes(title="of these caught", range=[-0.03, 1.05], tickformat=".0%")
+    title = f"Images broken against attacks caught ({100 * alpha:g}% false alarms)"
     styled(figure, height=480, title=title, legend=True)
     # Names with numbers are long: one below the other, under the plot.
     return figure.update_layout(

@@ -60,8 +60,7 @@ def roc_figure(
                 "dash": DASHES[place % len(DASHES)],
                 "shape": "hv",
             },
-            hovertemplate=f"{name}<br>false alarms %{{x:.2%}}"
-            "<br>detected %{y:.1%}<extra></extra>",
+            hovertemplate=f"{name}<br>false alarms %{{x:.2%}}<br>caught %{{y:.1%}}<extra></extra>",
         )
     chance = np.geomspace(LEAST_FPR, 1, 50)
     figure.add_scatter(
@@ -81,7 +80,7 @@ def roc_figure(
             name="threshold",
             showlegend=False,
             marker={"color": ACCENT, "size": 13, "symbol": "diamond-open", "line": {"width": 3}},
-            hovertemplate="threshold<br>false alarms %{x:.2%}<br>detected %{y:.1%}<extra></extra>",
+            hovertemplate="threshold<br>false alarms %{x:.2%}<br>caught %{y:.1%}<extra></extra>",
         )
     figure.update_xaxes(
         title="false alarms among benign images",
@@ -90,8 +89,8 @@ def roc_figure(
         tickvals=TICKS,
         ticktext=[f"{100 * tick:g}%" for tick in TICKS],
     )
-    figure.update_yaxes(title="detected attacks", range=[0, 1.05], tickformat=".0%")
-    return styled(figure, height=400, title="Detected attacks against false alarms", below=True)
+    figure.update_yaxes(title="attacks caught", range=[0, 1.05], tickformat=".0%")
+    return styled(figure, height=400, title="Attacks caught against false alarms", below=True)
 
 
 def _curve(

@@ -22,7 +22,7 @@ from ndcore.statistics.intervals import Rate
 from pages.ui.detector.search import Subject
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame.job_bar import job_bar, submit
-from pages.ui.frame.words import plain
+from pages.ui.frame.words import counted, plain
 from pages.ui.images.natural_errors import sources_for
 
 CHART = 450
@@ -124,7 +124,7 @@ def _show(bundle: Bundle, test: CausalTest, source: str) -> None:
         )
     )
     frame = clamp_table(bundle, test)
-    folded_table(f"{len(frame)} clamps", frame, f"{bundle.name}-clamp.csv", "clamp")
+    folded_table(counted(len(frame), "clamp"), frame, f"{bundle.name}-clamp.csv", "clamp")
 
 
 def _price(test: CausalTest, source: str) -> str:
@@ -135,7 +135,7 @@ def _price(test: CausalTest, source: str) -> str:
     return (
         f"The price on {test.images} benign images ({plain(source)}), each held at the medians of "
         f"its own predicted class, which favours that class: accuracy {_told(before)} without and "
-        f"{_told(after)} with {test.tops[-1].units} neurons clamped."
+        f"{_told(after)} with {counted(test.tops[-1].units, 'neuron')} clamped."
     )
 
 

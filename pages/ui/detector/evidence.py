@@ -35,8 +35,9 @@ def guarantee(bundle: Bundle, verdict: Verdict) -> str:
     if not verdict.guaranteed:
         needed = math.ceil(1 / verdict.alpha - 1e-9) - 1
         return (
-            "No guarantee and no threshold, so nothing is ever flagged here: a false-positive rate "
-            f"of {100 * verdict.alpha:g}% takes at least {needed:,} calibration images per class. "
+            "No guarantee and no threshold, so nothing is ever flagged here: a promise "
+            f"of {100 * verdict.alpha:g}% of false alarms takes at least {needed:,} "
+            "calibration images per class. "
             "Allow more false alarms, or build the bundle with more images."
         )
     low, high = verdict.fpr_band
@@ -134,7 +135,9 @@ def mark_units(bundle: Bundle, verdict: Verdict, name: str) -> None:
     for unit in verdict.units[:NEURONS]:
         marks.setdefault(unit.layer, []).append(str(unit.unit))
     if st.button(
-        "Mark these neurons in the Explorer", icon=":material/neurology:", key=f"mark_{name}"
+        "Mark these neurons in the Activation Explorer",
+        icon=":material/neurology:",
+        key=f"mark_{name}",
     ):
         link = {
             "bundle": bundle.name,

@@ -134,7 +134,7 @@ def _tested(bundle: Bundle, best: RepairDetector) -> None:
             label = places[name]["repaired_label_is_true_when_detected"]
             if where["n"]:
                 told.append(
-                    f"of {where['n']} detected {name} attacks the first suspect was the changed "
+                    f"of {where['n']} caught {name} attacks the first suspect was the changed "
                     f"pixel in {Rate.of(where).text} and the repaired label the true one in "
                     f"{Rate.of(label).text}"
                 )

@@ -24,7 +24,7 @@ from pages.ui.evolution.state import View, clicked
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures, unit_words
 from pages.ui.frame.link import box, choice, number
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import sentence
+from pages.ui.frame.words import counted, sentence
 
 MOST_CLUSTERS = 10
 CLUSTERS = 5
@@ -142,7 +142,7 @@ def unit_rows(
     average = averages[cluster]
     size = int(found.sizes[cluster])
     whole = PictureRow(
-        f"cluster {cluster + 1}: {size} neuron{'s' if size > 1 else ''}",
+        f"cluster {cluster + 1}: {counted(size, 'neuron')}",
         None if average is None else encode_png(thumb(average)),
         (),
         f"average of neurons {', '.join(map(str, near))}, the nearer the heavier",
@@ -168,7 +168,7 @@ def _numbers(
     found: UnitClusters,
     values: dict[str, np.ndarray],
 ) -> None:
-    label = f"Numbers: {len(found.labels)} neurons of {layer}"
+    label = f"Numbers: {counted(len(found.labels), 'neuron')} of {layer}"
     table = box(st.expander, label, key="evo_layer_open", name="layer_table")
     if not table.open:
         return

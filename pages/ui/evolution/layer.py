@@ -20,7 +20,7 @@ from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.state import View
 from pages.ui.frame.link import choice, just_linked, remember
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import plain
+from pages.ui.frame.words import counted, plain
 
 LEVELS_CHART = "evolution_levels"
 LEAST_EPOCHS = 3  # for a correlation
@@ -35,7 +35,9 @@ def choose_layer(place: DeltaGenerator, each: OpenRun) -> str:
         list(layers),
         key="evo_layer",
         name="layer",
-        format_func=lambda name: f"{layers[name].number}. {name}, {layers[name].units} neurons",
+        format_func=lambda name: (
+            f"{layers[name].number}. {name}, {counted(layers[name].units, 'neuron')}"
+        ),
     )
 
 
@@ -142,7 +144,7 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int, unit: 
         r = _correlation(each, name)
         told = "No neuron is exceptional."
         if red:
-            told = f"{len(red)} exceptional neuron{'s' if len(red) > 1 else ''}, in red: "
+            told = f"{counted(len(red), 'exceptional neuron')}, in red: "
             told += f"{', '.join(map(str, red))}."
         if r is not None:
             told += (
@@ -181,7 +183,7 @@ def _grid(
 def _size(layer: WatchedLayer) -> str:
     height, width = layer.size
     maps = "" if layer.size == (1, 1) else f", maps of {height} x {width}"
-    return f"{layer.units} neurons{maps}"
+    return f"{counted(layer.units, 'neuron')}{maps}"
 
 
 def _thinned(layer: WatchedLayer, view: View) -> str:

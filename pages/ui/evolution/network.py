@@ -21,7 +21,7 @@ from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.state import View, clicked
 from pages.ui.frame.link import box
-from pages.ui.frame.words import plain
+from pages.ui.frame.words import counted, plain
 
 CHART = "evolution_macro"
 LAYER = "Layer"  # part of the page
@@ -188,10 +188,7 @@ def _warnings(name: str, found: Sequence[Warned]) -> None:
         st.markdown(f":material/check_circle: No warning{whose}: no rule holds at any epoch.")
         return
     layers = len({warned.layer for warned in found})
-    label = (
-        f"{len(found)} warning{'s' if len(found) > 1 else ''} in {layers} "
-        f"layer{'s' if layers > 1 else ''}{whose}"
-    )
+    label = f"{counted(len(found), 'warning')} in {counted(layers, 'layer')}{whose}"
     with st.expander(label, icon=":material/warning:", expanded=len(found) <= 8):
         for rule in dict.fromkeys(warned.rule for warned in found):
             those = [warned for warned in found if warned.rule == rule]
@@ -230,7 +227,10 @@ def _numbers(opened: Sequence[OpenRun], view: View) -> None:
     """The table behind the heat map, made when it is opened."""
     layers = sum(len(each.run.layers) for each in opened)
     table = box(
-        st.expander, f"Numbers: {layers} layers", key="evo_macro_open", name="network_table"
+        st.expander,
+        f"Numbers: {counted(layers, 'layer')}",
+        key="evo_macro_open",
+        name="network_table",
     )
     if not table.open:
         return

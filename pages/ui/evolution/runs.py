@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
 from pages.ui.frame.link import choice
-from pages.ui.frame.words import plain, sentence
+from pages.ui.frame.words import counted, plain, sentence
 
 LOOK_S = 5.0
 NONE = "no other run"
@@ -132,7 +132,7 @@ def keep_looking(opened: list[OpenRun]) -> None:
     @st.fragment(run_every=LOOK_S)
     def look() -> None:
         names = " and ".join(plain(each.name) for each in going)
-        epochs = ", ".join(f"{len(each.run.epochs)} epochs" for each in going)
+        epochs = ", ".join(counted(len(each.run.epochs), "epoch") for each in going)
         st.caption(
             f":material/hourglass: The training of {names} has not ended ({epochs} so far); new "
             "epochs appear here as they are recorded."

@@ -27,7 +27,7 @@ from pages.ui.evolution.unit_pictures import unit_pictures, unit_words
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.link import box, number, recall, remember
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import plain, sentence
+from pages.ui.frame.words import counted, plain, sentence
 
 KIND = "facet"  # of job; `facets` in the link is their number
 FACETS, MOST_FACETS = 10, 20
@@ -186,7 +186,7 @@ def _draw(each: OpenRun, layer: str, unit: int, result: FacetResult) -> None:
         told = ", ".join(f"{each.class_name(label)} ({count})" for label, count in common)
         rows.append(
             PictureRow(
-                f"facet {facet + 1}: {size} patches",
+                f"facet {facet + 1}: {counted(size, 'patch', 'patches')}",
                 averages[facet],
                 [encode_png(result.cut[patch]) for patch in near[:SHOWN]],
                 f"mostly {told}" if len(common) > 1 else f"all {told}",

@@ -34,7 +34,7 @@ def add_instance(bundle: Bundle, place: DeltaGenerator) -> None:
         "Add an instance",
         icon=":material/add:",
         disabled=full,
-        help=f"The Explorer holds {MOST} instances; remove one first." if full else None,
+        help=f"There is room for {MOST} instances; remove one first." if full else None,
         key=BOX,
     )
     if full or not opened.open:
@@ -59,7 +59,7 @@ def _from_gallery(bundle: Bundle) -> None:
             "No image of this bundle's gallery is on this machine; get them with `python -m ndcore "
             "data fetch cifar10`."
             if bundle.gallery
-            else "This bundle has no gallery; attack some images of your own in the lab."
+            else "This bundle has no gallery; attack some images of your own in the Attack Lab."
         )
         return
     by_id = {row.id: row for row in rows}
@@ -102,7 +102,7 @@ def _natural_error(bundle: Bundle) -> None:
         return
     if not errors:
         more = "Choose other images above." if len(sources) > 1 else MORE_IMAGES
-        st.info(f"The model makes no mistake on these {len(source):,} images. {more}")
+        st.info(f"The model makes no error on these {len(source):,} images. {more}")
         return
     bar = st.container(horizontal=True, gap="small")
     filters = ("True class", "error_true"), ("Taken for", "error_predicted")

@@ -15,7 +15,7 @@ from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame.link import choice
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import plain, sentence
+from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.pair_key import pair_key
 
 MOST_TOLD = 1000  # characters of a finding
@@ -53,7 +53,7 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
     st.plotly_chart(chart, key="depth_profile")
     if profile.change:
         st.caption(RULES)
-    folded_table(f"{len(profile.layers)} layers", frame, f"{bundle.name}-depth.csv", "depth")
+    folded_table(counted(len(profile.layers), "layer"), frame, f"{bundle.name}-depth.csv", "depth")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -88,8 +88,8 @@ def instances_view(bundle: Bundle) -> list[Shown]:
     add_instance(bundle, head)
     if not entries:
         st.info(
-            "No image is chosen, so only class distributions are drawn. Attack one in the lab, or "
-            "add an instance, to see it as dots."
+            "No image is chosen, so only class distributions are drawn. Attack one in the "
+            "Attack Lab, or add an instance, to see it as dots."
         )
         st.page_link(LAB.path, label=f"Open the {LAB.name}", icon=LAB.icon)
         return []

@@ -13,6 +13,7 @@ from ndcore.figures.explorer.propagation import propagation_maps, propagation_ro
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import rings
 from pages.ui.explorer.positions import known_fields
+from pages.ui.frame.words import counted
 from pages.ui.images.pair_key import pair_key
 
 
@@ -33,7 +34,9 @@ def propagation_panel(bundle: Bundle, pair: Pair) -> None:
     if dense:
         st.html(dense)
     frame = propagation_table(changes)
-    folded_table(f"{len(changes)} layers", frame, f"{bundle.name}-propagation.csv", "propagation")
+    folded_table(
+        counted(len(changes), "layer"), frame, f"{bundle.name}-propagation.csv", "propagation"
+    )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -57,7 +57,7 @@ def verdict_sentence(label: str, name: str, verdict: Verdict) -> str:
     if not verdict.guaranteed:
         return (
             f":orange-badge[Undecided] {verdict.calibration_images} benign calibration images "
-            f"taken for {label} are too few for a false-positive rate of {100 * verdict.alpha:g}%."
+            f"taken for {label} are too few for {100 * verdict.alpha:g}% of false alarms."
         )
     share = f"{100 * verdict.p_value:.1f}% of benign images taken for {label} score as high."
     if verdict.flagged:

@@ -35,9 +35,10 @@ def send_buttons(bundle: Bundle, pair: Pair, key: str = "", what: str = "it") ->
         key=f"{prefix}to_detector",
     )
     tray = row.button(
-        "Add to the Explorer's instances",
+        "Add to the Activation Explorer",
         icon=":material/library_add:",
-        help="Keeps it in the Explorer beside other pairs and images; stay here and add more.",
+        help="Keeps it in the Activation Explorer beside other pairs and images; stay here "
+        "and add more.",
         key=f"{prefix}to_tray",
     )
     if explorer or detector:

@@ -72,19 +72,19 @@ def add(bundle: Bundle, pair: Pair, name: str = "") -> str:
     entry = Entry(pair, name or pair.image_id or "upload")
     called = plain(entry.name)
     if entry.identity in {other.identity for other in held.values()}:
-        return f"{called} is among the Explorer's instances already."
+        return f"{called} is an instance of the Activation Explorer already."
     current = current_pair(bundle)
     if current is None and pair.attacked is not None:
         keep_pair(bundle, pair)
-        return f"{called} is the current pair of the Explorer."
+        return f"{called} is the current pair of the Activation Explorer."
     free = [slot for slot in SLOTS if slot not in held]
     if not free:
-        raise BadRequestError(f"the Explorer holds {MOST} instances; remove one first")
+        raise BadRequestError(f"there is room for {MOST} instances; remove one first")
     held[free[0]] = entry
     _into_link(held)
     if current is not None and _identity(current) == entry.identity:
         return f"{called} is the current pair; it stays an instance when another one becomes so."
-    return f"{called} is instance {free[0]} in the Explorer."
+    return f"{called} is instance {free[0]} in the Activation Explorer."
 
 
 def is_full(bundle: Bundle) -> bool:

@@ -22,7 +22,7 @@ from ndcore.figures.lab.grid_map import (
 from pages.ui.components.pixel_view import PixelScene
 from pages.ui.elements.download import download
 from pages.ui.frame.link import box
-from pages.ui.frame.words import colour_words, plain
+from pages.ui.frame.words import colour_words, counted, plain
 from pages.ui.lab.certificate import map_certificate
 
 
@@ -51,7 +51,7 @@ def map_scene(
     scene = PixelScene(
         subject=subject,
         colours=colours,
-        label=f"Vulnerability map of {name}: {len(flips)} pixels flip the prediction",
+        label=f"Vulnerability map of {name}: {counted(len(flips), 'pixel')} with a flip",
         channels=bundle.shape[2],
         pictured=False,
         tips=map_tips(

@@ -87,7 +87,9 @@ def show_units(bundle: Bundle, before: Reading, now: Reading) -> None:
         return
     names, old, new, shares = zip(*moved, strict=True)
     st.html(unit_rows(names, old, new, shares))
-    st.caption("Largest change as a share of the layer's axis; conv neurons by strongest position.")
+    st.caption(
+        "Largest change as a share of the layer's axis; convolution neurons by strongest position."
+    )
 
 
 def _moved(bundle: Bundle, before: Reading, now: Reading) -> list[tuple[str, float, float, float]]:

@@ -152,8 +152,8 @@ def _change(bundle: Bundle, result: AttackResult) -> str:
     sizes = result.distances
     if len(result.pixels) > MOST_TOLD:
         parts = (
-            f"{sizes['l0']:,.0f} pixels changed, each value by at most {255 * sizes['linf']:.0f} "
-            f"of 255 (L2 distance {sizes['l2']:.3f})"
+            f"{counted(round(sizes['l0']), 'pixel')} changed, each value by at most "
+            f"{255 * sizes['linf']:.0f} of 255 (L2 distance {sizes['l2']:.3f})"
         )
     else:
         parts = "; ".join(

@@ -49,7 +49,7 @@ def test_the_frontier_shows_both_intervals() -> None:
     quiet = Adversary("inconspicuous", Rate(40, 400), Rate(32, 40), Rate(8, 400), 196)
     figure = frontier([plain, quiet], alpha=0.05)
     json.loads(figure.to_json())
-    assert figure.data[1].name == "inconspicuous: evades 2.0%, 196 queries"
+    assert figure.data[1].name == "inconspicuous: unnoticed 2.0%, 196 queries"
     assert figure.data[0].x[0] == 0.25
     assert figure.data[0].error_y.array[0] == pytest.approx(wilson(396, 400)[1] - 0.99)
     assert figure.data[0].error_x.arrayminus[0] == pytest.approx(0.25 - wilson(400, 1600)[0])

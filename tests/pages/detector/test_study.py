@@ -112,7 +112,7 @@ def test_the_table_is_sorted_and_a_tie_goes_to_the_baseline(page: AppTest) -> No
     frame = next(f.value for f in every.dataframe if "what it is" in f.value.columns)
     assert set(every.table[-1].value["better"]) <= {"ours", "**baseline**"}
     assert frame["AUROC"].is_monotonic_decreasing
-    assert {"vs. correct", "vs. mistakes", "same confidence"} <= set(frame.columns)
+    assert {"vs. correct", "vs. natural errors", "same confidence"} <= set(frame.columns)
     found = {"auroc": 0.9, "ci95": [0.8, 1.0], "aupr": 0.5, "fpr_at_95_tpr": 0.1}
     found["against"] = {
         name: {"auroc": 0.9}

@@ -35,8 +35,8 @@ def verdict_sentence(verdict: Found) -> str:
     count = verdict["calibration_images"]
     if not verdict["guaranteed"]:
         return (
-            f"Undecided: {count} benign calibration images taken for {label} are too few for a "
-            f"false-positive rate of {100 * alpha:g}%, so nothing is flagged."
+            f"Undecided: {count} benign calibration images taken for {label} are too few for "
+            f"{100 * alpha:g}% of false alarms, so nothing is flagged."
         )
     share = (
         f"{100 * verdict['p_value']:.1f}% of benign images taken for {label} score as high "
@@ -138,7 +138,7 @@ def _numbers(image: Found) -> str:
         ("p-value", f"{verdict['p_value']:.4f}"),
         ("alpha", f"{verdict['alpha']:g}"),
         ("calibration images", f"{verdict['calibration_images']:,} of this class"),
-        ("false-positive rate", band if verdict["guaranteed"] else "no guarantee"),
+        ("false alarms", band if verdict["guaranteed"] else "no guarantee"),
         ("pixels' SHA-256", image["sha256"]),
     ]
     if image["changed_pixels"]:

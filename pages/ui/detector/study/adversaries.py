@@ -57,7 +57,7 @@ def adversaries_panel(study: SavedStudy) -> None:
             "attacked": f"{row['attacked']:,}",
             "flipped": Rate.of(row["success"]).text,
             "successes": row["detected"]["n"],
-            "of these detected": Rate.of(row["detected"]).text,
+            "of these caught": Rate.of(row["detected"]).text,
             "unnoticed": Rate.of(row["evasion"]).text,
             "queries per success": f"{row['queries_mean']:,.0f}",
         }

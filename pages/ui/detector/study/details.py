@@ -35,9 +35,9 @@ def _places(document: dict[str, Any], attack: str) -> None:
         return
     words = {
         "suspect_is_the_pixel": "the changed pixel is the first suspect",
-        "suspect_is_the_pixel_when_detected": "the same among detected attacks",
+        "suspect_is_the_pixel_when_detected": "the same among caught attacks",
         "repaired_label_is_true": "the repaired label is the true one",
-        "repaired_label_is_true_when_detected": "the same among detected attacks",
+        "repaired_label_is_true_when_detected": "the same among caught attacks",
         "first_layer_spot_is_at_the_pixel": "the oddest spot of the first layer is at the pixel",
     }
     rows = [

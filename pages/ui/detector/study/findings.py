@@ -128,7 +128,7 @@ def hypothesis(document: dict[str, Any], attack: str) -> str:
     if not wrong["n"]:
         return f"{told}."
     told += (
-        f", from natural mistakes of the network with {_interval(wrong)}, and from benign images "
+        f", from natural errors of the network with {_interval(wrong)}, and from benign images "
         f"of the same confidence with {_interval(matched)}. At 5% false alarms it catches "
         f"{100 * found['tpr_at_fpr'][MAIN_ALPHA]:.1f}%. "
     )

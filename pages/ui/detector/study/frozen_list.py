@@ -15,7 +15,7 @@ from ndcore.figures.detector.looks import Look, frozen_figure
 from ndcore.study.hypotheses.frozen_list import Frozen
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.download import download
-from pages.ui.frame.words import capital
+from pages.ui.frame.words import capital, counted
 
 DRAWN = 12  # hypotheses in the picture, the latest
 MAIN_ALPHA = "0.05"
@@ -29,7 +29,7 @@ def frozen_list(bundle: Bundle, frozen: Frozen) -> None:
         st.caption("None: nobody has looked at the evaluation images from this desk.")
         return
     count = len(records)
-    text = f"**{count} {'look' if count == 1 else 'looks'}** at the evaluation images. "
+    text = f"**{counted(count, 'look')}** at the evaluation images. "
     if count > 1:
         sure = max(0, 100 - 5 * count)
         text += (

@@ -90,7 +90,7 @@ def _first_look(study: SavedStudy, attack: str, frame: pd.DataFrame) -> None:
         st.caption(
             "Caught and false alarms: at a threshold for 5% that was fixed on other benign "
             "images. AUROC: how often an attacked image scores above a benign one, with its 95% "
-            "interval; beside it the same against the network's own mistakes alone, where chance "
+            "interval; beside it the same against the network's natural errors alone, where chance "
             "is 0.5."
         )
 
@@ -115,7 +115,7 @@ def _every_detector(bundle: Bundle, frame: pd.DataFrame, attack: str) -> None:
         st.dataframe(frame, hide_index=True, key="study_table", column_config=row_formats(frame))
         st.caption(
             "AUROC against all benign images with its 95% interval; against the network's natural "
-            "mistakes alone, and against benign images weighted to the same confidence."
+            "errors alone, and against benign images weighted to the same confidence."
         )
         csv_button(frame, f"{bundle.name}-study-{attack}.csv", "study_csv")
 

@@ -35,7 +35,7 @@ def detector_rows(document: dict[str, Any], attack: str) -> pd.DataFrame:
                 "to": found["ci95"][1],
                 "caught at 5%": found["tpr_at_fpr"][MAIN_ALPHA],
                 "false alarms": row["realised_fpr"][MAIN_ALPHA],
-                "vs. mistakes": against["benign-misclassified"]["auroc"],
+                "vs. natural errors": against["benign-misclassified"]["auroc"],
                 "same confidence": against["confidence-matched"]["auroc"],
                 "kind": row["kind"],
                 "vs. correct": against["benign-correct"]["auroc"],
@@ -81,8 +81,8 @@ def plain_rows(frame: pd.DataFrame) -> pd.DataFrame:
                 f"{value:.3f} ({low:.3f}\u2011{high:.3f})"  # no break at this hyphen
                 for value, low, high in frame[["AUROC", "from", "to"]].to_numpy()
             ],
-            "against mistakes": [
-                "" if pd.isna(value) else f"{value:.3f}" for value in frame["vs. mistakes"]
+            "against natural errors": [
+                "" if pd.isna(value) else f"{value:.3f}" for value in frame["vs. natural errors"]
             ],
         }
     )
