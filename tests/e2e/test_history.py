@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.e2e
 
@@ -24,6 +24,12 @@ def follow(page: Page, name: str) -> None:
     heading(page, name)
 
 
+def seed(page: Page) -> Locator:
+    """The Lab's seed, which stands among the settings."""
+    page.get_by_role("button", name="Settings").click()
+    return page.get_by_role("spinbutton", name="Seed")
+
+
 @pytest.mark.spec("UX-2")
 def test_one_press_of_back_leaves_a_page_and_finds_the_last_one_as_it_was(
     page: Page, server: str
@@ -31,19 +37,21 @@ def test_one_press_of_back_leaves_a_page_and_finds_the_last_one_as_it_was(
     page.goto(server)
     heading(page, "Why did one pixel")
     follow(page, "Attack Lab")
-    page.get_by_role("spinbutton", name="Seed").fill("7")
-    page.get_by_role("spinbutton", name="Seed").press("Enter")
+    field = seed(page)
+    field.fill("7")
+    field.press("Enter")
     page.wait_for_function("new URLSearchParams(location.search).get('seed') === '7'")
     settle(page)
+    page.keyboard.press("Escape")
     before = page.evaluate("history.length")
     follow(page, "Activation Explorer")
     assert page.evaluate("history.length") == before + 1
     page.go_back()
     heading(page, "Attack Lab")
-    expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("7")
+    expect(seed(page)).to_have_value("7")
     assert "seed=7" in page.url
     page.go_back()
     heading(page, "Why did one pixel")
     page.go_forward()
     heading(page, "Attack Lab")
-    expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("7")
+    expect(seed(page)).to_have_value("7")
