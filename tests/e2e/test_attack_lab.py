@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Position, expect
 
 pytestmark = pytest.mark.e2e
 
@@ -40,6 +41,13 @@ def in_view(element: Locator) -> bool:
     assert size is not None
     inside = box["x"] >= 0 and box["x"] + box["width"] <= size["width"]
     return inside and box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+
+
+def middle(canvas: Locator, row: int, col: int) -> Position:
+    """Where a pixel of a 32 x 32 image lies on a canvas, however large it is drawn."""
+    box = canvas.bounding_box()
+    assert box is not None
+    return {"x": (col + 0.5) * box["width"] / 32, "y": (row + 0.5) * box["height"] / 32}
 
 
 def press(picture: Locator) -> None:
@@ -81,6 +89,34 @@ def test_what_an_action_brought_is_in_view(page: Page, server: str) -> None:
         expect(page).to_have_url(re.compile(f"row=samples%3A{(8, 0)[at]}"))
 
 
+MOST_STOPS = 14
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_keyboard_reaches_attack_and_shows_where_it_is(
+    page: Page, server: str, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    open_lab(page, server, "images=samples:1")
+    stops = 0
+    while not page.locator(".st-key-start button:focus").count():
+        page.keyboard.press("Tab")
+        stops += 1
+        assert stops <= MOST_STOPS
+    tile = page.locator("[class*=st-key-tile_]").nth(1)
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        if tile.locator("input:focus").count():
+            break
+    assert tile.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    assert tile.evaluate("e => parseFloat(getComputedStyle(e).outlineWidth)") >= 2
+    page.keyboard.press("Space")
+    expect(page.get_by_text("2 images chosen")).to_be_visible()
+    names = [box.get_attribute("aria-label") for box in page.locator("main input").all()]
+    ships = [name for name in names if name and name.startswith("ship")]
+    assert len(set(ships)) == len(ships) > 1
+
+
 @pytest.mark.spec("AL-6")
 def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> None:
     # Differential evolution with a budget for many minutes: it lasts until it is stopped.
@@ -114,7 +150,7 @@ def test_batch_progress_stop_result_hand_explorer(page: Page, server: str) -> No
     canvas = page.locator(".st-key-hand_canvas canvas").first
     expect(canvas).to_be_visible()
     before = page.locator(READING).inner_text()
-    canvas.click(position={"x": 210, "y": 200})
+    canvas.click(position=middle(canvas, 15, 16))
     expect(page.locator(READING)).not_to_have_text(before)
     expect(page.get_by_text(re.compile(r"row \d+, column \d+ → RGB")).first).to_be_visible()
     settle(page)
@@ -132,11 +168,11 @@ def test_a_pixel_by_mouse_and_by_keyboard_is_answered_at_once(page: Page, server
     expect(canvas).to_be_visible()
     expect(page.get_by_text("Untouched. Pick a pixel.")).to_be_visible()
     settle(page)
-    canvas.click(position={"x": 100, "y": 100})  # the first pick warms caches up
+    canvas.click(position=middle(canvas, 7, 7))  # the first pick warms caches up
     settle(page)
-    for x in (150, 200, 250, 300, 350):
+    for col in (11, 14, 18, 22, 26):
         before = page.locator(READING).inner_text()
-        canvas.click(position={"x": x, "y": 160})
+        canvas.click(position=middle(canvas, 11, col))
         expect(page.locator(READING)).not_to_have_text(before)
         settle(page)
 
@@ -163,10 +199,10 @@ def test_the_map_fills_and_a_click_tries_its_worst_colour(page: Page, server: st
     expect(page.get_by_text(re.compile(r"\d+ of 1,024 pixels \(")).first).to_be_visible()
     canvas = page.locator(".st-key-hand_canvas canvas").first
     before = page.locator(READING).inner_text()
-    canvas.hover(position={"x": 50, "y": 50})
+    canvas.hover(position=middle(canvas, 3, 3))
     tip = page.locator(".st-key-hand_canvas .tip")
     expect(tip).to_contain_text(re.compile(r"row 3, column 3.*cat down to [\d.]+%"))
-    canvas.click(position={"x": 50, "y": 50})
+    canvas.click(position=middle(canvas, 3, 3))
     expect(page.locator(READING)).not_to_have_text(before)
     expect(page.get_by_text(re.compile("row 3, column 3 → RGB")).first).to_be_visible()
     page.get_by_role("radio", name="Flips to").or_(

@@ -13,7 +13,6 @@ from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.images.picker import ready_sources
 
 AT_ONCE = 64  # images; more are read by a job
-LOOK_AGAIN_S = 60
 KIND = "error-search"
 
 Key = tuple[str, str, str]
@@ -21,7 +20,7 @@ Key = tuple[str, str, str]
 
 def sources_for(bundle: Bundle) -> dict[str, ImageSource]:
     """Sources on this machine that fit the bundle, by their own names: `folder` for CIFAR-10's."""
-    found = [loaders.source(name) for name in _ready(bundle.weight_hash, bundle)]
+    found = [loaders.source(name) for name in ready_sources(bundle)]
     return {source.name: source for source in found}
 
 
@@ -79,11 +78,6 @@ def known_errors(bundle: Bundle, source: ImageSource) -> tuple[NaturalError, ...
 def _known() -> dict[Key, tuple[NaturalError, ...]]:
     """What was found on this server, by weights and source; a few entries of some kilobytes."""
     return {}
-
-
-@st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for images …")
-def _ready(weight_hash: str, _bundle: Bundle) -> list[str]:
-    return ready_sources(_bundle)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -22,6 +22,7 @@ from pages.ui.images.ticked import MOST_IMAGES, Selection
 from pages.ui.images.tray import read
 
 PER_SCREEN = 20
+LOOK_AGAIN_S = 20
 DRAWN_AT_ONCE = 100  # images whose prediction is asked at a time
 TILE = 68  # CSS pixels
 
@@ -34,13 +35,19 @@ class Choice(ImageBatch):
 
 
 def ready_sources(bundle: Bundle) -> list[str]:
-    """Sources on this machine whose classes and image shape are the bundle's."""
+    """Sources on this machine whose classes and image shape are the bundle's; what is new on it is
+    seen after some seconds."""
+    return _ready(bundle.name, bundle.weight_hash, bundle)
+
+
+@st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for images …")
+def _ready(name: str, weight_hash: str, _bundle: Bundle) -> list[str]:
     ready = [row.name for row in source_status() if row.ready]
     opened = {name: loaders.source(name) for name in ready}
     return [
         name
         for name, source in opened.items()
-        if source.classes == bundle.classes and source.shape == bundle.shape
+        if source.classes == _bundle.classes and source.shape == _bundle.shape
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -81,27 +82,27 @@ def drive(bundle: Bundle, subject: Subject, key: str) -> None:
         row = st.container(horizontal=True, gap="medium", key=f"by_hand_{key}")
         left, right = row.container(width=CANVAS_WIDTH), row.container(width=READOUT_WIDTH)
         detector = live_detector(bundle)
-        before = _before(bundle, detector, subject, key)
         attacked = apply_changes(subject.pair.benign, hand.changes)
+        before = _Kept(bundle, detector, subject.pair.benign, f"{key}_before")
+        now = _Kept(bundle, detector, attacked, f"{key}_now")
         with left:
-            top = float(before[0].probabilities[0, subject.label])
+            top = float(before.reading.probabilities[0, subject.label])
             _picture(bundle, subject, hand, attacked, key, top)
             _controls(bundle, subject, hand, key)
-        now = bundle.read(attacked[None])
         # Each reading is sent as soon as it is known; the divergence takes longest.
         with right:
-            show_prediction(bundle, subject.label, hand, before[0], now)
+            show_prediction(bundle, subject.label, hand, before.reading, now.reading)
         below = st.container(horizontal=True, gap="medium", key=f"by_hand_{key}_below")
         layers, units = below.container(width=CANVAS_WIDTH), below.container(width=READOUT_WIDTH)
         with units:
-            show_units(bundle, before[0], now)
-        verdict = verdict_on(detector, now)
-        if detector is not None and verdict is not None and before[1] is not None:
+            show_units(bundle, before.reading, now.reading)
+        was, verdict = before.verdict, now.verdict
+        if detector is not None and verdict is not None and was is not None:
             with right:
                 touched = bool(hand.spots)
-                show_alarm(bundle, detector.name, verdict, before[1], touched=touched)
+                show_alarm(bundle, detector.name, verdict, was, touched=touched)
             with layers:
-                show_layers(bundle, before[1], verdict)
+                show_layers(bundle, was, verdict)
         pair = replace(subject.pair, attacked=attacked if hand.spots else None)
         send_buttons(bundle, pair, key, "this change")
 
@@ -237,15 +238,36 @@ def _typed(bundle: Bundle, subject: Subject, hand: Hand, key: str) -> None:
         bar.form_submit_button("Set this pixel", on_click=typed, key=f"{key}_set")
 
 
-def _before(
-    bundle: Bundle, detector: DivergenceDetector | None, subject: Subject, key: str
-) -> tuple[Reading, Verdict | None]:
-    """Reading and verdict of the untouched image, kept while it is in hand."""
-    stamp = (bundle.weight_hash, subject.identity, detector and detector.name)
-    held = st.session_state.get(f"{key}_before")
-    if held is None or held[0] != stamp:
-        reading = bundle.read(subject.pair.benign[None])
-        held = (stamp, (reading, verdict_on(detector, reading)))
-        st.session_state[f"{key}_before"] = held
-    found: tuple[Reading, Verdict | None] = held[1]
-    return found
+class _Kept:
+    """What the model and the detector said to the last image in this place, asked once each."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        detector: DivergenceDetector | None,
+        pixels: NDArray[np.uint8],
+        key: str,
+    ) -> None:
+        self._bundle, self._detector, self._pixels = bundle, detector, pixels
+        stamp = (bundle.weight_hash, hashlib.sha256(pixels.tobytes()).hexdigest())
+        held = st.session_state.get(key)
+        if held is None or held["stamp"] != stamp:
+            held = st.session_state[key] = {"stamp": stamp}
+        self._held: dict[str, Any] = held
+
+    @property
+    def reading(self) -> Reading:
+        """Of the one image."""
+        if "reading" not in self._held:
+            self._held["reading"] = self._bundle.read(self._pixels[None])
+        found: Reading = self._held["reading"]
+        return found
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None without a detector."""
+        name = f"verdict by {self._detector.name if self._detector else ''}"
+        if name not in self._held:
+            self._held[name] = verdict_on(self._detector, self.reading)
+        found: Verdict | None = self._held[name]
+        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -112,9 +113,23 @@ def show_pictures(
         difference, gain = amplified_difference(pair.benign, pair.attacked)
         place = row.container(width=IMAGE_WIDTH, gap="xxsmall")
         show_image(difference, difference_words(gain), changes=pair.changes, place=place)
-    row.container(width=CHART_WIDTH).plotly_chart(
-        probability_bars(names, *probabilities, true=pair.label, kind=what.lower()), key=key
-    )
+    before, after = probabilities
+    now = None if after is None else tuple(after.tolist())
+    chart = _chart(names, tuple(before.tolist()), now, pair.label, what.lower())
+    row.container(width=CHART_WIDTH).plotly_chart(chart, key=key)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _chart(
+    classes: tuple[str, ...],
+    before: tuple[float, ...],
+    after: tuple[float, ...] | None,
+    true: int | None,
+    kind: str,
+) -> go.Figure:
+    """The bars, drawn once for the same numbers."""
+    now = None if after is None else np.array(after)
+    return probability_bars(classes, np.array(before), now, true=true, kind=kind)
 
 
 def _headline(bundle: Bundle, result: AttackResult) -> str:

@@ -39,3 +39,11 @@ def test_other_images_begin_on_their_first_page() -> None:
     at.multiselect(key="filter").set_value(["3", "4"]).run()
     assert at.number_input(key="screen").value == 1
     assert "screen" not in at.query_params
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_images_of_one_class_are_told_apart_by_their_labels() -> None:
+    labels = [box.label for box in opened(LAB.path, filter="3").checkbox]
+    assert len(labels) > 5
+    assert len(set(labels)) == len(labels)
+    assert all(label.startswith("3 ") for label in labels)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ndcore.attacks import PixelChange, apply_changes
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
+from ndcore.detectors import DivergenceDetector
 from pages.ui.components.hand import read_pick
 from tests.ui import linked, opened, texts
 
@@ -47,6 +50,29 @@ def test_the_typed_numbers_follow_the_picture(digits_bundle: Bundle) -> None:
     assert not at.exception
     assert "row 2, column 3" in texts(at)
     assert (at.number_input(key="free_row").value, at.number_input(key="free_col").value) == (2, 3)
+
+
+def test_where_nothing_changed_neither_model_nor_detector_is_asked_again(
+    digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = opened(LAB, images=str(digits_bundle.gallery[0].id), way="hand")
+    told = texts(at)
+    assert "**Divergence** p = " in told
+    asked: list[str] = []
+    for of, name in ((Bundle, "read"), (DivergenceDetector, "explain")):
+        does = getattr(of, name)
+
+        def counted(*args: Any, does: Any = does, name: str = name) -> Any:
+            asked.append(name)
+            return does(*args)
+
+        monkeypatch.setattr(of, name, counted)
+    at.run()
+    assert (texts(at), asked) == (told, [])
+    at.number_input(key="free_row").set_value(2)
+    next(button for button in at.button if button.label == "Set this pixel").click().run()
+    assert asked == ["read", "explain"]
+    assert texts(at) != told
 
 
 @pytest.mark.usefixtures("digits_bundle")
