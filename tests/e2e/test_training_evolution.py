@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from ndcore.data.catalog import open_source
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder
@@ -171,6 +172,8 @@ def test_nothing_is_cut(page: Page, server: str, width: int) -> None:
     opened(page, server, "?run=lenet&layer=relu3")
     for name in ("Network", "Layer", "Neuron", "Findings"):
         part(page, name)
+        with suppress(PlaywrightTimeoutError):  # charts take their width a moment later
+            page.wait_for_function(f"() => !({CUT})().length", timeout=30_000)
         assert page.evaluate(CUT) == [], name
 
 

@@ -152,7 +152,8 @@ def _slider(runs: Sequence[MacroRun], epochs: Sequence[int], start: int) -> dict
         "borderwidth": 1,
         "ticklen": 0,
         "minorticklen": 0,
-        "currentvalue": {"xanchor": "left", "font": {"size": 12}, "offset": 8},
+        # Its colour is named, or it would be as clear as those labels.
+        "currentvalue": {"xanchor": "left", "font": {"size": 12, "color": MUTED}, "offset": 8},
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 from ndcore.figures.evolution.cursor import MacroRun, short
 from ndcore.figures.evolution.macro import macro_figure, macro_width
 from ndcore.figures.evolution.rows import aligned_rows
+from ndcore.figures.style.palette import CLEAR, MUTED
 from tests.plain_figure import plain
 
 PNG = b"\x89PNG"
@@ -80,6 +81,8 @@ def test_the_slider_moves_the_cursor_without_the_server() -> None:
     assert slider["active"] == 4
     assert [each["name"] for each in figure["frames"]] == ["1", "2", "3", "4", "5"]
     assert [step["args"][0] for step in slider["steps"]] == [[str(e)] for e in EPOCHS]
+    assert slider["currentvalue"]["font"]["color"] == MUTED, "it is seen, the steps' labels are not"
+    assert slider["font"]["color"] == CLEAR
     assert slider["steps"][0]["label"] == "epoch 1 · loss 2/2 · error 90.0/90.0%"
     frame = figure["frames"][2]
     assert len(frame["data"]) == len(frame["traces"]) == 5
