@@ -18,7 +18,8 @@ LEAST_SIDE = 100  # CSS pixels: no icon
 # Page -> its main picture.
 PICTURES = {
     "": 'img[alt^="dog"]',
-    "Attack_Lab": 'img[alt^="dog"]',
+    "Attack_Lab": ".st-key-lab_result img[alt]",
+    "Activation_Explorer": ".st-key-activation_canvas .rows canvas",
     "Divergence_Detector": 'img[alt^="attacked"]',
     "Training_Evolution": ".js-plotly-plot .heatmaplayer",
 }

@@ -28,6 +28,7 @@ REACH = 8  # CSS pixels around what has the focus
 # Page -> its main action.
 ACTIONS = {
     "": ".st-key-go button",
+    "Attack_Lab?images=samples:0": ".st-key-start button",
     "Activation_Explorer": ".st-key-story_1 button",
     "Divergence_Detector": ".st-key-judge button",
     "Training_Evolution": ".st-key-evo_part button",

@@ -145,27 +145,6 @@ def test_the_guided_story_in_nine_clicks(page: Page, server: str) -> None:
     assert "story=" not in page.url
 
 
-FIRST_PICTURE = {
-    "": 'img[alt^="dog"]',
-    "Attack_Lab": 'img[alt^="Attacked: dog"]',
-    "Activation_Explorer": f"{CANVAS} .rows canvas",
-    "Divergence_Detector": 'img[alt^="attacked"]',
-    "Training_Evolution": ".js-plotly-plot .heatmaplayer image",
-}
-
-
-@pytest.mark.parametrize("path", FIRST_PICTURE)
-def test_a_page_opened_first_shows_its_picture_in_view(page: Page, server: str, path: str) -> None:
-    page.set_viewport_size({"width": 1400, "height": 900})
-    page.goto(f"{server}/{path}")
-    picture = page.locator(FIRST_PICTURE[path]).first
-    expect(picture).to_be_visible(timeout=ATTACK_MS)
-    settle(page)
-    box = picture.bounding_box()
-    assert box is not None
-    assert box["y"] < 850
-
-
 def test_a_link_restores_the_view(page: Page, server: str) -> None:
     attack_from_home(page, server)
     page.locator(".st-key-to_explorer button").click()
