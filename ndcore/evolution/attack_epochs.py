@@ -35,6 +35,7 @@ from ndcore.evolution.vulnerability import (
     read_vulnerability,
     write_vulnerability,
 )
+from ndcore.networks.form import Form
 from ndcore.networks.forward import pick_device
 from ndcore.networks.registry import layer_names, model_spec
 from ndcore.networks.stoppable import stoppable
@@ -160,7 +161,8 @@ def _choose(run: EvolutionRun, source: ImageSource, config: VulnerabilityConfig)
 
 def _model_of(run: EvolutionRun, path: Path, device: str) -> nn.Module:
     try:
-        model = load_weights(model_spec(run.model).build(), path)
+        form = Form.of(run.about.get("form"))
+        model = load_weights(model_spec(run.model, form).build(), path)
     except (BundleError, BadRequestError) as error:
         raise RunError(f"the weights in {path} cannot be used: {error}") from error
     return model.eval().to(pick_device(device))

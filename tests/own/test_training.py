@@ -14,7 +14,9 @@ from ndcore.cli import main
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import DataError, StoppedError
-from ndcore.networks.forward import evaluate, to_images
+from ndcore.evolution import load_run
+from ndcore.evolution.attack_epochs import _model_of
+from ndcore.networks.forward import evaluate, forward, to_images
 from ndcore.networks.registry import model_spec
 from ndcore.networks.weights import load_weights
 from ndcore.training.loop import _initial, train
@@ -98,6 +100,20 @@ def test_a_stopped_run_of_the_general_recipe_resumes_to_the_same_weights(tmp_pat
         train(spec, source, config, tmp_path / "parts", should_stop=stop)
     resumed = train(spec, source, config, tmp_path / "parts")
     assert resumed["weight_hash"] == whole["weight_hash"]
+
+
+def test_a_recorded_run_keeps_the_form_of_its_model(
+    folder: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [f"{KINDS}:softmax", "--data", str(folder), "--epochs", "1", "--run", "soft"]
+    assert main(["train", *asked, "--record"]) == 0
+    run = load_run("soft")
+    (snapshot,) = (run.folder.parent / "snapshots").iterdir()
+    model = _model_of(run, snapshot, "cpu")
+    told = forward(model, np.zeros((2, 12, 12, 3), np.uint8))
+    # Logarithms of the probabilities that the module itself answers with.
+    np.testing.assert_allclose(told.exp().sum(1), 1, atol=1e-5)
+    assert (told <= 0).all()
 
 
 def test_divergence_is_refused_in_a_sentence(

@@ -78,7 +78,8 @@ def _measure(found: EvolutionRun, options: Namespace) -> None:
     from ndcore.networks.registry import model_spec
 
     spec = model_spec(found.model)
-    source = open_data(data_of(options.data, spec), spec.shape)
+    height, width, channels = spec.shape or found.about["shape"]
+    source = open_data(data_of(options.data, spec), (height, width, channels))
     with Progress() as progress:
         if options.facets:
             keep_facet_classes(found, source, options.facets, on_step=progress.step)

@@ -121,6 +121,7 @@ class Recorder:
         about = {
             "schema": SCHEMA,
             "model": run["model"],
+            "form": run.get("form", {}),
             "data": run["data"],
             "classes": [source.classes[label] for label in present],
             "shape": list(source.shape),
