@@ -26,6 +26,8 @@ TODAY = (
     *numbered("CE", 5, 6),
     *numbered("UX", 1, 7),
     "UX-9",
+    "OM-1",  # own models
+    "OM-3",
 )
 TO_COME = (
     *numbered("SP", 4, 8),
@@ -33,7 +35,8 @@ TO_COME = (
     "CE-4",
     "CE-7",
     *numbered("TA", 1, 7),
-    *numbered("OM", 1, 9),
+    "OM-2",
+    *numbered("OM", 4, 9),
     *numbered("LB", 1, 6),
     "UX-8",
 )

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor, fx, nn
+from torch.nn.modules import batchnorm, dropout
 
 from ndcore.data.catalog import open_data
 from ndcore.data.class_list import with_classes
@@ -28,6 +29,7 @@ from ndcore.networks.forward import first_line, forward, to_images
 from ndcore.networks.registry import COLOURS, ModelSpec
 
 SUMS = 1e-2  # how far from 1 the probabilities of an image may add up, in any precision
+MODAL = (dropout._DropoutNd, batchnorm._NormBase)  # what training mode alters
 TOLD = 20  # logits of an answer that are compared
 ALIKE = 1e-3  # of the largest logit: two answers to one image
 REMEDY_FOR_RANDOM = (
@@ -162,6 +164,8 @@ def probe(
         The form, and the findings; with one that stops, the form means nothing.
     """
     found = list(_weights(module))
+    if module.training and any(isinstance(part, MODAL) for part in module.modules()):
+        found.append(Finding("the model is put into eval mode"))
     module = adapted(module.eval(), PLAIN)
     noise = np.random.default_rng(0).integers(0, 256, pixels.shape).astype(np.uint8)
     images = np.concatenate([pixels, noise])

@@ -77,6 +77,7 @@ def own_logits(kind: str, pixels: np.ndarray) -> np.ndarray:
     return logits.numpy()
 
 
+@pytest.mark.spec("OM-1")
 @pytest.mark.parametrize("kind", kinds.FINE)
 def test_it_is_right_at_every_step(kind: str, folder: Path, empty_cache: Path) -> None:
     spec, source = open_images(model_spec(name_of(kind)), folder, Wishes())

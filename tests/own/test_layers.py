@@ -41,6 +41,7 @@ def outputs(model: nn.Module, part: str, pixels: np.ndarray) -> list[Tensor]:
     return found
 
 
+@pytest.mark.spec("OM-3")
 @pytest.mark.parametrize(
     ("kind", "layers"),
     [

@@ -163,6 +163,13 @@ def test_python_users_get_the_same_answers_from_any_module() -> None:
         ndcore.adapt_model(kinds.AlwaysDropping(), some_pixels())
 
 
+def test_eval_mode_is_told_where_it_matters(folder: Path) -> None:
+    for kind, matters in (("dropout", True), ("function", False)):
+        spec, _ = open_images(model_spec(f"{KINDS}:{kind}"), folder, Wishes())
+        told = [finding.what for finding in spec.findings or ()]
+        assert ("the model is put into eval mode" in told) == matters
+
+
 def test_check_tells_everything_in_sentences(
     folder: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
