@@ -33,7 +33,7 @@ def stoppable(should_stop: ShouldStop, told: str = "stopped") -> AbstractContext
     """Within this block every function of torch that this thread calls asks `should_stop` first.
 
     So a batch is left in its middle, however large it is, and one that is not left gives the same
-    numbers. Blocks within blocks ask all of them.
+    numbers. Blocks within blocks ask all of them. A model in TorchScript asks before a pass only.
 
     Raises:
         StoppedError: in the block, `should_stop` said so; its sentence is `told`.
