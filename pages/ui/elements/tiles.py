@@ -22,7 +22,7 @@ STYLE = f"""<style>
   padding: 0; min-height: 0; min-width: 0; }}
 {TILES} button {{ background: none; border: 0; color: inherit; }}
 {TILES}:has(input:checked, [kind="primary"]) img {{ outline: 3px solid {ACCENT}; }}
-@media (max-width: 900px) {{ [class*="st-key-tiles_"] {{ flex-wrap: nowrap; overflow-x: auto;
+@media (max-width: 1200px) {{ [class*="st-key-tiles_"] {{ flex-wrap: nowrap; overflow-x: auto;
   padding: 6px; }} }}
 {TILES}:has(:focus-visible) {{ outline: 2px solid {ACCENT}; outline-offset: 4px; }}
 </style>"""

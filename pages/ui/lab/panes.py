@@ -14,7 +14,7 @@ STYLE = f"""<style>
 {PICTURES} > {WRAPPER} {{ flex: 1 1 105px; max-width: 240px; }}
 {PICTURES} > {WRAPPER}:has(.stPlotlyChart) {{ flex: 2 1 400px; max-width: 640px; }}
 {BY_HAND} > {WRAPPER} {{ flex: 1 1 270px; max-width: 470px; }}
-@media (max-width: 900px) {{ {WRAPPER}:has(> .st-key-lab_choose) {{ flex: 1 1 100%; }}
+@media (max-width: 1200px) {{ {WRAPPER}:has(> .st-key-lab_choose) {{ flex: 1 1 100%; }}
   .st-key-lab_choose {{ width: 100%; }} }}
 </style>"""
 

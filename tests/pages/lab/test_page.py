@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -319,6 +322,29 @@ def test_stop_keeps_what_was_found_and_shows_it_at_once(digits_bundle: Bundle) -
     assert job.state == "cancelled"
     assert "stopped before the end and counted as not broken" in texts(at)
     assert not [button for button in at.button if button.key == "stop_job"]
+
+
+def test_another_bundle_shows_nothing_of_a_running_attack_and_it_comes_back(
+    digits_bundle: Bundle, digits_cache: Path
+) -> None:
+    other = digits_cache / "bundles" / "digits-two"
+    shutil.copytree(digits_bundle.folder, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps(manifest | {"name": "digits-two"}))
+    try:
+        at = opened(LAB, images=known(digits_bundle), engine="de", target="0", budget="1000000")
+        at.button(key="start").click().run()
+        job = job_of(at)
+        at.selectbox(key="bundle").set_value("digits-two").run()
+        assert not at.exception
+        assert not [button for button in at.button if button.key == "stop_job"]
+        assert not at.button(key="start").disabled
+        at.selectbox(key="bundle").set_value("digits-cnn").run()
+        assert "1 image chosen" in texts(at)
+        at.button(key="stop_job").click().run()
+        assert ended(job).state == "cancelled"
+    finally:
+        shutil.rmtree(other)
 
 
 def test_the_gallery_filters_and_opens_an_attack(digits_bundle: Bundle) -> None:
