@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from ndcore.figures.style.palette import PAGES, channels
 from tests.colour_vision import XYZ
 
 pytestmark = pytest.mark.e2e
@@ -110,13 +111,19 @@ def test_few_stops_lead_to_the_main_action(page: Page, server: str, path: str) -
 @pytest.mark.spec("UX-4")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", ACTIONS)
-def test_what_has_the_focus_shows_it(browser: Browser, server: str, path: str, theme: Any) -> None:
+def test_what_has_the_focus_shows_it_and_captions_are_legible(
+    browser: Browser, server: str, path: str, theme: Any
+) -> None:
     context = browser.new_context(
         viewport={"width": 1400, "height": 1000}, color_scheme=theme, reduced_motion="reduce"
     )
     context.set_default_timeout(60_000)
     page = context.new_page()
     opened(page, server, path)
+    caption = page.locator('[data-testid="stCaptionContainer"]').first
+    red, green, blue = channels(PAGES[theme]["faint"])
+    expect(caption).to_have_css("color", f"rgb({red}, {green}, {blue})")
+    expect(caption).to_have_css("opacity", "1")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     unseen = []

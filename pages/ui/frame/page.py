@@ -39,7 +39,7 @@ STYLE = f"""<style>
 .stMainBlockContainer{{padding-top:4rem}}
 :focus-visible,label:has(:focus-visible){{outline:2px solid {ACCENT}!important;outline-offset:2px}}
 [data-testid="stHeaderActionElements"]{{display:none}}
-[data-testid="stCaptionContainer"]{{color:{_FAINT}}}
+[data-testid="stCaptionContainer"]{{color:{_FAINT}!important;opacity:1!important}}
 [kind="primary"],[kind="primary"]:is(:hover,:focus,:active){{color:{_ON_PRIMARY}}}
 </style>"""
 
