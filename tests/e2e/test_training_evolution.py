@@ -182,7 +182,6 @@ def test_the_main_picture_is_in_view_after_every_step(page: Page, server: str) -
     pictures = {
         "Network": f"{CHART} .heatmaplayer image",
         "Layer": ".st-key-evolution_levels_0 .js-plotly-plot",
-        "Neuron": "figure img",
         "Findings": "[data-testid=stTable]",
     }
 
@@ -195,15 +194,14 @@ def test_the_main_picture_is_in_view_after_every_step(page: Page, server: str) -
     in_view("Network")
     box = page.locator(pictures["Network"]).first.bounding_box()
     assert box is not None
-    # The last epoch, whose pictures come with the run.
-    page.mouse.click(box["x"] + box["width"] * 0.985, box["y"] + box["height"] * 0.6)
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6)
     expect(page).to_have_url(re.compile("part=Layer"))
     in_view("Layer")
     for control in ("evo_layer", "evo_unit", "evo_run"):
         page.locator(f".st-key-{control} input").first.click()
         page.locator("[role=option]").nth(3).click()
         in_view("Layer")
-    for name in ("Neuron", "Findings", "Network"):
+    for name in ("Findings", "Network"):
         part(page, name)
         in_view(name)
 
