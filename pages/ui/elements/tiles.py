@@ -16,7 +16,7 @@ STYLE = f"""<style>
 {TILES} :is(label, button)::after {{ content: ""; position: absolute; inset: 0; cursor: pointer; }}
 {TILES} :is(label, .stCheckbox, .stButton, .stElementContainer) {{ position: static; }}
 {TILES} label > div:not([data-testid]) {{ position: absolute; top: 3px; left: 3px; margin: 0; }}
-{TILES} p {{ font-size: 12px; line-height: 1.5; overflow: hidden; text-overflow: ellipsis;
+{TILES} p {{ font-size: 11px; line-height: 1.6; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }}
 {TILES} :is(label, button), {TILES} [data-testid="stWidgetLabel"] {{ max-width: 100%; margin: 0;
   padding: 0; min-height: 0; min-width: 0; }}
