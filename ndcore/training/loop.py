@@ -333,7 +333,7 @@ def _epoch(
         len(reference), generator=torch.Generator().manual_seed(config.seed)
     )
     order = torch.randperm(len(reference), generator=generator)
-    size = min(config.batch_size, len(reference))
+    size = config.batch_of(len(reference))
     steps = len(reference) // size
     side = next(side for share, side in config.sides if epoch < share * config.epochs + 1e-9)
     plain = epoch >= config.plain_from * config.epochs - 1e-9

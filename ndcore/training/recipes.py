@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from ndcore.networks.deep_view import NETWORKS
 
+SMALLEST_BATCH = 8
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -14,6 +16,7 @@ class TrainConfig:
     Attributes:
         epochs: passes over the reference split.
         batch_size: images per step.
+        least_steps: batches shrink, to no fewer than 8 images, until an epoch has so many; 0 = not.
         conv_lr: peak Muon step of convolutions that a batch norm follows, relative to their
             norm; 0 = SGD for these too.
         lr: peak step of everything else.
@@ -44,6 +47,7 @@ class TrainConfig:
 
     epochs: int
     batch_size: int = 512
+    least_steps: int = 0
     conv_lr: float = 0.05
     lr: float = 0.1
     weight_decay: float = 5e-4
@@ -63,6 +67,13 @@ class TrainConfig:
     identity_start: bool = True
     seed: int = 0
     first: TrainConfig | None = None
+
+    def batch_of(self, images: int) -> int:
+        """How many of so many images a step sees."""
+        size = min(self.batch_size, images)
+        if not self.least_steps:
+            return size
+        return min(size, max(SMALLEST_BATCH, images // self.least_steps))
 
 
 # Zhong et al. 2017, section 4.1.1: 45 epochs, the learning rate lowered after the 30th. The second
@@ -95,6 +106,7 @@ VGG16_FIRST = TrainConfig(
 GENERAL = TrainConfig(
     epochs=20,
     batch_size=64,
+    least_steps=16,
     conv_lr=0.0,
     lr=1e-3,
     weight_decay=0.05,

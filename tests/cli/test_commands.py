@@ -170,7 +170,7 @@ BAD = [
     (["train", "magic"], "unknown model"),
     (["train", "nowhere.py:make"], "cannot import"),
     (["train", "cifar10-vgg16"], "--data"),
-    (["train", "digits-cnn", "--epochs", "0"], "at least 1"),
+    (["train", "digits-cnn", "--epochs", "0"], "above 0"),
     (["train", "digits-cnn", "--device", "toaster"], "not available"),
     (["build", "digits-cnn", "--data", "samples"], "classes"),
     (["build", "x", "--model", "digits-cnn", "--data", "digits", "--weights", "/no"], "missing"),
@@ -216,7 +216,7 @@ def test_own_model_and_images(
     trained = run(capsys, "train", factory, "--data", data, "--epochs", "30")
     assert trained["test_accuracy"] > 0.9
     run(capsys, "build", "mine", "--model", factory, "--data", data, "--gallery", "0")
-    found = run(capsys, "distributions", "--bundle", "mine", "--layer", "0")
+    found = run(capsys, "distributions", "--bundle", "mine", "--layer", "1")
     assert len(found["units"]) == 8
     image = str(tmp_path / "data" / "dark" / "3.png")
     verdict = run(capsys, "detect", image, "--bundle", "mine", "--alpha", "0.2")

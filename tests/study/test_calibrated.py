@@ -203,7 +203,8 @@ def test_a_case_file_judges_and_repairs_each_image_once(
     assert (sum(judged), sum(repaired)) == (3, 3)
     told = json.loads(answer.read_text())["results"]
     for row, image in zip(told, json.loads(case.read_text())["images"], strict=True):
-        assert row == {"file": image["name"]} | image["verdict"]
+        proven = {"certificate": image["certificate"]}
+        assert row == {"file": image["name"]} | image["verdict"] | proven
         assert (image["verdict"] == image["repair"]["verdict"]) == (name == "repair-turn")
         layers = image["by_layers"] if name == "repair-turn" else image["verdict"]
         assert [layer["layer"] for layer in layers["layers"]] == list(shipped.layers)

@@ -328,3 +328,9 @@ def test_a_recipe_goes_on_from_the_finished_weights_of_another(tmp_path: Path) -
     again = train(spec, source, config, tmp_path / "two", on_epoch=rows.append)
     assert again["weight_hash"] == run["weight_hash"]
     assert len(rows) == 4, "the first part is not trained again"
+
+
+def test_few_images_still_make_many_steps() -> None:
+    general = recipe("own.py:make")
+    assert [general.batch_of(images) for images in (4, 84, 320, 5000)] == [4, 8, 20, 64]
+    assert recipe("digits-cnn").batch_of(84) == 64

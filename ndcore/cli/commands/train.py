@@ -111,7 +111,7 @@ def _asked(config: TrainConfig, options: Namespace) -> TrainConfig:
     if options.epochs is not None:
         config = replace(config, epochs=options.epochs, first=None)
     if options.batch is not None:
-        config = replace(config, batch_size=options.batch)
+        config = replace(config, batch_size=options.batch, least_steps=0)
     if options.lr is not None:
         config = replace(config, lr=options.lr, first=None)
     if options.no_augmentation:

@@ -191,7 +191,7 @@ def test_without_an_image_the_classes_are_drawn(digits_bundle: Bundle) -> None:
     header = sent(at)
     assert header["instances"] == []
     assert len(header["classes"]) == 2
-    assert "Attack one in the lab" in texts(at)
+    assert "Attack one in the Attack Lab" in texts(at)
 
 
 LOOKS = {

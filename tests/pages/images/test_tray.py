@@ -94,7 +94,7 @@ def mistakes(bundle: Bundle) -> tuple[NaturalError, ...]:
 def test_an_empty_tray_says_what_to_do(app: Path) -> None:
     at = tray(app)
     assert keys(at) == []
-    assert "Attack one in the lab, or add an instance" in at.info[0].value
+    assert "Attack one in the Attack Lab, or add an instance" in at.info[0].value
     assert at.get("page_link")
 
 
