@@ -124,7 +124,7 @@ def judge(bundle: Bundle) -> None:
         return
     answer.empty()
     if len(verdicts) > 1:
-        answer.markdown(noticed_sentence(*verdicts))
+        answer.markdown(noticed_sentence(detector.title, *verdicts))
     for (name, _, _), verdict, card in zip(order, verdicts[::-1], cards, strict=True):
         show_verdict(bundle, name, verdict, card)
     with pixels:

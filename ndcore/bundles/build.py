@@ -23,13 +23,15 @@ from ndcore.activations.distributions import Histograms, count_distributions, la
 from ndcore.activations.histograms import BINS
 from ndcore.activations.observed import Observed
 from ndcore.activations.proposal import proposed_layers
-from ndcore.activations.reading import read_source
+from ndcore.activations.reading import Reading, read_source
 from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.data.copies import first_copies
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import DETECTORS, Calibration
+from ndcore.detectors.detector import Detector
+from ndcore.detectors.layerwise import DivergenceDetector
 from ndcore.errors import BadRequestError, BundleError, DataError
 from ndcore.networks.factories import brings_weights
 from ndcore.networks.form import INNER, PLAIN, Finding
@@ -158,7 +160,7 @@ def _build(
     dev = read_source(model, layers, source, members["dev"])
     held = read_source(model, layers, source, members["calibration"])
     calibrations = {
-        name: entry.make(observed).fit(dev, held).calibration
+        name: _fitted(entry.make(observed), dev, held, source, members).calibration
         for name, entry in DETECTORS.items()
         if entry.calibrated_by == "build"
     }
@@ -276,6 +278,20 @@ def _training_record(run: dict[str, Any] | None) -> dict[str, Any]:
         return {}
     kept = ("data", "config", "epochs", "dtype")
     return {"images": len(run["splits"]["reference"])} | {key: run[key] for key in kept}
+
+
+def _fitted(
+    detector: Detector[Any],
+    dev: Reading,
+    held: Reading,
+    source: ImageSource,
+    members: dict[str, list[int]],
+) -> Detector[Any]:
+    """Fitted on what was read already, or on what the detector itself sees of the same images."""
+    if isinstance(detector, DivergenceDetector):
+        return detector.fit(dev, held)
+    seen = [detector.see(source.pixels(members[part])) for part in ("dev", "calibration")]
+    return detector.fit(*seen)
 
 
 def _describe(source: ImageSource, members: dict[str, list[int]]) -> dict[str, Any]:

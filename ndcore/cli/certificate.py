@@ -42,8 +42,9 @@ def certify_text(document: Found) -> str:
     attacks = summary["attacks"]
     if attacks["n"]:
         lines.append(
-            f"stored attacks: {attacks['caught']:,} of {attacks['n']:,} raise the alarm; "
-            f"{attacks['violations']} of {attacks['on_certified']:,} on certified images do not"
+            f"stored attacks: {attacks['caught']:,} of {attacks['n']:,} raise the alarm; of the "
+            f"{attacks['on_certified']:,} on certified images {attacks['violations']} pass, where "
+            "the proof allows none"
         )
     if "two_pixels" in summary:
         two = summary["two_pixels"]

@@ -61,5 +61,5 @@ def _line(row: dict[str, Any]) -> str:
         told += f", {row['queries_mean']:,.0f} queries per success (median "
         told += f"{row['queries_median']:,.0f})"
     if row["certified"]:
-        return f"{told}; certified {Rate.of(row['certified']).text}"
+        return f"{told}; sure to be noticed (certified) {Rate.of(row['certified']).text}"
     return f"{told}; nothing proven"

@@ -7,15 +7,22 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
+from ndcore.activations.observed import Observed
+from ndcore.bundles.build import BuildConfig, build
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.cli import main
-from ndcore.detectors.registry import DEGENERATE, DETECTORS, compared_titles, title_of
+from ndcore.data.catalog import open_source
+from ndcore.data.splits import positions
+from ndcore.detectors.detector import Detector
+from ndcore.detectors.registry import DEGENERATE, DETECTORS, Entry, compared_titles, title_of
 from ndcore.errors import BundleError
 from ndcore.storage.atomic import write_json
 from ndcore.storage.places import ROOT, bundles_dir
@@ -147,3 +154,49 @@ def test_degenerate_forms_are_refused_with_their_reason(
     told = capsys.readouterr().err
     assert DEGENERATE[name] in told
     assert "unknown" not in told
+
+
+@dataclass
+class _Means:
+    means: NDArray[np.float64]
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+
+
+class _Brightness(Detector[_Means]):
+    """Sees what no detector here sees."""
+
+    name, title, about = "brightness", "brightness", "mean of all values"
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    def see(self, pixels: NDArray[np.uint8]) -> _Means:
+        """See `Detector.see`."""
+        reading = self._observed.read(pixels)
+        return _Means(pixels.mean((1, 2, 3)), reading.predicted, reading.confidence)
+
+    def score(self, seen: _Means) -> NDArray[np.float64]:
+        """See `Detector.score`."""
+        return seen.means
+
+
+def test_build_calibrates_a_detector_on_what_it_sees_itself(
+    digits_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ND_CACHE", str(digits_cache))
+    entry = Entry("brightness", "brightness", "mean", _Brightness, calibrated_by="build")
+    monkeypatch.setitem(DETECTORS, "brightness", entry)
+    source = open_source("digits")
+    build(BuildConfig("bright", "digits-cnn", gallery=0), source)
+    try:
+        bundle = load_bundle("bright")
+        held = source.pixels(positions(source, bundle.splits["calibration"]))
+        found = bundle.calibrations["brightness"].scores
+        assert np.allclose(np.sort(found), np.sort(held.mean((1, 2, 3))))
+        assert main([*WORDS[:3], "--bundle", "bright", "--detector", "brightness"]) == 0
+        monkeypatch.setitem(DETECTORS, "brightness", replace(entry, calibrated_by=""))
+        assert main([*WORDS, "--detector", "brightness"]) == 2
+        assert "has neither a calibration nor a command" in capsys.readouterr().err
+    finally:
+        shutil.rmtree(bundle.folder)

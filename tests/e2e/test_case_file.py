@@ -35,8 +35,8 @@ def opens_alone(browser: Browser, file: Path, scheme: str) -> None:
     shown.goto(file.as_uri())
     expect(shown.get_by_role("heading", name="Provenance")).to_be_visible()
     pictures = shown.locator("img")
-    expect(pictures).to_have_count(7)  # three of each image and the difference
-    for index in range(7):
+    expect(pictures).to_have_count(8)  # three of each image, the difference and the holes
+    for index in range(8):
         box = pictures.nth(index).bounding_box()
         assert box is not None
         assert min(box["width"], box["height"]) > 150

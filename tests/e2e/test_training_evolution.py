@@ -194,7 +194,7 @@ def test_the_main_picture_is_in_view_after_every_step(page: Page, server: str) -
     in_view("Network")
     box = page.locator(pictures["Network"]).first.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6)
+    page.mouse.click(box["x"] + box["width"] * 44.5 / 45, box["y"] + box["height"] * 0.6)
     expect(page).to_have_url(re.compile("part=Layer"))
     in_view("Layer")
     for control in ("evo_layer", "evo_unit", "evo_run"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
 from ndcore.cli.shared_options import add_bundle, add_images
+from ndcore.errors import BundleError
 
 if TYPE_CHECKING:
     from ndcore.certificate import Certificate
@@ -60,6 +61,8 @@ def run(options: Namespace) -> Answer:
     chosen = choose_images(bundle, options, default=None)
     here = Detectors(bundle)
     detector = here.open(options.detector)
+    if not detector.fitted:
+        raise BundleError(f"detector '{detector.name}' has neither a calibration nor a command")
     repairs, verdicts = _judge(detector, chosen, options.alpha)
     proofs = [] if options.no_certificate else _certify(here, chosen)
     rows = [

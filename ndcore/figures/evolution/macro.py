@@ -182,6 +182,7 @@ def _axes(
             showticklabels=col == 1,
             showgrid=col > count,
             zeroline=False,
+            fixedrange=col > 1,  # its handle would lie on the last epochs of the map to its left
             row=1,
             col=col,
         )

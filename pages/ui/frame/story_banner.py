@@ -15,7 +15,7 @@ STEPS = (
     ("The verdict", "could the attack have been noticed? Read the answer below."),
     (
         "How it came about",
-        "a row is a layer, a column an epoch; see when each layer told the classes apart.",
+        "another network, lenet, while it learned: when each layer began to tell classes apart.",
     ),
 )
 

@@ -61,20 +61,27 @@ def verdict_sentence(label: str, name: str, verdict: Verdict) -> str:
         )
     share = f"{100 * verdict.p_value:.1f}% of benign images taken for {label} score as high."
     if verdict.flagged:
-        return f":red-badge[Flagged] Only {share}" + (" A false alarm." if name == "benign" else "")
+        false = " A false alarm." if name == "benign" else ""
+        return f":red-badge[Flagged] At most {share}{false}"
     missed = " If this is an attack, it is missed." if name != "benign" else ""
     return f":gray-badge[Not flagged] {share}{missed}"
 
 
-def noticed_sentence(benign: Verdict, attacked: Verdict) -> str:
-    """Could the attack have been noticed? The answer for a pair, before the numbers."""
+def noticed_sentence(title: str, benign: Verdict, attacked: Verdict) -> str:
+    """Could the attack have been noticed? The answer for a pair, before the numbers.
+
+    Args:
+        title: the words that a detector goes by.
+        benign, attacked: its verdicts.
+    """
     if not attacked.guaranteed:
         return "**Undecided: too few benign images to say it at this rate of false alarms.**"
     if not attacked.flagged:
         return "**No: this detector does not notice the attack.** Others may; see the table."
     if benign.flagged:
         return "**Not for sure: the attacked image is flagged, but so is the benign one.**"
-    return "**Yes: the attack is noticed.** The attacked image is flagged, the benign one is not."
+    told = f"“{title}” flags the attacked image and not the benign one."
+    return f"**Yes: the attack is noticed.** {told}"
 
 
 def capital(text: str) -> str:

@@ -43,7 +43,7 @@ def verdict_sentence(verdict: Found) -> str:
         f"(p = {verdict['p_value']:.4f}, alpha = {alpha:g})."
     )
     if verdict["flagged"]:
-        return f"Flagged: only {share} On average {100 * alpha:g}% of benign images are, too."
+        return f"Flagged: at most {share} On average {100 * alpha:g}% of benign images are, too."
     return f"Not flagged: {share} An attack may be missed like this."
 
 
