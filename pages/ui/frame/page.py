@@ -83,7 +83,6 @@ def setup(title: str) -> Bundle | None:
         names,
         key="bundle",
         default=DEFAULT_BUNDLE if DEFAULT_BUNDLE in names else names[0],
-        help="One model and its data set.",
     )
     try:
         bundle = loaders.bundle(name)
@@ -94,8 +93,8 @@ def setup(title: str) -> Bundle | None:
     with st.sidebar:
         accuracy = Rate.of(bundle.manifest["accuracy"], "accuracy")
         st.caption(
-            f"Accuracy {accuracy.percent()} on {accuracy.n:,} held-out images "
-            f"(95% interval {accuracy.interval()})."
+            f"One model and its data set. Accuracy {accuracy.percent()} on {accuracy.n:,} "
+            f"held-out images (95% interval {accuracy.interval()})."
         )
         running_jobs()
     return bundle
