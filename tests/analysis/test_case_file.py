@@ -145,7 +145,7 @@ def test_the_page_stands_alone_and_trusts_no_name(digits_bundle: Bundle, cases: 
 def test_sentences_promise_no_more_than_the_numbers(cases: list[Case]) -> None:
     classes = tuple("0123456789")
     verdict = replace(cases[0].verdict, p_value=0.02, flagged=True, guaranteed=True)
-    assert verdict_sentence(verdict.to_dict(classes)).startswith("Flagged: only 2.0% of benign")
+    assert verdict_sentence(verdict.to_dict(classes)).startswith("Flagged: at most 2.0% of benign")
     verdict = replace(verdict, p_value=0.3, flagged=False)
     assert "An attack may be missed" in verdict_sentence(verdict.to_dict(classes))
     verdict = replace(verdict, guaranteed=False)
