@@ -6,9 +6,11 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from ndcore.errors import BadRequestError
 
 SCRIPTS = (".pt", ".ts", ".torchscript")
 EXPORTS = (".pt2",)
+TENSORS_ALONE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # read by `torch.load`
+_LOCK = threading.Lock()
 
 
 class _OneMode(nn.Module):
@@ -85,9 +89,24 @@ def _scripted(name: str) -> nn.Module:
 
 def _exported(name: str) -> nn.Module:
     try:
-        return _OneMode(torch.export.load(name).module())
+        with _tensors_alone():
+            return _OneMode(torch.export.load(name).module())
     except Exception as error:  # whatever its many readers raise
         raise BadRequestError(f"'{name}' is no file of torch.export.save") from error
+
+
+@contextmanager
+def _tensors_alone() -> Iterator[None]:
+    """`torch.load` takes nothing but tensors, even where `torch.export` would unpickle the rest."""
+    with _LOCK:
+        before = os.environ.get(TENSORS_ALONE)
+        os.environ[TENSORS_ALONE] = "1"
+        try:
+            yield
+        finally:
+            os.environ.pop(TENSORS_ALONE)
+            if before is not None:
+                os.environ[TENSORS_ALONE] = before
 
 
 def _imported(name: str) -> Callable[[], nn.Module]:

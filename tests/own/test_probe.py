@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,34 @@ def test_files_of_a_whole_network_are_models(
     bundle, pixels = load_bundle("mine"), some_pixels()
     own = plain_logits(model, pixels)
     np.testing.assert_allclose(bundle.read(pixels).logits, own, atol=5e-3)
+
+
+class Pickled:
+    """What runs code as it is unpickled: here it leaves a file."""
+
+    def __init__(self, ran: Path) -> None:
+        self.ran = ran
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.ran,)
+
+
+def test_nothing_in_an_exported_file_is_unpickled(tmp_path: Path) -> None:
+    whole, altered, ran = (tmp_path / name for name in ("net.pt2", "altered.pt2", "ran"))
+    torch.export.save(
+        torch.export.export(kinds.sequential().eval(), (torch.zeros(2, 3, 12, 12),)), whole
+    )
+    code = io.BytesIO()
+    torch.save(Pickled(ran), code)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(altered, "w") as target:
+        for name in source.namelist():
+            foreign = "sample_inputs" in name
+            target.writestr(name, code.getvalue() if foreign else source.read(name))
+        assert any("sample_inputs" in name for name in source.namelist())
+    assert model_spec(str(whole)).build()
+    with pytest.raises(BadRequestError, match="is no file of torch"):
+        model_spec(str(altered))
+    assert not ran.exists()
 
 
 def test_a_file_of_weights_alone_is_no_model(tmp_path: Path) -> None:
