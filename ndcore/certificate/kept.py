@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.certificate.one_pixel import Certificate, Hole
+from ndcore.data.pixels import image_key
 from ndcore.errors import BadRequestError
 
 
@@ -34,7 +34,7 @@ class KeptCertificates:
 
     def get(self, image: NDArray[np.uint8]) -> Certificate | None:
         """The certificate of this image uint8 (H, W, C), if the file has it."""
-        return self._known.get(self._key(image))
+        return self._known.get(image_key(self._weights, image))
 
     def add(self, image: NDArray[np.uint8], found: Certificate) -> None:
         """Write another one, at once.
@@ -42,7 +42,7 @@ class KeptCertificates:
         Raises:
             BadRequestError: the file cannot be written.
         """
-        key = self._key(image)
+        key = image_key(self._weights, image)
         self._known[key] = found
         holes = [[hole.row, hole.col, hole.label] for hole in found.holes]
         line = json.dumps([key, found.predicted, found.margin, holes])
@@ -53,11 +53,6 @@ class KeptCertificates:
                 file.write(f"\n{line}\n" if file.tell() else f"{line}\n")
         except OSError as error:
             raise BadRequestError(f"cannot write {self._path}: {error.strerror}") from error
-
-    def _key(self, image: NDArray[np.uint8]) -> str:
-        digest = hashlib.sha256(f"{self._weights}{image.shape}".encode())
-        digest.update(np.ascontiguousarray(image).tobytes())
-        return digest.hexdigest()
 
 
 def _parsed(line: str) -> tuple[str, Certificate] | None:

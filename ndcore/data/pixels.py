@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,3 +89,10 @@ def paint(
     for index in range(positions.shape[1]):
         images[which, positions[:, index, 0], positions[:, index, 1]] = colours[:, index]
     return images
+
+
+def image_key(weight_hash: str, pixels: NDArray[np.uint8]) -> str:
+    """SHA-256 (hex) under which a server or a file keeps what a network makes of an image."""
+    digest = hashlib.sha256(f"{weight_hash}{pixels.shape}".encode())
+    digest.update(np.ascontiguousarray(pixels).tobytes())
+    return digest.hexdigest()

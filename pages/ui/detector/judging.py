@@ -10,9 +10,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.pixels import image_key
 from ndcore.detectors import Detector, Verdict
 from ndcore.detectors.by_repair import RepairDetector
-from pages.ui.detector.search import Subject, image_key, known_repairs, repairs_of
+from pages.ui.detector.search import Subject, known_repairs, repairs_of
 from pages.ui.frame import loaders
 from pages.ui.frame.words import capital
 
@@ -31,7 +32,7 @@ def verdicts_by(
 def _verdict_on(
     bundle: Bundle, detector: Detector[Any], pixels: NDArray[Any], alpha: float
 ) -> Verdict:
-    key = image_key(bundle, pixels)
+    key = image_key(bundle.weight_hash, pixels)
     return _judged(detector.name, detector.calibration.digest, key, alpha, bundle, detector, pixels)
 
 

@@ -10,13 +10,14 @@ import streamlit as st
 
 from ndcore.attacks import PixelChange
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.pixels import image_key
 from ndcore.detectors import Detector, Verdict
 from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.statistics.intervals import Rate
 from pages.ui.detector.evidence import numbers
-from pages.ui.detector.search import Subject, image_key, repairs_of
+from pages.ui.detector.search import Subject, repairs_of
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import show_image
@@ -52,7 +53,7 @@ def suspect_panel(
     )
     height, width = bundle.shape[:2]
     # Asked for anew with other images: the link says of which it was.
-    wanted = image_key(bundle, np.concatenate([pixels for _, pixels, _ in found]))[:12]
+    wanted = image_key(bundle.weight_hash, np.concatenate([pixels for _, pixels, _ in found]))[:12]
     if just_linked(ASKED) and recall(ASKED) != wanted:
         refuse("the search in images", [recall(ASKED)])
         remember(ASKED, "")
