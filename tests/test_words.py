@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.string_literals import strings_in
 
 ROOT = Path(__file__).resolve().parents[1]
 # What is not said, and what is said instead; `/` and the like are no words of a sentence.
@@ -39,22 +40,7 @@ CORE = [
 
 def told(text: str) -> list[str]:
     """Strings of a module that hold a sentence or a phrase; remarks and names are none."""
-    tree = ast.parse(text)
-    remarks = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
-    found = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and id(node) not in remarks
-    ]
-    return [each for each in found if " " in each.strip()]
+    return [each for each in strings_in(text) if " " in each.strip()]
 
 
 def wrong(texts: list[str]) -> list[str]:

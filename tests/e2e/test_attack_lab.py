@@ -9,19 +9,14 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Locator, Page, Position, expect
 
+from tests.e2e.settled import settle
+
 pytestmark = pytest.mark.e2e
 
 STOP_S = 1.0
 # What a poll of the page and drawing the results add to the stop itself.
 SEEN_S = 3.0
 READING = 'table[aria-label="Class probabilities"]'
-
-
-def settle(page: Page) -> None:
-    """Wait until the app has answered and shows no error."""
-    page.wait_for_timeout(300)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
 
 
 def open_lab(page: Page, server: str, link: str) -> None:

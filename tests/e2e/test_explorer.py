@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from ndcore.bundles.bundle import load_bundle
+from tests.e2e.settled import settle
 
 pytestmark = pytest.mark.e2e
 
@@ -41,12 +42,6 @@ COLOURS = """(canvas) => {
     }
     return [...found];
 }"""
-
-
-def settle(page: Page) -> None:
-    page.wait_for_timeout(400)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
 
 
 def opened(page: Page, server: str, more: str = "") -> Locator:

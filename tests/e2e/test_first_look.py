@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.settled import settle
+
 pytestmark = pytest.mark.e2e
 
 WIDTH, HEIGHT = 1400, 900
@@ -23,12 +25,6 @@ PICTURES = {
     "Divergence_Detector": 'img[alt^="attacked"]',
     "Training_Evolution": ".js-plotly-plot .heatmaplayer",
 }
-
-
-def settle(page: Page) -> None:
-    page.wait_for_timeout(300)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
 
 
 def in_view(picture: Locator) -> tuple[float, dict[str, float]]:

@@ -17,6 +17,7 @@ from ndcore.evolution.recording.recorder import RecordConfig, Recorder
 from ndcore.networks.registry import model_spec
 from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
+from tests.e2e.settled import settle
 
 Serve = Callable[..., AbstractContextManager[str]]
 
@@ -43,12 +44,6 @@ def evolution(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     Recorder(folder).finish({"test_accuracy": 0.5})
     with serve(ND_CACHE=str(cache)) as address:
         yield address
-
-
-def settle(page: Page) -> None:
-    page.wait_for_timeout(500)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
 
 
 def opened(page: Page, address: str, link: str = "") -> None:

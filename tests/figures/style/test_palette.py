@@ -8,7 +8,6 @@ text (1.4.3).
 
 from __future__ import annotations
 
-import ast
 import itertools
 import re
 import tomllib
@@ -39,6 +38,7 @@ from ndcore.figures.style.palette import (
 )
 from ndcore.figures.style.ramp import opacity_scale, ramp, ramp_scale
 from tests.colour_vision import VISION, contrast, distance, lab
+from tests.string_literals import strings_in
 
 ROOT = Path(__file__).resolve().parents[3]
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
@@ -215,21 +215,7 @@ def literals(name: str, text: str) -> list[str]:
         code = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*|<!--.*?-->", "", text, flags=re.DOTALL)
         strings = [code, *re.findall(r"""["']([^"'\n]*)["']""", code)]
     else:
-        tree = ast.parse(text)
-        remarks = {
-            id(node.body[0].value)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            and node.body
-            and isinstance(node.body[0], ast.Expr)
-        }
-        strings = [
-            node.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in remarks
-        ]
+        strings = strings_in(text)
     return [found[0] for string in strings for found in LITERAL.finditer(string)]
 
 
