@@ -72,9 +72,8 @@ class Hunt:
         self._search: Search | None = None
         self.asked: Candidates | None = None
         self._advance(None)
-        self.last: Candidates | None = (
-            self.asked
-        )  # the latest question, also when there is no next one
+        # The latest question, also when there is no next one.
+        self.last: Candidates | None = self.asked
 
     # -- the question at hand
 

@@ -27,6 +27,13 @@ def add_new_data(parser: ArgumentParser) -> None:
     parser.add_argument("--data", help="ImageFolder, CIFAR-10 root or source name")
 
 
+def add_model(parser: ArgumentParser) -> None:
+    """`MODEL` and its images, for the commands that only look at them."""
+    parser.add_argument("model", metavar="MODEL", help="registered name, or file.py:factory")
+    add_new_data(parser)
+    add_own_model(parser)
+
+
 def add_own_model(parser: ArgumentParser) -> None:
     """What a command asks of a model that somebody brings."""
     parser.add_argument(

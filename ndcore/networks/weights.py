@@ -69,16 +69,17 @@ def round_weights(model: nn.Module) -> tuple[float, list[str]]:
         the tensors that are kept in float32 because float16 cannot hold them.
     """
     change, kept = 0.0, []
-    held = dict(model.state_dict().items())
+    held = model.state_dict()
+    halves = {name: rounded(tensor) for name, tensor in held.items()}
     for name, tensor in held.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
-        half = rounded(tensor)
+        half = halves[name]
         if half.dtype != torch.float16:
             kept.append(name)
         elif largest := float(tensor.abs().max()):
             change = max(change, float((half.to(tensor.dtype) - tensor).abs().max()) / largest)
-    model.load_state_dict({name: rounded(t).to(t.dtype) for name, t in held.items()})
+    model.load_state_dict({name: half.to(held[name].dtype) for name, half in halves.items()})
     return change, kept
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ndcore.cli.commands import Answer
-from ndcore.cli.shared_options import add_new_data, add_own_model
+from ndcore.cli.shared_options import add_model
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="registered name, or file.py:factory")
-    add_new_data(parser)
-    add_own_model(parser)
+    add_model(parser)
 
 
 def run(options: Namespace) -> Answer:

@@ -6,15 +6,13 @@ from argparse import ArgumentParser, Namespace
 from itertools import groupby
 
 from ndcore.cli.commands import Answer
-from ndcore.cli.shared_options import add_new_data, add_own_model
+from ndcore.cli.shared_options import add_model
 
 LONG = 24  # layers that are listed one by one; more are folded by what they are part of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="registered name, or file.py:factory")
-    add_new_data(parser)
-    add_own_model(parser)
+    add_model(parser)
 
 
 def run(options: Namespace) -> Answer:
