@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 STOP_S = 1.0
 # What a poll of the page and drawing the results add to the stop itself.
-SEEN_S = 3.0
+SEEN_S = 9.0
 READING = 'table[aria-label="Class probabilities"]'
 
 
