@@ -20,6 +20,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/errors.py"},
     {"ndcore/jobs.py", "ndcore/steps.py", "ndcore/statistics"},
     {"ndcore/storage"},
+    {"ndcore/data/folder"},
     {"ndcore/data"},
     {"ndcore/networks", "ndcore/attacks/engines"},
     {"ndcore/activations", "ndcore/training", "ndcore/attacks"},

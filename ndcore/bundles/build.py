@@ -26,7 +26,7 @@ from ndcore.activations.proposal import proposed_layers
 from ndcore.activations.reading import Reading, read_source
 from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
-from ndcore.data.copies import first_copies
+from ndcore.bundles.image_findings import image_findings
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import DETECTORS, Calibration
@@ -63,8 +63,8 @@ class BuildConfig:
         model: registry name or factory (see `ndcore.networks.registry.model_spec`).
         weights: safetensors file, or None to use the model's training run, or those that an own
             model brings.
-        gallery: stop the gallery after so many verified successes on lossless images held out
-            of training; 0 makes none.
+        gallery: stop the gallery after so many verified successes on images held out of training,
+            lossless ones where there are any; 0 makes none.
         gallery_images: or after so many of these images.
         layers: to observe, in order; none = those the model names, else the proposed ones.
         seed: of splits without a training run, of samples and of attacks.
@@ -119,11 +119,12 @@ def _build(
     spec = usable(spec or model_spec(config.model), source)
     _require_fit(spec, source)
     model, run = _trained_model(config, spec)
-    findings = [*(spec.findings or ()), *_rounding(model), *copies_in(source)]
+    findings = [*(spec.findings or ()), *_rounding(model)]
     answer = made_up_answer(model, source.shape) if spec.own else None
     if answer is not None:
         stamp(model, answer)
     splits = run["splits"] if run else make_splits(source, config.seed)
+    findings += image_findings(source, splits)
     members = _members(source, splits)
     layers = _layers(config, spec, model, source.shape)
     reference = members["reference"]
@@ -153,6 +154,8 @@ def _build(
         "versions": {"python": platform.python_version()}
         | {library: version(library) for library in LIBRARIES},
     }
+    if chosen := source.intake.to_dict():
+        manifest["intake"] = chosen
     if answer is not None:
         manifest |= {"form": spec.form.to_dict(), "answer": answer}
     on_step("detector calibration", 0, 0)
@@ -242,23 +245,6 @@ def _trained_model(config: BuildConfig, spec: ModelSpec) -> tuple[nn.Module, dic
     return load_weights(model, folder / "weights.safetensors"), run
 
 
-def copies_in(source: ImageSource) -> list[Finding]:
-    """Files that are copies of others, and what is done about them."""
-    first = first_copies(source)
-    again = np.flatnonzero(first != np.arange(len(first)))
-    if not len(again):
-        return []
-    pair = f"{source.ids[again[0]]} of {source.ids[first[again[0]]]}"
-    conflict = int((source.labels[again] != source.labels[first[again]]).sum())
-    told = f", {conflict} of them in another class" if conflict else ""
-    return [
-        Finding(
-            f"{len(again)} image files are copies of others{told}, such as {pair}",
-            remedy="copies are never on both sides of what is learnt and what is judged",
-        )
-    ]
-
-
 def _rounding(model: nn.Module) -> list[Finding]:
     """Round the weights to what a bundle stores, so that everything is measured on these."""
     change, kept = round_weights(model)
@@ -295,8 +281,9 @@ def _fitted(
 
 
 def _describe(source: ImageSource, members: dict[str, list[int]]) -> dict[str, Any]:
-    """Per split: how many images, and how many of them in lossless files."""
-    return {
+    """Per split how many images, how many of them in lossless files; and where a folder lies."""
+    root = {"root": str(Path(source.root).resolve())} if source.name == "folder" else {}
+    return root | {
         "source": source.name,
         "splits": {
             name: {"images": len(rows), "lossless": int(source.lossless[rows].sum())}

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.activations.histograms import ClassHistograms
+from ndcore.data.folder.intake import Intake
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.detectors.calibration import Calibrated, Calibration
 from ndcore.errors import BadRequestError, BundleError
@@ -124,6 +125,7 @@ class Bundle(Calibrated):
 
     Attributes:
         name, weight_hash, manifest, folder: what it is and where.
+        intake: how its image files are taken in, uploads too.
         model: in eval mode, without gradients.
     """
 
@@ -137,6 +139,10 @@ class Bundle(Calibrated):
         self.manifest = manifest
         self.name: str = manifest["name"]
         self.weight_hash: str = manifest["weight_hash"]
+        try:
+            self.intake = Intake.of(manifest.get("intake", {}))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise BundleError(f"bundle '{self.name}' has a damaged manifest.json") from error
         self._lock = threading.Lock()
 
     def _layer(self, layer: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from ndcore.activations.histograms import BINS
 from ndcore.activations.proposal import proposed_layers
 from ndcore.activations.reading import BATCH_BYTES, image_bytes, read_pixels
 from ndcore.attacks import AttackConfig
-from ndcore.bundles.build import BuildConfig, copies_in
+from ndcore.bundles.build import BuildConfig
+from ndcore.bundles.image_findings import image_findings
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, make_splits
 from ndcore.errors import BadRequestError, NeuralDivergenceError
@@ -28,6 +30,7 @@ from ndcore.networks.weights import rounded
 
 MB = 1e6
 TRIED = 8  # images of the trial pass
+READ = 1000  # images that are read to see whether they can be
 # Bytes that a count other than 0 and a thousand zeros take once compressed, as measured.
 PER_COUNT, PER_ZEROS = 1.3, 1.5
 
@@ -109,13 +112,33 @@ def _alone(spec: ModelSpec, wishes: Wishes) -> ModelSpec:
 
 
 def _images(source: ImageSource) -> list[Finding]:
+    broken = list(_unreadable(source))
+    if broken:
+        return broken
     try:
         splits = make_splits(source)
     except NeuralDivergenceError as error:
-        return [Finding(str(error), stops=True)]
+        return [Finding(str(error), stops=True), *image_findings(source, {})]
     told = ", ".join(f"{len(splits[name]):,} {name}" for name in SPLITS)
     count = f"{len(source):,} images of {len(source.classes)} classes: {told}"
-    return [*copies_in(source), Finding(count)]
+    return [*image_findings(source, splits), Finding(count)]
+
+
+def _unreadable(source: ImageSource) -> Iterator[Finding]:
+    """Files that cannot be read, among at most `READ` from all over the source."""
+    errors = []
+    for at in np.unique(np.linspace(0, len(source) - 1, min(READ, len(source)), dtype=int)):
+        try:
+            source.read(int(at))
+        except NeuralDivergenceError as error:
+            errors.append(str(error))
+    if errors:
+        more = f", and {len(errors) - 1} more image files" if len(errors) > 1 else ""
+        yield Finding(
+            f"{errors[0]}{more}",
+            stops=True,
+            remedy="leave out what cannot be read with --skip-broken",
+        )
 
 
 def _estimate(spec: ModelSpec, source: ImageSource | None) -> Estimate:

@@ -20,8 +20,9 @@ GALLERY_ENGINE = "fast"
 
 @dataclass(frozen=True)
 class GalleryConfig:
-    """First the 20 sample images if `samples_too`; then lossless images of the data in random
-    order until `successes` of them were broken or `images` were tried."""
+    """First the 20 sample images if `samples_too`; then lossless images of the data, or any where
+    none is lossless, in random order until `successes` of them were broken or `images` were tried.
+    """
 
     successes: int
     images: int
@@ -74,7 +75,7 @@ def make_gallery(
         samples = open_source("samples")
         about["samples"] = _summary(run(samples, list(range(len(samples))), 10**9))
     rng = np.random.default_rng(config.seed)
-    lossless = [i for i in members if source.lossless[i]]
+    lossless = [i for i in members if source.lossless[i]] or members
     chosen = [int(i) for i in rng.permutation(lossless)[: config.images]]
     about["evaluation"] = _summary(run(source, chosen, config.successes))
     return rows, about

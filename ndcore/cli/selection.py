@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Callable
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.images import finder, labelled, open_for, open_own, own_folder
 from ndcore.data.batch import UNKNOWN, ImageBatch
-from ndcore.data.catalog import find_image, open_source
-from ndcore.data.class_list import read_classes, with_classes
-from ndcore.data.decode import decode
+from ndcore.data.catalog import Find, find_image, open_source
+from ndcore.data.class_list import read_classes
+from ndcore.data.decode import FILE_FORMATS, decode
+from ndcore.data.folder.intake import Intake
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, positions
-from ndcore.errors import BadImageError, BadRequestError, DataError
+from ndcore.errors import BadImageError, BadRequestError
 from ndcore.networks.probe import Wishes
 from ndcore.networks.registry import ModelSpec
-
-
-def for_bundle(bundle: Bundle, source: ImageSource) -> ImageSource:
-    """Images of some or all of a bundle's classes, labelled as its model does.
-
-    Raises:
-        BadRequestError: the source has other classes.
-    """
-    try:
-        return with_classes(source, bundle.classes)
-    except DataError as error:
-        raise BadRequestError(
-            f"the data has classes {', '.join(source.classes[:4])}, ... "
-            f"but bundle '{bundle.name}' knows {', '.join(bundle.classes[:4])}, ..."
-        ) from error
 
 
 def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tuple[str, list[int]]:
@@ -45,12 +34,13 @@ def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tu
     """
     if split == "all":
         return split, list(range(len(source)))
-    if split == "test":
-        members = [i for i, part in enumerate(source.parts) if part == "test"]
+    if split in ("val", "test"):
+        members = [i for i, part in enumerate(source.parts) if part == split]
     elif split is None or split in SPLITS:
         members = positions(source, bundle.splits[split or "evaluation"])
     else:
-        raise BadRequestError(f"unknown split '{split}': choose {', '.join(SPLITS)}, test or all")
+        known = ", ".join([*SPLITS, "val", "test"])
+        raise BadRequestError(f"unknown split '{split}': choose {known} or all")
     if members:
         return split or "evaluation", members
     if split is None:
@@ -68,7 +58,8 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Im
     if options.images:
         if options.source:
             raise BadRequestError("give images or --source, not both")
-        rows = [_one(name, bundle.shape, options.data) for name in options.images]
+        find = cache(partial(_find, bundle, options))
+        rows = [_one(name, bundle, find) for name in options.images]
         labels = np.array([label for _, label in rows], np.int64)
         return ImageBatch(tuple(options.images), labels, np.stack([pixels for pixels, _ in rows]))
     source, members = choose_source(bundle, options, default)
@@ -87,12 +78,16 @@ def choose_source(
         BadRequestError: nothing was named, or what does not fit.
         DataError: the data cannot be had.
     """
-    name = options.source or ("folder" if options.data else default)
+    own = own_folder(bundle)
+    name = options.source or ("folder" if options.data or (default and own) else default)
     if name is None:
         raise BadRequestError("name at least one image, or a --source")
     if options.n is not None and options.n < 1:
         raise BadRequestError(f"n must be at least 1, got {options.n}")
-    source = for_bundle(bundle, open_source(name, options.data, bundle.shape))
+    if name == "folder" and (options.data or own):
+        source = open_for(bundle, options.data or str(own), parts_of(options))
+    else:
+        source = labelled(bundle, open_source(name, options.data, bundle.shape))
     _, members = choose_members(bundle, source, options.split)
     if options.lossless:
         members = [i for i in members if source.lossless[i]]
@@ -103,24 +98,42 @@ def choose_source(
     return source, members
 
 
-def _one(name: str, shape: tuple[int, int, int], data: str | None) -> tuple[NDArray[np.uint8], int]:
+def _one(name: str, bundle: Bundle, find: Callable[[], Find]) -> tuple[NDArray[np.uint8], int]:
+    shape = bundle.shape
     if os.path.isfile(name):
         try:
             with open(name, "rb") as file:
-                return decode(file.read(), shape, name=name).pixels, UNKNOWN
+                data = file.read()
         except OSError as error:
             raise BadImageError(f"{name} cannot be read: {error.strerror}") from error
-    if ":" not in name and data is None:
-        raise BadImageError(f"{name} is no file and no image id")
-    pixels, label = find_image(name, data, shape)
+        return decode(data, shape, name, FILE_FORMATS, bundle.intake.crop).pixels, UNKNOWN
+    pixels, label = find()(name)
     if pixels.shape != shape:
         raise BadRequestError(f"image '{name}' is {pixels.shape}, the model takes {shape}")
     return pixels, label
 
 
-def default_data(bundle: str) -> str:
-    """The data that a shipped bundle was built from."""
-    return "digits" if bundle == "digits-cnn" else "cifar10"
+def _find(bundle: Bundle, options: Namespace) -> Find:
+    """What looks up ids that were typed, in `--data` or in the bundle's own folder."""
+    if options.data is not None:
+        return finder(open_for(bundle, options.data, parts_of(options)))
+    own = open_own(bundle)
+    if own is not None:
+        return finder(own)
+
+    def find(image_id: str) -> tuple[NDArray[np.uint8], int]:
+        if ":" not in image_id:
+            raise BadImageError(f"{image_id} is no file and no image id")
+        return find_image(image_id)
+
+    return find
+
+
+def default_data(bundle: Bundle) -> str:
+    """The data that a bundle was built from."""
+    if own := own_folder(bundle):
+        return str(own)
+    return "digits" if bundle.name == "digits-cnn" else "cifar10"
 
 
 def data_of(data: str | None, spec: ModelSpec) -> str:
@@ -143,4 +156,10 @@ def wishes_of(options: Namespace) -> Wishes:
         DataError: the list of classes cannot be read.
     """
     classes = read_classes(options.classes) if options.classes else ()
-    return Wishes(options.size, options.output, classes, options.skip_broken)
+    intake = Intake(options.crop, parts_of(options))
+    return Wishes(options.size, options.output, classes, options.skip_broken, intake)
+
+
+def parts_of(options: Namespace) -> bool | None:
+    """What `--parts` says."""
+    return None if options.parts is None else bool(options.parts == "yes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 
 
 def add_bundle(parser: ArgumentParser) -> None:
@@ -15,6 +15,7 @@ def add_images(parser: ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="file, or id such as samples:3")
     parser.add_argument("--source", choices=("samples", "cifar10", "digits", "folder"))
     parser.add_argument("--data", help="ImageFolder or CIFAR-10 root to take them from")
+    add_parts(parser)
     parser.add_argument("--split", help="split of the bundle to draw from (default: evaluation)")
     parser.add_argument("--n", type=int, help="how many images of the source (default: all)")
     parser.add_argument(
@@ -23,13 +24,28 @@ def add_images(parser: ArgumentParser) -> None:
 
 
 def add_new_data(parser: ArgumentParser) -> None:
-    """`--data` of the commands that take any images with classes."""
+    """`--data` and `--parts` of the commands that take any images with classes."""
     parser.add_argument("--data", help="ImageFolder, CIFAR-10 root or source name")
+    add_parts(parser)
 
 
-def add_model(parser: ArgumentParser) -> None:
-    """`MODEL` and its images, for the commands that only look at them."""
-    parser.add_argument("model", metavar="MODEL", help="registered name, or file.py:factory")
+def add_parts(parser: ArgumentParser) -> None:
+    """`--parts`."""
+    parser.add_argument(
+        "--parts",
+        choices=("yes", "no"),
+        help="whether folders named train, val and test are parts of the data, or classes "
+        "(default: by what lies in them)",
+    )
+
+
+def add_model(parser: ArgumentParser, *, or_bundle: bool = False) -> None:
+    """`MODEL` and its images, for the commands that only look at them; or `--bundle`."""
+    nargs = "?" if or_bundle else None
+    about = "registered name, or file.py:factory"
+    parser.add_argument("model", metavar="MODEL", nargs=nargs, help=about)
+    if or_bundle:
+        parser.add_argument("--bundle", help="look at a bundle's model instead")
     add_new_data(parser)
     add_own_model(parser)
 
@@ -38,10 +54,20 @@ def add_own_model(parser: ArgumentParser) -> None:
     """What a command asks of a model that somebody brings."""
     parser.add_argument(
         "--size",
+        "--resize",
         nargs=2,
         type=_side,
         metavar=("H", "W"),
         help="bring every image to this size (default: the model's, else that of the images)",
+    )
+    parser.add_argument(
+        "--crop",
+        nargs="?",
+        const=1.0,
+        type=_share,
+        metavar="SHARE",
+        help="keep the middle of images of other proportions, instead of squeezing them; with a "
+        "share of it, such as 0.875 for 224 of 256 pixels",
     )
     parser.add_argument(
         "--output",
@@ -60,6 +86,16 @@ def add_own_model(parser: ArgumentParser) -> None:
         action="store_true",
         help="leave out image files that cannot be read, and say so",
     )
+
+
+def _share(typed: str) -> float:
+    try:
+        share = float(typed)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise ArgumentTypeError(f"'{typed}' is no share above 0 and up to 1, such as 0.875")
+    return share
 
 
 def _side(typed: str) -> int:

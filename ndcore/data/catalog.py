@@ -7,6 +7,7 @@ files on disk), `digits` (scikit-learn) and `folder` (torchvision ImageFolder la
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,14 @@ from ndcore.data.cifar10 import (
     find_cifar10,
     is_cifar10_root,
 )
+from ndcore.data.folder.intake import USUAL, Intake
 from ndcore.data.folders import folder_source
 from ndcore.data.sources import ImageSource, Pixels, read_image
 from ndcore.errors import BadRequestError, DataError
 from ndcore.storage.places import data_dir
+
+# Looks an image up by its id: pixels uint8 (H, W, C), and its label or -1.
+Find = Callable[[str], tuple[Pixels, int]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,10 @@ class SourceStatus:
 
 
 def open_source(
-    name: str, root: str | Path | None = None, shape: tuple[int, int, int] | None = None
+    name: str,
+    root: str | Path | None = None,
+    shape: tuple[int, int, int] | None = None,
+    intake: Intake = USUAL,
 ) -> ImageSource:
     """Open a source by name.
 
@@ -44,6 +52,7 @@ def open_source(
         name: `samples`, `cifar10`, `digits` or `folder`.
         root: folder of `cifar10` (default: `data_dir()`) or `folder` (required).
         shape: (H, W, C) to which image files are brought; default: that of the first one.
+        intake: how those of a folder are taken in.
 
     Raises:
         BadRequestError: no such source.
@@ -58,16 +67,19 @@ def open_source(
     if name == "folder":
         if root is None:
             raise BadRequestError("source 'folder' needs a folder: give it with --data")
-        return open_data(root, shape)
+        return open_data(root, shape, intake)
     raise BadRequestError(f"unknown source '{name}': choose samples, cifar10, digits or folder")
 
 
-def open_data(data: str | Path, shape: tuple[int, int, int] | None = None) -> ImageSource:
+def open_data(
+    data: str | Path, shape: tuple[int, int, int] | None = None, intake: Intake = USUAL
+) -> ImageSource:
     """Open what `--data` names: a source's name, a CIFAR-10 root or an ImageFolder.
 
     Args:
         data: the name or the folder.
         shape: (H, W, C) to which image files are brought; default: that of the first one.
+        intake: how those of a folder are taken in.
 
     Raises:
         DataError: nothing usable is there.
@@ -79,7 +91,7 @@ def open_data(data: str | Path, shape: tuple[int, int, int] | None = None) -> Im
         raise DataError(f"data folder '{data}' does not exist or is no folder")
     if is_cifar10_root(root):
         return cifar10_source(root, shape)
-    return folder_source(root, shape)
+    return folder_source(root, shape, intake)
 
 
 def source_status() -> list[SourceStatus]:
@@ -98,7 +110,10 @@ def source_status() -> list[SourceStatus]:
 
 
 def find_image(
-    image_id: str, root: str | Path | None = None, shape: tuple[int, int, int] | None = None
+    image_id: str,
+    root: str | Path | None = None,
+    shape: tuple[int, int, int] | None = None,
+    intake: Intake = USUAL,
 ) -> tuple[Pixels, int]:
     """Look one image up by its id, wherever its source is on disk.
 
@@ -107,6 +122,7 @@ def find_image(
             `train/cat/0105` (the suffix may be left out).
         root: what `--data` names; default: CIFAR-10 under `data_dir()`.
         shape: (H, W, C) to which a file in `root` is brought; default: that of the first one.
+        intake: how it is taken in.
 
     Returns:
         (pixels uint8 (H, W, C), label or -1 when unknown).
@@ -121,11 +137,10 @@ def find_image(
         source = open_source(named, root if named == "cifar10" else None)
         position = source.index(image_id)
     elif root is not None:
-        source = open_data(root, shape)
-        names = zip(source.ids, source.keys(), strict=True)
-        position = next((at for at, known in enumerate(names) if image_id in known), -1)
-        if position < 0:
+        source = open_data(root, shape, intake)
+        if image_id not in source.places:
             raise DataError(f"there is no image '{image_id}' in {root}")
+        position = source.places[image_id]
     elif number:
         raise DataError(f"there is no image source named '{prefix}'")
     else:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ndcore.data.folders import PARTS, folder_source
+from ndcore.data.folder.listing import MAIN
+from ndcore.data.folders import folder_source
 from ndcore.data.sources import ImageSource, Pixels, read_image
 from ndcore.errors import DataError
 from ndcore.storage.places import data_dir
@@ -71,11 +72,11 @@ def _is_packed(place: Path) -> bool:
 
 
 def _is_folders(place: Path) -> bool:
-    return len(_class_folders(place)) == len(PARTS) * len(CIFAR10_CLASSES)
+    return len(_class_folders(place)) == len(MAIN) * len(CIFAR10_CLASSES)
 
 
 def _class_folders(place: Path) -> list[Path]:
-    found = [place / part / name for part in PARTS for name in CIFAR10_CLASSES]
+    found = [place / part / name for part in MAIN for name in CIFAR10_CLASSES]
     return [folder for folder in found if folder.is_dir()]
 
 

@@ -61,7 +61,16 @@ def without_broken(source: ImageSource) -> tuple[ImageSource, list[str]]:
             broken.append(image_id)
         else:
             kept.append(position)
-    return (chosen_images(source, kept) if broken else source), broken
+    if not broken:
+        return source, broken
+    return replace(
+        chosen_images(source, kept),
+        intake=replace(source.intake, without=(*source.intake.without, *broken)),
+        left_out=(
+            *source.left_out,
+            f"{len(broken)} image files cannot be read and are left out, such as {broken[0]}",
+        ),
+    ), broken
 
 
 def _digest(path: Path) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+ON_ITS_SIDE = (5, 6, 7, 8)
 MAX_PIXELS = 40_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 FILE_FORMATS = (*FORMATS, "TIFF", "PPM")  # of files on this machine, which nobody sends
@@ -41,6 +44,7 @@ def decode(
     shape: tuple[int, int, int] | None,
     name: str = "the file",
     formats: tuple[str, ...] = FORMATS,
+    crop: float | None = None,
 ) -> Decoded:
     """Read a PNG, JPEG, WebP or BMP file.
 
@@ -49,6 +53,8 @@ def decode(
         shape: (H, W, C) wanted, C = 1 or 3; None keeps the file's size with C = 3.
         name: what error messages call the file.
         formats: Pillow's names of those that are read.
+        crop: share in (0, 1] of which the middle is kept, instead of squeezing it into the shape;
+            an image of that very size is left as it is.
 
     Returns:
         The first frame, turned upright, alpha laid over white, reduced to 8 bits and resized; each
@@ -83,7 +89,21 @@ def decode(
         flat = _upright(image, _to_8_bit(image, data, notes), notes)
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise BadImageError(f"{name} is truncated or damaged") from error
+    if shape is not None and crop is not None and flat.size != shape[1::-1]:
+        flat = _middle(flat, shape, crop, notes)
     return Decoded(_to_shape(flat, shape, notes), tuple(notes))
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """(H, W) of an image file as `decode` gives it, by its head; None where that is damaged."""
+    try:
+        with Image.open(path, formats=FILE_FORMATS) as image:
+            # Pillow turns TIFF by itself. Without an entry in the head it would read a whole file.
+            told = image.format != "TIFF" and "exif" in image.info
+            turn = image.getexif().get(ORIENTATION, 1) if told else 1
+            return image.size if turn in ON_ITS_SIDE else image.size[::-1]
+    except Exception:  # whoever reads it says what is wrong
+        return None
 
 
 def encode_png(pixels: NDArray[np.uint8], scale: int = 1) -> bytes:
@@ -107,12 +127,15 @@ def encode_webp(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
 
 
 def _to_8_bit(image: Image.Image, data: bytes, notes: list[str]) -> Image.Image:
-    if image.mode.startswith("I"):
+    values = _all_16_bits(image, data)
+    if values is not None:
         notes.append(DEEP)
-        return _reduced(np.asarray(image, np.float64)).convert("RGB")
-    if _deep_colour(image, data):
+        image = _reduced(values, image.info.get("transparency"))
+    elif _deep_colour(image, data):
         notes.append(DEEP)
-        image = _all_16_bits(image, data)
+    elif image.format == "PNG" and image.mode == "L" and "transparency" in image.info:
+        # Pillow spreads grey of 2 or 4 bits over 8, but not the grey that stands for nothing.
+        image.info["transparency"] *= 255 // (2 ** data[24] - 1)
     if "A" in image.getbands() or "transparency" in image.info:
         rgba = image.convert("RGBA")
         seen = rgba.getchannel("A").getextrema()
@@ -135,18 +158,37 @@ def _deep_colour(image: Image.Image, data: bytes) -> bool:
     return image.format == "TIFF" and max(image.tag_v2.get(258, (8,))) > 8  # type: ignore[attr-defined]
 
 
-def _all_16_bits(image: Image.Image, data: bytes) -> Image.Image:
-    """A PNG file of RGB(A) once more for the lower 8 bits; anything else as Pillow cut it."""
-    if image.format != "PNG" or image.mode not in ("RGB", "RGBA"):
-        return image
+def _all_16_bits(image: Image.Image, data: bytes) -> NDArray[np.float64] | None:
+    """Values (H, W) or (H, W, C) of more than 8 bits; None where there are none, or Pillow gives
+    the upper 8 alone."""
+    if image.mode.startswith("I"):
+        return np.asarray(image, np.float64)
+    if image.format != "PNG" or data[24] != 16:
+        return None
+    if data[25] == 4:  # grey and alpha, whatever Pillow makes of them
+        # Its four bytes a pixel, read as the four channels of a file of 8 bits.
+        head = data[12:24] + b"\x08\x06" + data[26:29]
+        file = data[:12] + head + crc32(head).to_bytes(4, "big") + data[33:]
+        four = np.asarray(Image.open(io.BytesIO(file), formats=("PNG",)), np.float64)
+        return four[..., ::2] * 256 + four[..., 1::2]
+    if image.mode not in ("RGB", "RGBA"):
+        return None
     lower = Image.open(io.BytesIO(data), formats=("PNG",))
     # Little-endian is a lie that makes Pillow keep the other byte of each value.
     lower.tile = [tile._replace(args=f"{image.mode};16L") for tile in lower.tile]
-    return _reduced(np.asarray(image, np.float64) * 256 + np.asarray(lower))
+    both: NDArray[np.float64] = np.asarray(image, np.float64) * 256 + np.asarray(lower)
+    return both
 
 
-def _reduced(values: NDArray[np.float64]) -> Image.Image:
-    return Image.fromarray(np.clip(np.rint(values / 257), 0, 255).astype(np.uint8))
+def _reduced(
+    values: NDArray[np.float64], hidden: int | tuple[int, ...] | None = None
+) -> Image.Image:
+    """Values to 65,535 as 8 bits; those of the colour `hidden` transparent."""
+    image = Image.fromarray(np.clip(np.rint(values / 257), 0, 255).astype(np.uint8))
+    if hidden is not None:
+        seen = values.reshape(*values.shape[:2], -1) != hidden
+        image.putalpha(Image.fromarray(seen.any(-1)).convert("L"))
+    return image
 
 
 def _upright(image: Image.Image, flat: Image.Image, notes: list[str]) -> Image.Image:
@@ -159,6 +201,28 @@ def _upright(image: Image.Image, flat: Image.Image, notes: list[str]) -> Image.I
         return flat
     notes.append("The image was turned as its EXIF entry says.")
     return flat.transpose(TURNS[turn])
+
+
+def _middle(
+    image: Image.Image, shape: tuple[int, int, int], crop: float, notes: list[str]
+) -> Image.Image:
+    """Made as large as covers the shape over `crop`, and cut, as torchvision's Resize and
+    CenterCrop do."""
+    height, width = shape[:2]
+    low, wide = round(height / crop), round(width / crop)
+    if image.width * low >= image.height * wide:
+        size = max(wide, int(low * image.width / image.height)), low
+    else:
+        size = wide, max(low, int(wide * image.height / image.width))
+    left, top = (
+        round((whole - part) / 2) for whole, part in zip(size, (width, height), strict=True)
+    )
+    notes.append(
+        f"The image was resized from {image.width}x{image.height} to {size[0]}x{size[1]} pixels "
+        f"and its middle kept."
+    )
+    resized = image.resize(size, Image.Resampling.BICUBIC)
+    return resized.crop((left, top, left + width, top + height))
 
 
 def _to_shape(

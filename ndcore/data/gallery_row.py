@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.data.catalog import find_image
+from ndcore.data.catalog import Find, find_image
 from ndcore.data.pairs import Pair
 from ndcore.data.pixels import PixelChange, apply_changes
 
@@ -64,11 +64,11 @@ class GalleryRow:
         """The attack made again on its image."""
         return Pair(self.id, benign, apply_changes(benign, self.pixels), label)
 
-    def look_up(self) -> Pair:
-        """The pair, its image looked up.
+    def look_up(self, find: Find = find_image) -> Pair:
+        """The pair, its image looked up by `find`.
 
         Raises:
             DataError: the image is not on this machine.
         """
-        benign, label = find_image(self.id)
+        benign, label = find(self.id)
         return self.pair(benign, label)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.data.catalog import find_image
+from ndcore.data.catalog import Find, find_image
 from ndcore.data.pixels import PixelChange, apply_changes, changes_between
 from ndcore.errors import BadRequestError, DataError
 
@@ -51,19 +52,23 @@ class Pair:
         changes = self.changes
         if not self.image_id or len(changes) > MOST_LINKED:
             return ""
+        name = quote(self.image_id, safe="/:").replace("~", "%7E")
         parts = (f"{change.row}.{change.col}.{bytes(change.after).hex()}" for change in changes)
-        return "~".join([self.image_id, *parts])
+        return "~".join([name, *parts])
 
     @classmethod
-    def from_token(cls, token: str, shape: Sequence[int]) -> Pair:
-        """Look the image up and make the changes again.
+    def from_token(cls, token: str, shape: Sequence[int], find: Find = find_image) -> Pair:
+        """Look the image up by `find` and make the changes again.
 
         Raises:
             BadRequestError: the link is malformed or does not fit the image.
             DataError: the image is not on this machine.
         """
         image_id, *parts = token.split("~")
-        if not re.fullmatch(r"[\w:/.-]{1,200}", image_id) or ".." in image_id:
+        if not re.fullmatch(r"[\w:/.%-]{1,600}", image_id):
+            raise BadRequestError("the link names no image")
+        image_id = unquote(image_id)
+        if ".." in image_id.split("/"):
             raise BadRequestError("the link names no image")
         if len(parts) > MOST_LINKED:
             raise BadRequestError(f"a link holds at most {MOST_LINKED} changed pixels")
@@ -74,7 +79,7 @@ class Pair:
                 raise BadRequestError(f"the link has a damaged pixel: '{part[:40]}'")
             colour = tuple(bytes.fromhex(match[3]))
             changes.append(PixelChange(int(match[1]), int(match[2]), (), colour))
-        benign, label = find_image(image_id)
+        benign, label = find(image_id)
         if benign.shape != tuple(shape):
             raise DataError(f"image '{image_id}' is {benign.shape}, the model takes {tuple(shape)}")
         attacked = apply_changes(benign, changes) if changes else None

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ndcore.data.decode import FILE_FORMATS, decode
+from ndcore.data.folder.intake import USUAL, Intake
 from ndcore.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -27,12 +29,15 @@ class ImageSource:
         classes: class names in label order.
         ids: one id per image (see SPEC section 0).
         labels: int64 (N,).
-        parts: `train` or `test` per image, or "" where the source does not say.
+        parts: `train`, `val` or `test` per image, or "" where the source does not say.
         lossless: bool (N,): the pixels never went through a lossy codec, as far as the file tells.
         shape: (H, W, C) of every image that `pixels` returns.
         read: position -> pixels uint8 (H, W, C).
         root: folder on disk, or "".
         absent: those of its classes that a model tells apart and no image here is of.
+        intake: how its files are taken in.
+        left_out: a sentence, without its full stop, for each kind of thing in its folder that is
+            no image of it.
     """
 
     name: str
@@ -45,6 +50,8 @@ class ImageSource:
     read: Callable[[int], Pixels]
     root: str = ""
     absent: tuple[str, ...] = ()
+    intake: Intake = USUAL
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,15 +70,20 @@ class ImageSource:
         return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
 
     def index(self, image_id: str) -> int:
-        """Position of an id.
+        """Position of an id or a key.
 
         Raises:
             DataError: this source has no such image.
         """
-        try:
-            return self.ids.index(image_id)
-        except ValueError:
-            raise DataError(f"source '{self.name}' has no image '{image_id}'") from None
+        if image_id not in self.places:
+            raise DataError(f"source '{self.name}' has no image '{image_id}'")
+        return self.places[image_id]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Position of every id, and of every key that is no id."""
+        keyed = {key: at for at, key in enumerate(self.keys())}
+        return keyed | {image_id: at for at, image_id in enumerate(self.ids)}
 
     def keys(self) -> tuple[str, ...]:
         """A name per image that is the same in every copy of a data set.
@@ -95,14 +107,25 @@ class ImageSource:
         return tuple(keys)
 
 
-def read_image(path: Path, shape: tuple[int, int, int] | None) -> Pixels:
+def read_image(
+    path: Path,
+    shape: tuple[int, int, int] | None,
+    crop: float | None = None,
+    name: str = "",
+) -> Pixels:
     """Pixels of an image file, brought to `shape` (H, W, C) or in its own size with C = 3.
+
+    Args:
+        path, shape: of the file, and wanted.
+        crop: that of an `Intake`.
+        name: what error messages call it; default: the path.
 
     Raises:
         DataError: the file cannot be read.
         BadImageError: it is no image.
     """
+    name = name or str(path)
     try:
-        return decode(path.read_bytes(), shape, name=str(path), formats=FILE_FORMATS).pixels
+        return decode(path.read_bytes(), shape, name, FILE_FORMATS, crop).pixels
     except OSError as error:
-        raise DataError(f"image file {path} cannot be read: {error.strerror}") from error
+        raise DataError(f"image file {name} cannot be read: {error.strerror}") from error

@@ -32,11 +32,11 @@ def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
     10 : 40 : 50. Copies of a file go where the first of them goes.
 
     Raises:
-        DataError: a class has fewer than 14 different images.
+        DataError: classes have fewer than 14 different images; all of them are named.
     """
     rng = np.random.default_rng(seed)
     keys = np.array(source.keys())
-    usable = np.array([part != "test" for part in source.parts])
+    usable = np.array([part in ("train", "") for part in source.parts])
     if not usable.any():
         usable[:] = True
     first = first_copies(source)
@@ -45,15 +45,12 @@ def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
     stands = np.array([usable_first.get(copy, -1) for copy in first]) == np.arange(len(first))
     mixed = _mixed(source, usable & stands)
     share = min(LARGEST_SHARE, ENOUGH / int(usable.sum()))
+    _require_enough(source, usable, stands)
     found: dict[str, list[str]] = {name: [] for name in SPLITS}
     for label, name in enumerate(source.classes):
         if name in source.absent:
             continue
         members = np.flatnonzero(usable & stands & (source.labels == label))
-        if len(members) < FEWEST:
-            copies = int((usable & ~stands & (source.labels == label)).sum())
-            told = f"{len(members)} different images" if copies else f"{len(members)} images"
-            raise DataError(f"class '{name}' has {told}; at least {FEWEST} are needed")
         members = rng.permutation(members)
         if mixed:
             held = members[source.lossless[members]]
@@ -70,6 +67,30 @@ def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:
         for place in np.flatnonzero(usable & ~stands):
             found[side[keys[usable_first[first[place]]]]].append(str(keys[place]))
     return {name: sorted(members) for name, members in found.items()}
+
+
+def _require_enough(
+    source: ImageSource, usable: NDArray[np.bool_], stands: NDArray[np.bool_]
+) -> None:
+    """Every class that the source is to hold has enough different images."""
+    classes = len(source.classes)
+    counts = np.bincount(source.labels[usable & stands], minlength=classes).tolist()
+    small = [
+        (name, n)
+        for name, n in zip(source.classes, counts, strict=True)
+        if n < FEWEST and name not in source.absent
+    ]
+    if not small:
+        return
+    labels = [source.classes.index(name) for name, _ in small]
+    copies = bool((usable & ~stands & np.isin(source.labels, labels)).any())
+    images = "different images" if copies else "images"
+    if len(small) == 1:
+        told = f"class '{small[0][0]}' has {small[0][1]} {images}"
+    else:
+        names = ", ".join(f"'{name}' ({n})" for name, n in small)
+        told = f"{len(small)} classes have too few {images}: {names}"
+    raise DataError(f"{told}; at least {FEWEST} are needed")
 
 
 def _mixed(source: ImageSource, usable: NDArray[np.bool_]) -> bool:

@@ -111,6 +111,7 @@ def _tensors_alone() -> Iterator[None]:
 
 def _imported(name: str) -> Callable[[], nn.Module]:
     place, _, attribute = name.rpartition(":")
+    known = place
     try:
         if place.endswith(".py"):
             path = Path(place).resolve()
@@ -128,7 +129,8 @@ def _imported(name: str) -> Callable[[], nn.Module]:
             module = importlib.import_module(place)
         factory: Any = getattr(module, attribute)
     except Exception as error:
-        raise BadRequestError(f"cannot import model factory '{name}': {error}") from error
+        told = str(error).replace(known, Path(place).name)
+        raise BadRequestError(f"cannot import model factory '{name}': {told}") from error
     return partial(_made, name, factory)
 
 

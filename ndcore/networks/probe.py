@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor, fx, nn
 from torch.nn.modules import batchnorm, dropout
 
 from ndcore.data.catalog import open_data
 from ndcore.data.class_list import with_classes
 from ndcore.data.copies import without_broken
+from ndcore.data.folder.intake import USUAL, Intake
+from ndcore.data.folders import image_sizes
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError, DataError, StoppedError
 from ndcore.networks.form import PLAIN, Finding, Form, adapted, answers_in
@@ -46,12 +47,14 @@ class Wishes:
         output: which part of the model's answer to take; "" finds it.
         classes: what the model tells apart, in order; default: the folders of the images.
         skip_broken: leave out image files that cannot be read, instead of stopping at them.
+        intake: how image files are taken in.
     """
 
     size: Sequence[int] | None = None
     output: str = ""
     classes: tuple[str, ...] = ()
     skip_broken: bool = False
+    intake: Intake = USUAL
 
 
 def open_images(spec: ModelSpec, data: str | Path, wishes: Wishes) -> tuple[ModelSpec, ImageSource]:
@@ -69,28 +72,25 @@ def open_images(spec: ModelSpec, data: str | Path, wishes: Wishes) -> tuple[Mode
         BadRequestError: the model takes no such size.
         DataError: the images are of several sizes, or there are none.
     """
-    size = wishes.size
-    if not spec.own:
-        if size and spec.shape and tuple(size) != spec.shape[:2]:
-            raise BadRequestError(f"{spec.name} takes images of {spec.shape[0]}x{spec.shape[1]}")
-        return spec, open_data(data, spec.shape)
-    if size:
+    size, intake = wishes.size, wishes.intake
+    if size and not spec.own and spec.shape and tuple(size) != spec.shape[:2]:
+        raise BadRequestError(f"{spec.name} takes images of {spec.shape[0]}x{spec.shape[1]}")
+    if size and spec.own:
         height, width = size
         spec = replace(spec, shape=(height, width, _channels(spec, size)))
-    source = open_data(data, spec.shape)
+    source = open_data(data, spec.shape, intake)
     if spec.shape is None:
         _require_one_size(source)
         height, width, channels = source.shape
         wanted = (height, width, _channels(spec, (height, width)))
-        source = source if channels == wanted[2] else open_data(data, wanted)
-    source, broken = without_broken(source) if wishes.skip_broken else (source, [])
+        source = source if channels == wanted[2] else open_data(data, wanted, intake)
+    if wishes.skip_broken:
+        source = without_broken(source)[0]
+    if not spec.own:
+        return spec, source
     if wishes.classes:
         source = with_classes(source, wishes.classes)
-    spec = examined(spec, source, wishes.output)
-    if broken:
-        left = f"{len(broken)} image files cannot be read and are left out, such as {broken[0]}"
-        spec = replace(spec, findings=(*(spec.findings or ()), Finding(left)))
-    return spec, source
+    return examined(spec, source, wishes.output), source
 
 
 def examined(spec: ModelSpec, source: ImageSource, output: str = "") -> ModelSpec:
@@ -387,17 +387,15 @@ def _require_one_size(source: ImageSource) -> None:
     """Images that are brought to no size that somebody chose have to be of one."""
     if source.name != "folder":
         return
-    first: tuple[str, tuple[int, int]] | None = None
-    for image_id in source.ids:
-        try:
-            with Image.open(Path(source.root, image_id)) as image:
-                found = (image_id, image.size)
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
-            continue  # whoever reads it says so
-        first = first or found
-        if found[1] != first[1]:
-            told = " and ".join(f"{w}x{h} ({name})" for name, (w, h) in (first, found))
-            raise DataError(
-                f"the images are of several sizes, such as {told}: give the size they are to be "
-                "brought to with --size H W, or set `shape` of the model to (H, W, C)"
-            )
+    found = [
+        (image_id, size)
+        for image_id, size in zip(source.ids, image_sizes(source), strict=True)
+        if size
+    ]
+    other = next((each for each in found if each[1] != found[0][1]), None)
+    if other is not None:
+        told = " and ".join(f"{w}x{h} ({name})" for name, (h, w) in (found[0], other))
+        raise DataError(
+            f"the images are of several sizes, such as {told}: give the size they are to be "
+            "brought to with --size H W, or set `shape` of the model to (H, W, C)"
+        )

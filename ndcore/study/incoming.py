@@ -41,7 +41,7 @@ class Images(ImageBatch):
 def draw(bundle: Bundle, source: ImageSource, n: int, seed: int = 0) -> Images:
     """Benign images of a source that neither trained nor calibrated anything.
 
-    They are of the evaluation split where the source has it, else of its test part; a source that
+    They are of the evaluation split where the source has it, else of its other parts; a source that
     knows neither, such as the samples, is taken whole.
 
     Args:
@@ -56,7 +56,7 @@ def draw(bundle: Bundle, source: ImageSource, n: int, seed: int = 0) -> Images:
     if not 1 <= n <= MOST:
         raise BadRequestError(f"the number of images must lie between 1 and {MOST}, got {n}")
     members = positions(source, bundle.splits["evaluation"])
-    members = members or [i for i, part in enumerate(source.parts) if part == "test"]
+    members = members or [i for i, part in enumerate(source.parts) if part in ("val", "test")]
     members = members or list(range(len(source)))
     chosen = sorted(np.random.default_rng(seed).permutation(members)[:n].tolist())
     n = len(chosen)
@@ -83,7 +83,7 @@ def unpack(files: Iterable[tuple[str, bytes]], bundle: Bundle) -> tuple[Images |
             problems.append(f"only the first {MOST:,} images are taken")
             break
         try:
-            pixels = decode(data, bundle.shape, name=name).pixels
+            pixels = decode(data, bundle.shape, name, crop=bundle.intake.crop).pixels
         except BadImageError as error:
             problems.append(str(error))
             continue

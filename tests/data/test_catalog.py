@@ -61,7 +61,7 @@ def test_folder_with_parts(folder: Path) -> None:
 
 def test_lossless_images_are_held_out_where_a_folder_mixes(folder: Path) -> None:
     source = open_data(folder)
-    with pytest.raises(DataError, match=r"class .* at least 14"):
+    with pytest.raises(DataError, match=r"classes .* at least 14"):
         make_splits(open_data(folder / "test"))
     splits = make_splits(source)
     reference = positions(source, splits["reference"])

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 from zlib import compress, crc32
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from torchvision import transforms
 
-from ndcore.data.decode import FILE_FORMATS, decode, encode_png
+from ndcore.data.decode import FILE_FORMATS, decode, encode_png, upright_size
 from ndcore.errors import BadImageError
 
 SHAPE = (32, 32, 3)
@@ -80,12 +82,12 @@ def deep_png(values: np.ndarray, colour_type: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize(("channels", "colour_type"), [(1, 0), (3, 2), (4, 6)])
+@pytest.mark.parametrize(("channels", "colour_type"), [(1, 0), (2, 4), (3, 2), (4, 6)])
 def test_16_bits_are_rounded_whatever_the_channels(channels: int, colour_type: int) -> None:
     values = np.arange(1024, dtype=np.uint16).reshape(32, 32) * 64
     deep = np.repeat(values[..., None], channels, 2)
-    if channels == 4:
-        deep[..., 3] = 65535
+    if channels in (2, 4):
+        deep[..., -1] = 65535
     found = decode(deep_png(deep, colour_type), SHAPE)
     assert "8 bits" in found.notes[0]
     assert np.array_equal(found.pixels[..., 0], np.rint(values / 257))
@@ -156,3 +158,74 @@ def test_what_is_no_image_is_one_sentence(data: bytes, match: str) -> None:
         decode(data, SHAPE, name="photo.png")
     assert str(caught.value).startswith("photo.png")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [(40, 30), (30, 40), (17, 90), (24, 16), (8, 8)])
+@pytest.mark.parametrize("crop", [1.0, 0.875, 0.5])
+def test_the_middle_is_that_of_torchvision(
+    size: tuple[int, int], crop: float, rng: np.random.Generator
+) -> None:
+    image = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    theirs = transforms.Compose(
+        [
+            transforms.Resize(round(16 / crop), transforms.InterpolationMode.BICUBIC),
+            transforms.CenterCrop(16),
+        ]
+    )
+    found = decode(packed(image), (16, 16, 3), crop=crop)
+    assert np.array_equal(found.pixels, np.asarray(theirs(image)))
+    assert "its middle kept" in found.notes[0]
+    wide = decode(packed(image), (6, 12, 3), crop=crop)
+    assert wide.pixels.shape == (6, 12, 3)
+
+
+def test_an_image_of_the_size_itself_is_never_cut(rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    found = decode(encode_png(pixels), (16, 16, 3), crop=0.5)
+    assert np.array_equal(found.pixels, pixels)
+    assert found.notes == ()
+
+
+def png(values: np.ndarray, bits: int, colour_type: int, key: bytes) -> bytes:
+    """A PNG file of values (H, W, C) of some bits with a colour that stands for nothing."""
+    places = np.arange(bits - 1, -1, -1)
+    flags = (values.reshape(len(values), -1, 1) >> places & 1).reshape(len(values), -1)
+    rows = b"".join(b"\0" + np.packbits(row.astype(np.uint8)).tobytes() for row in flags)
+    head = struct.pack(">IIBBBBB", values.shape[1], len(values), bits, colour_type, 0, 0, 0)
+    parts = (b"IHDR", head), (b"tRNS", key), (b"IDAT", compress(rows)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+        for kind, data in parts
+    )
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_the_grey_that_stands_for_nothing_is_laid_over_white(bits: int) -> None:
+    most = 2**bits - 1
+    values = np.array([[0, most // 2, most, 0]] * 2)
+    for key in {0, most // 2}:
+        found = decode(png(values[..., None], bits, 0, struct.pack(">H", key)), None)
+        wanted = np.where(values == key, 255, np.rint(values / most * 255))
+        assert np.array_equal(found.pixels[..., 1], wanted)
+        assert "Transparent parts were laid over white." in found.notes
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_colour_that_stands_for_nothing_is_all_of_its_bits(bits: int) -> None:
+    values = np.array([[[1, 0, 5], [1, 0, 6], [2**bits - 1, 0, 5]]])
+    found = decode(png(values, bits, 2, struct.pack(">3H", 1, 0, 5)), None)
+    wanted = np.rint(values / (2**bits - 1) * 255)
+    wanted[0, 0] = 255
+    assert np.array_equal(found.pixels, wanted)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_the_size_is_told_as_the_image_is_shown(turn: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x112] = turn
+    for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+        data = packed(Image.new("RGB", (8, 16)), kind, exif=exif)
+        (tmp_path / kind).write_bytes(data)
+        shown = decode(data, None, formats=FILE_FORMATS).pixels.shape[:2]
+        assert upright_size(tmp_path / kind) == shown == ((8, 16) if turn > 4 else (16, 8))
+    assert upright_size(tmp_path / "nothing") is None

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from torchvision.datasets import ImageFolder
 
 from ndcore.data.catalog import find_image
 from ndcore.data.folders import folder_source
@@ -20,33 +19,6 @@ def place(root: Path, *names: str, size: tuple[int, int] = (4, 4)) -> None:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         colour = zlib.crc32(name.encode())  # one of its own, as copies are no images of their own
         Image.new("RGB", size, tuple(colour.to_bytes(4, "big")[:3])).save(root / name)
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["bus/1.png", "car/1.png", "train/1.png"],
-        ["bus/a/1.png", "car/a/1.png", "train/a/1.png"],
-        ["test/1.png", "train/1.png"],
-        ["cat/1.png", "cat/more/2.png", "cat/more/deep/3.png", "dog/only/1.png"],
-        ["cat/1.tif", "cat/2.tiff", "cat/3.ppm", "cat/4.JPG", "dog/1.webp", "dog/2.bmp"],
-    ],
-)
-def test_classes_and_images_are_those_of_torchvision(tmp_path: Path, names: list[str]) -> None:
-    place(tmp_path, *names)
-    theirs, ours = ImageFolder(str(tmp_path)), folder_source(tmp_path)
-    assert list(ours.classes) == theirs.classes
-    assert [str(tmp_path / name) for name in ours.ids] == [path for path, _ in theirs.samples]
-    assert ours.labels.tolist() == theirs.targets
-    assert ours.pixels(range(len(ours))).shape == (len(names), 4, 4, 3)
-
-
-def test_parts_are_no_classes(tmp_path: Path) -> None:
-    place(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png")
-    for other in ("val/a/1.png", "masks/1.png"):
-        place(tmp_path, other)
-        source = folder_source(tmp_path)
-        assert (source.classes, source.parts) == (("a", "b"), ("train",) * 2 + ("test",) * 2)
 
 
 def test_files_of_one_stem_are_different_images(tmp_path: Path) -> None:

@@ -228,3 +228,23 @@ def test_layers_on_the_command_line(
     named = ["build", "mine", "--model", f"{KINDS}:softmax", *data, "--gallery", "0"]
     assert main([*named, "--layers", "c2", "fc"]) == 0
     assert load_bundle("mine").layers == ("model.c2", "model.fc")
+
+
+def test_the_layers_of_a_bundle_are_listed_with_those_it_observes(
+    folder: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = f"{Path(kinds.__file__).resolve()}:sequential"
+    build = ["build", "mine", "--model", model, "--data", str(folder), "--gallery", "0"]
+    assert main([*build, "--layers", "conv2", "fc1"]) == 0
+    capsys.readouterr()
+    assert main(["layers", "--bundle", "mine", "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main(["layers", model, "--data", str(folder), "--json", "-"]) == 0
+    assert found["layers"] == json.loads(capsys.readouterr().out)["layers"]
+    assert (found["model"], found["observed"]) == (model, ["conv2", "fc1"])
+    assert main(["layers", "--bundle", "mine"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert sum(", observed" in line for line in told) == 2
+    for wrong in ([], [model, "--bundle", "mine"]):
+        assert main(["layers", *wrong]) == 2
+        assert "name a MODEL, or a bundle with --bundle" in capsys.readouterr().err

@@ -226,3 +226,19 @@ def test_check_tells_everything_in_sentences(
     assert "MB on disk" in capsys.readouterr().out
     assert main(["check", f"{KINDS}:plain"]) == 1
     assert "give --data, or --size H W" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x = 1\n", "module 'my net.py' has no attribute 'make'"),
+        ("def make(:\n", "invalid syntax (my net.py, line 1)"),
+        ("from . import other\n", "attempted relative import with no known parent package"),
+        ("import sys\nraise OSError(f'in {__name__}')\n", "in my net.py"),
+    ],
+)
+def test_what_is_wrong_with_a_file_names_the_file(text: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "my net.py").write_text(text)
+    with pytest.raises(BadRequestError) as raised:
+        model_spec(f"{tmp_path / 'my net.py'}:make")
+    assert str(raised.value).endswith(f"my net.py:make': {why}")

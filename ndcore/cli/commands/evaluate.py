@@ -13,7 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_new_data(parser)
     parser.add_argument(
         "--split",
-        help="reference, dev, calibration, evaluation, test or all "
+        help="reference, dev, calibration, evaluation, val, test or all "
         "(default: evaluation where the data has it, else all)",
     )
 
@@ -21,16 +21,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Accuracy with its interval, over all images and per class."""
     from ndcore.bundles.bundle import load_bundle
-    from ndcore.cli.selection import choose_members, default_data, for_bundle
+    from ndcore.bundles.images import open_for
+    from ndcore.cli.selection import choose_members, default_data, parts_of
     from ndcore.cli.text import share
-    from ndcore.data.catalog import open_data
     from ndcore.networks.forward import evaluate
 
     bundle = load_bundle(options.bundle)
-    data = options.data or default_data(options.bundle)
-    source = for_bundle(bundle, open_data(data, bundle.shape))
+    source = open_for(bundle, options.data or default_data(bundle), parts_of(options))
     split, members = choose_members(bundle, source, options.split)
     found = evaluate(bundle.model, source, members)
-    document = {"bundle": bundle.name, "source": source.name, "split": split} | found
+    document = {
+        "bundle": bundle.name,
+        "source": source.name,
+        "split": split,
+        "left_out": list(source.left_out),
+    }
     text = f"{bundle.name} on {split}: accuracy {share(found)}, {found['lossless']} lossless"
-    return document, text, 0
+    return document | found, "\n".join([text, *source.left_out]), 0

@@ -76,9 +76,9 @@ def run(options: Namespace) -> Answer:
 
 def _study_detectors(options: Namespace) -> Answer:
     from ndcore.bundles.bundle import load_bundle
+    from ndcore.bundles.images import open_for
     from ndcore.cli.selection import default_data
     from ndcore.cli.text import study_text
-    from ndcore.data.catalog import open_data
     from ndcore.study import study_dir
     from ndcore.study.config import StudyConfig
     from ndcore.study.run import run_study
@@ -91,7 +91,7 @@ def _study_detectors(options: Namespace) -> Answer:
         seed=options.seed or 0,
     )
     bundle = load_bundle(options.bundle)
-    source = open_data(options.data or default_data(options.bundle), bundle.shape)
+    source = open_for(bundle, options.data or default_data(bundle))
     folder = Path(options.out) if options.out else None
     with Progress() as progress:
         found = run_study(bundle, source, config, folder, on_step=progress.step)

@@ -58,6 +58,8 @@ def run(options: Namespace) -> Answer:
 
     spec = model_spec(options.model)
     spec, source = open_images(spec, data_of(options.data, spec), wishes_of(options))
+    for told in source.left_out:
+        print(told, file=sys.stderr)
     config = _asked(replace(recipe(spec.name), seed=options.seed), options)
     folder = _run_folder(options.run) if options.run is not None else run_dir(spec.name)
     earlier = read_run(folder)
