@@ -5,19 +5,23 @@ from __future__ import annotations
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.images import folder_name
 from ndcore.data.catalog import source_status
 from ndcore.evolution import list_runs
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import running_jobs
+from pages.ui.frame.loaders import FOLDER
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB, PAGES
 from pages.ui.frame.story_banner import STORY
 from pages.ui.frame.words import counted, plain
 from pages.ui.home.previews import preview
 from pages.ui.images.example import example, show_example
-from pages.ui.images.picker import NAMES, ready_sources
+from pages.ui.images.gallery import where_images
+from pages.ui.images.picker import NAMES, ready_sources, source_name
+from pages.ui.images.ticked import ids_to_link
 
 
 def start_story(bundle: Bundle) -> None:
@@ -25,8 +29,9 @@ def start_story(bundle: Bundle) -> None:
     link = {"bundle": bundle.name, STORY: "1"}
     ready, found = ready_sources(bundle), example(bundle)
     if ready:
-        link["images"] = found[0].id if found else loaders.source(ready[0]).ids[0]
-        origin = link["images"].partition(":")[0].partition("-")[0]
+        image_id = found[0].id if found else loaders.source(ready[0], bundle).ids[0]
+        origin = image_id.partition(":")[0].partition("-")[0]
+        link["images"] = ids_to_link([image_id])
         link["source"] = origin if origin in ready else ready[0]
     st.switch_page(LAB.path, query_params=link)
 
@@ -45,6 +50,17 @@ def readiness(bundle: Bundle) -> None:
     )
     third.metric("Verified attacks", len(bundle.gallery))
     third.caption("each changes exactly one pixel of an image held out of training")
+
+
+def own_images(bundle: Bundle) -> list[str]:
+    """A line about the folder that the bundle was built from, where it was one."""
+    if not folder_name(bundle):
+        return []
+    name = f"**{plain(source_name(bundle, FOLDER))}**"
+    if FOLDER in ready_sources(bundle):
+        count = counted(len(loaders.source(FOLDER, bundle)), "image")
+        return [f":material/check_circle: {name}: {count}"]
+    return [f":material/radio_button_unchecked: {name}: not here. {where_images(bundle)}"]
 
 
 def cards(bundle: Bundle) -> None:
@@ -86,6 +102,7 @@ def main() -> None:
         told = counted(row.images, "image") if row.ready else f"not here; get it with `{row.how}`"
         icon = ":material/check_circle:" if row.ready else ":material/radio_button_unchecked:"
         lines.append(f"{icon} **{NAMES.get(row.name, row.name)}**: {told}")
+    lines += own_images(bundle)
     runs = list_runs()
     icon = ":material/check_circle:" if runs else ":material/radio_button_unchecked:"
     lines.append(f"{icon} **Recorded training runs**: {', '.join(map(plain, runs)) or 'none'}")

@@ -15,7 +15,7 @@ from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import with_article
-from pages.ui.images.picker import Choice, choose_from_source, source_picker, upload
+from pages.ui.images.picker import Choice, choose_from_source, source_picker, tell_missing, upload
 from pages.ui.lab.attack_job import is_about, results_of, start
 from pages.ui.lab.batch import show_batch
 from pages.ui.lab.by_hand import Subject, drive
@@ -117,6 +117,7 @@ def main() -> None:
         )
     bar = st.container(horizontal=True, gap="medium")
     source = source_picker(bundle, ["gallery", "upload"], bar)
+    tell_missing(bundle)
     if source == "gallery":
         choose_from_gallery(bundle)
         return

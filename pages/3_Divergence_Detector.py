@@ -13,6 +13,7 @@ from ndcore.data.pairs import Pair
 from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
+from ndcore.errors import NeuralDivergenceError
 from pages.ui.detector.cards import image_cards, show_verdict
 from pages.ui.detector.case_file import case_file_buttons
 from pages.ui.detector.choices import choose_alpha, choose_detector
@@ -27,28 +28,30 @@ from pages.ui.detector.suspect import suspect_panel
 from pages.ui.detector.triage import triage_panel
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
-from pages.ui.frame.link import choice, number, remember, tabs
+from pages.ui.frame.link import choice, remember, tabs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import DETECTOR, LAB
 from pages.ui.frame.pair import current_pair, keep_pair
 from pages.ui.frame.story_banner import story_banner
-from pages.ui.frame.words import noticed_sentence, plain, with_article
+from pages.ui.frame.words import noticed_sentence, plain, sentence, with_article
 from pages.ui.images.example import offer_example
-from pages.ui.images.picker import NAMES, ready_sources, upload
+from pages.ui.images.one_image import one_image
+from pages.ui.images.picker import ready_sources, source_name, tell_missing, upload
 
 
 def subjects(bundle: Bundle, bar: DeltaGenerator) -> list[Subject]:
     """The images to judge: the current pair, one image of a source, or an upload."""
     pair = current_pair(bundle)
     options = [*(["pair"] if pair else []), "upload", *ready_sources(bundle)]
-    names = NAMES | {"pair": "The current pair", "upload": "Upload an image"}
+    names = {"pair": "The current pair", "upload": "Upload an image"}
     chosen = choice(
         bar.segmented_control,
         "Judge",
         options,
         key="judge",
-        format_func=lambda option: names.get(option, option),
+        format_func=lambda option: names.get(option) or plain(source_name(bundle, option)),
     )
+    tell_missing(bundle)
     if pair is None:
         st.info(
             "No pair is chosen. Make one in the Attack Lab, or judge an upload or a natural image."
@@ -58,7 +61,7 @@ def subjects(bundle: Bundle, bar: DeltaGenerator) -> list[Subject]:
         brought = upload(bundle, "detector_upload")
         return [("upload", brought.pixels[0], [])] if brought else []
     if chosen != "pair" or pair is None:
-        return [natural(bundle, chosen, bar)]
+        return natural(bundle, chosen, bar)
     # An upload that came alone is nobody's known benign image.
     first = "benign" if pair.image_id or pair.attacked is not None else "upload"
     found: list[Subject] = [(first, pair.benign, list(pair.changes))]
@@ -67,16 +70,17 @@ def subjects(bundle: Bundle, bar: DeltaGenerator) -> list[Subject]:
     return found
 
 
-def natural(bundle: Bundle, name: str, bar: DeltaGenerator) -> Subject:
-    """One image of a source, picked by its number."""
-    source = loaders.source(name)
-    last, key = len(source) - 1, f"natural_{name}"
-    at = number(
-        bar.number_input, "Image number", 0, last, 0, key=key, name="image_number", width=180
-    )
+def natural(bundle: Bundle, name: str, bar: DeltaGenerator) -> list[Subject]:
+    """One image of a source, picked by its class and number."""
+    source = loaders.source(name, bundle)
+    at = one_image(bundle, name, bar, "image")
     true = with_article(bundle.classes[int(source.labels[at])])
     st.caption(plain(f"{source.ids[at]}, {true}", 200))
-    return ("benign", source.pixels([at])[0], [])
+    try:
+        return [("benign", source.pixels([at])[0], [])]
+    except NeuralDivergenceError as error:
+        st.error(sentence(error))
+        return []
 
 
 def open_one(bundle: Bundle, detector: str, pair: Pair) -> None:

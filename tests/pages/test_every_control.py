@@ -43,6 +43,7 @@ STATES: dict[str, tuple[str, str, dict[str, str]]] = {
         DIGITS,
         {"add_instance": "1", "add_way": "Natural error"},
     ),
+    "explorer, an image": (EXPLORER, DIGITS, {"add_instance": "1", "add_way": "Image"}),
     "detector": (DETECTOR, DIGITS, {"pair": ""}),
     "detector, natural image": (DETECTOR, DIGITS, {"judge": "digits"}),
     "detector, many images": (DETECTOR, SHIPPED, {"detector_tab": "Many images"}),

@@ -41,6 +41,7 @@ STATES: dict[str, tuple[str, dict[str, str]]] = {
     "explorer, places": (EXPLORER.path, {"pair": "", "closer": "Where neurons fire"}),
     "explorer, add": (EXPLORER.path, {"add_instance": "1", "add_way": "From the gallery"}),
     "explorer, errors": (EXPLORER.path, {"add_instance": "1", "add_way": "Natural error"}),
+    "explorer, an image": (EXPLORER.path, {"add_instance": "1", "add_way": "Image"}),
     "detector": (DETECTOR.path, {"pair": "", "others": "1"}),
     "detector, layers": (DETECTOR.path, {"pair": "", "detector": "wasserstein"}),
     "detector, natural image": (DETECTOR.path, {"judge": "digits"}),

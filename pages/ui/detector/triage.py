@@ -12,10 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN
-from ndcore.data.catalog import find_image
 from ndcore.data.pairs import Pair
 from ndcore.detectors.registry import title_of
-from ndcore.errors import BundleError, DataError, NeuralDivergenceError
+from ndcore.errors import BundleError, NeuralDivergenceError
 from ndcore.jobs import Job
 from ndcore.study.incoming import MOST, Images, draw, unpack
 from ndcore.study.saved import SavedStudy
@@ -27,7 +26,7 @@ from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
 from pages.ui.frame.words import capital, counted, plain, sentence
 from pages.ui.images.gallery import rows_here
-from pages.ui.images.picker import NAMES, ready_sources
+from pages.ui.images.picker import ready_sources, source_name, tell_missing
 
 USUAL = 100
 BENIGN = "evaluation"  # the set of the study that is judged
@@ -44,15 +43,17 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
         st.warning(sentence(f"{error}; its images and its detector are not on offer here"))
         study = None
     options = [*(["study"] if study else []), *ready_sources(bundle), "upload"]
-    names = NAMES | {"study": "The study's images"}
+    names = {name: source_name(bundle, name) for name in options}
+    names["study"] = "The study's images"
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     chosen = choice(
         bar.segmented_control,
         "Images",
         options,
         key="triage_images",
-        format_func=lambda name: names.get(name, name),
+        format_func=lambda name: plain(names[name]),
     )
+    tell_missing(bundle)
     more = bar.popover("More", icon=":material/tune:", key="triage_more")
     if chosen == "study" and study is not None:
         _of_study(bundle, study, open_one, more)
@@ -73,7 +74,7 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
         and found is not None
         and detector is not None
     ):
-        start(bundle, TriageJob(names.get(chosen, chosen), detector.name, *found))
+        start(bundle, TriageJob(names[chosen], detector.name, *found))
     if job is not None and not job.active:
         _show_job(bundle, job, open_one, alpha)
 
@@ -122,7 +123,7 @@ def _finder(bundle: Bundle, judged: Judged, where: NDArray[np.int16]) -> Lookup:
                 return None
             if (row.pixels[0].row, row.pixels[0].col) != tuple(where[at].tolist()):
                 return None
-        benign = _pixels(key)
+        benign = _pixels(bundle.name, bundle.weight_hash, key, bundle)
         if benign is None or benign.shape != bundle.shape:
             return None
         label = int(judged.labels[at])
@@ -132,11 +133,11 @@ def _finder(bundle: Bundle, judged: Judged, where: NDArray[np.int16]) -> Lookup:
 
 
 @st.cache_data(ttl=600, max_entries=4096, show_spinner="Looking for the images …")
-def _pixels(key: str) -> NDArray[np.uint8] | None:
+def _pixels(name: str, weight_hash: str, key: str, _bundle: Bundle) -> NDArray[np.uint8] | None:
     """An image by its key, or None where its data set is not here."""
     try:
-        return find_image(key)[0]
-    except DataError:
+        return loaders.find(_bundle)(key)[0]
+    except NeuralDivergenceError:
         return None
 
 
@@ -144,7 +145,7 @@ def _drawn(
     bundle: Bundle, name: str, more: DeltaGenerator
 ) -> tuple[Images, dict[int, Pair]] | None:
     """A draw from a source, and ready-made attacks beside it."""
-    source = loaders.source(name)
+    source = loaders.source(name, bundle)
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     most = min(MOST, len(source))
     n = number(
@@ -187,8 +188,8 @@ def _drawn(
 def _gathered(
     name: str, weight_hash: str, source: str, n: int, seed: int, attacks: int, _bundle: Bundle
 ) -> tuple[Images, dict[int, Pair]]:
-    benign = draw(_bundle, loaders.source(source), n, seed)
-    pairs = [row.look_up() for row in rows_here(_bundle)[:attacks]]
+    benign = draw(_bundle, loaders.source(source, _bundle), n, seed)
+    pairs = [row.look_up(loaders.find(_bundle)) for row in rows_here(_bundle)[:attacks]]
     if not pairs:
         return benign, {}
     more = Images(

@@ -6,15 +6,17 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import find_image
 from ndcore.data.pairs import Pair
+from ndcore.data.sources import ImageSource
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.elements.pictures import show_image
+from pages.ui.frame import loaders
 from pages.ui.frame.link import box, choice, tabs, text
-from pages.ui.frame.words import plain, sentence, with_article
-from pages.ui.images.gallery import rows_here
+from pages.ui.frame.words import sentence, with_article
+from pages.ui.images.gallery import rows_here, where_images
 from pages.ui.images.natural_errors import known_errors, sources_for
-from pages.ui.images.picker import NAMES, upload
+from pages.ui.images.one_image import one_image
+from pages.ui.images.picker import source_name, upload
 from pages.ui.images.tray import MOST, add, is_full
 
 BOX = "add_instance"
@@ -22,8 +24,6 @@ WIDTH = 400
 PREVIEW = 96
 FILTER_WIDTH = 190
 ANY = "any class"
-MORE_IMAGES = "Get more with `python -m ndcore data fetch cifar10`."
-SOURCES = NAMES | {"folder": "CIFAR-10 (folder)"}
 
 
 def add_instance(bundle: Bundle, place: DeltaGenerator) -> None:
@@ -56,8 +56,7 @@ def _from_gallery(bundle: Bundle) -> None:
     rows = rows_here(bundle)
     if not rows:
         st.info(
-            "No image of this bundle's gallery is on this machine; get them with `python -m ndcore "
-            "data fetch cifar10`."
+            f"No image of this bundle's gallery is on this machine. {where_images(bundle)}"
             if bundle.gallery
             else "This bundle has no gallery; attack some images of your own in the Attack Lab."
         )
@@ -77,7 +76,7 @@ def _from_gallery(bundle: Bundle) -> None:
     if not picked:
         return
     try:
-        pair = by_id[picked].look_up()
+        pair = by_id[picked].look_up(loaders.find(bundle))
     except NeuralDivergenceError as error:
         st.error(sentence(error))
         return
@@ -87,13 +86,13 @@ def _from_gallery(bundle: Bundle) -> None:
 def _natural_error(bundle: Bundle) -> None:
     sources = sources_for(bundle)
     if not sources:
-        st.info("No images of this bundle's classes are on this machine; upload one.")
+        st.info(f"No images of this bundle are on this machine; upload one. {where_images(bundle)}")
         return
     name = choice(
         st.selectbox,
         "Images from",
         list(sources),
-        format_func=lambda name: f"{SOURCES.get(name, name)}, {len(sources[name]):,} images",
+        format_func=lambda name: _told(bundle, name, sources[name]),
         key="error_source",
     )
     source = sources[name]
@@ -101,7 +100,7 @@ def _natural_error(bundle: Bundle) -> None:
     if errors is None:
         return
     if not errors:
-        more = "Choose other images above." if len(sources) > 1 else MORE_IMAGES
+        more = "Choose other images above." if len(sources) > 1 else where_images(bundle)
         st.info(f"The model makes no error on these {len(source):,} images. {more}")
         return
     bar = st.container(horizontal=True, gap="small")
@@ -132,34 +131,42 @@ def _natural_error(bundle: Bundle) -> None:
         format_func=words,
         key="error",
     )
-    pixels = source.pixels([listed[picked].position])[0]
+    pixels = source.pixels([source.index(picked)])[0]
     _offer(bundle, Pair(picked, pixels, None, listed[picked].true), picked, words(picked))
 
 
 def _image(bundle: Bundle) -> None:
     sources = sources_for(bundle)
-    spans = [f"{plain(one.ids[0])} to {plain(one.ids[-1])}" for one in sources.values()]
-    image_id = text(
-        st.text_input,
-        "Id of an image",
-        placeholder="samples:3" if "samples" in sources else "",
-        key="add_image",
-    )
-    if spans:
-        st.caption(f"On this machine: {'; '.join(spans)}.")
-    if not image_id:
+    if sources:
+        name = choice(
+            st.selectbox,
+            "Images from",
+            list(sources),
+            format_func=lambda name: _told(bundle, name, sources[name]),
+            key="add_source",
+        )
+        bar = st.container(horizontal=True, gap="small")
+        image_id = sources[name].ids[one_image(bundle, name, bar, "add")]
+    typed = text(st.text_input, "Or the id of an image", key="add_image")
+    if not sources and not typed:
+        st.info(f"No images of this bundle are on this machine; upload one. {where_images(bundle)}")
         return
     try:
-        pixels, label = find_image(image_id)
+        pixels, label = loaders.find(bundle)(typed or image_id)
     except NeuralDivergenceError as error:
         st.error(sentence(error))
         return
+    image_id = typed or image_id
     if pixels.shape != bundle.shape:
         st.error(sentence(f"image '{image_id}' is {pixels.shape}, the model takes {bundle.shape}"))
         return
     true = label if 0 <= label < len(bundle.classes) else None
     told = image_id if true is None else f"{image_id}, {with_article(bundle.classes[true])}"
     _offer(bundle, Pair(image_id, pixels, None, true), image_id, told)
+
+
+def _told(bundle: Bundle, name: str, source: ImageSource) -> str:
+    return f"{source_name(bundle, name)}, {len(source):,} images"
 
 
 def _upload(bundle: Bundle) -> None:

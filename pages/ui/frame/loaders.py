@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle, load_bundle
-from ndcore.data.catalog import open_source
+from ndcore.bundles.images import finder, open_own, own_folder
+from ndcore.data.catalog import Find, open_source
 from ndcore.data.decode import encode_png
 from ndcore.data.sources import ImageSource
 from ndcore.detectors import Detector
+from ndcore.errors import DataError, NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import ClassPanel
 from ndcore.figures.explorer.activation_panels import class_panel as make_class_panel
 from ndcore.jobs import JobManager
@@ -94,20 +97,47 @@ def _study(weight_hash: str, stamps: tuple[tuple[str, int], ...], _of: Bundle) -
     return find_study(_of)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Opening the images …")
-def source(name: str) -> ImageSource:
-    """An image source, opened once per server.
+FOLDER = "folder"  # the images that a bundle was built from, where they are in a folder
+LOOK_AGAIN_S = 60
+
+
+def source(name: str, of: Bundle | None = None) -> ImageSource:
+    """An image source, opened once per server; `FOLDER` is that of a bundle.
 
     Raises:
+        BadRequestError: the folder holds other classes than when the bundle was built.
         DataError: it is not on this machine.
     """
+    if name != FOLDER or of is None:
+        return _source(name)
+    return _own(_place(of), of)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the images …")
+def _source(name: str) -> ImageSource:
     return open_source(name)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def positions(name: str) -> dict[str, int]:
-    """Position of every image id of a source."""
-    return {image_id: i for i, image_id in enumerate(source(name).ids)}
+@st.cache_resource(max_entries=4, ttl=LOOK_AGAIN_S, show_spinner="Opening the images …")
+def _own(place: str, _of: Bundle) -> ImageSource:
+    found = open_own(_of)
+    if found is None:
+        raise DataError(f"the images of bundle '{_of.name}' are not here")
+    return found
+
+
+def _place(of: Bundle) -> str:
+    """The folder of a bundle, and how its images are taken in and labelled."""
+    return repr((str(own_folder(of)), of.intake, of.shape, of.classes))
+
+
+def find(of: Bundle) -> Find:
+    """Looks images up by their ids: a bundle's own, and those that every machine may have."""
+    try:
+        own = source(FOLDER, of) if own_folder(of) else None
+    except NeuralDivergenceError:
+        own = None
+    return finder(own)
 
 
 @st.cache_resource
@@ -116,21 +146,30 @@ def jobs() -> JobManager:
     return JobManager({"": 1, "quick": 1})
 
 
-@st.cache_data(max_entries=2048, show_spinner=False)
-def thumbnail(source_name: str, index: int, side: int = 96) -> bytes:
+def thumbnail(of: Bundle, source_name: str, index: int, side: int = 96) -> bytes:
     """PNG of one image of a source, enlarged without blur to about `side` pixels."""
-    pixels = source(source_name).pixels([index])[0]
+    origin = source(source_name, of)
+    place = _place(of) if source_name == FOLDER else source_name
+    return _thumbnail(place, origin.ids[index], side, origin)
+
+
+@st.cache_data(max_entries=2048, show_spinner=False)
+def _thumbnail(place: str, image_id: str, side: int, _source: ImageSource) -> bytes:
+    pixels = _source.pixels([_source.index(image_id)])[0]
     return encode_png(pixels, max(1, side // pixels.shape[0]))
 
 
-def predictions(of: Bundle, source_name: str, indices: tuple[int, ...]) -> list[int]:
+def predictions(of: Bundle, source_name: str, indices: Sequence[int]) -> list[int]:
     """Predicted class of some images of a source."""
-    return _predictions(of.weight_hash, source_name, indices, of)
+    origin = source(source_name, of)
+    ids = tuple(origin.ids[index] for index in indices)
+    place = _place(of) if source_name == FOLDER else source_name
+    return _predictions(of.weight_hash, place, ids, of, origin)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _predictions(
-    weight_hash: str, source_name: str, indices: tuple[int, ...], _of: Bundle
+    weight_hash: str, place: str, ids: tuple[str, ...], _of: Bundle, _source: ImageSource
 ) -> list[int]:
-    pixels = source(source_name).pixels(np.array(indices))
+    pixels = _source.pixels([_source.index(image_id) for image_id in ids])
     return [int(label) for label in _of.read(pixels).predicted]

@@ -7,6 +7,7 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
+from pages.ui.frame import loaders
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.words import sentence
 
@@ -40,7 +41,7 @@ def current_pair(bundle: Bundle) -> Pair | None:
         return None
     if token not in ("", pair.token() if pair else ""):
         try:
-            pair = Pair.from_token(token, bundle.shape)
+            pair = Pair.from_token(token, bundle.shape, loaders.find(bundle))
             st.session_state["pair"] = (bundle.name, pair)
         except NeuralDivergenceError as error:
             st.error(sentence(f"the pair in the link cannot be shown: {error}"))

@@ -54,18 +54,21 @@ def _lab(bundle: Bundle) -> Preview | None:
     shown = example(bundle)
     if shown is None:
         return None
-    named = [row for row in rows_here(bundle) if ":" in row.id]
+    here = rows_here(bundle)
+    named = [row for row in here if ":" in row.id] or here
     others = [row for row in named if row != shown[0]][:IMAGES]
     gallery = bundle.manifest["files"]["gallery.json"]
-    return _attacked(gallery, tuple(row.id for row in others), others or [shown[0]])
+    return _attacked(gallery, tuple(row.id for row in others), others or [shown[0]], bundle)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _attacked(gallery: str, ids: tuple[str, ...], _rows: list[GalleryRow]) -> Preview:
+def _attacked(
+    gallery: str, ids: tuple[str, ...], _rows: list[GalleryRow], _bundle: Bundle
+) -> Preview:
     told = [f"{row.predicted_before} → {row.predicted_after}" for row in _rows]
     images = []
     for row in _rows:
-        pair = row.look_up()
+        pair = row.look_up(loaders.find(_bundle))
         images.append((pair.images[-1], [(change.row, change.col) for change in pair.changes]))
     words = f"Broken by one pixel: {', '.join(map(plain, told))}."
     return Preview(ringed_images(images, label=f"Attacked images: {', '.join(told)}"), words)

@@ -5,34 +5,61 @@ from __future__ import annotations
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import find_image
+from ndcore.bundles.images import folder_name, own_folder
+from ndcore.data.cifar10 import CIFAR10_CLASSES, CIFAR10_HOW
 from ndcore.data.gallery_row import GalleryRow
-from ndcore.errors import DataError
+from ndcore.errors import NeuralDivergenceError
+from pages.ui.frame import loaders
+from pages.ui.frame.loaders import FOLDER
+from pages.ui.frame.words import plain, sentence
 
 LOOK_AGAIN_S = 60
 
 
 @st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for the images …")
-def _here(checksum: str, _rows: list[GalleryRow]) -> list[bool]:
+def _here(checksum: str, place: str, _bundle: Bundle) -> list[bool]:
     """Whether each row's image is on this machine; looked up once per data set, as that is slow."""
     ready: dict[str, bool] = {}
-    for row in _rows:
-        kind = _data_set(row.id)
+    find = loaders.find(_bundle)
+    kinds = [_data_set(row.id, bool(place)) for row in _bundle.gallery]
+    for row, kind in zip(_bundle.gallery, kinds, strict=True):
         if kind not in ready:
             try:
-                find_image(row.id)
+                find(row.id)
                 ready[kind] = True
-            except DataError:
+            except NeuralDivergenceError:
                 ready[kind] = False
-    return [ready[_data_set(row.id)] for row in _rows]
+    return [ready[kind] for kind in kinds]
 
 
-def _data_set(image_id: str) -> str:
-    """`samples`, `cifar10`, `digits`, or `/` for a path."""
-    return image_id.partition(":")[0].partition("-")[0] if ":" in image_id else "/"
+def _data_set(image_id: str, own: bool) -> str:
+    """`samples`, `cifar10`, `digits`, or `/` for a path; a file of an own folder by itself."""
+    if "/" in image_id:
+        return image_id if own else "/"
+    return image_id.partition(":")[0].partition("-")[0]
 
 
 def rows_here(bundle: Bundle) -> list[GalleryRow]:
     """The gallery's rows whose images are on this machine."""
-    here = _here(bundle.manifest["files"]["gallery.json"], bundle.gallery)
+    place = str(own_folder(bundle) or "")
+    here = _here(bundle.manifest["files"]["gallery.json"], place, bundle)
     return [row for row, ready in zip(bundle.gallery, here, strict=True) if ready]
+
+
+def where_images(bundle: Bundle) -> str:
+    """How the images of a bundle come to this machine: a sentence; "" where nobody can tell."""
+    name = folder_name(bundle)
+    if name and own_folder(bundle) is None:
+        return (
+            f"The folder {plain(name)} that this bundle was built from is not on this machine: "
+            "bring it to where it was, or into the folder that `ND_DATA` names."
+        )
+    if name:
+        try:
+            loaders.source(FOLDER, bundle)
+        except NeuralDivergenceError as error:
+            return sentence(f"the folder that this bundle was built from cannot be used: {error}")
+        return "Some images of the folder that this bundle was built from are gone."
+    if bundle.classes == CIFAR10_CLASSES:
+        return f"Get the images with `{CIFAR10_HOW}`."
+    return ""

@@ -19,9 +19,8 @@ Key = tuple[str, str, str]
 
 
 def sources_for(bundle: Bundle) -> dict[str, ImageSource]:
-    """Sources on this machine that fit the bundle, by their own names: `folder` for CIFAR-10's."""
-    found = [loaders.source(name) for name in ready_sources(bundle)]
-    return {source.name: source for source in found}
+    """Sources on this machine that fit the bundle, by name."""
+    return {name: loaders.source(name, bundle) for name in ready_sources(bundle)}
 
 
 def known_errors(bundle: Bundle, source: ImageSource) -> tuple[NaturalError, ...] | None:

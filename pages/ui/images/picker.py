@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.images import folder_name, own_folder
 from ndcore.data.batch import ImageBatch
 from ndcore.data.catalog import source_status
 from ndcore.data.decode import Decoded, decode
@@ -17,7 +19,9 @@ from ndcore.errors import NeuralDivergenceError
 from pages.ui.elements.tiles import tile, tile_row
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, remember, several, switch
+from pages.ui.frame.loaders import FOLDER
 from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.images.gallery import where_images
 from pages.ui.images.ticked import MOST_IMAGES, Selection
 from pages.ui.images.tray import read
 
@@ -35,30 +39,44 @@ class Choice(ImageBatch):
 
 
 def ready_sources(bundle: Bundle) -> list[str]:
-    """Sources on this machine whose classes and image shape are the bundle's; what is new on it is
-    seen after some seconds."""
-    return _ready(bundle.name, bundle.weight_hash, bundle)
+    """Sources on this machine that fit a bundle in classes and shape, and the folder that it was
+    built from; what is new on the machine is seen after some seconds."""
+    return _ready(bundle.name, bundle.weight_hash, repr(bundle.intake), bundle)
 
 
 @st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for images …")
-def _ready(name: str, weight_hash: str, _bundle: Bundle) -> list[str]:
+def _ready(name: str, weight_hash: str, intake: str, _bundle: Bundle) -> list[str]:
     ready = [row.name for row in source_status() if row.ready]
     opened = {name: loaders.source(name) for name in ready}
-    return [
-        name
+    fitting = {
+        name: source
         for name, source in opened.items()
         if source.classes == _bundle.classes and source.shape == _bundle.shape
-    ]
+    }
+    place = own_folder(_bundle)
+    known = {os.path.realpath(source.root) for source in fitting.values() if source.root}
+    if place is None or os.path.realpath(place) in known:
+        return list(fitting)
+    try:
+        loaders.source(FOLDER, _bundle)
+    except NeuralDivergenceError:  # `where_images` says so
+        return list(fitting)
+    return [FOLDER, *fitting]
+
+
+def source_name(bundle: Bundle, name: str) -> str:
+    """What a source is called; text from outside."""
+    return f"Folder {folder_name(bundle)}" if name == FOLDER else NAMES.get(name, name)
 
 
 def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     """Thumbnails to tick; ticks stay while the user pages. None without a tick."""
-    source = loaders.source(name)
+    source = loaders.source(name, bundle)
     selection = Selection(bundle, source)
     if selection.missing:
         first, *others = selection.missing
         more = f" and {len(others)} more" if others else ""
-        where = NAMES.get(name, name)
+        where = plain(source_name(bundle, name))
         st.warning(f"The link names images that are not in {where}: {plain(first)}{more}.")
     head, tiles = st.container(horizontal=True, vertical_alignment="center"), st.container()
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
@@ -89,7 +107,11 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
         help="An attack on a misclassified image proves nothing; such images are skipped.",
     )
     shown = members[(screen - 1) * PER_SCREEN : screen * PER_SCREEN]
-    predicted = loaders.predictions(bundle, name, tuple(shown))
+    try:
+        predicted = loaders.predictions(bundle, name, shown)
+    except NeuralDivergenceError as error:
+        st.error(sentence(error))
+        return None
     rows = list(zip(shown, predicted, strict=True))
     if correct_only:
         rows = [(i, label) for i, label in rows if label == int(source.labels[i])]
@@ -102,8 +124,7 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     ids = selection.ids
     if not ids:
         return None
-    places = loaders.positions(name)
-    return Choice.of(source, [places[image_id] for image_id in ids], names=tuple(ids))
+    return Choice.of(source, [source.index(image_id) for image_id in ids], names=tuple(ids))
 
 
 def _first_screen() -> None:
@@ -145,7 +166,7 @@ def _grid(
         image_id = source.ids[i]
         true = bundle.classes[int(source.labels[i])]
         told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
-        place = tile(grid, image_id, loaders.thumbnail(name, i), width=TILE)
+        place = tile(grid, image_id, loaders.thumbnail(bundle, name, i), width=TILE)
         key = f"pick_{bundle.name}_{image_id}"
         st.session_state[key] = image_id in selection
         place.checkbox(
@@ -205,7 +226,7 @@ def _draw(
     for start in range(0, len(order), DRAWN_AT_ONCE):
         part = [int(i) for i in order[start : start + DRAWN_AT_ONCE]]
         if correct_only:
-            predicted = loaders.predictions(bundle, name, tuple(part))
+            predicted = loaders.predictions(bundle, name, part)
             part = [
                 i for i, label in zip(part, predicted, strict=True) if label == source.labels[i]
             ]
@@ -229,7 +250,7 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
     if file is None:
         return None
     try:
-        decoded = _decoded(file.getvalue(), bundle.shape, file.name)
+        decoded = _decoded(file.getvalue(), bundle.shape, file.name, bundle.intake.crop)
     except NeuralDivergenceError as error:
         st.error(sentence(f"file {error}"))
         return None
@@ -244,8 +265,14 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _decoded(data: bytes, shape: tuple[int, int, int], name: str) -> Decoded:
-    return decode(data, shape, name)
+def _decoded(data: bytes, shape: tuple[int, int, int], name: str, crop: float | None) -> Decoded:
+    return decode(data, shape, name, crop=crop)
+
+
+def tell_missing(bundle: Bundle) -> None:
+    """A line where the folder that a bundle was built from cannot be chosen from."""
+    if folder_name(bundle) and own_folder(bundle) is None:
+        st.caption(f":material/folder_off: {where_images(bundle)}")
 
 
 def source_picker(bundle: Bundle, extra: list[str], place: DeltaGenerator) -> str:
@@ -256,7 +283,7 @@ def source_picker(bundle: Bundle, extra: list[str], place: DeltaGenerator) -> st
         [*ready_sources(bundle), *extra],
         key="source",
         on_change=_first_screen,
-        format_func=lambda name: NAMES.get(name, name),
+        format_func=lambda name: plain(source_name(bundle, name)),
         label_visibility="collapsed",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote, unquote
 
 import streamlit as st
 
@@ -18,7 +19,8 @@ NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
 def ids_to_link(ids: Sequence[str]) -> str:
-    """`samples:0,3,7-9,train/cat/0001`; "" when it would be too long for a link."""
+    """`samples:0,3,7-9,train/cat/0001`, odd characters of paths as `%2C`; "" when it would be too
+    long for a link."""
     parts: list[str] = []
     run: tuple[str, int, int] | None = None
     last_prefix = ""
@@ -34,10 +36,10 @@ def ids_to_link(ids: Sequence[str]) -> str:
 
     for image_id in ids:
         prefix, _, number = image_id.partition(":")
-        if not number.isdigit():
+        if not number.isdigit() or "/" in prefix:
             close()
             last_prefix = ""
-            parts.append(image_id)
+            parts.append(quote(image_id, safe="/"))
         elif run is not None and run[0] == prefix and int(number) == run[2] + 1:
             run = (prefix, run[1], int(number))
         else:
@@ -60,7 +62,7 @@ def ids_from_link(text: str) -> list[str]:
         match = NUMBERS.fullmatch(item)
         if match is None or not prefix:
             if item:
-                found[f"{prefix}:{item}" if prefix else item] = None
+                found[f"{prefix}:{item}" if prefix else unquote(item)] = None
             continue
         first, last = int(match[1]), int(match[2] or match[1])
         for number in range(first, min(last, first + MOST_IMAGES) + 1):
@@ -77,7 +79,7 @@ class Selection:
     """
 
     def __init__(self, bundle: Bundle, source: ImageSource) -> None:
-        self._key = f"chosen_{bundle.name}_{source.name}"
+        self._key = f"chosen_{bundle.name}_{source.name}_{source.root}"
         self.missing: list[str] = []
         new = self._key not in st.session_state
         if new:
@@ -140,6 +142,7 @@ class Selection:
 
 def _family(image_id: str) -> str:
     """`cifar10` of `cifar10-test:7`, `/` of a path, "" of what is no id."""
-    if ":" in image_id:
-        return image_id.partition(":")[0].partition("-")[0]
-    return "/" if "/" in image_id else ""
+    prefix, colon, _ = image_id.partition(":")
+    if "/" in prefix:
+        return "/"
+    return prefix.partition("-")[0] if colon else ""

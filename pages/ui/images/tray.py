@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import Find, find_image
 from ndcore.data.pairs import Pair
 from ndcore.errors import BadRequestError, NeuralDivergenceError
+from pages.ui.frame import loaders
 from pages.ui.frame.link import just_linked, recall, remember
 from pages.ui.frame.pair import current_pair, drop_pair, keep_pair
 from pages.ui.frame.words import plain, sentence
@@ -191,8 +193,11 @@ def read(bundle: Bundle, images: Sequence[NDArray[np.uint8]]) -> Reading:
     )
 
 
-def entries_from_link(text: str, shape: Sequence[int]) -> tuple[dict[int, Entry], list[str]]:
-    """The instances that a link names, and a sentence for each that cannot be shown."""
+def entries_from_link(
+    text: str, shape: Sequence[int], find: Find = find_image
+) -> tuple[dict[int, Entry], list[str]]:
+    """The instances that a link names, looked up by `find`, and a sentence for each that cannot be
+    shown."""
     problems = []
     tokens = text[:LONGEST_LINK].split(";")
     if len(text) > LONGEST_LINK or len(tokens) > len(SLOTS):
@@ -202,7 +207,7 @@ def entries_from_link(text: str, shape: Sequence[int]) -> tuple[dict[int, Entry]
         if not token:
             continue
         try:
-            pair = Pair.from_token(token, shape)
+            pair = Pair.from_token(token, shape, find)
         except NeuralDivergenceError as error:
             problems.append(f"Instance {slot} of the link cannot be shown: {error}")
             continue
@@ -224,7 +229,9 @@ def _followed(bundle: Bundle) -> dict[int, Entry]:
     held = _held(bundle)
     if just_linked("with"):
         with st.spinner("Looking up the instances of the link …"):
-            entries, problems = entries_from_link(recall("with"), bundle.shape)
+            entries, problems = entries_from_link(
+                recall("with"), bundle.shape, loaders.find(bundle)
+            )
         held.clear()
         held.update(entries)
         if problems:

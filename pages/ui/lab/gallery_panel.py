@@ -14,9 +14,10 @@ from ndcore.errors import DataError
 from pages.ui.elements.class_matrix import pick_cell
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.picked_row import picked_row
+from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, switch, tabs
 from pages.ui.frame.words import counted, plain, sentence
-from pages.ui.images.gallery import rows_here
+from pages.ui.images.gallery import rows_here, where_images
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.images.tray import read
 from pages.ui.lab.by_hand import Subject, drive
@@ -38,8 +39,8 @@ def choose_from_gallery(bundle: Bundle) -> None:
         rows = _filtered(bundle, here)
     if not rows:
         right.info(
-            "No attack fits. Choose other classes, switch off “Only images on this machine”, or "
-            "get the images with `python -m ndcore data fetch cifar10`."
+            "No attack fits. Choose other classes, or switch off “Only images on this machine”. "
+            f"{where_images(bundle) if len(here) < len(bundle.gallery) else ''}"
         )
         return
     cells = [
@@ -130,7 +131,7 @@ def _show(bundle: Bundle, row: GalleryRow) -> None:
     benign, attacked = plain(row.predicted_before), plain(row.predicted_after)
     st.header(f"{plain(row.id)}: {benign} → {attacked}")
     try:
-        pair = row.look_up()
+        pair = row.look_up(loaders.find(bundle))
     except DataError as error:
         st.info(f"{sentence(error)} The pixels and colours of this attack are known all the same:")
         changes = pd.DataFrame([change.to_dict() for change in row.pixels])
