@@ -25,6 +25,7 @@ MOST_STOPS = 14
 LOOKED_AT = 10  # stops whose focus is looked at
 LEAST_CONTRAST = 3.0
 LEAST_PIXELS = 40
+DRAWN_MS = 60  # in which a change of the focus is drawn
 REACH = 8  # CSS pixels around what has the focus
 # Page -> its main action.
 ACTIONS = {
@@ -120,6 +121,7 @@ def test_what_has_the_focus_shows_it_and_captions_are_legible(
     context.set_default_timeout(60_000)
     page = context.new_page()
     opened(page, server, path)
+    page.add_style_tag(content="* { transition: none !important }")
     caption = page.locator('[data-testid="stCaptionContainer"]').first
     red, green, blue = channels(PAGES[theme]["faint"])
     expect(caption).to_have_css("color", f"rgb({red}, {green}, {blue})")
@@ -132,11 +134,11 @@ def test_what_has_the_focus_shows_it_and_captions_are_legible(
         element = page.evaluate_handle(FOCUSED).as_element()
         if element is None:
             break
-        page.wait_for_timeout(250)  # a colour may fade in
+        page.wait_for_timeout(DRAWN_MS)
         clip = around(element)
         focused = luminance(page, clip)
         page.evaluate("element => (element.control ?? element).blur()", element)
-        page.wait_for_timeout(250)
+        page.wait_for_timeout(DRAWN_MS)
         bare = luminance(page, clip)
         ratio = (np.maximum(focused, bare) + 0.05) / (np.minimum(focused, bare) + 0.05)
         if (ratio >= LEAST_CONTRAST).sum() < LEAST_PIXELS:
