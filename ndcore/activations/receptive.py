@@ -1,7 +1,7 @@
 """Which input pixels a position of a layer's map sees, and where the position lies on the image.
 
-Known exactly where the model is a plain chain of sliding windows up to the layer; elsewhere the
-map is taken to cover the image evenly.
+Known exactly where nothing but sliding windows and what joins their maps leads to the layer;
+elsewhere the map is taken to cover the image evenly.
 
 Reference: Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural
 networks" (the recurrence over kernel, stride and padding).
@@ -10,11 +10,14 @@ networks" (the recurrence over kernel, stride and padding).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from torch import fx, nn
+import torch
+from torch import nn
 
-from ndcore.networks.chain import Window, chain_of, traced
+from ndcore.networks.incremental.geometry import Reach
+from ndcore.networks.incremental.graph import Kind, Step, graph_of
+from ndcore.networks.incremental.tracing import traced
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,12 @@ class ReceptiveField:
     size: int = 1
     jump: int = 1
 
-    def after(self, window: Window) -> ReceptiveField:
+    def after(self, reach: Reach) -> ReceptiveField:
         """The field of positions that see this one's through a window."""
         return ReceptiveField(
-            start=self.start - window.padding * self.jump,
-            size=self.size + (window.reach - 1) * self.jump,
-            jump=self.jump * window.stride,
+            start=self.start - reach.before * self.jump,
+            size=self.size + (reach.span - 1) * self.jump,
+            jump=self.jump * reach.stride,
         )
 
     def span(self, position: int, pixels: int) -> tuple[int, int]:
@@ -102,55 +105,44 @@ def grid_of(size: tuple[int, int], shape: Sequence[int], field: ReceptiveField |
     return Grid(size, edge, edge, field.jump, field.jump, field)
 
 
-def receptive_fields(model: nn.Module, layers: Sequence[str]) -> dict[str, ReceptiveField]:
-    """Field of each layer's output, for the layers that a plain chain of windows leads to.
+def receptive_fields(
+    model: nn.Module, layers: Sequence[str], shape: Sequence[int]
+) -> dict[str, ReceptiveField]:
+    """Field of each layer's output, for the layers that windows alone lead to.
 
     Args:
         model: in eval mode.
         layers: dotted names of its modules.
+        shape: (H, W, C) of the images.
 
     Returns:
-        Only the layers whose field is known; empty for a model that is no chain.
+        Only the layers whose field is known and the same in both directions.
     """
-    graph = traced(model)
-    steps = chain_of(graph)
-    if steps is None or not isinstance(graph, fx.GraphModule):
-        return {}
-    nodes = [
-        node for node in graph.graph.nodes if node.op not in ("placeholder", "get_attr", "output")
-    ]
-    found: dict[str, ReceptiveField] = {}
-    field = ReceptiveField()
-    for node, step in zip(nodes, steps, strict=True):
-        window = step.window or _window_of(step.run)
-        if window is not None:
-            field = field.after(window)
-        elif not step.pointwise:
-            break
+    weight = next(model.parameters(), torch.zeros(1))
+    steps = graph_of(traced(model), shape, weight.device, weight.dtype) or ()
+    fields: list[ReceptiveField | None] = []
+    found: dict[str, ReceptiveField | None] = {}
+    for step in steps:
+        before = [fields[i] for i in step.inputs]
+        fields.append(_field(step, before) if before else ReceptiveField())
         # The last step inside a layer stands for its output.
         for layer in layers:
-            if _inside(node, layer):
-                found[layer] = field
-    else:
-        return found
-    # A layer that the chain leaves in the middle has an output beyond what was followed.
-    return {layer: seen for layer, seen in found.items() if not _inside(node, layer)}
+            if any(f"{name}.".startswith(f"{layer}.") for name in step.modules):
+                found[layer] = fields[-1]
+    return {layer: field for layer, field in found.items() if field is not None}
 
 
-def _window_of(run: object) -> Window | None:
-    """Geometry of steps that a chain cannot slide over padded maps, but whose reach is plain."""
-    if isinstance(run, nn.ZeroPad2d):
-        left, _, top, _ = run.padding
-        return Window(1, 1, left, 1) if left == top else None
-    if isinstance(run, (nn.MaxPool2d, nn.AvgPool2d)):
-        wanted = (run.kernel_size, run.stride, run.padding, getattr(run, "dilation", 1))
-        sizes = [size for size in wanted if isinstance(size, int)]
-        return Window(*sizes) if len(sizes) == len(wanted) else None
-    return None
-
-
-def _inside(node: fx.Node, layer: str) -> bool:
-    """Whether a step is one of the layer's: the layer itself, a part of it, or a call in it."""
-    named = [str(node.target)] if node.op == "call_module" else []
-    named += node.meta.get("nn_module_stack", {})
-    return any(f"{name}.".startswith(f"{layer}.") for name in named)
+def _field(step: Step, before: Sequence[ReceptiveField | None]) -> ReceptiveField | None:
+    """What a step's output sees where its inputs see this much; None where that is not known."""
+    known = [field for field in before if field is not None]
+    if len(known) < len(before) or step.kind not in (Kind.POINTWISE, Kind.WINDOW):
+        return None
+    if step.window is not None:
+        rows, cols = step.window.rows, step.window.cols
+        same = replace(rows, after=0) == replace(cols, after=0)
+        return known[0].after(rows) if same else None
+    if len({field.jump for field in known}) > 1:
+        return None
+    start = min(field.start for field in known)
+    end = max(field.start + field.size for field in known)
+    return ReceptiveField(start, end - start, known[0].jump)

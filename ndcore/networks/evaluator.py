@@ -1,6 +1,6 @@
 """(Image, changed pixels) -> logits: the one place where a search meets the model.
 
-One-pixel changes of a chain of convolutions are computed only where they can be seen
+One-pixel changes of a convolutional network are computed only where they can be seen
 (`incremental`), exactly; any other model or change runs on whole images. Where the processor is
 fast at bfloat16 a search may be screened in it, and whatever lies near a decision is computed
 again in float32.
@@ -21,10 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ndcore.data.pixels import paint
-from ndcore.networks.chain import Step, as_matrix, chain_of, fold_batch_norm, traced
 from ndcore.networks.forward import device_of, forward, laid_out, to_images
+from ndcore.networks.incremental.folding import fold_batch_norm
+from ndcore.networks.incremental.graph import graph_of
+from ndcore.networks.incremental.small_maps import with_matrices
+from ndcore.networks.incremental.tracing import traced
+from ndcore.networks.incremental.windows import Incremental
+from ndcore.networks.steepest import gradient_of
 from ndcore.networks.stoppable import ask
-from ndcore.networks.windows import Incremental
 from ndcore.steps import ASK_EVERY_S, in_parts
 
 LARGEST = {"cpu": 256, "cuda": 2048}  # candidates in one pass; more gains nothing
@@ -73,12 +77,11 @@ class _Path:
         self.windows: Incremental | None = None
         self._kept: OrderedDict[bytes, int] = OrderedDict()
         self._slots = slots
-        steps = chain_of(model)
+        steps = graph_of(model, shape, device, self.dtype)
         if steps is not None:
             if own:
-                steps = _small_maps(steps, shape, self.dtype, device)
-            height, width = shape[:2]
-            windows = Incremental(steps, (height, width), slots, self.largest, device, self.dtype)
+                steps = with_matrices(steps)
+            windows = Incremental(steps, slots, device, self.dtype)
             self.windows = windows if windows.useful else None
 
     @torch.inference_mode()
@@ -102,22 +105,6 @@ class _Path:
             self._kept[key] = free
         self._kept.move_to_end(key)
         return self._kept[key]
-
-
-def _small_maps(
-    steps: Sequence[Step], shape: Sequence[int], dtype: torch.dtype, device: torch.device
-) -> tuple[Step, ...]:
-    height, width, channels = shape
-    values = torch.zeros(1, channels, height, width, dtype=dtype, device=device)
-    found = []
-    with torch.inference_mode():
-        for step in steps:
-            if values.ndim == 4:
-                _, depth, tall, wide = values.shape
-                step = as_matrix(step, (depth, tall, wide))
-            found.append(step)
-            values = step.run(values)
-    return tuple(found)
 
 
 class Evaluator:
@@ -164,6 +151,11 @@ class Evaluator:
     def incremental(self) -> bool:
         """Whether one-pixel changes run on windows."""
         return self._exact.windows is not None
+
+    @property
+    def left(self) -> float:
+        """Multiplications left where one-pixel changes run on windows, as a share of all."""
+        return 1.0 if self._exact.windows is None else self._exact.windows.left
 
     @property
     def largest(self) -> int:
@@ -255,6 +247,29 @@ class Evaluator:
     def plain(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (n, classes) of whole images (n, H, W, C) in the model itself, in float32."""
         return np.asarray(forward(self._model, images).float().cpu().numpy())
+
+    def gradient(
+        self, image: NDArray[np.uint8], true: int, target: int | None
+    ) -> NDArray[np.float32]:
+        """How the margin of an attack changes with each value of an image, per 8-bit step.
+
+        Args:
+            image: uint8 (H, W, C).
+            true, target: classes; the margin is that of `Problem.margins`.
+
+        Returns:
+            float32 (H, W, C).
+
+        Raises:
+            BadRequestError: the model gives no gradient.
+        """
+        label, sign = (true, 1) if target is None else (target, -1)
+
+        def margin(logits: Tensor) -> Tensor:
+            others = torch.cat([logits[:label], logits[label + 1 :]])
+            return sign * (logits[label] - others.max())
+
+        return gradient_of(self._model, image, margin)
 
     def is_current(self) -> bool:
         """Whether the model still answers an image as it did when this was made."""

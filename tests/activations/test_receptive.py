@@ -50,7 +50,7 @@ def test_fields_equal_what_gradients_say(layer: str, row: int, col: int) -> None
     for parameter in model.parameters():
         parameter.data.abs_()  # no ReLU is shut and no gradient cancels
     model.eval()
-    grid = grid_of((1, 1), (28, 28), receptive_fields(model, [layer])[layer])
+    grid = grid_of((1, 1), (28, 28), receptive_fields(model, [layer], (28, 28, 1))[layer])
     sees = grid.sees(row, col, (28, 28))
     assert sees is not None
     (top, bottom), (left, right) = sees
@@ -62,7 +62,7 @@ def test_fields_equal_what_gradients_say(layer: str, row: int, col: int) -> None
 def test_fields_of_vgg16_are_the_textbooks() -> None:
     model = build_model("cifar10-vgg16")
     names = layer_names(model)
-    fields = receptive_fields(model, names)
+    fields = receptive_fields(model, names, (32, 32, 3))
     sizes = [fields[name].size for name in names if name in fields]
     assert sizes == [3, 5, 10, 14, 24, 32, 40, 60, 76, 92, 132, 164, 196]
     assert [name for name in names if name not in fields] == ["dense_1", "dense_2"]
@@ -72,10 +72,13 @@ def test_fields_of_vgg16_are_the_textbooks() -> None:
 class TwoPaths(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.left, self.right = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(1, 2, 1)
+        self.left, self.right = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(1, 2, (1, 5))
+        self.joined = nn.Conv2d(2, 2, 3)
 
     def forward(self, images: Tensor) -> Tensor:
-        return (self.left(images) + self.right(images)).mean((2, 3))
+        left = self.left(images)
+        joined = self.joined(left + images)
+        return joined.mean((2, 3)) + self.right(images).mean((2, 3))
 
 
 class HiddenPool(nn.Module):
@@ -87,21 +90,31 @@ class HiddenPool(nn.Module):
         return F.max_pool2d(self.conv(values), 2)
 
 
-def test_fields_are_left_out_where_they_are_not_known() -> None:
-    assert receptive_fields(TwoPaths().eval(), ["left", "right"]) == {}
+class Flipped(HiddenPool):
+    def forward(self, values: Tensor) -> Tensor:
+        return self.conv(values).flip(3)
+
+
+def test_fields_where_paths_part_and_meet() -> None:
+    fields = receptive_fields(TwoPaths().eval(), ["left", "right", "joined"], (12, 12, 1))
+    # What is wider than high has no field that is the same in both directions.
+    assert fields == {"left": ReceptiveField(-1, 3, 1), "joined": ReceptiveField(-1, 5, 1)}
+
+
+@pytest.mark.parametrize(("block", "known"), [(HiddenPool(), True), (Flipped(), False)])
+def test_fields_end_at_what_is_no_window(block: nn.Module, known: bool) -> None:
     model = nn.Sequential(
-        OrderedDict(
-            first=nn.Conv2d(1, 2, 3, padding=1), block=HiddenPool(), last=nn.Conv2d(2, 2, 1)
-        )
+        OrderedDict(first=nn.Conv2d(1, 2, 3, padding=1), block=block, last=nn.Conv2d(2, 2, 1))
     ).eval()
-    assert receptive_fields(model, ["first", "block", "last"]) == {
-        "first": ReceptiveField(-1, 3, 1)
-    }
+    fields = {"first": ReceptiveField(-1, 3, 1)}
+    if known:
+        fields |= {"block": ReceptiveField(-2, 6, 2), "last": ReceptiveField(-2, 6, 2)}
+    assert receptive_fields(model, ["first", "block", "last"], (12, 12, 1)) == fields
 
 
 def test_cells_lie_on_the_pixels_they_stand_for() -> None:
     model = build_model("cifar10-vgg16")
-    fields = receptive_fields(model, ["block1_conv1", "block2_conv1", "block5_conv3"])
+    fields = receptive_fields(model, ["block1_conv1", "block2_conv1", "block5_conv3"], (32, 32, 3))
     first = grid_of((32, 32), (32, 32, 3), fields["block1_conv1"])
     assert first.place_of(10, 21) == (10, 21)
     assert first.sees(10, 21, (32, 32)) == ((9, 11), (20, 22))

@@ -82,7 +82,7 @@ def watched_layers(model: nn.Module, shape: tuple[int, int, int]) -> tuple[Watch
         forward(model, np.zeros((1, *shape), np.uint8))
     names = [name for name in names if len(shapes.get(name, ())) in (2, 4)]
     with _watching(model):
-        fields = receptive_fields(model, names)
+        fields = receptive_fields(model, names, shape)
     modules = dict(model.named_modules())
     found: list[WatchedLayer] = []
     for name in names:

@@ -98,7 +98,7 @@ def known_fields(bundle: Bundle) -> dict[str, ReceptiveField]:
 def _fields(
     weight_hash: str, layers: tuple[str, ...], _bundle: Bundle
 ) -> dict[str, ReceptiveField]:
-    return receptive_fields(_bundle.model, layers)
+    return receptive_fields(_bundle.model, layers, _bundle.shape)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

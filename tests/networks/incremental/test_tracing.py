@@ -7,7 +7,7 @@ import threading
 import torch
 from torch import Tensor, fx, nn
 
-from ndcore.networks.chain import traced
+from ndcore.networks.incremental.tracing import traced
 
 
 class Held(nn.Module):

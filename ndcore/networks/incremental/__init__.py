@@ -1,0 +1,1 @@
+"""Changes of one pixel, run through a network only where they can be seen."""
