@@ -8,19 +8,15 @@ bookkeeping and its search included.
 
 from __future__ import annotations
 
-import copy
-import time
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.fx.experimental.optimization import fuse
 
+from benchmarks.attacking.bare import bare_ways, fastest, rate
 from benchmarks.attacking.targets import Targets
 from benchmarks.report import Row, row
 from ndcore.attacks import AttackConfig
-from ndcore.bundles.bundle import Bundle
 from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 from ndcore.steps import Step
@@ -36,16 +32,10 @@ def speed_rows(targets: Targets, step: Step) -> list[Row]:
     """Rates of the engine and of the best bare passes, and how exact ours are."""
     bundle = targets.bundle
     exact = evaluator_for(bundle.model, bundle.shape, "float32")
-    ways = _dense_ways(bundle)
-    # Quick looks at all, then rounds among the best and ours. The best of several, because one
-    # look on a busy machine may drop the fastest and so flatter ours.
-    quick = dict.fromkeys(ways, 0.0)
-    for _ in range(LOOKS):
-        for name, (work, count) in ways.items():
-            quick[name] = max(quick[name], _rate(work, count))
+    ways = bare_ways(bundle.model, bundle.shape, BATCHES, PEER_BATCH)
+    # Quick looks at all, then rounds among the best and ours.
     peer = f"float32 NCHW, batch {PEER_BATCH}"
-    best = sorted(quick, key=lambda name: -quick[name])[:3]
-    contest = {name: ways[name] for name in dict.fromkeys([peer, *best])}
+    contest = {name: ways[name] for name in dict.fromkeys([peer, *fastest(ways, LOOKS, 3)])}
     for precision in ("float32", "auto"):
         contest[f"ours, {precision}"] = _ours(targets, precision)
     for work, _ in contest.values():
@@ -54,20 +44,20 @@ def speed_rows(targets: Targets, step: Step) -> list[Row]:
     for index in range(ROUNDS):
         step("speed", index, ROUNDS)
         for name, (work, count) in contest.items():
-            rates[name].append(_rate(work, count))
+            rates[name].append(rate(work, count))
     median = {name: float(np.median(values)) for name, values in rates.items()}
-    fastest = max((name for name in median if not name.startswith("ours")), key=median.__getitem__)
+    best = max((name for name in median if not name.startswith("ours")), key=median.__getitem__)
     screen = evaluator_for(bundle.model, bundle.shape).precision
     difference = _difference(exact, targets.pixels[0])
     return [
         row(f"bare forward, {peer}", median[peer], "images/s"),
-        row(f"fastest bare float32 forward: {fastest}", median[fastest], "images/s"),
+        row(f"fastest bare float32 forward: {best}", median[best], "images/s"),
         row(
             "exhaustive, float32",
             median["ours, float32"],
             "queries/s",
             "fastest bare float32 forward",
-            median["ours, float32"] / median[fastest],
+            median["ours, float32"] / median[best],
         ),
         row(
             f"exhaustive, {screen} screen, float32 confirmation",
@@ -82,43 +72,6 @@ def speed_rows(targets: Targets, step: Step) -> list[Row]:
             "logits",
         ),
     ]
-
-
-def _rate(work: Callable[[], object], count: int) -> float:
-    started = time.perf_counter()
-    work()
-    return count / (time.perf_counter() - started)
-
-
-def _dense_ways(bundle: Bundle) -> dict[str, tuple[Callable[[], object], int]]:
-    """Every bare float32 forward pass: layout, batch norm folded or not, batch size."""
-    height, width, channels = bundle.shape
-    ways: dict[str, tuple[Callable[[], object], int]] = {}
-    # `fuse` is torch's own folding, so that the yardstick shares no code with the evaluator.
-    for folding, model in (("", bundle.model), (", batch norm folded", fuse(bundle.model))):
-        for layout, memory in (
-            ("NCHW", torch.contiguous_format),
-            ("channels_last", torch.channels_last),
-        ):
-            # With weights in the layout of the images, or each pass would convert them again.
-            laid = copy.deepcopy(model).to(memory_format=memory)
-            for batch in BATCHES:
-                images = torch.rand(batch, channels, height, width).contiguous(memory_format=memory)
-
-                def work(
-                    model: torch.nn.Module = laid,
-                    images: torch.Tensor = images,
-                    times: int = max(1, PEER_BATCH // batch),
-                ) -> None:
-                    with torch.inference_mode():
-                        for _ in range(times):
-                            model(images)
-
-                name = f"float32 {layout}{folding}, batch {batch}"
-                ways[name] = work, batch * max(1, PEER_BATCH // batch)
-    for warm_up, _ in ways.values():
-        warm_up()
-    return ways
 
 
 def _ours(targets: Targets, precision: str) -> tuple[Callable[[], object], int]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ndcore.attacks.engines import ENGINES, Engine
+from ndcore.attacks.engines.grid import Grid
 from ndcore.errors import BadRequestError
 
 PRECISIONS = ("auto", "float32")
 MOST_PIXELS = 5
+MOST_LEVELS = 16
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class AttackConfig:
         precision: "auto" screens candidates in bfloat16 where the processor is fast at it and
             confirms them in float32; "float32" never does.
         epsilon: largest change of any value by `fgsm` and `pgd`, in 8-bit steps.
+        every: `exhaustive` tries every so-manieth row and column.
+        levels: of each channel, 2 to 16, that `exhaustive` tries; 2 are the corner colours.
 
     Raises:
         BadRequestError: a value is out of range.
@@ -40,6 +44,8 @@ class AttackConfig:
     then: str = ""
     precision: str = "auto"
     epsilon: int = 8
+    every: int = 1
+    levels: int = 2
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
@@ -62,11 +68,25 @@ class AttackConfig:
             raise BadRequestError(f"precision must be auto or float32, got '{self.precision}'")
         if not 1 <= self.epsilon <= 255:
             raise BadRequestError(f"epsilon must be 1 to 255 8-bit steps, got {self.epsilon}")
+        self._require_grid()
+
+    def _require_grid(self) -> None:
+        if self.every < 1:
+            raise BadRequestError(f"every must be at least 1, got {self.every}")
+        if not 2 <= self.levels <= MOST_LEVELS:
+            raise BadRequestError(f"levels must be 2 to {MOST_LEVELS}, got {self.levels}")
+        if self.grid != Grid() and not any(engine.keeps_map for engine in self.engines):
+            raise BadRequestError(f"{self.engine} has no grid: every and levels are of exhaustive")
 
     @property
     def searches(self) -> bool:
         """Whether the engine searches for pixels (else it follows gradients)."""
         return ENGINES[self.engine].search is not None
+
+    @property
+    def grid(self) -> Grid:
+        """What `exhaustive` tries."""
+        return Grid(self.every, self.levels)
 
     @property
     def engines(self) -> list[Engine]:
@@ -77,4 +97,9 @@ class AttackConfig:
         """Queries allowed per image of shape (H, W, C)."""
         if self.max_queries is not None:
             return self.max_queries
-        return sum(engine.needs(shape, self.pixels) for engine in self.engines)
+        return sum(
+            self.grid.count(shape) * self.pixels
+            if engine.keeps_map
+            else engine.needs(shape, self.pixels)
+            for engine in self.engines
+        )

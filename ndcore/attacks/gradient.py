@@ -29,7 +29,8 @@ from ndcore.attacks.result import AttackResult
 from ndcore.attacks.task import Task
 from ndcore.attacks.watch import Watch
 from ndcore.errors import BadRequestError, StoppedError
-from ndcore.networks.forward import device_of, first_line, forward, laid_out, to_images
+from ndcore.networks.forward import device_of, forward, laid_out, to_images
+from ndcore.networks.steepest import gradient_of
 from ndcore.networks.stoppable import stoppable
 
 with warnings.catch_warnings():  # foolbox imports names that SciPy has moved
@@ -144,26 +145,12 @@ def attack_with_gradients(
     # Callers may forbid gradients around us.
     with torch.inference_mode(False), torch.enable_grad():
         watched = _Watched(model, config, watch)
-        _require_gradient(watched.model, tasks[0].image, config.engine)
+        gradient_of(watched.model, tasks[0].image, torch.sum)  # refuses a model that has none
         for task in tasks:
             if watch.stopped:
                 break
             watch.ended(task.index, _attack_one(model, watched, task, config, watch))
     return watch.in_order
-
-
-def _require_gradient(model: nn.Module, image: NDArray[np.uint8], engine: str) -> None:
-    """Refuse a model whose answer does not follow the image as far as torch can tell."""
-    try:
-        seen = to_images(image[None]).to(device_of(model)).requires_grad_()
-        model(seen).sum().backward()
-        why = "" if seen.grad is not None else "its answer does not hang on the image"
-    except RuntimeError as error:
-        why = first_line(error)
-    if why:
-        raise BadRequestError(
-            f"the model gives no gradient for {engine} to follow ({why}): use fast or de instead"
-        )
 
 
 def _attack_one(

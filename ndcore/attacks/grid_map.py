@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from ndcore.attacks.engines.grid import Grid
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -43,12 +45,14 @@ class VulnerabilityMap:
         logits: float32 (H, W, K, classes); NaN where the attack was stopped before.
         confirmed: bool (H, W, K): in float32, as are all flips; elsewhere screened in bfloat16,
             where the two best classes are far apart.
+        every: the grid has every so-manieth row and column.
     """
 
     true: int
     colours: NDArray[np.uint8]
     logits: NDArray[np.float32]
     confirmed: NDArray[np.bool_]
+    every: int = 1
 
     @cached_property
     def evaluated(self) -> NDArray[np.bool_]:
@@ -56,9 +60,21 @@ class VulnerabilityMap:
         return np.asarray(np.isfinite(self.logits[..., 0]))
 
     @property
+    def points(self) -> int:
+        """Of the grid."""
+        return self.pixels * len(self.colours)
+
+    @property
+    def pixels(self) -> int:
+        """Of the grid."""
+        grid = Grid(self.every)
+        height, width = self.logits.shape[:2]
+        return len(grid.places(height)) * len(grid.places(width))
+
+    @property
     def complete(self) -> bool:
         """Every point of the grid was tried."""
-        return bool(self.evaluated.all())
+        return int(self.evaluated.sum()) == self.points
 
     @cached_property
     def margins(self) -> NDArray[np.float32]:
@@ -107,8 +123,8 @@ class VulnerabilityMap:
 
     @property
     def vulnerable_share(self) -> float:
-        """Share of the pixels with a flip, 0 to 1."""
-        return float((self.flips_to >= 0).mean())
+        """Share of the grid's pixels with a flip, 0 to 1."""
+        return int((self.flips_to >= 0).sum()) / self.pixels
 
     def reach(self) -> tuple[Reach, ...]:
         """The nearest point of the grid to every class but the true one."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from ndcore.attacks.config import AttackConfig
-from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
+from ndcore.attacks.engines.grid import Grid
+from ndcore.attacks.engines.search import Candidates, Problem, Search
 from ndcore.attacks.grid_map import VulnerabilityMap
 from ndcore.attacks.result import AttackResult
 from ndcore.attacks.task import Task
@@ -39,7 +40,16 @@ class Hunt:
     def __init__(self, task: Task, config: AttackConfig, evaluator: Evaluator) -> None:
         self.index, self.id, self.config = task.index, task.id, config
         image, label = task.image, task.label
-        self.problem = Problem(image, label, config.target, config.pixels, evaluator.order)
+        target = config.target
+        self.problem = Problem(
+            image,
+            label,
+            target,
+            config.pixels,
+            evaluator.order,
+            lambda base: evaluator.gradient(base, label, target),
+            config.grid,
+        )
         self.budget = config.budget(image.shape)
         self.queries = self.forwards = 0
         self.stopped = False
@@ -62,9 +72,9 @@ class Hunt:
         self._calibrated = evaluator.precision == "float32"
         self._memory: dict[tuple[int, bytes, bytes], tuple[NDArray[np.float32], bool]] = {}
         self._bases: dict[bytes, int] = {}
-        self._grid: _Grid | None = None
+        self._grid: _Known | None = None
         if any(engine.keeps_map for engine in config.engines):
-            self._grid = _Grid(image.shape, len(task.logits))
+            self._grid = _Known(config.grid, image.shape, len(task.logits))
         self.skipped = task.skipped(config.target)
         # Open questions: engines to come, the running search, its candidates.
         self._engines = [] if self.skipped else config.engines
@@ -273,12 +283,12 @@ class Hunt:
         return self._task.image, self._task.logits
 
 
-class _Grid:
+class _Known:
     """Logits of the grid, as far as they are known."""
 
-    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+    def __init__(self, grid: Grid, shape: tuple[int, ...], classes: int) -> None:
         height, width, channels = shape
-        self._colours = corner_colours(channels)
+        self._grid, self._colours = grid, grid.colours(channels)
         size = (height, width, len(self._colours))
         self._logits = np.full((*size, classes), np.nan, np.float32)
         self._confirmed = np.zeros(size, bool)
@@ -286,10 +296,11 @@ class _Grid:
 
     def fill(self, chunk: Query, logits: NDArray[np.float32], exact: NDArray[np.bool_]) -> None:
         rows, cols = chunk.positions[:, 0].T
-        colours = ((chunk.colours[:, 0] > 127) << np.arange(chunk.colours.shape[2])).sum(1)
+        colours = self._grid.index(chunk.colours[:, 0])
         self._logits[rows, cols, colours] = logits
         self._confirmed[rows, cols, colours] = exact
         self.begun = True
 
     def map(self, true: int) -> VulnerabilityMap:
-        return VulnerabilityMap(true, self._colours, self._logits, self._confirmed)
+        every = self._grid.every
+        return VulnerabilityMap(true, self._colours, self._logits, self._confirmed, every)

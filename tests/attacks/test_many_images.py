@@ -276,7 +276,7 @@ def test_paint_changes_and_back() -> None:
         ({"max_queries": 0}, "got 0"),
         ({"seed": -1}, "got -1|negative"),
         ({"then": "magic"}, "magic"),
-        ({"engine": "de", "then": "exhaustive"}, "only the engine fast"),
+        ({"engine": "de", "then": "exhaustive"}, "only the engine fast or gradient"),
         ({"precision": "int8"}, "int8"),
         ({"epsilon": 0}, "got 0"),
     ],

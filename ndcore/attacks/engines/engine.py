@@ -20,7 +20,8 @@ class Engine:
         about: what it does, without a full stop; names of engines stand in backticks.
         search: proposes changes of few pixels; None for an engine that follows gradients and
             changes every pixel (`ndcore.attacks.gradient`), there to be compared with.
-        needs: images of shape (H, W, C) and pixels to change -> queries until it has done all.
+        needs: images of shape (H, W, C) and pixels to change -> queries until it has done all;
+            not asked of one that keeps a map.
         enough: of a problem and the best confidence so far: whether it ends. It goes on after a
             hit until then, generation by generation; None ends at the first hit.
         keeps_map: it asks for the whole grid, and goes on after a hit to complete that map.

@@ -1,4 +1,4 @@
-"""Every pixel with every corner colour: the complete map of that grid.
+"""Every pixel with every corner colour, or another grid: the complete map of it.
 
 With several pixels the whole grid is searched for each in turn, the pixels before being kept at
 the best point found (greedy), so that more pixels never find less.
@@ -10,26 +10,18 @@ attacks" (CornerSearch), whose first stage is this grid.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ndcore.attacks.engines.engine import Engine
-from ndcore.attacks.engines.search import Candidates, Problem, Search, corner_colours
+from ndcore.attacks.engines.search import Candidates, Problem, Search
 from ndcore.data.pixels import paint
 
 CHUNK = 256
 
 
-def grid_points(shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Every (row, col, colour index) of an image of shape (H, W, C), int64 (H W 2**C, 3)."""
-    height, width, channels = shape
-    ranges = np.arange(height), np.arange(width), np.arange(2**channels)
-    return np.stack(np.meshgrid(*ranges, indexing="ij"), -1).reshape(-1, 3)
-
-
 def exhaustive(problem: Problem, rng: np.random.Generator) -> Search:
     """Propose the whole grid, for each pixel in turn; `rng` is not needed."""
-    colours = corner_colours(problem.image.shape[2])
-    points = grid_points(problem.image.shape)
+    colours = problem.grid.colours(problem.image.shape[2])
+    points = problem.grid.points(problem.image.shape)
     points = points[problem.order(points[:, :2])]
     base = problem.image
     for depth in range(1, problem.pixels + 1):
@@ -50,7 +42,6 @@ EXHAUSTIVE = Engine(
     "Exhaustive grid",
     "Every pixel with each of the 8 corner colours: the complete map of that grid",
     exhaustive,
-    lambda shape, pixels: len(grid_points(tuple(shape))) * pixels,
     keeps_map=True,
     follows=True,
 )

@@ -32,30 +32,58 @@ JITTER = 0.3  # of the image's side: how far the order of the lattice is shuffle
 Point = tuple[int, int, int]  # row, col, colour index
 # Image to change and points -> colours uint8 (P, 1, C); bit c of an index picks the higher value.
 Palette = Callable[[NDArray[np.uint8], list[Point]], NDArray[np.uint8]]
+# Image to change and source of random numbers -> points.
+First = Callable[[NDArray[np.uint8], np.random.Generator], list[Point]]
 
 
 def _corners(base: NDArray[np.uint8], points: list[Point]) -> NDArray[np.uint8]:
     return corner_colours(base.shape[2])[[colour for _, _, colour in points]][:, None]
 
 
-def best_first(problem: Problem, rng: np.random.Generator, palette: Palette = _corners) -> Search:
-    """Propose the neighbours of the best points, at most `STAGE_QUERIES` candidates per pixel."""
+def _lattice(base: NDArray[np.uint8], rng: np.random.Generator) -> list[Point]:
+    """Black and white at lattice points with a random offset, roughly from the centre outwards."""
+    height, width, channels = base.shape
+    strides = max(1, height // LATTICE), max(1, width // LATTICE)
+    offsets = [int(rng.integers(stride)) for stride in strides]
+    points = [
+        (row, col, colour)
+        for row in range(offsets[0], height, strides[0])
+        for col in range(offsets[1], width, strides[1])
+        for colour in (0, 2**channels - 1)
+    ]
+    at = np.array([point[:2] for point in points])
+    far = (((at - (np.array([height, width]) - 1) / 2) / (height, width)) ** 2).sum(1)
+    return [points[i] for i in np.argsort(far + JITTER**2 * rng.random(len(points)))]
+
+
+def best_first(
+    problem: Problem,
+    rng: np.random.Generator,
+    palette: Palette = _corners,
+    first: First = _lattice,
+) -> Search:
+    """Propose the neighbours of the best points, at most `STAGE_QUERIES` candidates per pixel.
+
+    Args:
+        problem: what to attack.
+        rng: source of every random number.
+        palette: the colours that points stand for.
+        first: points to look at whatever the answers are, in this order.
+    """
     base = problem.image
     for depth in range(1, problem.pixels + 1):
         of = f", pixel {depth} of {problem.pixels}" if problem.pixels > 1 else ""
-        best = yield from _one_pixel(problem, base, rng, of, palette)
+        best = yield from _one_pixel(problem, base, first(base, rng), of, palette)
         base = paint(base, np.array([[best[:2]]]), palette(base, [best]))[0]
 
 
 def _one_pixel(
     problem: Problem,
     base: NDArray[np.uint8],
-    rng: np.random.Generator,
+    lattice: list[Point],
     of: str,
     palette: Palette,
 ) -> Generator[Candidates, NDArray[np.float32], Point]:
-    height, width, channels = base.shape
-    lattice = _lattice(height, width, channels, rng)
     seen = set(lattice)
     # (margin, order of asking, point): equal margins are taken in the order they were asked.
     frontier: list[tuple[float, int, Point]] = []
@@ -84,21 +112,6 @@ def _one_pixel(
             if margin < lowest:
                 best, lowest = point, margin
     return best
-
-
-def _lattice(height: int, width: int, channels: int, rng: np.random.Generator) -> list[Point]:
-    """Black and white at lattice points with a random offset, roughly from the centre outwards."""
-    strides = max(1, height // LATTICE), max(1, width // LATTICE)
-    offsets = [int(rng.integers(stride)) for stride in strides]
-    points = [
-        (row, col, colour)
-        for row in range(offsets[0], height, strides[0])
-        for col in range(offsets[1], width, strides[1])
-        for colour in (0, 2**channels - 1)
-    ]
-    at = np.array([point[:2] for point in points])
-    far = (((at - (np.array([height, width]) - 1) / 2) / (height, width)) ** 2).sum(1)
-    return [points[i] for i in np.argsort(far + JITTER**2 * rng.random(len(points)))]
 
 
 def _neighbours(point: Point, shape: tuple[int, ...]) -> list[Point]:

@@ -8,7 +8,9 @@ from ndcore.attacks.engines.engine import Engine
 from ndcore.attacks.engines.exhaustive import EXHAUSTIVE
 from ndcore.attacks.engines.fast import FAST
 from ndcore.attacks.engines.inconspicuous import INCONSPICUOUS
+from ndcore.attacks.engines.white_box import GRADIENT
 
 ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (FAST, EXHAUSTIVE, DE, DE_PAPER, INCONSPICUOUS, *COMPARISONS)
+    engine.name: engine
+    for engine in (FAST, GRADIENT, EXHAUSTIVE, DE, DE_PAPER, INCONSPICUOUS, *COMPARISONS)
 }

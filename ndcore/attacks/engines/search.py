@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+
+from ndcore.attacks.engines.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class Problem:
         target: class to reach, or None to leave the true one.
         pixels: how many pixels may change.
         order: int64 (P, 2) positions -> (P,), the order in which they are computed fastest.
+        gradient: uint8 (H, W, C) -> (H, W, C), how the margin changes with each value; for an
+            engine that sees the network.
+        grid: what `exhaustive` tries.
     """
 
     image: NDArray[np.uint8]
@@ -27,6 +32,8 @@ class Problem:
     target: int | None
     pixels: int
     order: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    gradient: Callable[[NDArray[np.uint8]], NDArray[np.floating]] = np.zeros_like
+    grid: Grid = field(default_factory=Grid)
 
     def margins(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Logits (P, classes) -> (P,): smaller is better, negative is adversarial.
@@ -88,5 +95,4 @@ Search = Generator[Candidates, NDArray[np.float32], None]
 
 def corner_colours(channels: int) -> NDArray[np.uint8]:
     """The corners of the colour cube, uint8 (2**C, C); bit c of the index sets channel c."""
-    bits = np.arange(2**channels)[:, None] >> np.arange(channels)
-    return ((bits & 1) * 255).astype(np.uint8)
+    return Grid().colours(channels)

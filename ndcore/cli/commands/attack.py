@@ -15,7 +15,11 @@ from ndcore.errors import BadRequestError
 from ndcore.storage.atomic import write_bytes, write_json
 
 if TYPE_CHECKING:
-    from ndcore.attacks import AttackResult
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ndcore.attacks import AttackConfig, AttackResult
+    from ndcore.bundles.bundle import Bundle
 
 
 class _Engines(str):
@@ -38,6 +42,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--then", default="", metavar="ENGINE", help="goes on where --engine finds nothing"
     )
     parser.add_argument("--epsilon", type=int, default=8, help="8-bit steps, of a bounded engine")
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="exhaustive: every Nth row and column of pixels alone",
+    )
+    parser.add_argument(
+        "--levels",
+        type=int,
+        default=2,
+        metavar="L",
+        help="exhaustive: L values of each colour channel, not its two ends alone",
+    )
     parser.add_argument(
         "--precision", default="auto", help="auto, or float32: no bfloat16 screening"
     )
@@ -81,6 +99,8 @@ def run(options: Namespace) -> Answer:
         then=options.then,
         precision=options.precision,
         epsilon=options.epsilon,
+        every=options.every,
+        levels=options.levels,
     )
     if options.card:
         require_search(config)
@@ -91,6 +111,8 @@ def run(options: Namespace) -> Answer:
         for label, image in zip(chosen.labels, chosen.pixels, strict=True)
     ]
     with Progress() as progress:
+        if any(engine.keeps_map for engine in config.engines):
+            progress.step(_estimate(bundle, config, chosen.pixels))
         results = attack_images(
             bundle.model,
             chosen.pixels,
@@ -124,6 +146,17 @@ def run(options: Namespace) -> Answer:
         told, held = within(document["summary"], options.fail_above)
         text, status = f"{text}\n{told}", int(not held)
     return document, text, status
+
+
+def _estimate(bundle: Bundle, config: AttackConfig, pixels: NDArray[np.uint8]) -> str:
+    """What a whole grid will take at most, before it begins."""
+    from ndcore.attacks.estimate import expected_seconds
+    from ndcore.networks.evaluator import evaluator_for
+
+    evaluator = evaluator_for(bundle.model, bundle.shape, config.precision)
+    seconds = len(pixels) * expected_seconds(evaluator, config, pixels[0])
+    images = "1 image" if len(pixels) == 1 else f"{len(pixels):,} images"
+    return f"{images}, a grid of {config.grid.count(bundle.shape):,} points: about {seconds:,.0f} s"
 
 
 def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str, Any]) -> None:

@@ -126,13 +126,13 @@ def map_words(found: VulnerabilityMap) -> str:
     """How many pixels flip the prediction, and what that does not say."""
     tried = found.evaluated
     flips = int((found.flips_to >= 0).sum())
-    size = found.lowest.size
+    size = found.pixels
     colours = f"{len(found.colours)} colours"
     done = ""
     if not found.complete:
         done = (
-            f" The map is not complete: {int(tried.sum()):,} of {tried.size:,} points of the grid "
-            "were tried; the shares count what was not tried as no flip."
+            f" The map is not complete: {int(tried.sum()):,} of {found.points:,} points of the "
+            "grid were tried; the shares count what was not tried as no flip."
         )
     if flips:
         return (
