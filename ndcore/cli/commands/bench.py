@@ -37,6 +37,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="CIFAR-10; attack: for the images (default: the samples); evolution: also measure how "
         "close the estimated distances of the bundle's neurons are",
     )
+    parser.add_argument(
+        "--networks",
+        action="store_true",
+        help="attack: instead, queries per second on networks of several builds",
+    )
     parser.add_argument("--de-queries", type=int, default=4000, help="attack: budget of de")
     parser.add_argument("--picture", metavar="SVG", help="attack: write the query curve here")
 
@@ -48,8 +53,11 @@ def run(options: Namespace) -> Answer:
     root = str(Path(ndcore.__file__).resolve().parent.parent)
     if root not in sys.path:
         sys.path.insert(0, root)
-    measure = importlib.import_module(f"benchmarks.{options.name}").run
+    place = "attacking.networks" if options.networks else options.name
+    measure = importlib.import_module(f"benchmarks.{place}").run
     with Progress() as progress:
+        if options.networks:
+            return _benched(measure(options.n, on_step=progress.step))
         if options.name == "evolution":
             given = options.bundle, options.data
             return _benched(measure(options.n, *given, on_step=progress.step))

@@ -98,7 +98,7 @@ def run(n: int | None = None, *, on_step: Step = no_step) -> dict[str, Any]:
     for done, network in enumerate(NETWORKS):
         on_step(network.name, done, len(NETWORKS))
         rows += _rows(network, n or FAST_IMAGES)
-    return {"name": "windows", "machine": machine(), "rows": rows}
+    return {"name": "attack", "machine": machine(), "rows": rows}
 
 
 def _rows(network: Network, images: int) -> list[Row]:
