@@ -97,12 +97,11 @@ def main() -> None:
     cards(bundle)
     st.header(f"Ready: {plain(bundle.name)}")
     readiness(bundle)
-    lines = []
+    lines = own_images(bundle)
     for row in source_status():
         told = counted(row.images, "image") if row.ready else f"not here; get it with `{row.how}`"
         icon = ":material/check_circle:" if row.ready else ":material/radio_button_unchecked:"
         lines.append(f"{icon} **{NAMES.get(row.name, row.name)}**: {told}")
-    lines += own_images(bundle)
     runs = list_runs()
     icon = ":material/check_circle:" if runs else ":material/radio_button_unchecked:"
     lines.append(f"{icon} **Recorded training runs**: {', '.join(map(plain, runs)) or 'none'}")

@@ -119,6 +119,9 @@ def _build(
     spec = usable(spec or model_spec(config.model), source)
     _require_fit(spec, source)
     model, run = _trained_model(config, spec)
+    if run and run.get("crop") != source.intake.crop:
+        was = f"with --crop {run['crop']:g}" if run.get("crop") else "without --crop"
+        raise DataError(f"{config.model} was trained on images {was}: build it so too")
     findings = [*(spec.findings or ()), *_rounding(model)]
     answer = made_up_answer(model, source.shape) if spec.own else None
     if answer is not None:

@@ -90,7 +90,7 @@ def decode(
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise BadImageError(f"{name} is truncated or damaged") from error
     if shape is not None and crop is not None and flat.size != shape[1::-1]:
-        flat = _middle(flat, shape, crop, notes)
+        flat = _middle(flat, shape, crop, name, notes)
     return Decoded(_to_shape(flat, shape, notes), tuple(notes))
 
 
@@ -204,7 +204,7 @@ def _upright(image: Image.Image, flat: Image.Image, notes: list[str]) -> Image.I
 
 
 def _middle(
-    image: Image.Image, shape: tuple[int, int, int], crop: float, notes: list[str]
+    image: Image.Image, shape: tuple[int, int, int], crop: float, name: str, notes: list[str]
 ) -> Image.Image:
     """Made as large as covers the shape over `crop`, and cut, as torchvision's Resize and
     CenterCrop do."""
@@ -214,12 +214,13 @@ def _middle(
         size = max(wide, int(low * image.width / image.height)), low
     else:
         size = wide, max(low, int(wide * image.height / image.width))
-    left, top = (
-        round((whole - part) / 2) for whole, part in zip(size, (width, height), strict=True)
-    )
+    if size[0] * size[1] > MAX_PIXELS:
+        told = f"{image.width}x{image.height} pixels are too long and narrow to keep the middle of"
+        raise BadImageError(f"{name}: {told}")
+    left, top = round((size[0] - width) / 2), round((size[1] - height) / 2)
     notes.append(
         f"The image was resized from {image.width}x{image.height} to {size[0]}x{size[1]} pixels "
-        f"and its middle kept."
+        "and its middle kept."
     )
     resized = image.resize(size, Image.Resampling.BICUBIC)
     return resized.crop((left, top, left + width, top + height))

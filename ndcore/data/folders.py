@@ -24,18 +24,17 @@ def folder_source(
         BadImageError: the first image is none.
     """
     found = list_folder(root, intake)
-    ids = tuple(path.relative_to(root).as_posix() for path in found.paths)
-    height, width, channels = shape or read_image(found.paths[0], None, name=ids[0]).shape
+    height, width, channels = shape or read_image(found.paths[0], None, name=found.ids[0]).shape
     size = height, width, channels
     return ImageSource(
         name="folder",
         classes=found.classes,
-        ids=ids,
+        ids=found.ids,
         labels=np.array(found.labels, np.int64),
         parts=found.parts,
         lossless=np.array([path.suffix.lower() in LOSSLESS_SUFFIXES for path in found.paths]),
         shape=size,
-        read=lambda at: read_image(found.paths[at], size, intake.crop, ids[at]),
+        read=lambda at: read_image(found.paths[at], size, intake.crop, found.ids[at]),
         root=str(root),
         intake=intake,
         left_out=found.left_out,

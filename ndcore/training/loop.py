@@ -169,11 +169,16 @@ def _run_of(
     splits = make_splits(source, config.seed)
     recorded = json.loads(json.dumps(asdict(config)))
     run = read_run(folder)
-    asked = (spec.name, recorded, splits)
-    known = run and (run["model"], _complete(run["config"]), run["splits"]) == asked
+    crop = source.intake.crop
+    asked = (spec.name, recorded, splits, crop)
+    known = (
+        run and (run["model"], _complete(run["config"]), run["splits"], run.get("crop")) == asked
+    )
     if run and known and is_same_network(run, spec):
         return run
     new = {"model": spec.name, "data": source.name, "config": recorded, "splits": splits}
+    if crop is not None:
+        new["crop"] = crop
     if spec.own:  # a factory's file may be edited between two runs
         new |= {"network": fingerprint(spec), "form": spec.form.to_dict()}
     return new | {"classes": list(source.classes), "epochs": [], "dtype": "", "done": False}

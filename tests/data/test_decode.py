@@ -186,6 +186,13 @@ def test_an_image_of_the_size_itself_is_never_cut(rng: np.random.Generator) -> N
     assert found.notes == ()
 
 
+def test_what_is_too_narrow_to_be_cut_is_refused() -> None:
+    strip = packed(Image.new("1", (1, 200_000)))
+    with pytest.raises(BadImageError, match="1x200000 pixels are too long and narrow"):
+        decode(strip, (224, 224, 3), crop=1.0)
+    assert decode(strip, (224, 224, 3)).pixels.shape == (224, 224, 3)
+
+
 def png(values: np.ndarray, bits: int, colour_type: int, key: bytes) -> bytes:
     """A PNG file of values (H, W, C) of some bits with a colour that stands for nothing."""
     places = np.arange(bits - 1, -1, -1)

@@ -21,6 +21,7 @@ from ndcore.networks.registry import model_spec
 from ndcore.networks.weights import load_weights
 from ndcore.training.loop import _initial, train
 from ndcore.training.recipes import GENERAL, recipe
+from tests.data.folder import kinds as folder_kinds
 from tests.own import kinds
 
 KINDS = Path(kinds.__file__).resolve()
@@ -126,3 +127,18 @@ def test_divergence_is_refused_in_a_sentence(
     assert main([*asked, "--lr", "0"]) == 2
     assert "lr must be above 0" in capsys.readouterr().err
     assert main([*asked, "--lr", "0.01", "--batch", "8", "--no-augmentation"]) == 0
+
+
+def test_what_was_trained_on_cut_images_is_built_on_cut_images(
+    tmp_path: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder_kinds.several_sizes(tmp_path / "d")
+    asked = ["--data", str(tmp_path / "d"), "--size", "12", "12"]
+    assert main(["train", f"{KINDS}:plain", *asked, "--crop", "0.75", "--epochs", "1"]) == 0
+    build = ["build", "mine", "--model", f"{KINDS}:plain", *asked, "--gallery", "0"]
+    assert main(build) == 2
+    assert "was trained on images with --crop 0.75: build it so too" in capsys.readouterr().err
+    assert main([*build, "--crop", "0.75"]) == 0
+    assert main(["train", f"{KINDS}:plain", *asked, "--epochs", "1"]) == 0
+    assert main([*build, "--crop"]) == 2
+    assert "was trained on images without --crop" in capsys.readouterr().err

@@ -37,6 +37,7 @@ class Listing:
     Attributes:
         classes: names in alphabetical order.
         paths: of the images.
+        ids: their paths within the folder, by slashes.
         labels: position of the class of each image.
         parts: `train`, `val` or `test` of each, "" where the folder has no parts.
         left_out: a sentence without its full stop for each kind of thing that is no image of it.
@@ -44,6 +45,7 @@ class Listing:
 
     classes: tuple[str, ...]
     paths: tuple[Path, ...]
+    ids: tuple[str, ...]
     labels: tuple[int, ...]
     parts: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -75,26 +77,28 @@ def _listed(root: Path, intake: Intake) -> Listing:
             f"data folder '{root}' has no class subfolders with images{has}: "
             "put the images of each class into a folder of its own"
         )
-    rows: list[tuple[Path, int, str]] = []
+    rows: list[tuple[Path, str, int, str]] = []
     others = Counter(path.suffix.lower() for path in beside if path not in loose)
     for part, place in zip(parts, places, strict=True):
         for label, name in enumerate(classes):
             for path in _files(place / name):
                 if path.suffix.lower() in IMAGE_SUFFIXES:
-                    rows.append((path, label, PARTS.get(part, "")))
+                    image_id = path.relative_to(root).as_posix()
+                    rows.append((path, image_id, label, PARTS.get(part, "")))
                 else:
                     others[path.suffix.lower()] += 1
-    kept = [row for row in rows if row[0].relative_to(root).as_posix() not in {*intake.without}]
+    without = {*intake.without}
+    kept = [row for row in rows if row[1] not in without]
     if not kept:
         raise DataError(
             f"data folder '{root}' holds no images ({', '.join(IMAGE_SUFFIXES)})"
             + (f", only {_counted(others)}" if others else "")
         )
     folders = [name for name in _subfolders(root) if parts != [""] and name not in parts]
-    paths, labels, found = zip(*kept, strict=True)
+    paths, ids, labels, found = zip(*kept, strict=True)
     broken = len(rows) - len(kept)
     return Listing(
-        tuple(classes), paths, labels, found, tuple(_left_out(others, loose, folders, broken))
+        tuple(classes), paths, ids, labels, found, tuple(_left_out(others, loose, folders, broken))
     )
 
 

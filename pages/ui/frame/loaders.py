@@ -98,7 +98,7 @@ def _study(weight_hash: str, stamps: tuple[tuple[str, int], ...], _of: Bundle) -
 
 
 FOLDER = "folder"  # the images that a bundle was built from, where they are in a folder
-LOOK_AGAIN_S = 60
+LOOK_AGAIN_S = 600  # listing a large folder takes a second
 
 
 def source(name: str, of: Bundle | None = None) -> ImageSource:

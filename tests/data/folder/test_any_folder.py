@@ -104,6 +104,7 @@ def test_it_is_right_at_every_step(
     some = [ids[0], ids[len(ids) // 2], ids[-1]]
     at = [ids.index(image_id) for image_id in some]
     limit = ["--max-queries", "40"]
+    limit += ["--data", str(root)]  # which need not be said
     status, found, _ = run("attack", *some, "--bundle", "mine", *limit, capsys=capsys)
     assert status == 0
     for place, row in zip(at, found["results"], strict=True):
