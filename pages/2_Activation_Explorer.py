@@ -77,7 +77,7 @@ def show_view(bundle: Bundle, pair: str, number: int, own: str, taken_for: str) 
 @st.cache_data(max_entries=64, show_spinner=False)
 def claims_of(key: str, _bundle: Bundle, _pair: Pair) -> tuple[Claim, ...]:
     """The story of a pair, measured once."""
-    return tell(_bundle, _pair, _bundle.layers[-2])
+    return tell(_bundle, _pair, _bundle.layers[-2:][0])
 
 
 def story(bundle: Bundle, pair: Pair) -> list[Claim]:
@@ -236,6 +236,8 @@ def main() -> None:
             "Each row is a neuron, each dot an image; the more opaque, the more images of its "
             "class. Point at a row for its numbers, click it to mark it."
         )
+    if bundle.limit:
+        st.info(bundle.limit)
     offer_example(bundle)
     st.html(STYLE)
     halves = st.container(horizontal=True, gap="medium")
@@ -250,7 +252,7 @@ def main() -> None:
     with view:
         seen = story(bundle, pair) if pair is not None and pair.attacked is not None else []
         draw(bundle, shown, layers, classes, reduction, seen)
-    if pair is not None:
+    if pair is not None and not bundle.limit:
         closer(bundle, pair, layers, view_state(bundle))
 
 

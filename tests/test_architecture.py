@@ -22,7 +22,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/storage"},
     {"ndcore/data/folder"},
     {"ndcore/data"},
-    {"ndcore/networks/incremental"},
+    {"ndcore/networks/called", "ndcore/networks/incremental"},
     {"ndcore/networks", "ndcore/attacks/engines"},
     {"ndcore/activations", "ndcore/training", "ndcore/attacks"},
     {"ndcore/detectors", "ndcore/certificate"},

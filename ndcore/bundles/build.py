@@ -23,15 +23,13 @@ from ndcore.activations.distributions import Histograms, count_distributions, la
 from ndcore.activations.histograms import BINS
 from ndcore.activations.observed import Observed
 from ndcore.activations.proposal import proposed_layers
-from ndcore.activations.reading import Reading, read_source
 from ndcore.bundles.bundle import FILES, SCHEMA
+from ndcore.bundles.calibrate import calibrate
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.bundles.image_findings import image_findings
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
-from ndcore.detectors import DETECTORS, Calibration
-from ndcore.detectors.detector import Detector
-from ndcore.detectors.layerwise import DivergenceDetector
+from ndcore.detectors import Calibration
 from ndcore.errors import BadRequestError, BundleError, DataError
 from ndcore.networks.factories import brings_weights
 from ndcore.networks.form import INNER, PLAIN, Finding
@@ -161,18 +159,13 @@ def _build(
         manifest["intake"] = chosen
     if answer is not None:
         manifest |= {"form": spec.form.to_dict(), "answer": answer}
-    on_step("detector calibration", 0, 0)
     observed = Observed(model, layers, source.classes, source.shape, histograms)
-    dev = read_source(model, layers, source, members["dev"])
-    held = read_source(model, layers, source, members["calibration"])
-    calibrations = {
-        name: _fitted(entry.make(observed), dev, held, source, members).calibration
-        for name, entry in DETECTORS.items()
-        if entry.calibrated_by == "build"
-    }
-    manifest["detectors"] = {
-        name: {"dev": len(dev.logits), "calibration": len(held.logits)} for name in calibrations
-    }
+    calibrations, left = calibrate(
+        observed, source, members, answers_alone=spec.form.closed, on_step=on_step
+    )
+    findings += left
+    seen = {part: len(members[part]) for part in ("dev", "calibration")}
+    manifest["detectors"] = dict.fromkeys(calibrations, seen)
     asked = GalleryConfig(
         config.gallery, config.gallery_images, config.seed, config.model == "cifar10-vgg16"
     )
@@ -267,20 +260,6 @@ def _training_record(run: dict[str, Any] | None) -> dict[str, Any]:
         return {}
     kept = ("data", "config", "epochs", "dtype")
     return {"images": len(run["splits"]["reference"])} | {key: run[key] for key in kept}
-
-
-def _fitted(
-    detector: Detector[Any],
-    dev: Reading,
-    held: Reading,
-    source: ImageSource,
-    members: dict[str, list[int]],
-) -> Detector[Any]:
-    """Fitted on what was read already, or on what the detector itself sees of the same images."""
-    if isinstance(detector, DivergenceDetector):
-        return detector.fit(dev, held)
-    seen = [detector.see(source.pixels(members[part])) for part in ("dev", "calibration")]
-    return detector.fit(*seen)
 
 
 def _describe(source: ImageSource, members: dict[str, list[int]]) -> dict[str, Any]:

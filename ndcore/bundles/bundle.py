@@ -145,6 +145,17 @@ class Bundle(Calibrated):
             raise BundleError(f"bundle '{self.name}' has a damaged manifest.json") from error
         self._lock = threading.Lock()
 
+    @property
+    def limit(self) -> str:
+        """Why there are no layers inside it to look at, in a sentence; "" where there are."""
+        form = Form.of(self.manifest.get("form"))
+        if not form.closed:
+            return ""
+        return (
+            f"This model can only be asked: its answer, `{form.answer}`, is all that can be seen, "
+            "so there are no layers inside it to look at."
+        )
+
     def _layer(self, layer: str) -> Any:
         if layer not in self._layers:
             raise BadRequestError(f"unknown layer '{layer}': choose {', '.join(self.layers)}")

@@ -18,6 +18,7 @@ from ndcore.activations.proposal import proposed_layers
 from ndcore.activations.reading import BATCH_BYTES, image_bytes, read_pixels
 from ndcore.attacks import AttackConfig
 from ndcore.bundles.build import BuildConfig
+from ndcore.bundles.calibrate import MOST_QUERIES, repair_queries
 from ndcore.bundles.image_findings import image_findings
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, make_splits
@@ -159,6 +160,10 @@ def _estimate(spec: ModelSpec, source: ImageSource | None) -> Estimate:
     half = sum(rounded(tensor).nbytes for tensor in weights)
     whole = sum(tensor.nbytes for tensor in weights)
     queries = AttackConfig().budget(shape) * BuildConfig.gallery_images
+    repairs = 0
+    if spec.form.closed and source is not None:
+        repairs = repair_queries(len(make_splits(source)["calibration"]), shape)
+        repairs = repairs if repairs <= MOST_QUERIES else 0
     cost = image_bytes(model, layers, shape)
     memory = (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -168,7 +173,7 @@ def _estimate(spec: ModelSpec, source: ImageSource | None) -> Estimate:
         + max(BATCH_BYTES, cost.raw)
     )
     return Estimate(
-        seconds=round(1.2 * images * each, 1),
+        seconds=round(1.2 * images * each + repairs * plain, 1),
         gallery_seconds=round(queries * plain, 1),
         memory_mb=round(memory / MB),
         bundle_mb=round((half + PER_COUNT * counts + PER_ZEROS * cells / 1000) / MB, 1),

@@ -121,6 +121,8 @@ def study_text(document: dict[str, Any]) -> str:
                 f"{wrong:.3f}   {matched:.3f}    {100 * found['tpr_at_fpr']['0.05']:5.1f}%      "
                 f"{100 * row['realised_fpr']['0.05']:5.1f}%"
             )
+    if left := document.get("left_out"):
+        lines.append(f"\n{', '.join(left)}: left out, as the model gives no gradient to follow")
     for name, found in document["localisation"].items():
         where, label = (found[key] for key in ("suspect_is_the_pixel", "repaired_label_is_true"))
         lines.append(

@@ -128,7 +128,8 @@ class Evaluator:
         self.error = 0.0
         self._sample = _trial(shape).base[None]
         self._told = self.plain(self._sample)
-        if precision == "auto" and _fast_bfloat16(self._device):
+        weighs = next(model.parameters(), None) is not None  # else nothing is faster in bfloat16
+        if precision == "auto" and weighs and _fast_bfloat16(self._device):
             # Float32 only confirms, so it shares the model's weights: memory before speed.
             self._screen = self._exact = _Path(traced(model), shape, self._device, own=False)
             self._self_test(shape)

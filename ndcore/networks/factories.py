@@ -1,4 +1,8 @@
-"""Modules from where people keep them: a function in a file, a TorchScript or an exported file."""
+"""Modules from where people keep them: a function in a file, or a file that is a whole network.
+
+What can be called without an argument is called, and returns a `torch.nn.Module` or a function of
+images; what needs one argument is such a function (`ndcore.networks.called.function`).
+"""
 
 from __future__ import annotations
 
@@ -19,9 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from ndcore.errors import BadRequestError
+from ndcore.networks.called.function import Called, takes
+from ndcore.networks.called.onnx import SUFFIX as ONNX
+from ndcore.networks.called.onnx import onnx_model
 
 SCRIPTS = (".pt", ".ts", ".torchscript")
 EXPORTS = (".pt2",)
+WHOLE = (*SCRIPTS, *EXPORTS, ONNX)  # files that are networks by themselves
 TENSORS_ALONE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # read by `torch.load`
 _LOCK = threading.Lock()
 
@@ -47,17 +55,19 @@ def factory_of(name: str) -> Callable[[], nn.Module]:
     """What makes the module that `name` stands for.
 
     Args:
-        name: `package.module:factory`, `path/to/file.py:factory`, or a file of `torch.jit.save`
-            (.pt) or `torch.export.save` (.pt2).
+        name: `package.module:function`, `path/to/file.py:function`, or a file of `torch.jit.save`
+            (.pt), of `torch.export.save` (.pt2) or of ONNX (.onnx).
 
     Raises:
         BadRequestError: there is no such thing.
     """
     suffix = Path(name).suffix.lower()
-    if suffix not in (*SCRIPTS, *EXPORTS):
+    if suffix not in WHOLE:
         return _imported(name)
     if not os.path.isfile(name):
         raise BadRequestError(f"model file '{name}' does not exist")
+    if suffix == ONNX:
+        return partial(onnx_model, name)
     return partial(_exported if suffix in EXPORTS else _scripted, name)
 
 
@@ -127,18 +137,46 @@ def _imported(name: str) -> Callable[[], nn.Module]:
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(place)
-        factory: Any = getattr(module, attribute)
+        named: Any = getattr(module, attribute)
     except Exception as error:
         told = str(error).replace(known, Path(place).name)
         raise BadRequestError(f"cannot import model factory '{name}': {told}") from error
-    return partial(_made, name, factory)
+    return _Made(name, named)
 
 
-def _made(name: str, factory: Callable[[], nn.Module]) -> nn.Module:
-    try:
-        model = factory()
-    except Exception as error:
-        raise BadRequestError(f"model factory '{name}' failed: {error}") from error
-    if not isinstance(model, nn.Module):
-        raise BadRequestError(f"model factory '{name}' returned no torch.nn.Module")
-    return model
+class _Made:
+    """What a name in a file stands for, made anew each time; a function of images is made once."""
+
+    def __init__(self, name: str, named: Any) -> None:
+        self._name, self._named = name, named
+        self._called: Called | None = None
+
+    def __call__(self) -> nn.Module:
+        if self._called is None:
+            made = self._make()
+            if isinstance(made, nn.Module):
+                return made
+            self._called = Called(made, self._name)
+        return self._called
+
+    def _make(self) -> Any:
+        name, named = self._name, self._named
+        if isinstance(named, nn.Module):
+            raise BadRequestError(f"'{name}' is a module itself: name a function that returns it")
+        if not takes(named, 0):
+            if takes(named, 1):
+                return named
+            raise BadRequestError(
+                f"'{name}' is neither a function without arguments that returns a torch.nn.Module "
+                "nor one that takes images alone and returns probabilities"
+            )
+        try:
+            made = named()
+        except Exception as error:
+            raise BadRequestError(f"model factory '{name}' failed: {error}") from error
+        if isinstance(made, nn.Module) or (callable(made) and takes(made, 1)):
+            return made
+        raise BadRequestError(
+            f"model factory '{name}' returned no torch.nn.Module, nor a function of images; one "
+            "that takes images itself needs them as its argument"
+        )

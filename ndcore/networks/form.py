@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 
 INNER = "model"  # the name of what is wrapped, before every name inside it
 HEAD = "logits"  # the layer that every wrapped module has
+SHARES = "probabilities"  # the only layer of a closed one that answers with them
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Form:
     writes: bool = False
     closed: bool = False
 
+    @property
+    def answer(self) -> str:
+        """The layer that holds its answer as it gives it."""
+        return SHARES if self.closed and self.probabilities else HEAD
+
     @classmethod
     def of(cls, stored: Mapping[str, Any] | None) -> Form:
         """What `to_dict` wrote; without it the plain form."""
@@ -68,7 +74,11 @@ PLAIN = Form()
 
 
 class Adapted(nn.Module):
-    """A module behind the contract; its parts are named `model.NAME`, its answer is `logits`."""
+    """A module behind the contract; its parts are named `model.NAME`, its answer is `logits`.
+
+    Probabilities are told apart as finely as their own precision allows, and one of exactly 0 is
+    taken for the smallest number of it, so that its logarithm is a number.
+    """
 
     def __init__(self, model: nn.Module, form: Form) -> None:
         super().__init__()
@@ -78,16 +88,24 @@ class Adapted(nn.Module):
         if isinstance(named, (tuple, list)) and all(isinstance(name, str) for name in named):
             self.layers = tuple(f"{INNER}.{name}" for name in named)
         if form.closed:
-            self.layers = (HEAD,)
+            self.layers = (form.answer,)
+            if form.probabilities:
+                self.probabilities = nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, classes)."""
         answer = self.model(images.clone() if self.form.writes else images)
         found = picked(answer, self.form.output)
         if self.form.probabilities:
-            found = found.clamp_min(torch.finfo(torch.float32).tiny).log()
+            found = self._of_shares(found)
         logits: Tensor = self.logits(found)
         return logits
+
+    def _of_shares(self, found: Tensor) -> Tensor:
+        if self.form.closed:
+            found = self.probabilities(found)
+        tiny = torch.finfo(found.dtype if found.dtype == torch.float64 else torch.float32).tiny
+        return found.clamp_min(tiny).log().float()
 
 
 def in_single(module: nn.Module) -> nn.Module:

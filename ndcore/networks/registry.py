@@ -18,7 +18,7 @@ from torch import nn
 from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.errors import BadRequestError
 from ndcore.networks.deep_view import NETWORKS, build_network
-from ndcore.networks.factories import EXPORTS, SCRIPTS, factory_of
+from ndcore.networks.factories import WHOLE, factory_of
 from ndcore.networks.form import PLAIN, Finding, Form, adapted, in_single
 from ndcore.networks.vgg import digits_cnn, vgg16_cifar10
 
@@ -83,7 +83,8 @@ def model_spec(name: str, form: Form = PLAIN) -> ModelSpec:
     Args:
         name: a key of `MODELS`, or what `ndcore.networks.factories.factory_of` takes. A factory
             takes no argument and returns a module; attributes `shape` (H, W, C) and `layers`
-            (names of its parts to observe) of that module are used when present.
+            (names of its parts to observe) of that module are used when present. A function of
+            images may have the `shape` too.
         form: in which the own model is to be, as a probe found it.
 
     Raises:
@@ -91,10 +92,10 @@ def model_spec(name: str, form: Form = PLAIN) -> ModelSpec:
     """
     if name in MODELS:
         return MODELS[name]
-    if ":" not in name and not name.lower().endswith((*SCRIPTS, *EXPORTS)):
+    if ":" not in name and not name.lower().endswith(WHOLE):
         known = ", ".join(MODELS)
         raise BadRequestError(
-            f"unknown model '{name}': choose {known}, or give a factory as file.py:function"
+            f"unknown model '{name}': choose {known}, or give a function as file.py:function"
         )
     make = factory_of(name)
     return ModelSpec(name, lambda: in_single(make()), _shape_of(make()), ()).in_form(form)

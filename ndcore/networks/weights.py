@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ndcore.errors import BundleError
+from ndcore.networks.called.function import Called
 from ndcore.storage.atomic import write_bytes
 
 STAMP = "code_stamp"
@@ -25,13 +26,14 @@ PRECISE = 2**-10  # of a tensor's largest value: what float16 may cost
 
 
 def stamp(model: nn.Module, answer: Sequence[float]) -> nn.Module:
-    """Let an own model's hash also tell what its code makes of its weights.
+    """Let an own model's hash also tell what its code makes of its weights, or what file it is.
 
     Args:
         model: any module.
         answer: its logits of made-up images, as they were when first asked for.
     """
-    setattr(model, STAMP, " ".join(f"{value:.3g}" for value in answer))
+    files = [part.digest for part in model.modules() if isinstance(part, Called) and part.digest]
+    setattr(model, STAMP, " ".join([*files, *(f"{value:.3g}" for value in answer)]))
     return model
 
 

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.sources import ImageSource
 from ndcore.detectors.registry import compared_detectors
 from ndcore.detectors.scoring.detector import FeatureDetector
+from ndcore.errors import BadRequestError
+from ndcore.networks.steepest import gradient_of
 from ndcore.networks.stoppable import stoppable
 from ndcore.steps import ShouldStop, Step, no_step
 from ndcore.storage.places import study_dir
@@ -95,7 +98,8 @@ def _run(
         detector.fit(benign["dev"].measured, benign["calibration"].measured, measurer.reference)
     attacks: dict[str, StudySet] = {}
     none: list[dict[str, Any]] = []
-    for kind in _wanted(config):
+    kinds, left_out = _wanted(config, bundle, everyone)
+    for kind in kinds:
         images = _attacked(measurer, everyone, kind, detectors[0], config)
         if len(images):
             attacks[kind.name] = measured(images)
@@ -109,6 +113,7 @@ def _run(
             controls[name] = measured(images)
     document = study_document(bundle, source, config, detectors, benign, attacks, controls)
     document["attacks"] += none
+    document["left_out"] = left_out
     document["layers"] = layer_figures(measurer.passes, benign["evaluation"], attacks)
     document["regimes"] = regime_figures(bundle, {"benign": benign["evaluation"]} | attacks)
     sets = {name: benign[name] for name in ("calibration", "evaluation")} | attacks | controls
@@ -156,10 +161,24 @@ def _detectors(measurer: Measurer, repairs: bool) -> list[FeatureDetector]:
     return [detector for detector in found if repairs or not detector.needs_repair]
 
 
-def _wanted(config: StudyConfig) -> list[Family | Adversary]:
-    """The kinds asked for, in their usual order; adversaries only where the repair is run."""
-    kinds = (*FAMILIES, *(ADVERSARIES if config.repairs else ()))
-    return [kind for kind in kinds if config.attacks is None or kind.name in config.attacks]
+def _wanted(
+    config: StudyConfig, bundle: Bundle, benign: ImageSet
+) -> tuple[list[Family | Adversary], list[str]]:
+    """The kinds asked for, in their usual order; adversaries only where the repair is run.
+
+    And the names of those that a model without a gradient cannot be attacked by.
+    """
+    kinds: list[Family | Adversary] = [*FAMILIES, *(ADVERSARIES if config.repairs else ())]
+    if config.attacks is not None:
+        return [kind for kind in kinds if kind.name in config.attacks], []
+    try:
+        gradient_of(bundle.model, benign.pixels[0], torch.sum)
+    except BadRequestError:
+        pass
+    else:
+        return kinds, []
+    left = [kind for kind in kinds if isinstance(kind, Family) and not kind.config.searches]
+    return [kind for kind in kinds if kind not in left], [kind.name for kind in left]
 
 
 def _attacked(

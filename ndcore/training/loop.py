@@ -25,7 +25,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
-from ndcore.errors import DataError
+from ndcore.errors import BadRequestError, DataError
 from ndcore.networks.forward import device_of, laid_out, pick_device, predict
 from ndcore.networks.probe import usable
 from ndcore.networks.registry import ModelSpec
@@ -239,6 +239,8 @@ def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
 def _initial(spec: ModelSpec, config: TrainConfig) -> nn.Module:
     with _seeded(config.seed, torch.device("cpu")):
         model = spec.build()
+        if not any(weight.requires_grad for weight in model.parameters()):
+            raise BadRequestError(f"{spec.name} has no weights to train: `build` takes it as it is")
         for module in model.modules() if config.identity_start else ():
             if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels > 3:
                 nn.init.dirac_(module.weight.data[: module.in_channels])

@@ -444,7 +444,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "shape-of-two": (lambda: _shaped(Base(), (12, 12)), r"\(height, width, channels\)"),
     "shape-of-torch": (lambda: _shaped(Base(), (3, 12, 12)), r"\(height, width, channels\)"),
-    "no-module": (lambda: lambda images: images, "returned no torch.nn.Module"),
+    "no-module": (lambda: 3, "returned no torch.nn.Module"),
     "fails": (lambda: [][0], "failed: list index out of range"),
 }
 

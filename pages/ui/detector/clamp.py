@@ -33,6 +33,9 @@ def clamp_panel(
 ) -> None:
     """The causal test of the last image, on request, as a job with progress and Stop."""
     st.header("Do these neurons carry the label?")
+    if bundle.limit:
+        st.info(bundle.limit)
+        return
     (name, pixels, _), verdict = found[-1], verdicts[-1]
     wanted = verdicts[0].predicted if len(verdicts) > 1 else None
     if wanted == verdict.predicted:
