@@ -115,6 +115,9 @@ def main() -> None:
             "Pick images that the model gets right, let a search change a single pixel of each, "
             "or change it yourself, and see whether the model still knows what it looks at."
         )
+    if bundle.unasked:
+        st.info(bundle.unasked)
+        return
     bar = st.container(horizontal=True, gap="medium")
     source = source_picker(bundle, ["gallery", "upload"], bar)
     tell_missing(bundle)

@@ -131,9 +131,13 @@ def judge(bundle: Bundle) -> None:
         answer.markdown(noticed_sentence(detector.title, *verdicts))
     for (name, _, _), verdict, card in zip(order, verdicts[::-1], cards, strict=True):
         show_verdict(bundle, name, verdict, card)
+    repairs: list[Repairs] = []
     with pixels:
-        repairs = suspect_panel(bundle, found, alpha, detector)
-        show_proofs(bundle, order, cards)
+        if bundle.unasked:
+            st.info(bundle.unasked)
+        else:
+            repairs = suspect_panel(bundle, found, alpha, detector)
+            show_proofs(bundle, order, cards)
     if repairs and not searched:
         table.table(
             others_table(bundle, detector.name, order, alpha), border="horizontal", hide_index=True

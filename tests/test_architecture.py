@@ -20,7 +20,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/errors.py"},
     {"ndcore/jobs.py", "ndcore/steps.py", "ndcore/statistics"},
     {"ndcore/storage"},
-    {"ndcore/data/folder"},
+    {"ndcore/data/folder", "ndcore/data/stored"},
     {"ndcore/data"},
     {"ndcore/networks/called", "ndcore/networks/incremental"},
     {"ndcore/networks", "ndcore/attacks/engines"},

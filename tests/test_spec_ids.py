@@ -28,6 +28,8 @@ TODAY = (
     "UX-9",
     "OM-1",  # own models
     "OM-3",
+    "OM-5",
+    "OM-9",
 )
 TO_COME = (
     *numbered("SP", 4, 8),
@@ -36,7 +38,8 @@ TO_COME = (
     "CE-7",
     *numbered("TA", 1, 7),
     "OM-2",
-    *numbered("OM", 4, 9),
+    "OM-4",
+    *numbered("OM", 6, 8),
     *numbered("LB", 1, 6),
     "UX-8",
 )

@@ -31,6 +31,7 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import Calibration
 from ndcore.errors import BadRequestError, BundleError, DataError
+from ndcore.networks.called.stored import Stored
 from ndcore.networks.factories import brings_weights
 from ndcore.networks.form import INNER, PLAIN, Finding
 from ndcore.networks.forward import evaluate
@@ -120,6 +121,8 @@ def _build(
     if run and run.get("crop") != source.intake.crop:
         was = f"with --crop {run['crop']:g}" if run.get("crop") else "without --crop"
         raise DataError(f"{config.model} was trained on images {was}: build it so too")
+    if isinstance(model, Stored) and model.held.classes != source.classes:
+        raise DataError(f"the images are of other classes than {spec.name} has answers for")
     findings = [*(spec.findings or ()), *_rounding(model)]
     answer = made_up_answer(model, source.shape) if spec.own else None
     if answer is not None:
@@ -166,8 +169,9 @@ def _build(
     findings += left
     seen = {part: len(members[part]) for part in ("dev", "calibration")}
     manifest["detectors"] = dict.fromkeys(calibrations, seen)
+    successes = 0 if isinstance(model, Stored) else config.gallery
     asked = GalleryConfig(
-        config.gallery, config.gallery_images, config.seed, config.model == "cifar10-vgg16"
+        successes, config.gallery_images, config.seed, config.model == "cifar10-vgg16"
     )
     gallery, manifest["gallery"] = make_gallery(
         model, source, members["evaluation"], asked, on_step

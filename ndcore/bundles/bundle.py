@@ -28,7 +28,8 @@ from ndcore.activations.histograms import ClassHistograms
 from ndcore.data.folder.intake import Intake
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.detectors.calibration import Calibrated, Calibration
-from ndcore.errors import BadRequestError, BundleError
+from ndcore.errors import BadRequestError, BundleError, DataError
+from ndcore.networks.called.stored import STORED, Stored
 from ndcore.networks.form import Form
 from ndcore.networks.probe import is_answer, made_up_answer
 from ndcore.networks.registry import build_model
@@ -95,7 +96,7 @@ def load_bundle(name: str) -> Bundle:
             raise BundleError(f"bundle '{name}' is damaged: {file} does not match its checksum")
     try:
         model = build_model(manifest["model"], Form.of(manifest.get("form")))
-    except BadRequestError as error:
+    except (BadRequestError, DataError) as error:
         raise BundleError(f"bundle '{name}' cannot be opened: {error}") from error
     load_weights(model, folder / "weights.safetensors")
     if "answer" in manifest:
@@ -155,6 +156,11 @@ class Bundle(Calibrated):
             f"This model can only be asked: its answer, `{form.answer}`, is all that can be seen, "
             "so there are no layers inside it to look at."
         )
+
+    @property
+    def unasked(self) -> str:
+        """Why nothing can be asked of a changed image, in a sentence; "" where it can."""
+        return f"{STORED[:1].upper()}{STORED[1:]}." if isinstance(self.model, Stored) else ""
 
     def _layer(self, layer: str) -> Any:
         if layer not in self._layers:

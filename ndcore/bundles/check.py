@@ -149,6 +149,8 @@ def _estimate(spec: ModelSpec, source: ImageSource | None) -> Estimate:
     layers = proposed_layers(model, spec.shape) if own else layer_names(model)
     shape, images = spec.shape, len(source) if source else 0
     pixels = np.random.default_rng(0).integers(0, 256, (TRIED, *shape)).astype(np.uint8)
+    if source is not None:  # some models know no others
+        pixels = source.pixels(range(min(TRIED, len(source))))
     each = _seconds(lambda: read_pixels(model, layers, pixels)) / TRIED
     plain = _seconds(lambda: forward(model, pixels)) / TRIED
     with capture(model, layers, lambda out: out.shape[1] * len(reductions_of(out))) as columns:

@@ -1,7 +1,8 @@
 """Image sources by name.
 
 `samples` (20 CIFAR-10 test images that the foolbox package carries), `cifar10` (torchvision's
-files on disk), `digits` (scikit-learn) and `folder` (torchvision ImageFolder layout).
+files on disk), `digits` (scikit-learn), `folder` (torchvision ImageFolder layout) and `stored` (a
+file of activations, with or without the images).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ndcore.data.cifar10 import (
 from ndcore.data.folder.intake import USUAL, Intake
 from ndcore.data.folders import folder_source
 from ndcore.data.sources import ImageSource, Pixels, read_image
+from ndcore.data.stored.file import SUFFIX, read_activations
 from ndcore.errors import BadRequestError, DataError
 from ndcore.storage.places import data_dir
 
@@ -74,7 +76,7 @@ def open_source(
 def open_data(
     data: str | Path, shape: tuple[int, int, int] | None = None, intake: Intake = USUAL
 ) -> ImageSource:
-    """Open what `--data` names: a source's name, a CIFAR-10 root or an ImageFolder.
+    """Open what `--data` names: a source's name, a CIFAR-10 root, an ImageFolder or an .npz file.
 
     Args:
         data: the name or the folder.
@@ -87,6 +89,8 @@ def open_data(
     if str(data) in ("samples", "digits", "cifar10"):
         return open_source(str(data), shape=shape)
     root = Path(data)
+    if root.suffix.lower() == SUFFIX:
+        return _stored(root)
     if not root.is_dir():
         raise DataError(f"data folder '{data}' does not exist or is no folder")
     if is_cifar10_root(root):
@@ -183,4 +187,19 @@ def _digits() -> ImageSource:
         lossless=np.ones(len(images), np.bool_),
         shape=(8, 8, 1),
         read=lambda position: images[position],
+    )
+
+
+def _stored(path: Path) -> ImageSource:
+    held = read_activations(path)
+    height, width, channels = held.images.shape[1:]
+    return ImageSource(
+        name="stored",
+        classes=held.classes,
+        ids=tuple(f"stored:{index}" for index in range(len(held))),
+        labels=held.labels,
+        parts=("",) * len(held),
+        lossless=np.ones(len(held), np.bool_),
+        shape=(height, width, channels),
+        read=lambda position: held.images[position],
     )

@@ -22,14 +22,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ndcore.data.stored.file import SUFFIX as STORED
 from ndcore.errors import BadRequestError
 from ndcore.networks.called.function import Called, takes
 from ndcore.networks.called.onnx import SUFFIX as ONNX
 from ndcore.networks.called.onnx import onnx_model
+from ndcore.networks.called.stored import stored_model
 
 SCRIPTS = (".pt", ".ts", ".torchscript")
 EXPORTS = (".pt2",)
-WHOLE = (*SCRIPTS, *EXPORTS, ONNX)  # files that are networks by themselves
+WHOLE = (*SCRIPTS, *EXPORTS, ONNX, STORED)  # files that are networks by themselves
 TENSORS_ALONE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # read by `torch.load`
 _LOCK = threading.Lock()
 
@@ -56,7 +58,7 @@ def factory_of(name: str) -> Callable[[], nn.Module]:
 
     Args:
         name: `package.module:function`, `path/to/file.py:function`, or a file of `torch.jit.save`
-            (.pt), of `torch.export.save` (.pt2) or of ONNX (.onnx).
+            (.pt), of `torch.export.save` (.pt2), of ONNX (.onnx) or of stored activations (.npz).
 
     Raises:
         BadRequestError: there is no such thing.
@@ -66,8 +68,8 @@ def factory_of(name: str) -> Callable[[], nn.Module]:
         return _imported(name)
     if not os.path.isfile(name):
         raise BadRequestError(f"model file '{name}' does not exist")
-    if suffix == ONNX:
-        return partial(onnx_model, name)
+    if suffix in (ONNX, STORED):
+        return partial(onnx_model if suffix == ONNX else stored_model, name)
     return partial(_exported if suffix in EXPORTS else _scripted, name)
 
 

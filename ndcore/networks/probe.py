@@ -25,6 +25,7 @@ from ndcore.data.folder.intake import USUAL, Intake
 from ndcore.data.folders import image_sizes
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError, DataError, NeuralDivergenceError
+from ndcore.networks.called.stored import Stored
 from ndcore.networks.form import PLAIN, Finding, Form, adapted, answers_in
 from ndcore.networks.forward import first_line, forward, to_images
 from ndcore.networks.registry import COLOURS, ModelSpec
@@ -165,6 +166,9 @@ def probe(
     Returns:
         The form, and the findings; with one that stops, the form means nothing.
     """
+    if isinstance(module, Stored):
+        told = f"activations of {len(module.held):,} images are stored instead of a model"
+        return PLAIN, (Finding(told, remedy="nothing can be asked of a changed image"),)
     found = list(_weights(module))
     if module.training and any(isinstance(part, MODAL) for part in module.modules()):
         found.append(Finding("the model is put into eval mode"))
@@ -184,6 +188,8 @@ def made_up_answer(model: nn.Module, shape: Sequence[int]) -> list[float]:
 
     A model without weights is told by its answers alone, so more of them are looked at.
     """
+    if isinstance(model, Stored):
+        return []  # it is told by its file
     alone = not model.state_dict()
     images, told = (LOOKED_AT_ALONE, TOLD_ALONE) if alone else (LOOKED_AT, TOLD)
     pixels = np.random.default_rng(0).integers(0, 256, (images, *shape)).astype(np.uint8)
@@ -377,7 +383,8 @@ def _of_form(form: Form) -> Iterator[Finding]:
     if form.closed:
         yield Finding(
             "no part of the model can be observed from outside",
-            remedy=f"its answer, `{form.answer}`, is the only layer; attacks and repair work as ever",
+            remedy=f"its answer, `{form.answer}`, is the only layer; attacks and repair work as "
+            "ever",
         )
 
 

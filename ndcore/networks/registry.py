@@ -17,6 +17,7 @@ from torch import nn
 
 from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.errors import BadRequestError
+from ndcore.networks.called.stored import Stored
 from ndcore.networks.deep_view import NETWORKS, build_network
 from ndcore.networks.factories import WHOLE, factory_of
 from ndcore.networks.form import PLAIN, Finding, Form, adapted, in_single
@@ -98,7 +99,9 @@ def model_spec(name: str, form: Form = PLAIN) -> ModelSpec:
             f"unknown model '{name}': choose {known}, or give a function as file.py:function"
         )
     make = factory_of(name)
-    return ModelSpec(name, lambda: in_single(make()), _shape_of(make()), ()).in_form(form)
+    module = make()
+    data = name if isinstance(module, Stored) else ""
+    return ModelSpec(name, lambda: in_single(make()), _shape_of(module), (), data).in_form(form)
 
 
 def _shape_of(module: nn.Module) -> tuple[int, int, int] | None:

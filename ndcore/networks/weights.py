@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ndcore.errors import BundleError
 from ndcore.networks.called.function import Called
+from ndcore.networks.called.stored import Stored
 from ndcore.storage.atomic import write_bytes
 
 STAMP = "code_stamp"
@@ -32,7 +33,11 @@ def stamp(model: nn.Module, answer: Sequence[float]) -> nn.Module:
         model: any module.
         answer: its logits of made-up images, as they were when first asked for.
     """
-    files = [part.digest for part in model.modules() if isinstance(part, Called) and part.digest]
+    files = [
+        part.digest
+        for part in model.modules()
+        if isinstance(part, (Called, Stored)) and part.digest
+    ]
     setattr(model, STAMP, " ".join([*files, *(f"{value:.3g}" for value in answer)]))
     return model
 

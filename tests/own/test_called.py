@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from ndcore.cli import main
 from ndcore.data.catalog import open_source
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
+from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import repair
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.networks.called.function import Called, to_pixels
@@ -56,7 +59,8 @@ def test_it_is_right_at_every_step(kind: str, empty_cache: Path) -> None:
 
     source, members = evaluation(bundle)
     pixels, labels = source.pixels(members), source.labels[members]
-    own = np.asarray(called.certain(pixels) if kind == "certain" else called.forest(pixels))
+    told = getattr(called, kind if kind in ("forest", "certain") else "nearest")
+    own = told(pixels)
     reading = bundle.read(pixels)
     assert np.isfinite(reading.logits).all()
     assert manifest["accuracy"]["accuracy"] == pytest.approx((own.argmax(1) == labels).mean())
@@ -66,7 +70,6 @@ def test_it_is_right_at_every_step(kind: str, empty_cache: Path) -> None:
         np.testing.assert_allclose(values, own, atol=1e-6)
         held = bundle.distributions("probabilities", "value")
         reference = positions(source, bundle.splits["reference"])
-        told = called.certain if kind == "certain" else called.forest
         zeros = told(source.pixels(reference)) == 0
         of_class = source.labels[reference]
         wanted = [zeros[of_class == label].sum(0) for label in range(10)]
@@ -77,7 +80,7 @@ def test_it_is_right_at_every_step(kind: str, empty_cache: Path) -> None:
     for result in attack_images(
         bundle.model, pixels[right], labels[right], ["a", "b", "c"], config
     ):
-        after = np.asarray(called.forest(result.attacked[None]))[0]
+        after = told(result.attacked[None])[0]
         assert result.success == (after.argmax() != result.true)
     with pytest.raises(BadRequestError, match="gives no gradient to follow"):
         attack_images(bundle.model, pixels[:1], labels[:1], ["a"], AttackConfig("pgd"))
@@ -135,8 +138,8 @@ def test_all_commands_work_on_it(empty_cache: Path, capsys: pytest.CaptureFixtur
 def test_a_study_leaves_out_what_needs_a_gradient(
     empty_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    built("forest")
-    study = ["study", "detectors", "--bundle", "mine", "--data", "digits", "--n", "20"]
+    built("nearest")
+    study = ["study", "detectors", "--bundle", "mine", "--data", "digits", "--n", "10"]
     assert main(study) == 0
     assert "fgsm, pgd, deepfool, cw: left out, as the model gives no gradient" in (
         capsys.readouterr().out
@@ -222,3 +225,90 @@ def test_a_function_around_the_network_gives_its_results(digits_bundle: Bundle) 
 
     pixels = source.pixels(members[:4])
     same_as_torch(digits_bundle, adapt_model(Called(predict, "predict"), pixels, 10))
+
+
+def exported(model: nn.Module, path: Path, batch: int | None = None) -> Path:
+    """An ONNX file of a network of 8x8 grey images, for any number of them or for `batch`."""
+    axes = {} if batch else {name: {0: "n"} for name in ("images", "logits")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an exporter that needs no further package
+        torch.onnx.export(
+            model,
+            (torch.zeros(batch or 2, 1, 8, 8),),
+            str(path),
+            dynamo=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_axes=axes,
+        )
+    return path
+
+
+@pytest.mark.spec("OM-5")
+def test_an_onnx_file_gives_the_results_of_the_network(
+    digits_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = exported(digits_bundle.model, tmp_path / "net.onnx")
+    spec, source = open_images(model_spec(str(path)), "digits", Wishes())
+    assert spec.shape == (8, 8, 1)
+    with torch.no_grad():
+        same_as_torch(digits_bundle, spec.build().eval())
+    monkeypatch.setenv("ND_CACHE", str(tmp_path / "cache"))
+    manifest = build(BuildConfig("net", spec.name, gallery=0), source, spec=spec)
+    bundle = load_bundle("net")
+    assert bundle.layers == ("logits",)
+    members = positions(source, bundle.splits["evaluation"])
+    pixels = source.pixels(members)
+    own = digits_bundle.read(pixels).logits
+    np.testing.assert_allclose(bundle.read(pixels).logits, own, atol=1e-3)
+    labels = source.labels[members]
+    assert manifest["accuracy"]["accuracy"] == pytest.approx((own.argmax(1) == labels).mean())
+    # The repair judges as that of the network does, by the same calibration images.
+    ours, theirs = RepairDetector(bundle), RepairDetector(digits_bundle)
+    held = source.pixels(positions(source, bundle.splits["calibration"]))
+    calibration = bundle.calibrations["repair-turn"]
+    first, second = theirs.see(held[:20]), ours.see(held[:20])
+    np.testing.assert_allclose(ours.score(second), calibration.scores[:20], atol=1e-3)
+    np.testing.assert_allclose(theirs.score(first), ours.score(second), atol=2e-2)
+
+    exported(torch.nn.Sequential(digits_bundle.model, nn.Softmax(1)), path)
+    with pytest.raises(BundleError, match="answers in another way now"):
+        load_bundle("net")
+
+
+def test_onnx_files_of_other_forms(
+    digits_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, pixels = digits_bundle.model, open_source("digits").pixels(range(7))
+    with torch.no_grad():
+        own = model(to_images(pixels)).numpy()
+    fixed = model_spec(str(exported(model, tmp_path / "fixed.onnx", batch=3))).build()
+    np.testing.assert_allclose(fixed(to_images(pixels)), own, atol=1e-4)
+
+    class BytesLast(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return model(images.permute(0, 3, 1, 2).float() / 255)
+
+    path = tmp_path / "last.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            BytesLast(), (torch.zeros(2, 8, 8, 1, dtype=torch.uint8),), str(path), dynamo=False
+        )
+    last = model_spec(str(path))
+    assert last.shape == (8, 8, 1)
+    np.testing.assert_allclose(last.build()(to_images(pixels)), own, atol=1e-4)
+
+    (tmp_path / "bad.onnx").write_bytes(b"hello")
+    for name, why in (("bad.onnx", "is no ONNX file that can be run"), ("none.onnx", "not exist")):
+        with pytest.raises(BadRequestError, match=why):
+            model_spec(str(tmp_path / name))
+    flat = nn.Sequential(nn.Linear(64, 10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(flat, (torch.zeros(2, 64),), str(path), dynamo=False)
+    with pytest.raises(BadRequestError, match="must take one batch of images"):
+        model_spec(str(path))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(BadRequestError, match=r"pip install -r requirements-onnx\.txt"):
+        model_spec(str(path))

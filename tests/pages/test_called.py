@@ -39,8 +39,6 @@ def test_a_page_opens(page: str, forest: Bundle) -> None:
 
 @pytest.mark.spec("OM-5")
 def test_the_lab_attacks_it_and_the_others_show_the_pair(forest: Bundle) -> None:
-    source = called.classifier()
-    assert source is not None
     at = opened(LAB.path, images="digits:1,digits:3")
     at.button(key="start").click().run()
     assert ended(job_of(at)).state == "done"

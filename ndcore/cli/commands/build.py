@@ -10,6 +10,7 @@ from pathlib import Path
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
 from ndcore.cli.shared_options import add_new_data, add_own_model
+from ndcore.errors import BadRequestError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,6 +18,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_new_data(parser)
     add_own_model(parser)
     parser.add_argument("--model", help="registered name or file.py:factory (default: BUNDLE)")
+    parser.add_argument(
+        "--activations",
+        metavar="FILE",
+        help="npz file of stored activations, instead of a model and its images",
+    )
     parser.add_argument(
         "--weights", help="safetensors file or state dict of torch.save (default: the model's run)"
     )
@@ -36,6 +42,7 @@ def run(options: Namespace) -> Answer:
     from ndcore.bundles.build import BuildConfig, build
     from ndcore.cli.selection import data_of, wishes_of
     from ndcore.cli.text import share
+    from ndcore.data.stored.file import SUFFIX
     from ndcore.networks.form import Finding
     from ndcore.networks.probe import open_images
     from ndcore.networks.registry import model_spec
@@ -45,11 +52,20 @@ def run(options: Namespace) -> Answer:
     from ndcore.training.recipes import recipe
 
     name = options.model or options.bundle
+    if options.activations:
+        if options.model or options.data or options.weights or options.classes or options.size:
+            raise BadRequestError(
+                "--activations stands for the model and its images: give no --model, --data, "
+                "--weights, --classes or --size with it"
+            )
+        name = options.activations
+        if not name.lower().endswith(SUFFIX):
+            raise BadRequestError(f"'{name}' is no {SUFFIX} file, as numpy.savez writes them")
     spec = model_spec(name)
     data = data_of(options.data, spec)
     spec, source = open_images(spec, data, wishes_of(options))
     untrained = not options.weights and not (read_run(run_dir(name)) or {}).get("done")
-    if untrained and spec.data and options.data is None:
+    if untrained and spec.data and options.data is None and not spec.own:
         train(spec, source, replace(recipe(name), seed=options.seed), run_dir(name))
     config = BuildConfig(
         name=options.bundle,

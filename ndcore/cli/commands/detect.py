@@ -64,7 +64,8 @@ def run(options: Namespace) -> Answer:
     if not detector.fitted:
         raise BundleError(f"detector '{detector.name}' has neither a calibration nor a command")
     repairs, verdicts = _judge(detector, chosen, options.alpha)
-    proofs = [] if options.no_certificate else _certify(here, chosen)
+    alone = options.no_certificate or bundle.unasked
+    proofs = [] if alone else _certify(here, chosen)
     rows = [
         {"file": name} | verdict.to_dict(bundle.classes)
         for name, verdict in zip(chosen.ids, verdicts, strict=True)
@@ -132,7 +133,8 @@ def _case(
     if other:
         _, by_layers = _judge(other, chosen, options.alpha)
     by_repair: list[Verdict] = []
-    if not options.no_repair:
+    searched = not options.no_repair and not here.bundle.unasked
+    if searched:
         by = here.repairer()
         repairs = repairs or _judge(by, chosen, options.alpha)[0]
         by_repair = [by.explain(each, options.alpha)[0] for each in repairs if by.fitted]
@@ -141,7 +143,7 @@ def _case(
             name=name,
             pixels=chosen.pixels[at],
             verdict=verdicts[at],
-            repairs=None if options.no_repair else repairs[at],
+            repairs=repairs[at] if searched else None,
             by_repair=by_repair[at] if by_repair else None,
             by_layers=(other.name, by_layers[at]) if other else None,
             certificate=proofs[at] if proofs else None,

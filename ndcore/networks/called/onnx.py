@@ -41,9 +41,7 @@ class _Session:
         self._batch = batch
         self._last = sides[0] not in COLOURS and sides[2] in COLOURS
         height, width, channels = sides if self._last else (*sides[1:], sides[0])
-        self.shape = (
-            (height, width, channels) if height and width and channels in COLOURS else None
-        )
+        self.shape = (height, width, channels) if height and width and channels in COLOURS else None
         self._outputs = [each.name for each in session.get_outputs()]
 
     def __call__(self, pixels: NDArray[np.uint8]) -> dict[str, Any] | Any:

@@ -32,6 +32,8 @@ def clamp_panel(
     bundle: Bundle, detector: str, found: Sequence[Subject], verdicts: Sequence[Verdict]
 ) -> None:
     """The causal test of the last image, on request, as a job with progress and Stop."""
+    if bundle.unasked:
+        return  # said above
     st.header("Do these neurons carry the label?")
     if bundle.limit:
         st.info(bundle.limit)

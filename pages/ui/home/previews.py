@@ -107,11 +107,10 @@ def _detector(bundle: Bundle) -> Preview | None:
     attack = next((row for row in study.document["attacks"] if row["n"]), None) if study else None
     if study is not None and attack is not None:
         return _studied(bundle.weight_hash, attack["name"], study)
-    shown, names = example(bundle), list(bundle.calibrations)
-    if shown is None or not names:
+    shown, detector = example(bundle), loaders.detectors(bundle).layered()
+    if shown is None or detector is None:
         return None
-    detector = loaders.detectors(bundle).open(names[0])
-    benign = bundle.calibrations[names[0]].scores
+    benign = detector.calibration.scores
     attacked = detector.score(loaders.seen(bundle, detector, shown[1].images[-1]))
     picture = score_humps(benign, attacked, label="Scores: benign images and the example")
     return Preview(

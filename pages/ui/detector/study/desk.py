@@ -45,6 +45,9 @@ def desk_panel(bundle: Bundle) -> None:
     except BundleError as error:
         st.error(sentence(error))
         return
+    if desk is None and bundle.unasked:
+        st.info(bundle.unasked)
+        return
     if desk is None or not desk.attacks:
         st.info(
             "There is nothing to choose on yet: this bundle has no study with attacks on dev "

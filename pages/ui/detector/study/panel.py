@@ -45,6 +45,9 @@ def study_panel(bundle: Bundle) -> None:
     except BundleError as error:
         st.error(sentence(error))
         return
+    if study is None and bundle.unasked:
+        st.info(bundle.unasked)
+        return
     if study is None:
         st.info(
             "This bundle has no study yet. With its data on disk, "

@@ -1,0 +1,1 @@
+"""What a network said of images, stored instead of the network."""
