@@ -26,8 +26,7 @@ TODAY = (
     *numbered("CE", 5, 6),
     *numbered("UX", 1, 7),
     "UX-9",
-    "OM-1",  # own models
-    "OM-3",
+    *numbered("OM", 1, 3),  # own models
     "OM-5",
     "OM-9",
 )
@@ -37,7 +36,6 @@ TO_COME = (
     "CE-4",
     "CE-7",
     *numbered("TA", 1, 7),
-    "OM-2",
     "OM-4",
     *numbered("OM", 6, 8),
     *numbered("LB", 1, 6),
