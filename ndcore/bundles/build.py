@@ -27,6 +27,7 @@ from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.calibrate import calibrate
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.bundles.image_findings import image_findings
+from ndcore.data.catalog import own_root
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import Calibration
@@ -268,8 +269,8 @@ def _training_record(run: dict[str, Any] | None) -> dict[str, Any]:
 
 def _describe(source: ImageSource, members: dict[str, list[int]]) -> dict[str, Any]:
     """Per split how many images, how many of them in lossless files; and where a folder lies."""
-    root = {"root": str(Path(source.root).resolve())} if source.name == "folder" else {}
-    return root | {
+    place = own_root(source)
+    return ({"root": place} if place else {}) | {
         "source": source.name,
         "splits": {
             name: {"images": len(rows), "lossless": int(source.lossless[rows].sum())}

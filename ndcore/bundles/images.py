@@ -11,23 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import Find, find_image, open_data
+from ndcore.data.catalog import Find, find_image, open_data, own_place
 from ndcore.data.class_list import with_classes
 from ndcore.data.sources import ImageSource, Pixels
 from ndcore.errors import BadRequestError, DataError
-from ndcore.storage.places import data_dir
 
 
 def folder_name(bundle: Bundle) -> str:
     """Name of the folder that a bundle was built from; "" where it was built from no folder."""
-    return Path(bundle.manifest.get("data", {}).get("root", "")).name
+    return Path(_root(bundle)).name
+
+
+def _root(bundle: Bundle) -> str:
+    return str(bundle.manifest.get("data", {}).get("root", ""))
 
 
 def own_folder(bundle: Bundle) -> Path | None:
     """Where the folder lies that a bundle was built from; None where it is not here."""
-    name = folder_name(bundle)
-    places = (Path(bundle.manifest["data"]["root"]), data_dir() / name) if name else ()
-    return next((place for place in places if place.is_dir()), None)
+    return own_place(_root(bundle))
 
 
 def open_own(bundle: Bundle) -> ImageSource | None:
@@ -57,7 +58,8 @@ def open_for(bundle: Bundle, data: str | Path, parts: bool | None = None) -> Ima
     intake = bundle.intake
     if parts is not None:
         intake = replace(intake, parts=parts)
-    if Path(data) != own_folder(bundle):
+    own = own_folder(bundle)
+    if own is None or Path(data).resolve() != own.resolve():
         intake = replace(intake, without=())
     return labelled(bundle, open_data(data, bundle.shape, intake))
 

@@ -100,6 +100,8 @@ def study_text(document: dict[str, Any]) -> str:
         f"{images['evaluation']} benign images, {images['evaluation_misclassified']} of them "
         f"misclassified; thresholds from {images['calibration']} others"
     ]
+    if images.get("evaluation_lossless") == 0:
+        lines.append("none of them is in a lossless file")
     for attack in document["attacks"]:
         name = attack["name"]
         tried = f" on {attack['attacked']} images" if attack["attacked"] else ""

@@ -98,6 +98,19 @@ def open_data(
     return folder_source(root, shape, intake)
 
 
+def own_root(source: ImageSource) -> str:
+    """Path of the folder that somebody's own images lie in; "" for a data set that has a name."""
+    if source.name != "folder" or is_cifar10_root(Path(source.root)):
+        return ""
+    return str(Path(source.root).resolve())
+
+
+def own_place(root: str) -> Path | None:
+    """Where such a folder lies now: at its path, or by its name in `data_dir()`."""
+    places = (Path(root), data_dir() / Path(root).name) if root else ()
+    return next((place for place in places if place.is_dir()), None)
+
+
 def source_status() -> list[SourceStatus]:
     """Which of the built-in sources are ready now."""
     rows = []

@@ -77,6 +77,7 @@ def study_document(
     # Whoever wins is printed first; on a tie a baseline comes before what it ties with.
     rows.sort(key=lambda row: (-(row["auroc"] or 0), row["kind"] != "baseline"))
     predicted = held.measured.features.predicted
+    where = [source.index(key) for key in held.images.ids]
     return {
         "study": "detectors",
         "bundle": bundle.name,
@@ -87,6 +88,7 @@ def study_document(
         | {
             "reference_per_class": config.per_class,
             "evaluation_misclassified": int((predicted != held.images.labels).sum()),
+            "evaluation_lossless": int(source.lossless[where].sum()),
         },
         "attacks": [
             attack_row(KINDS_OF_ATTACK[name], each.images) for name, each in attacks.items()

@@ -85,14 +85,15 @@ class ImageSet(ImageBatch):
 def benign_set(
     bundle: Bundle, source: ImageSource, split: str, n: int | None = None, seed: int = 0
 ) -> ImageSet:
-    """The lossless images of a split in a seeded order; the first n of them.
+    """The lossless images of a split, or all where none is, in a seeded order; the first n of them.
 
     Raises:
         BadRequestError: the data has none.
     """
-    members = [i for i in positions(source, bundle.splits[split]) if source.lossless[i]]
+    found = positions(source, bundle.splits[split])
+    members = [i for i in found if source.lossless[i]] or found
     if not members:
-        raise BadRequestError(f"the data has no lossless image of the split '{split}'")
+        raise BadRequestError(f"the data has no image of the split '{split}'")
     # In a seeded order, so that a smaller study's images are the first of a larger one's.
     members = np.random.default_rng(seed).permutation(members)[:n].tolist()
     keys = source.keys()

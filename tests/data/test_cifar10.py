@@ -11,7 +11,14 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from ndcore.data.catalog import find_image, open_data, open_source, source_status
+from ndcore.data.catalog import (
+    find_image,
+    open_data,
+    open_source,
+    own_place,
+    own_root,
+    source_status,
+)
 from ndcore.data.cifar10 import CIFAR10_CLASSES
 from ndcore.errors import DataError
 
@@ -119,3 +126,19 @@ def test_a_folder_of_other_classes_is_no_cifar10(tmp_path: Path) -> None:
     assert open_data(tmp_path).classes == ("cifar10",)
     with pytest.raises(DataError, match="is not in"):
         open_source("cifar10", tmp_path)
+
+
+def test_only_peoples_own_folders_are_remembered_by_their_path(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for name in CIFAR10_CLASSES:
+            (tmp_path / "cifar10" / part / name).mkdir(parents=True)
+            image = Image.new("RGB", (32, 32))
+            image.save(tmp_path / "cifar10" / part / name / "0000.png")
+    assert own_root(open_data(tmp_path)) == ""
+    assert own_root(open_data(tmp_path / "cifar10")) == ""
+    assert own_root(open_data("digits")) == ""
+    one = tmp_path / "cifar10" / "train"
+    assert own_root(open_data(one)) == str(one)
+    assert own_place(str(one)) == one
+    assert own_place("") is None
+    assert own_place("/nowhere/else") is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_on_the_command_line(
     for bad, message in (
         (["--attacks", "magic"], "unknown attack 'magic'"),
         (["--n", "0"], "at least 1"),
-        (["--data", "samples"], "no lossless image|the data"),
+        (["--data", "samples"], "no image of the split|the data"),
     ):
         assert main([*arguments, *bad]) == 2
         assert any(part in capsys.readouterr().err for part in message.split("|"))
@@ -147,3 +148,12 @@ def test_controls_do_not_flip_and_do_change(digits_bundle: Bundle) -> None:
         assert (digits_bundle.read(found.pixels).predicted == found.labels).all()
     with pytest.raises(BadRequestError, match="per-class"):
         StudyConfig(per_class=0)
+
+
+def test_where_no_file_is_lossless_all_images_are_studied(digits_bundle: Bundle) -> None:
+    digits = open_source("digits")
+    lossy = replace(digits, lossless=np.zeros(len(digits), np.bool_))
+    some = replace(digits, lossless=np.arange(len(digits)) % 2 == 0)
+    assert len(benign_set(digits_bundle, lossy, "evaluation", 20)) == 20
+    mixed = benign_set(digits_bundle, some, "evaluation", 20)
+    assert all(digits.index(key) % 2 == 0 for key in mixed.ids)

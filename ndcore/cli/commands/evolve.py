@@ -71,7 +71,8 @@ def run(options: Namespace) -> Answer:
 def _measure(found: EvolutionRun, options: Namespace) -> None:
     """What a recording lacks and takes its images."""
     from ndcore.cli.selection import data_of
-    from ndcore.data.catalog import open_data
+    from ndcore.data.catalog import open_data, own_place
+    from ndcore.data.folder.intake import Intake
     from ndcore.evolution import VulnerabilityConfig
     from ndcore.evolution.attack_epochs import measure_vulnerability
     from ndcore.evolution.facet_classes import keep_facet_classes
@@ -79,7 +80,10 @@ def _measure(found: EvolutionRun, options: Namespace) -> None:
 
     spec = model_spec(found.model)
     height, width, channels = spec.shape or found.about["shape"]
-    source = open_data(data_of(options.data, spec), (height, width, channels))
+    own = own_place(found.about.get("root", ""))
+    data = options.data or (str(own) if own else data_of(None, spec))
+    intake = Intake.of(found.about.get("intake", {}))
+    source = open_data(data, (height, width, channels), intake)
     with Progress() as progress:
         if options.facets:
             keep_facet_classes(found, source, options.facets, on_step=progress.step)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from ndcore.data.catalog import own_root
 from ndcore.data.sources import ImageSource
 from ndcore.errors import DataError
 from ndcore.evolution.layers import BOUNDS, WatchedLayer
@@ -116,13 +117,14 @@ class Recorder:
         self._layers = watched_layers(model, source.shape)
         self._chosen = chosen_epochs(run["config"]["epochs"])
         self._last = run["config"]["epochs"]
-        keys = np.array(source.keys())
+        keys, root = np.array(source.keys()), own_root(source)
 
         about = {
             "schema": SCHEMA,
             "model": run["model"],
             "form": run.get("form", {}),
             "data": run["data"],
+            **({"root": root, "intake": source.intake.to_dict()} if root else {}),
             "classes": [source.classes[label] for label in present],
             "shape": list(source.shape),
             "config": run["config"],

@@ -24,6 +24,7 @@ from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.words import counted, plain
 from pages.ui.images.natural_errors import sources_for
+from pages.ui.images.picker import source_name
 
 CHART = 450
 
@@ -66,7 +67,8 @@ def _work(
     bundle: Bundle, pixels: NDArray[np.uint8], verdict: Verdict, wanted: int | None
 ) -> Callable[[Job], tuple[CausalTest, str]]:
     """The test, with the name of the source of the benign images."""
-    sources = list(sources_for(bundle).values())
+    named = {source_name(bundle, name): source for name, source in sources_for(bundle).items()}
+    sources = list(named.values())
     dev = bundle.splits["dev"]
 
     def run(job: Job) -> tuple[CausalTest, str]:
@@ -81,7 +83,7 @@ def _work(
             on_pass=lambda done, total: job.report((done, total)),
             should_stop=lambda: job.stopping,
         )
-        return test, source.name if source else ""
+        return test, next((name for name, each in named.items() if each is source), "")
 
     return run
 

@@ -33,7 +33,7 @@ def test_the_causal_test_says_what_came_of_it(digits_bundle: Bundle, pair: Pair)
     test, _ = job.result
     assert test.wanted == digits_bundle.read(pair.benign[None]).predicted[0]
     assert causal_sentence(test, digits_bundle.classes) in told
-    assert "benign images (digits)" in told
+    assert "benign images (Digits)" in told
     assert "95% interval" in told
     frame = next(f.value for f in at.dataframe if "clamped" in f.value.columns)
     assert list(frame["clamped"])[-4:] == list(digits_bundle.layers[:-1])
