@@ -15,6 +15,7 @@ from ndcore.data.catalog import Find, find_image, open_data, own_place
 from ndcore.data.class_list import with_classes
 from ndcore.data.sources import ImageSource, Pixels
 from ndcore.errors import BadRequestError, DataError
+from ndcore.networks.called.stored import Stored
 
 
 def folder_name(bundle: Bundle) -> str:
@@ -27,7 +28,12 @@ def _root(bundle: Bundle) -> str:
 
 
 def own_folder(bundle: Bundle) -> Path | None:
-    """Where the folder lies that a bundle was built from; None where it is not here."""
+    """Where the folder lies that a bundle was built from; None where it is not here.
+
+    Of a bundle of stored activations it is their file.
+    """
+    if isinstance(bundle.model, Stored):
+        return bundle.model.held.path
     return own_place(_root(bundle))
 
 
@@ -81,14 +87,16 @@ def labelled(bundle: Bundle, source: ImageSource) -> ImageSource:
         ) from error
 
 
-def finder(own: ImageSource | None) -> Find:
+def finder(own: ImageSource | None, alone: bool = False) -> Find:
     """What looks an image up by its id or key: in `own` (its own images, labelled), else among
-    those that every machine may have."""
+    those that every machine may have, unless it is `alone`."""
 
     def find(image_id: str) -> tuple[Pixels, int]:
         if own is not None and image_id in own.places:
             at = own.places[image_id]
             return own.pixels([at])[0], int(own.labels[at])
+        if own is not None and alone:
+            raise DataError(f"there is no image '{image_id}' in {Path(own.root).name}")
         try:
             return find_image(image_id)
         except DataError as error:

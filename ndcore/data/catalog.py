@@ -99,8 +99,9 @@ def open_data(
 
 
 def own_root(source: ImageSource) -> str:
-    """Path of the folder that somebody's own images lie in; "" for a data set that has a name."""
-    if source.name != "folder" or is_cifar10_root(Path(source.root)):
+    """Path of the folder that somebody's own images lie in, or of a file of stored activations; ""
+    for a data set that has a name."""
+    if source.name not in ("folder", "stored") or is_cifar10_root(Path(source.root)):
         return ""
     return str(Path(source.root).resolve())
 
@@ -215,4 +216,5 @@ def _stored(path: Path) -> ImageSource:
         lossless=np.ones(len(held), np.bool_),
         shape=(height, width, channels),
         read=lambda position: held.images[position],
+        root=str(path),
     )

@@ -33,7 +33,7 @@ class ImageSource:
         lossless: bool (N,): the pixels never went through a lossy codec, as far as the file tells.
         shape: (H, W, C) of every image that `pixels` returns.
         read: position -> pixels uint8 (H, W, C).
-        root: folder on disk, or "".
+        root: folder, or file of stored activations, on disk, or "".
         absent: those of its classes that a model tells apart and no image here is of.
         intake: how its files are taken in.
         left_out: a sentence, without its full stop, for each kind of thing in its folder that is

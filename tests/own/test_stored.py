@@ -88,6 +88,8 @@ def test_commands_work_or_say_why_not(
     data = ["--bundle", "said", "--data", str(path)]
     for command in (
         ["evaluate", *data],
+        ["evaluate", "--bundle", "said"],
+        ["detect", "stored:3", "--bundle", "said"],
         ["detect", "stored:3", "stored:4", *data],
         ["distributions", "--bundle", "said", "--layer", "dense_1"],
         ["detect", "stored:3", *data, "--case-file", str(empty_cache / "case.json")],

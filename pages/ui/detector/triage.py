@@ -204,6 +204,9 @@ def _gathered(
 
 def _uploaded(bundle: Bundle) -> tuple[Images, dict[int, Pair]] | None:
     """Files from the browser, and what is in their archives."""
+    if bundle.unasked:
+        st.info(bundle.unasked)
+        return None
     files = st.file_uploader(
         f"PNG, JPEG, WebP or BMP files, or ZIP archives of them, up to {MB} MB each",
         type=["png", "jpg", "jpeg", "webp", "bmp", "zip"],

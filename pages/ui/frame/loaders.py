@@ -137,7 +137,7 @@ def find(of: Bundle) -> Find:
         own = source(FOLDER, of) if own_folder(of) else None
     except NeuralDivergenceError:
         own = None
-    return finder(own)
+    return finder(own, alone=bool(of.unasked))
 
 
 @st.cache_resource

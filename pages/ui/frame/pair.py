@@ -6,7 +6,7 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
-from ndcore.errors import NeuralDivergenceError
+from ndcore.errors import BadRequestError, NeuralDivergenceError
 from pages.ui.frame import loaders
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.words import sentence
@@ -31,6 +31,19 @@ def no_pair_wanted() -> bool:
     return recall("pair") == NONE
 
 
+def linked_pair(bundle: Bundle, token: str) -> Pair:
+    """What a link says of a pair or an image.
+
+    Raises:
+        BadRequestError: nothing can be asked of its changed image.
+        NeuralDivergenceError: see `Pair.from_token`.
+    """
+    pair = Pair.from_token(token, bundle.shape, loaders.find(bundle))
+    if bundle.unasked and pair.attacked is not None:
+        raise BadRequestError(bundle.unasked)
+    return pair
+
+
 def current_pair(bundle: Bundle) -> Pair | None:
     """The pair of the link or of this session; a link that cannot be followed says why, once."""
     held = st.session_state.get("pair")
@@ -41,7 +54,7 @@ def current_pair(bundle: Bundle) -> Pair | None:
         return None
     if token not in ("", pair.token() if pair else ""):
         try:
-            pair = Pair.from_token(token, bundle.shape, loaders.find(bundle))
+            pair = linked_pair(bundle, token)
             st.session_state["pair"] = (bundle.name, pair)
         except NeuralDivergenceError as error:
             st.error(sentence(f"the pair in the link cannot be shown: {error}"))

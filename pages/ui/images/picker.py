@@ -46,6 +46,8 @@ def ready_sources(bundle: Bundle) -> list[str]:
 
 @st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for images …")
 def _ready(name: str, weight_hash: str, intake: str, _bundle: Bundle) -> list[str]:
+    if _bundle.unasked:
+        return [FOLDER]
     ready = [row.name for row in source_status() if row.ready]
     opened = {name: loaders.source(name) for name in ready}
     fitting = {
@@ -66,7 +68,9 @@ def _ready(name: str, weight_hash: str, intake: str, _bundle: Bundle) -> list[st
 
 def source_name(bundle: Bundle, name: str) -> str:
     """What a source is called; text from outside."""
-    return f"Folder {folder_name(bundle)}" if name == FOLDER else NAMES.get(name, name)
+    if name != FOLDER:
+        return NAMES.get(name, name)
+    return f"{'File' if bundle.unasked else 'Folder'} {folder_name(bundle)}"
 
 
 def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
@@ -241,6 +245,9 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
 
     Its label is unknown, so the predicted class stands in for it.
     """
+    if bundle.unasked:
+        st.info(bundle.unasked)
+        return None
     file = st.file_uploader(
         "PNG, JPEG, WebP or BMP, up to 10 MB",
         type=["png", "jpg", "jpeg", "webp", "bmp"],

@@ -218,9 +218,13 @@ def entries_from_link(
 
 
 def _held(bundle: Bundle) -> dict[int, Entry]:
-    """This session's entries of bundles with these classes and this image shape."""
+    """This session's entries of bundles with these classes and this image shape.
+
+    A bundle that knows its own images alone has entries of its own.
+    """
     trays = st.session_state.setdefault("tray", {})
-    found: dict[int, Entry] = trays.setdefault((bundle.shape, bundle.classes), {})
+    own = bundle.weight_hash if bundle.unasked else ""
+    found: dict[int, Entry] = trays.setdefault((bundle.shape, bundle.classes, own), {})
     return found
 
 
@@ -232,6 +236,10 @@ def _followed(bundle: Bundle) -> dict[int, Entry]:
             entries, problems = entries_from_link(
                 recall("with"), bundle.shape, loaders.find(bundle)
             )
+        for slot in [at for at, each in entries.items() if each.pair.attacked is not None]:
+            if bundle.unasked:
+                del entries[slot]
+                problems.append(f"Instance {slot} of the link cannot be shown: {bundle.unasked}")
         held.clear()
         held.update(entries)
         if problems:
