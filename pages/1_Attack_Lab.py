@@ -24,6 +24,7 @@ from pages.ui.lab.gallery_panel import choose_from_gallery
 from pages.ui.lab.panes import beside
 from pages.ui.lab.progress import watched_attack
 from pages.ui.lab.result import pair_of, show_one
+from pages.ui.lab.second_network.panel import second_network
 from pages.ui.lab.settings import configure
 
 WAYS = {"search": "Search for a pixel", "hand": "Set it by hand"}
@@ -75,6 +76,8 @@ def show(bundle: Bundle, job: Job) -> None:
     images = len(job.result.choice.ids)
     if images > 1:
         picked = show_batch(bundle, results, images, running=job.active)
+        if not job.active:
+            second_network(bundle, job)
     if picked is not None:
         # The other pages speak of the result that is open here, and so does the link.
         keep_pair(bundle, pair_of(picked))

@@ -5,7 +5,9 @@ What a fixture needs is imported in it: tests of figures and numbers run without
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +49,18 @@ def digits_bundle(digits_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle
 
     monkeypatch.setenv("ND_CACHE", str(digits_cache))
     return load_bundle("digits-cnn")
+
+
+@pytest.fixture
+def twin(digits_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache in which the digits bundle lies under a second name too."""
+    shutil.copytree(digits_cache / "bundles", tmp_path / "bundles")
+    copy = tmp_path / "bundles" / "twin"
+    shutil.copytree(tmp_path / "bundles" / "digits-cnn", copy)
+    manifest = json.loads((copy / "manifest.json").read_text()) | {"name": "twin"}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("ND_CACHE", str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ COMMANDS = {
     "build": "distributions, calibration and gallery of a trained model",
     "evaluate": "accuracy of a bundle's model",
     "attack": "change a few pixels so that the model errs",
+    "compare": "two networks on the same images, paired",
     "detect": "how far images lie from their predicted class",
     "certify": "what no change of one pixel can do unnoticed, proven",
     "study": "which scores tell attacked images from benign ones",

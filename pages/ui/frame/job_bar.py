@@ -26,6 +26,7 @@ LOOK_S = 2.0  # between two looks of other pages at a job
 # The page that shows the jobs of a kind.
 PAGE_OF = {
     "job": LAB,
+    "compare": LAB,
     "error-search": EXPLORER,
     "triage": DETECTOR,
     "clamp": DETECTOR,
