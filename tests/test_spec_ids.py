@@ -28,6 +28,7 @@ TODAY = (
     "UX-9",
     *numbered("OM", 1, 3),  # own models
     "OM-5",
+    "OM-7",
     "OM-9",
 )
 TO_COME = (
@@ -37,7 +38,8 @@ TO_COME = (
     "CE-7",
     *numbered("TA", 1, 7),
     "OM-4",
-    *numbered("OM", 6, 8),
+    "OM-6",
+    "OM-8",
     *numbered("LB", 1, 6),
     "UX-8",
 )
