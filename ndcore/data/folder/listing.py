@@ -119,7 +119,7 @@ def _left_out(
 
 
 def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun if count == 1 else f'{noun}s'}"
 
 
 def _counted(others: Counter[str]) -> str:
