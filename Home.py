@@ -60,7 +60,7 @@ def own_images(bundle: Bundle) -> list[str]:
     if FOLDER in ready_sources(bundle):
         count = counted(len(loaders.source(FOLDER, bundle)), "image")
         return [f":material/check_circle: {name}: {count}"]
-    return [f":material/radio_button_unchecked: {name}: not here. {where_images(bundle)}"]
+    return [f":material/radio_button_unchecked: {name}: not ready. {where_images(bundle)}"]
 
 
 def cards(bundle: Bundle) -> None:

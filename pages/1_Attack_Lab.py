@@ -123,10 +123,10 @@ def main() -> None:
         return
     bar = st.container(horizontal=True, gap="medium")
     source = source_picker(bundle, ["gallery", "upload"], bar)
-    tell_missing(bundle)
     if source == "gallery":
         choose_from_gallery(bundle)
         return
+    tell_missing(bundle)
     way = choice(
         bar.segmented_control,
         "The pixel to change",

@@ -51,8 +51,8 @@ def where_images(bundle: Bundle) -> str:
     name = folder_name(bundle)
     if name and own_folder(bundle) is None:
         return (
-            f"The folder {plain(name)} that this bundle was built from is not on this machine: "
-            "bring it to where it was, or into the folder that `ND_DATA` names."
+            f"This bundle was built from a folder {plain(name)} that is not on this machine: bring "
+            "it to where it was, or into the folder that `ND_DATA` names."
         )
     if name:
         try:

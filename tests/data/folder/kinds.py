@@ -366,7 +366,10 @@ def odd_names(root: Path) -> Images:
     for label in names:
         label = label.replace("/", "\u2215")
         for i in range(COUNT):
-            image_id, pixels = f"{label}/2024-01-01T10:{i:02d}, ~ %41 #{i}.png", next(images)
+            image_id, pixels = (
+                f"{label}/2024-01-01T10:{i:02d}, ~ %41 #{i} *c* <u>.png",
+                next(images),
+            )
             save(root, image_id, pixels)
             found[image_id] = label, pixels
     return found

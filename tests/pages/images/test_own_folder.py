@@ -18,6 +18,7 @@ from ndcore.data.pairs import Pair
 from pages.ui.frame.page_list import DETECTOR, EXPLORER, LAB
 from pages.ui.images.ticked import ids_from_link, ids_to_link
 from tests.data.folder import kinds
+from tests.pages.test_hostile_names import shown
 from tests.ui import ended, job_of, linked, opened, texts
 
 NET, FRAGILE = (f"{Path(kinds.__file__).resolve()}:{name}" for name in ("net_3", "Fragile"))
@@ -151,6 +152,26 @@ def test_a_folder_that_is_not_here_is_told_and_found_in_the_data_folder(
     at = opened(LAB.path, bundle="mine")
     assert at.button_group(key="source").value == "folder"
     assert not at.exception
+
+
+STATES = {
+    "home": ("Home.py", {}),
+    "lab": (LAB.path, {"correct_only": "0"}),
+    "lab, by hand": (LAB.path, {"way": "hand"}),
+    "lab, gallery": (LAB.path, {"source": "gallery"}),
+    "detector": (DETECTOR.path, {"judge": "folder"}),
+    "detector, many": (DETECTOR.path, {"detector_tab": "Many images"}),
+    "explorer": (EXPLORER.path, {"add_instance": "1", "add_way": "Image"}),
+    "explorer, gallery": (EXPLORER.path, {"add_instance": "1", "add_way": "From the gallery"}),
+    "explorer, errors": (EXPLORER.path, {"add_instance": "1", "add_way": "Natural error"}),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_names_of_folders_and_files_are_text(state: str, own: Bundle) -> None:
+    page, link = STATES[state]
+    ids = [first(own, 0), first(own, 2)]
+    assert not shown(opened(page, bundle="mine", images=ids_to_link(ids), **link))
 
 
 @pytest.mark.parametrize(
