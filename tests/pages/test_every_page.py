@@ -192,7 +192,7 @@ def test_detector_judges_a_natural_image() -> None:
     at = opened(DETECTOR.path)
     at.session_state["judge"] = "digits"
     at.run()
-    at.number_input(key="natural_digits").set_value(7).run()
+    at.number_input(key="image_digits").set_value(7).run()
     assert not at.exception
     assert "digits:7" in texts(at)
     assert "Benign image" in texts(at)
