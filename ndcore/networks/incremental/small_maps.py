@@ -1,8 +1,8 @@
-"""Convolutions on maps so small that most of their taps fall on padding, as one matrix."""
+"""Convolutions on maps so small that many of their taps fall on padding, as matrix products."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -10,47 +10,69 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ndcore.networks.incremental.geometry import Reach
 from ndcore.networks.incremental.graph import Step
 from ndcore.networks.incremental.sliding import Convolution
 
 LARGEST_MATRIX = 2**23  # weights
+FEW_OUTPUTS = 16  # positions, up to which a product for each tap gains
+MANY_WEIGHTS = 2**20  # of a convolution, from which on it does
+
+Run = Callable[[Tensor], Tensor]
 
 
 def with_matrices(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps, those that gain by it as matrices on whole maps."""
+    """The steps, those that gain by it as matrix products on whole maps."""
     found = []
     for step in steps:
         run = None
         if step.sliding and isinstance(step.sliding.slide, Convolution):
-            before = steps[step.inputs[0]]
-            run = _as_matrix(step, before)
+            run = _products(step, steps[step.inputs[0]], step.sliding.slide)
         found.append(step if run is None else replace(step, run=run))
     return tuple(found)
 
 
 @torch.inference_mode()
-def _as_matrix(step: Step, before: Step) -> Callable[[Tensor], Tensor] | None:
-    """A convolution of whole maps, or None where nothing is gained."""
-    assert step.sliding
+def _products(step: Step, before: Step, slide: Convolution) -> Run | None:
+    """A convolution of whole maps; None where nothing is gained."""
     assert step.size
     assert before.size
-    slide, window = step.sliding.slide, step.sliding.window
-    assert isinstance(slide, Convolution)
-    (height, width), (tall, wide), channels = before.size, step.size, before.channels
-    features, outputs = channels * height * width, step.channels * tall * wide
-    rows, cols = window.rows, window.cols
-    fits = features * outputs <= LARGEST_MATRIX
-    if slide.groups != 1 or height * width >= rows.kernel * cols.kernel or not fits:
+    if slide.groups != 1:
         return None
+    kernel = slide.weight.shape[2] * slide.weight.shape[3]
+    positions = before.size[0] * before.size[1]
+    outputs = step.size[0] * step.size[1]
+    numbers = before.channels * positions * step.channels * outputs
+    if positions < kernel and numbers <= LARGEST_MATRIX:
+        return _one_matrix(step, before, slide)
+    # In bfloat16 the sum of the products would be rounded after each; elsewhere libraries know.
+    plain = slide.weight.dtype == torch.float32 and slide.weight.device.type == "cpu"
+    many = slide.weight.numel() >= MANY_WEIGHTS and kernel > 1
+    return _by_taps(step, before, slide) if plain and many and outputs <= FEW_OUTPUTS else None
+
+
+def _taps(reach: Reach, size: int, outputs: int) -> Iterator[tuple[int, int, int]]:
+    """(output, input, tap) along one axis, for every tap that falls on the map."""
+    for out, tap in product(range(outputs), range(reach.kernel)):
+        at = out * reach.stride - reach.before + tap * reach.dilation
+        if 0 <= at < size:
+            yield out, at, tap
+
+
+def _one_matrix(step: Step, before: Step, slide: Convolution) -> Run:
+    """All taps in one matrix, with zeros between positions that no tap joins."""
+    assert step.size
+    assert before.size
+    assert step.window
+    (height, width), (tall, wide), channels = before.size, step.size, before.channels
     # Features in the order of channels_last memory, so that nothing is moved at run time.
     blocks = slide.weight.new_zeros(tall, wide, step.channels, height, width, channels)
-    for y, x in product(range(tall), range(wide)):
-        for v, u in product(range(rows.kernel), range(cols.kernel)):
-            row = y * rows.stride - rows.before + v * rows.dilation
-            col = x * cols.stride - cols.before + u * cols.dilation
-            if 0 <= row < height and 0 <= col < width:
-                blocks[y, x, :, row, col] = slide.weight[:, :, v, u]
-    matrix = blocks.view(outputs, features)
+    across = list(_taps(step.window.cols, width, wide))
+    for y, row, v in _taps(step.window.rows, height, tall):
+        for x, col, u in across:
+            blocks[y, x, :, row, col] = slide.weight[:, :, v, u]
+    features = height * width * channels
+    matrix = blocks.view(-1, features)
     bias = None if slide.bias is None else slide.bias.repeat(tall * wide)
 
     def run(values: Tensor) -> Tensor:
@@ -59,3 +81,36 @@ def _as_matrix(step: Step, before: Step) -> Callable[[Tensor], Tensor] | None:
         return out.permute(0, 3, 1, 2)
 
     return run
+
+
+def _by_taps(step: Step, before: Step, slide: Convolution) -> Run:
+    """A product for every tap and the row of outputs at which it falls on the map."""
+    assert step.size
+    assert before.size
+    assert step.window
+    (height, width), (tall, wide) = before.size, step.size
+    weights = slide.weight.permute(2, 3, 1, 0).contiguous()
+    rows = list(_taps(step.window.rows, height, tall))
+    runs = list(_neighbours(_taps(step.window.cols, width, wide)))
+    inputs, outputs = weights.shape[2:]
+    bias = weights.new_zeros(outputs) if slide.bias is None else slide.bias
+
+    def run(values: Tensor) -> Tensor:
+        maps = values.permute(2, 3, 0, 1).contiguous()  # a position's channels of all together
+        out = bias.expand(tall, wide, len(values), outputs).contiguous()
+        for (y, row, v), (x, col, u, count) in product(rows, runs):
+            seen = maps[row, col : col + count].view(-1, inputs)
+            out[y, x : x + count].view(-1, outputs).addmm_(seen, weights[v, u])
+        return out.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+
+    return run
+
+
+def _neighbours(taps: Iterator[tuple[int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
+    """(output, input, tap, count): neighbouring outputs whose inputs are neighbours as well."""
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for out, at, tap in taps:
+        found.setdefault((tap, at - out), []).append((out, at))
+    for (tap, _), pairs in found.items():
+        out, at = pairs[0]
+        yield out, at, tap, len(pairs)
