@@ -21,6 +21,7 @@ from ndcore.activations.capture import unobservable
 from ndcore.activations.layer_hooks import CALL, CLASS_TOKEN, Place
 from ndcore.activations.layout import Layout, Tokens
 from ndcore.errors import BadRequestError
+from ndcore.networks.called.stored import Stored
 from ndcore.networks.form import HEAD
 from ndcore.networks.forward import device_of
 from ndcore.networks.registry import layer_names
@@ -92,6 +93,8 @@ def layers_of(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerRow]:
         shape: (H, W, C) of its images.
     """
     noise = np.random.default_rng(0).random((IMAGES, shape[2], *shape[:2]), np.float32)
+    if isinstance(model, Stored):
+        noise[:] = 0  # stands for no image
     calls = calls_of(model, torch.from_numpy(noise).to(device_of(model)))
     times = Counter(call.name for call in calls)
     seen, rows = [], []

@@ -42,7 +42,7 @@ def add_parts(parser: ArgumentParser) -> None:
 def add_model(parser: ArgumentParser, *, or_bundle: bool = False) -> None:
     """`MODEL` and its images, for the commands that only look at them; or `--bundle`."""
     nargs = "?" if or_bundle else None
-    about = "registered name, or file.py:factory"
+    about = "registered name, file.py:function, or a file such as net.onnx"
     parser.add_argument("model", metavar="MODEL", nargs=nargs, help=about)
     if or_bundle:
         parser.add_argument("--bundle", help="look at a bundle's model instead")

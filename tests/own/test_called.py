@@ -24,13 +24,15 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import repair
-from ndcore.errors import BadRequestError, BundleError
+from ndcore.errors import BadRequestError, BundleError, StoppedError
+from ndcore.networks.called import function
 from ndcore.networks.called.function import Called, to_pixels
 from ndcore.networks.evaluator import Evaluator
 from ndcore.networks.form import Form, adapted
 from ndcore.networks.forward import to_images
 from ndcore.networks.probe import Wishes, adapt_model, open_images
 from ndcore.networks.registry import model_spec
+from ndcore.networks.stoppable import stoppable
 from tests.own import called
 
 PLACE = Path(called.__file__).resolve()
@@ -120,6 +122,7 @@ def test_all_commands_work_on_it(empty_cache: Path, capsys: pytest.CaptureFixtur
     assert {"repair-turn", "wasserstein", "logit-gap", "median-squeeze"} <= {*bundle.calibrations}
     assert "energy" not in bundle.calibrations  # the same of all probabilities
     for command in (
+        ["layers", name, *data],
         ["evaluate", "--bundle", "mine", *data],
         ["attack", "--bundle", "mine", "--source", "digits", "--n", "3", "--engine", "fast"],
         ["detect", "--bundle", "mine", "digits:5", "digits:7"],
@@ -157,6 +160,30 @@ def test_probabilities_of_nothing_stay_defined_and_ties_stay_ties() -> None:
     assert second[0] == second[1]
     np.testing.assert_allclose(second[0] - np.log(0.5), 0, atol=1e-6)
     np.testing.assert_allclose(third[4] - third[3], np.log(4), atol=1e-6)
+
+
+def test_a_slow_function_is_asked_for_fewer_images_and_hears_a_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(function, "perf_counter", lambda: 0.02 * sum(asked))
+
+    def predict(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(len(images))
+        return images[:, 0, 0, 0], images[:, 0, :2, 0] / 1.0
+
+    pixels = np.arange(400).astype(np.uint8).reshape(100, 1, 4, 1)
+    model = Called(predict, "predict")
+    for _ in range(2):
+        first, second = model(to_images(pixels))
+        np.testing.assert_array_equal(first, pixels[:, 0, 0, 0])
+        np.testing.assert_array_equal(second, pixels[:, 0, :2, 0])
+    assert asked[0] == 100
+    assert max(asked[1:]) <= 25
+    asked.clear()
+    with pytest.raises(StoppedError), stoppable(lambda: len(asked) >= 2):
+        model(to_images(pixels))
+    assert len(asked) == 2
 
 
 def test_every_pixel_arrives_as_it_is_in_the_file() -> None:

@@ -87,6 +87,7 @@ def test_commands_work_or_say_why_not(
     assert main(["build", "said", "--activations", str(path)]) == 0
     data = ["--bundle", "said", "--data", str(path)]
     for command in (
+        ["layers", str(path)],
         ["evaluate", *data],
         ["evaluate", "--bundle", "said"],
         ["detect", "stored:3", "--bundle", "said"],

@@ -17,7 +17,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE")
     add_new_data(parser)
     add_own_model(parser)
-    parser.add_argument("--model", help="registered name or file.py:factory (default: BUNDLE)")
+    parser.add_argument(
+        "--model",
+        help="registered name, file.py:function or a file such as net.onnx (default: BUNDLE)",
+    )
     parser.add_argument(
         "--activations",
         metavar="FILE",

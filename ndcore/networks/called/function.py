@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import Tensor, fx, nn
 
 from ndcore.errors import BadRequestError, NeuralDivergenceError
 
+MOST = 256  # images of one call
+LONGEST_S = 0.5  # of a call, after which fewer are asked at once
 Answer = Callable[[NDArray[np.uint8]], Any]
 
 
@@ -20,9 +23,9 @@ class Called(nn.Module):
     """Whatever answers images, behind the interface of a module.
 
     Args:
-        answer: pixels uint8 (N, H, W, C), of any N, to probabilities or logits (N, classes):
-            an array, a tensor, or several of them by name or in a tuple. Several threads may call
-            it at once.
+        answer: pixels uint8 (N, H, W, C), of any N up to `MOST`, to probabilities or logits
+            (N, classes): an array, a tensor, or several of them by name or in a tuple. Several
+            threads may call it at once.
         name: what errors call it.
         shape: (H, W, C) of its images, where that is known.
         digest: tells its contents from others, where it has any beside its answers.
@@ -37,6 +40,7 @@ class Called(nn.Module):
     ) -> None:
         super().__init__()
         self.answer, self.name, self.digest = answer, name, digest
+        self._at_once = MOST
         told = shape or getattr(answer, "shape", None)
         if told is not None:
             self.shape = told
@@ -50,6 +54,18 @@ class Called(nn.Module):
         if isinstance(images, fx.Proxy):
             raise TypeError("a function has no graph")
         pixels = to_pixels(images)
+        parts: list[Any] = []
+        while not parts or len(pixels):
+            torch.empty(0)  # between two calls a stop is heard
+            asked, started = pixels[: self._at_once], perf_counter()
+            parts.append(self._answered(asked))
+            took = perf_counter() - started
+            if took > LONGEST_S:
+                self._at_once = max(1, int(len(asked) * LONGEST_S / took))
+            pixels = pixels[len(asked) :]
+        return _joined(parts)
+
+    def _answered(self, pixels: NDArray[np.uint8]) -> Any:
         try:
             found = self.answer(pixels)
         except NeuralDivergenceError:
@@ -80,6 +96,18 @@ class Called(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Called:
         return self  # nothing in it is ours to change, and much of it cannot be copied
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Answers of one form, one after another."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, dict):
+        return {name: torch.cat([part[name] for part in parts]) for name in first}
+    if isinstance(first, tuple):
+        return tuple(torch.cat(each) for each in zip(*parts, strict=True))
+    return torch.cat(list(parts))
 
 
 def to_pixels(images: Tensor) -> NDArray[np.uint8]:
