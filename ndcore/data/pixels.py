@@ -91,6 +91,14 @@ def paint(
     return images
 
 
+def smaller(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Pixels (H, W, C) whose sides are `factor` times as short, each the mean of a square."""
+    height, width = (side // factor for side in pixels.shape[:2])
+    whole = pixels[: height * factor, : width * factor]
+    squares = whole.reshape(height, factor, width, factor, -1)
+    return np.asarray(np.rint(squares.mean((1, 3))), np.uint8)
+
+
 def image_key(weight_hash: str, pixels: NDArray[np.uint8]) -> str:
     """SHA-256 (hex) under which a server or a file keeps what a network makes of an image."""
     digest = hashlib.sha256(f"{weight_hash}{pixels.shape}".encode())

@@ -14,6 +14,7 @@ from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.bundles.images import finder, open_own, own_folder
 from ndcore.data.catalog import Find, open_source
 from ndcore.data.decode import encode_png
+from ndcore.data.pixels import smaller
 from ndcore.data.sources import ImageSource
 from ndcore.detectors import Detector
 from ndcore.errors import DataError, NeuralDivergenceError
@@ -147,7 +148,7 @@ def jobs() -> JobManager:
 
 
 def thumbnail(of: Bundle, source_name: str, index: int, side: int = 96) -> bytes:
-    """PNG of one image of a source, enlarged without blur to about `side` pixels."""
+    """PNG of an image of a source, enlarged without blur or made smaller to about `side` pixels."""
     origin = source(source_name, of)
     place = _place(of) if source_name == FOLDER else source_name
     return _thumbnail(place, origin.ids[index], side, origin)
@@ -156,7 +157,8 @@ def thumbnail(of: Bundle, source_name: str, index: int, side: int = 96) -> bytes
 @st.cache_data(max_entries=2048, show_spinner=False)
 def _thumbnail(place: str, image_id: str, side: int, _source: ImageSource) -> bytes:
     pixels = _source.pixels([_source.index(image_id)])[0]
-    return encode_png(pixels, max(1, side // pixels.shape[0]))
+    short = min(pixels.shape[:2])
+    return encode_png(smaller(pixels, max(1, short // side)), max(1, side // short))
 
 
 def predictions(of: Bundle, source_name: str, indices: Sequence[int]) -> list[int]:

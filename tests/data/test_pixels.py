@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from ndcore.data.pixels import smaller
+
+
+def test_a_smaller_image_has_the_means_of_squares(rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (12, 9, 3), dtype=np.uint8)
+    found = smaller(pixels, 3).astype(int)
+    theirs = np.asarray(Image.fromarray(pixels).reduce(3)).astype(int)
+    assert found.shape == (4, 3, 3)
+    assert np.abs(found - theirs).max() <= 1  # halves are rounded the one way or the other
+    assert smaller(np.array([[[0], [4], [9]], [[4], [4], [9]]], np.uint8), 2).tolist() == [[[3]]]
+    assert np.array_equal(smaller(pixels[..., :1], 1), pixels[..., :1])
