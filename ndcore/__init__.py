@@ -19,6 +19,7 @@ _PUBLIC = {
     "Bundle": "ndcore.bundles.bundle",
     "ClassHistograms": "ndcore.activations.histograms",
     "ImageSource": "ndcore.data.sources",
+    "Intake": "ndcore.data.folder.intake",
     "NeuralDivergenceError": "ndcore.errors",
     "EvolutionRun": "ndcore.evolution",
     "Pair": "ndcore.data.pairs",
