@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.data.pairs import Pair
-from ndcore.figures.explorer.activation_panels import BINS, densities
+from ndcore.figures.explorer.activation_panels import BINS, opacities, reference_of
 from ndcore.figures.style.palette import ATTACKED, BENIGN, class_colours, rgba
 
 PLAIN = "neuron number"
@@ -68,7 +68,8 @@ def add_layer(
     kind = bundle.reductions(layer)[-1]
     histograms = bundle.distributions(layer, kind)
     low, high = histograms.axis()
-    opacity, _ = densities(histograms.on_common_axis(low, high, BINS, rows))
+    shares = histograms.on_common_axis(low, high, BINS, rows)
+    opacity = opacities(shares, reference_of(shares))
     keys: dict[str, NDArray[np.floating]] = {
         f"median of {name}": histograms.medians()[row]
         for name, row in zip(classes, rows, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import LayerPanel
-from ndcore.figures.style.palette import class_colours
+from ndcore.figures.style.few_of_many import evenly
 from pages.ui.components.activation.activation_view import (
     Instance,
     ViewState,
@@ -19,14 +19,18 @@ from pages.ui.components.activation.activation_view import (
     message_of,
 )
 from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.pick_several import pick_several
 from pages.ui.explorer.depth import depth_panel
 from pages.ui.explorer.instances import Shown, instances_view
 from pages.ui.explorer.positions import positions_panel
 from pages.ui.explorer.propagation import propagation_panel
 from pages.ui.explorer.view import (
+    MOST_PANELS,
     class_styles,
     colour_pills,
+    fitting_layers,
     forget,
+    held_classes,
     panels,
     sent_state,
     set_view,
@@ -35,7 +39,7 @@ from pages.ui.explorer.view import (
     usual_classes,
     view_state,
 )
-from pages.ui.frame.link import box, choice, recall, several, switch, tabs
+from pages.ui.frame.link import box, choice, recall, switch, tabs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.pair import current_pair
@@ -48,6 +52,8 @@ from pages.ui.images.tray import read, show_only
 CANVAS = "activation_canvas"
 TABLE = "numbers_open"
 PLACES = "Where neurons fire"
+MOST_CLASSES = 10  # drawn at once, as there are colours
+SPREAD = 12  # of many layers that are offered together
 MOST_TOLD = 1000  # characters of a claim
 CHOICES_WIDTH = 300
 # Where two panels of neurons fit beside the choices, else the choices stand below them.
@@ -107,33 +113,48 @@ def story(bundle: Bundle, pair: Pair) -> list[Claim]:
     return seen
 
 
-def pills(label: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
-    """Pills of which any number may be on, in the order of `options`."""
-    name = label.lower()
-    on = several(
-        st.pills,
-        f"**{label}**",
-        options,
-        default=default,
-        key=f"pills_{name}",
-        name=name,
+def choose_classes(bundle: Bundle, shown: list[Shown]) -> list[str]:
+    """Some of the classes that have images."""
+    offered = held_classes(bundle)
+    classes = pick_several(
+        "**Classes**",
+        offered,
+        default=usual_classes(bundle, shown),
+        key="pills_classes",
+        name="classes",
+        most=MOST_CLASSES,
         format_func=plain,
-        wrap=True,
     )
-    return [option for option in options if option in on]
+    if len(offered) < len(bundle.classes):
+        st.caption(
+            f"Of the {len(bundle.classes):,} classes that the model tells apart, "
+            f"{len(offered):,} have images here."
+        )
+    return classes
 
 
 def choose_layers(bundle: Bundle) -> tuple[list[str], str]:
-    """Pills of all layers, with two shortcuts; how a convolution's positions become one number."""
+    """Some of the layers, with two shortcuts; how a convolution's positions become one number."""
     last = bundle.layers[-2:]
-    layers = pills("Layers", bundle.layers, last)
+    layers = pick_several(
+        "**Layers**",
+        bundle.layers,
+        default=last,
+        key="pills_layers",
+        name="layers",
+        format_func=plain,
+    )
     row = st.container(horizontal=True, gap="small")
-    for label, chosen in (("All layers", bundle.layers), ("Last two", last)):
+    whole, every = "All layers", bundle.layers
+    if len(every) > MOST_PANELS:
+        whole = f"{SPREAD} from first to last"
+        every = tuple(every[place] for place in evenly(len(every), SPREAD))
+    for key, label, chosen in (("all_layers", whole, every), ("last_two", "Last two", last)):
         row.button(
             label,
             on_click=st.session_state.update,
             args=({"pills_layers": list(chosen)},),
-            key=label.lower().replace(" ", "_"),
+            key=key,
             type="tertiary",
             disabled=layers == list(chosen),
         )
@@ -197,7 +218,13 @@ def draw(
         st.info("Choose at least one layer, and a class or an image, to see their neurons.")
         return
     reading = read(bundle, [item.pixels for item in shown]) if shown else None
-    drawn = panels(bundle, layers, classes, reduction, reading)
+    fitting = fitting_layers(bundle, layers, len(classes))
+    if len(fitting) < len(layers):
+        st.caption(
+            f"The first {counted(len(fitting), 'layer')} of {len(layers)}: more rows than these "
+            "are not drawn at once. Choose other layers, or fewer classes."
+        )
+    drawn = panels(bundle, fitting, classes, reduction, reading)
     state = view_state(bundle)
     message = message_of(
         drawn,
@@ -246,8 +273,8 @@ def main() -> None:
         shown = instances_view(bundle)
         pair = current_pair(bundle)
         forget("pills_classes", pair_key(bundle, pair) if pair else bundle.name, "classes")
-        colour_pills(class_colours(len(bundle.classes)))
-        classes = pills("Classes", bundle.classes, usual_classes(bundle, shown))
+        colour_pills(bundle)
+        classes = choose_classes(bundle, shown)
         layers, reduction = choose_layers(bundle)
     with view:
         seen = story(bundle, pair) if pair is not None and pair.attacked is not None else []

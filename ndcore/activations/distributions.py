@@ -1,21 +1,23 @@
 """Class histograms of all layers, streamed over a data set of any size.
 
-Two looks at the data: a seeded sample fixes every unit's range, then one pass over all images
-counts. What is held at a time is bounded in bytes, whatever the model and the data set: the raw
-activations of one batch (`ndcore.activations.reading.BATCH_BYTES`) and the unit values of one chunk
-(`CHUNK_BYTES`). The histograms themselves take 2 kB per unit, reduction and class.
+A seeded sample fixes every unit's range, then all images are counted; those of the sample are not
+read again where their values fit into memory. What is held at a time is bounded in bytes, whatever
+the model and the data set: the raw activations of one batch
+(`ndcore.activations.reading.BATCH_BYTES`), the unit values of one chunk (`CHUNK_BYTES`) and of the
+sample (`SAMPLE_BYTES`), and the counts, whose bins are as many as fit into `COUNT_BYTES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.activations.capture import runs_of, unit_layout
-from ndcore.activations.histograms import ClassHistograms
+from ndcore.activations.histograms import BINS, ClassHistograms, count_type, held_by
 from ndcore.activations.reading import Reading, image_bytes, images_within, read_source
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
@@ -28,29 +30,9 @@ RANGE_SAMPLE = 1024
 # Twice this while the batches of a chunk are joined.
 CHUNK_BYTES = 64 * 2**20
 LARGEST_CHUNK = 2048
-
-
-def empty_histograms(
-    model: nn.Module,
-    layers: Sequence[str],
-    source: ImageSource,
-    members: Sequence[int],
-    seed: int = 0,
-) -> Histograms:
-    """Ranges for every layer and reduction from a seeded sample of `members`, nothing counted.
-
-    Returns:
-        (layer, reduction) -> empty histograms.
-    """
-    rng = np.random.default_rng(seed)
-    count = min(RANGE_SAMPLE, len(members))
-    sample = [members[i] for i in sorted(rng.choice(len(members), count, replace=False))]
-    extremes: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
-    for _, reading in _chunks(model, layers, source, sample):
-        for key, values in reading.activations.items():
-            extremes.setdefault(key, []).extend((values.min(0), values.max(0)))
-    classes = len(source.classes)
-    return {key: ClassHistograms.empty(classes, np.stack(rows)) for key, rows in extremes.items()}
+SAMPLE_BYTES = 3 * CHUNK_BYTES
+COUNT_BYTES = 2 * 2**30
+FEWEST_BINS = 16  # fewer say next to nothing
 
 
 def count_distributions(
@@ -73,18 +55,76 @@ def count_distributions(
         on_batch: called with the number of images just read.
 
     Raises:
-        BadRequestError: a layer cannot be observed.
+        BadRequestError: a layer cannot be observed, or all counts together take too much memory.
     """
-    unit_layout(model, layers, source.shape)
-    found = empty_histograms(model, layers, source, members, seed)
-    for chunk, reading in _chunks(model, layers, source, members, on_batch=on_batch):
-        labels = source.labels[list(chunk)]
+    layout = unit_layout(model, layers, source.shape)
+    columns = sum(units * len(reductions) for units, reductions in layout.values())
+    labels = source.labels[list(members)]
+    bins = bins_within(columns, labels)
+    drawn = _drawn(len(members), seed)
+    kept = 4 * columns * len(drawn) <= SAMPLE_BYTES
+    sample = [members[place] for place in drawn]
+    read = _chunks(model, layers, source, sample, on_batch=on_batch if kept else None)
+    first = list(read) if kept else []
+    left = np.setdiff1d(np.arange(len(members)), drawn if kept else [])
+    rest = [members[place] for place in left.tolist()]
+    extremes = _extremes(reading for _, reading in first or read)
+    found = {
+        key: ClassHistograms.empty(len(source.classes), np.stack(rows), labels, bins)
+        for key, rows in extremes.items()
+    }
+    for chunk, reading in chain(first, _chunks(model, layers, source, rest, on_batch=on_batch)):
         for key, values in reading.activations.items():
             if not np.isfinite(values).all():
                 raise BadRequestError(
                     f"layer '{key[0]}' gives values that are no numbers: leave it out with --layers"
                 )
-            found[key].update(values, labels)
+            found[key].update(values, source.labels[list(chunk)])
+    return found
+
+
+def bins_within(columns: int, labels: NDArray[np.integer]) -> int:
+    """How many bins all counts can have, `BINS` where they fit into `COUNT_BYTES`.
+
+    Args:
+        columns: units, of each reduction, of all layers.
+        labels: of the images to be counted.
+
+    Raises:
+        BadRequestError: not even `FEWEST_BINS` fit.
+    """
+    bins = BINS
+    while count_bytes(columns, labels, bins) > COUNT_BYTES:
+        bins //= 2
+        if bins < FEWEST_BINS:
+            needed = count_bytes(columns, labels, FEWEST_BINS) / 2**30
+            raise BadRequestError(
+                f"the distributions of {columns:,} values of {len(held_by(labels)):,} classes take "
+                f"{needed:.1f} GiB, more than {COUNT_BYTES / 2**30:.0f}: choose fewer layers with "
+                "--layers"
+            )
+    return bins
+
+
+def count_bytes(columns: int, labels: NDArray[np.integer], bins: int) -> int:
+    """Bytes that the counts take; arguments as of `bins_within`."""
+    return columns * len(held_by(labels)) * (1 + bins) * count_type(labels).itemsize
+
+
+def _drawn(images: int, seed: int) -> list[int]:
+    """Places of the sample that fixes the ranges, ascending."""
+    rng = np.random.default_rng(seed)
+    return sorted(rng.choice(images, min(RANGE_SAMPLE, images), replace=False).tolist())
+
+
+def _extremes(
+    readings: Iterable[Reading],
+) -> dict[tuple[str, str], list[NDArray[np.float32]]]:
+    """The smallest and the largest values that each unit took."""
+    found: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
+    for reading in readings:
+        for key, values in reading.activations.items():
+            found.setdefault(key, []).extend((values.min(0), values.max(0)))
     return found
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.activations.histograms import BINS, ClassHistograms
+from ndcore.activations.histograms import ClassHistograms
 
 SURPRISAL_BINS = 64
 FEW = 8  # values per unit that are faster compared with every atom than looked up
@@ -26,10 +25,17 @@ class SortedAtoms:
     Args:
         centres: (units, atoms), in any order.
         weights: (units, atoms), not negative, a positive sum per row.
+        order: of the centres, ascending, where it is known.
     """
 
-    def __init__(self, centres: NDArray[np.floating], weights: NDArray[np.floating]) -> None:
-        order = np.argsort(centres, axis=1, kind="stable")
+    def __init__(
+        self,
+        centres: NDArray[np.floating],
+        weights: NDArray[np.floating],
+        order: NDArray[np.integer] | None = None,
+    ) -> None:
+        if order is None:
+            order = np.argsort(centres, axis=1, kind="stable")
         self.atoms = np.take_along_axis(np.asarray(centres, np.float64), order, 1)
         mass = np.take_along_axis(np.asarray(weights, np.float64), order, 1)
         mass = mass / mass.sum(1, keepdims=True)
@@ -85,8 +91,8 @@ def class_spread(histograms: ClassHistograms, label: int) -> NDArray[np.float64]
     Never below a hundredth of the layer's typical spread, so that a unit which hardly ever
     fires cannot divide by almost nothing.
     """
-    centres, weights = histograms.centres(), histograms.counts[label]
-    median = histograms.medians()[label][:, None]
+    centres, weights = histograms.centres(), histograms.of([label])[0]
+    median = histograms.quantiles([0.5], [label])[0, 0, :, None]
     total = np.maximum(weights.sum(1), 1)
     spread = (np.abs(centres - median) * weights).sum(1) / total
     typical = float(spread.mean())
@@ -109,8 +115,8 @@ def excess_w1(
     Returns:
         float64 (N, units), not negative.
     """
-    weights = histograms.counts[label].astype(np.float64) + 1e-12
-    known = SortedAtoms(histograms.centres(), weights)
+    weights = histograms.of([label])[0] + 1e-12
+    known = SortedAtoms(histograms.centres(), weights, histograms.order)
     return np.maximum(known.w1(values) - known.least(), 0) / class_spread(histograms, label)
 
 
@@ -119,27 +125,27 @@ class Scales:
     """What turns distances from a class into excess over its best placed value, in spreads.
 
     Attributes:
-        least: float64 (classes, units), the smallest E|x - X| over x.
-        spread: float64 (classes, units), as `class_spread`.
+        least: float64 (labels, units), the smallest E|x - X| over x.
+        spread: float64 (labels, units), as `class_spread`.
     """
 
     least: NDArray[np.float64]
     spread: NDArray[np.float64]
 
 
-def class_scales(histograms: ClassHistograms) -> Scales:
-    """The scales of every class, to compare single images with all classes at once."""
+def class_scales(histograms: ClassHistograms, labels: Sequence[int]) -> Scales:
+    """The scales of some classes, to compare single images with all of them at once."""
     order = histograms.order
     atoms = np.take_along_axis(histograms.centres(), order, 1)
-    least = np.empty(histograms.counts.shape[:2])
+    least = np.empty((len(labels), histograms.units))
     spread = np.empty_like(least)
-    for label, counts in enumerate(histograms.counts):
-        mass = np.take_along_axis(counts, order, 1) + 1e-12
+    for at, label in enumerate(labels):
+        mass = np.take_along_axis(histograms.of([label])[0], order, 1) + 1e-12
         total = mass.sum(1)
-        at = (np.cumsum(mass, 1) < 0.5 * total[:, None]).sum(1)
-        best = np.take_along_axis(atoms, at[:, None], 1)
-        least[label] = (np.abs(atoms - best) * mass).sum(1) / total
-        spread[label] = class_spread(histograms, label)
+        middle = (np.cumsum(mass, 1) < 0.5 * total[:, None]).sum(1)
+        best = np.take_along_axis(atoms, middle[:, None], 1)
+        least[at] = (np.abs(atoms - best) * mass).sum(1) / total
+        spread[at] = class_spread(histograms, label)
     return Scales(least, spread)
 
 
@@ -154,32 +160,27 @@ def excess_of_each(
     Args:
         values: (N, units).
         histograms: of the layer and reduction the values were taken at.
-        scales: of these histograms.
+        scales: of these classes.
         labels: classes to compare with.
     """
     gaps = np.abs(np.asarray(values, np.float64)[..., None] - histograms.centres())
     found = np.empty((len(values), len(labels), histograms.units))
     for at, label in enumerate(labels):
-        counts = histograms.counts[label].astype(np.float64)
+        counts = histograms.of([label])[0].astype(np.float64)
         distance = np.einsum("nua,ua->nu", gaps, counts) / max(1, int(histograms.n[label]))
-        found[:, at] = np.maximum(distance - scales.least[label], 0) / scales.spread[label]
+        found[:, at] = np.maximum(distance - scales.least[at], 0) / scales.spread[at]
     return found
 
 
-def class_separation(histograms: ClassHistograms) -> NDArray[np.float32]:
-    """Wasserstein-1 distance of two classes at every unit, (pairs of classes, units).
-
-    In units of the activation; pairs in the order of `itertools.combinations`.
-    """
+def class_separation(histograms: ClassHistograms, first: int, second: int) -> NDArray[np.float32]:
+    """Wasserstein-1 distance of two classes at every unit, (units,), in units of the activation."""
     order = histograms.order
     steps = np.diff(np.take_along_axis(histograms.centres(), order, 1), axis=1)
-    shares = np.take_along_axis(histograms.counts, order[None], -1).cumsum(-1)[..., :-1]
-    below = (shares / np.maximum(histograms.n, 1)[:, None, None]).astype(np.float32)
-    rows = [
-        np.einsum("ua,ua->u", np.abs(below[first] - below[second]), steps)
-        for first, second in combinations(range(len(below)), 2)
-    ]
-    return np.array(rows, np.float32).reshape(-1, histograms.units)
+    shares = np.take_along_axis(histograms.of([first, second]), order[None], -1).cumsum(-1)
+    n = np.maximum(histograms.n[[first, second]], 1)[:, None, None]
+    below = (shares[..., :-1] / n).astype(np.float32)
+    found = np.einsum("ua,ua->u", np.abs(below[0] - below[1]), steps)
+    return np.asarray(found, np.float32)
 
 
 def surprisal(
@@ -187,14 +188,15 @@ def surprisal(
 ) -> NDArray[np.float64]:
     """-ln of the smoothed share of the class that falls in the value's bin, in nats, (N, units).
 
-    Exact zeros have a bin of their own; the other 256 bins are joined to 64. This is the form
+    Exact zeros have a bin of their own; the other bins are joined to 64 at most. This is the form
     that KL(point mass || histogram) takes. The outer bins are open: they hold what lies beyond the
     range, of the class's own images as of others. So a value out there is as surprising as that
     tail is rare, however far it lies; how far, `excess_w1` tells.
     """
-    table = -np.log(histograms.pmf(SURPRISAL_BINS)[label])
+    joined = min(SURPRISAL_BINS, histograms.bins)
+    table = -np.log(histograms.pmf(joined, [label])[0])
     fine = histograms.bin_of(values.astype(np.float32))
-    bins = np.where(fine > 0, (fine - 1) // (BINS // SURPRISAL_BINS) + 1, 0)
+    bins = np.where(fine > 0, (fine - 1) // (histograms.bins // joined) + 1, 0)
     return np.asarray(table[np.arange(histograms.units), bins], np.float64)
 
 
@@ -206,7 +208,7 @@ def rank_share(
     Half of the images in the value's own bin count as below it, and the value itself takes
     part as one image.
     """
-    counts = histograms.counts[label]
+    counts = histograms.of([label])[0]
     order = histograms.order
     ordered = np.take_along_axis(counts, order, 1)
     before = np.cumsum(ordered, 1) - 0.5 * ordered
@@ -258,7 +260,7 @@ def pair_distance(histograms: ClassHistograms, label: int) -> NDArray[np.float64
     Means add up, so the sum over units is the mean L1 distance of two such images whatever the
     units have to do with each other.
     """
-    weights = histograms.counts[label].astype(np.float64) + 1e-12
-    known = SortedAtoms(histograms.centres(), weights)
+    weights = histograms.of([label])[0] + 1e-12
+    known = SortedAtoms(histograms.centres(), weights, histograms.order)
     below = known.below[:, 1:-1]
     return np.asarray((2 * below * (1 - below) * np.diff(known.atoms, axis=1)).sum(1), np.float64)

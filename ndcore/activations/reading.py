@@ -14,7 +14,7 @@ from torch import nn
 from ndcore.activations.capture import capture, reduce_units, reductions_of
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
-from ndcore.networks.forward import forward
+from ndcore.networks.forward import forward, most_images
 from ndcore.steps import in_parts
 
 # Images and raw activations of one batch.
@@ -68,15 +68,17 @@ class ImageBytes:
     Attributes:
         raw: bytes of the image as float32 and of every activation of the layers.
         reduced: bytes of the unit values that are kept of it.
+        most: images that one pass takes at most, whatever these bytes.
     """
 
     raw: int
     reduced: int
+    most: int = LARGEST_BATCH
 
     @property
     def batch(self) -> int:
         """Images per pass that `BATCH_BYTES` allows."""
-        return images_within(BATCH_BYTES, self.raw, LARGEST_BATCH)
+        return images_within(BATCH_BYTES, self.raw, self.most)
 
 
 def images_within(budget: int, each: int, most: int) -> int:
@@ -101,6 +103,7 @@ def image_bytes(model: nn.Module, layers: Sequence[str], shape: tuple[int, int, 
     return ImageBytes(
         raw=4 * image.size + sum(raw for raw, _ in found.values()),
         reduced=sum(values for _, values in found.values()),
+        most=most_images(shape, LARGEST_BATCH),
     )
 
 

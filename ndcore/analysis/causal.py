@@ -20,7 +20,7 @@ from ndcore.analysis.causal_finding import CausalTest, ClampStep
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors.verdict import UnitEvidence, Verdict
-from ndcore.networks.forward import BATCH, forward
+from ndcore.networks.forward import forward, most_images
 from ndcore.networks.stoppable import stoppable
 from ndcore.steps import ShouldStop, in_parts
 
@@ -126,15 +126,20 @@ class _Medians:
 
     def __init__(self, bundle: Observed) -> None:
         self.reductions = {layer: bundle.judged_by(layer) for layer in bundle.layers}
-        self._values = {layer: bundle.usual(layer).medians() for layer in bundle.layers}
-        classes, units = self._values[bundle.layers[-1]].shape
-        if classes == units:
-            del self._values[bundle.layers[-1]]
-        self.sizes = {layer: values.shape[1] for layer, values in self._values.items()}
+        self._histograms = {layer: bundle.usual(layer) for layer in bundle.layers}
+        last = self._histograms[bundle.layers[-1]]
+        if last.classes == last.units:
+            del self._histograms[bundle.layers[-1]]
+        self.sizes = {layer: found.units for layer, found in self._histograms.items()}
+        self._known: dict[tuple[str, int], NDArray[np.float32]] = {}
 
     def of(self, layer: str, labels: NDArray[np.int64]) -> NDArray[np.float32]:
         """(N, units), the medians of each image's class."""
-        return np.asarray(self._values[layer][labels], np.float32)
+        for label in np.unique(labels).tolist():
+            if (layer, label) not in self._known:
+                found = self._histograms[layer].quantiles([0.5], [label])[0, 0]
+                self._known[layer, label] = found
+        return np.stack([self._known[layer, label] for label in labels.tolist()])
 
 
 class _Runner:
@@ -166,7 +171,7 @@ class _Runner:
             rows: which units, one for every image, or one for all; none for no clamp.
         """
         found = [np.zeros((0, 1), np.float32)] if not len(pixels) else []
-        for part in in_parts(len(pixels), BATCH):
+        for part in in_parts(len(pixels), most_images(pixels.shape[1:])):
             clamps = {}
             if labels is not None:
                 clamps = self._clamps(rows if len(rows) == 1 else rows[part], labels[part])

@@ -7,6 +7,7 @@ taken for; (3) the benign image lies close to its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from ndcore.errors import BadRequestError
 
 FAR = 0.05
 COMMON_BINS = 64
+MOST_CLASSES = 32  # that are compared with each other
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,11 @@ def tell(bundle: Bundle, pair: Pair, layer: str = "dense_1") -> tuple[Claim, ...
     )
 
 
-def class_distances(histograms: ClassHistograms) -> np.ndarray:
-    """Mean W1 over units between two classes, in shares of the axis, (classes, classes)."""
+def class_distances(histograms: ClassHistograms, labels: Sequence[int]) -> np.ndarray:
+    """Mean W1 over units between two of some classes, in shares of the axis, (labels, labels)."""
     lo, hi = histograms.axis()
-    shares = histograms.on_common_axis(lo, hi, COMMON_BINS)
-    zero = histograms.zero_share()[..., None]
+    shares = histograms.on_common_axis(lo, hi, COMMON_BINS, labels)
+    zero = histograms.zero_share(labels)[..., None]
     at_zero = int(np.clip((0 - lo) / (hi - lo) * COMMON_BINS, 0, COMMON_BINS - 1))
     shares[..., at_zero] += zero[..., 0]
     shares += 1e-12
@@ -104,6 +106,21 @@ def class_distances(histograms: ClassHistograms) -> np.ndarray:
     return found
 
 
+def compared_classes(histograms: ClassHistograms, always: Sequence[int]) -> list[int]:
+    """Classes with images, ascending; of many some, evenly apart, `always` among them.
+
+    Raises:
+        BadRequestError: one of `always` has no images.
+    """
+    held = np.array(histograms.held)
+    if not {*always} <= {*histograms.held}:
+        raise BadRequestError(
+            "the story compares two classes, and of one of them no image was counted"
+        )
+    places = np.linspace(0, len(held) - 1, min(len(held), MOST_CLASSES)).round().astype(int)
+    return sorted({*held[places].tolist(), *always})
+
+
 def _alike(
     bundle: Bundle, histograms: ClassHistograms, layer: str, own: int, taken_for: int
 ) -> Claim:
@@ -113,14 +130,17 @@ def _alike(
         sentence = f"Did not hold: the attack failed, both images are taken for {names.split()[0]}."
         plain = f"The attack failed: {names.split()[0]} is what both images are taken for."
         return Claim(1, title, False, plain, sentence, {}, (own, taken_for))
-    distances = class_distances(histograms)
+    labels = compared_classes(histograms, (own, taken_for))
+    distances = class_distances(histograms, labels)
     pairs = distances[np.triu_indices(len(distances), 1)]
-    here = float(distances[own, taken_for])
+    here = float(distances[labels.index(own), labels.index(taken_for)])
     rank = int((pairs < here).sum()) + 1
     held = here < float(np.median(pairs))
+    some = len(labels) < len(histograms.held)
+    among = f" among {len(labels)} of {len(histograms.held):,} classes" if some else ""
     sentence = (
         f"{'Held' if held else 'Did not hold'}: at {layer}, {names} are pair {rank} of "
-        f"{len(pairs)} in order of distance (mean Wasserstein-1 {here:.4f} of the axis; the "
+        f"{len(pairs)}{among} in order of distance (mean Wasserstein-1 {here:.4f} of the axis; the "
         f"median pair has {np.median(pairs):.4f})."
     )
     numbers = {"w1": here, "median_w1": float(np.median(pairs)), "rank": rank, "pairs": len(pairs)}

@@ -7,9 +7,9 @@ build leaves nothing behind that could be loaded.
 from __future__ import annotations
 
 import hashlib
-import io
 import platform
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from ndcore.activations.observed import Observed
 from ndcore.activations.proposal import proposed_layers
 from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.calibrate import calibrate
+from ndcore.bundles.estimate import GALLERY_IMAGES, Estimate, estimate_build
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.bundles.image_findings import image_findings
 from ndcore.data.catalog import own_root
@@ -74,7 +75,7 @@ class BuildConfig:
     model: str
     weights: Path | None = None
     gallery: int = 12
-    gallery_images: int = 60
+    gallery_images: int = GALLERY_IMAGES
     seed: int = 0
     layers: tuple[str, ...] = ()
 
@@ -85,6 +86,7 @@ def build(
     *,
     spec: ModelSpec | None = None,
     on_step: Step = no_step,
+    on_cost: Callable[[Estimate], None] | None = None,
     should_stop: ShouldStop = None,
 ) -> dict[str, Any]:
     """Build `config.name` from `source` and write it to the bundles folder.
@@ -94,6 +96,7 @@ def build(
         source: labelled images of the model's shape.
         spec: the model where it was probed already; default: `config.model` is.
         on_step: called with (what is being done, done, total).
+        on_cost: told what it will cost, before the first image is read.
         should_stop: asked before every function of torch.
 
     Returns:
@@ -107,11 +110,15 @@ def build(
         StoppedError: `should_stop` said so; nothing is written.
     """
     with stoppable(should_stop):
-        return _build(config, source, spec, on_step)
+        return _build(config, source, spec, on_step, on_cost)
 
 
 def _build(
-    config: BuildConfig, source: ImageSource, spec: ModelSpec | None, on_step: Step
+    config: BuildConfig,
+    source: ImageSource,
+    spec: ModelSpec | None,
+    on_step: Step,
+    on_cost: Callable[[Estimate], None] | None,
 ) -> dict[str, Any]:
     started = time.monotonic()
     if config.name != Path(config.name).name or config.name.startswith("."):
@@ -131,8 +138,19 @@ def _build(
     splits = run["splits"] if run else make_splits(source, config.seed)
     findings += image_findings(source, splits)
     members = _members(source, splits)
-    layers = _layers(config, spec, model, source.shape)
+    layers = observed_layers(config.layers, spec, model, source.shape)
     reference = members["reference"]
+    if on_cost is not None:
+        on_cost(
+            estimate_build(
+                model,
+                layers,
+                source.shape,
+                source,
+                gallery_images=config.gallery_images,
+                answers_alone=spec.form.closed,
+            )
+        )
     histograms = count_distributions(
         model,
         layers,
@@ -155,7 +173,7 @@ def _build(
         "accuracy": accuracy,
         "data": _describe(source, members),
         "training": _training_record(run),
-        "distributions": {"images": len(reference), "split": "reference", "bins": BINS},
+        "distributions": {"images": len(reference), "split": "reference"} | _kept(histograms),
         "versions": {"python": platform.python_version()}
         | {library: version(library) for library in LIBRARIES},
     }
@@ -178,12 +196,11 @@ def _build(
         model, source, members["evaluation"], asked, on_step
     )
     on_step("writing", 0, 0)
-    contents = {
-        "distributions.npz": _npz(_histogram_arrays(histograms)),
-        "calibration.npz": _npz(_calibration_arrays(calibrations)),
-        "gallery.json": gallery_lines(gallery),
+    arrays = {
+        "distributions.npz": _histogram_arrays(histograms),
+        "calibration.npz": _calibration_arrays(calibrations),
     }
-    _write(manifest, model, splits, contents)
+    _write(manifest, model, splits, arrays, gallery_lines(gallery))
     seconds = round(time.monotonic() - started, 1)
     told = [vars(finding) for finding in findings]
     return manifest | {"images": len(reference), "seconds": seconds, "findings": told}
@@ -199,18 +216,18 @@ def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
         raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
 
 
-def _layers(
-    config: BuildConfig, spec: ModelSpec, model: nn.Module, shape: tuple[int, int, int]
+def observed_layers(
+    asked: Sequence[str], spec: ModelSpec, model: nn.Module, shape: tuple[int, int, int]
 ) -> tuple[str, ...]:
     """Those asked for, by the names that an own model has inside too; else the proposed ones."""
-    if config.layers:
+    if asked:
         own = spec.form != PLAIN
         parts = dict(model.named_modules())
         return tuple(
             f"{INNER}.{name}"
             if own and f"{INNER}.{name.split('#')[0].split('@')[0]}" in parts
             else name
-            for name in config.layers
+            for name in asked
         )
     if spec.own and not hasattr(model, "layers"):
         return proposed_layers(model, shape)
@@ -283,25 +300,36 @@ def _write(
     manifest: dict[str, Any],
     model: nn.Module,
     splits: dict[str, list[str]],
-    contents: dict[str, bytes],
+    arrays: dict[str, dict[str, NDArray[Any]]],
+    gallery: bytes,
 ) -> None:
     """The whole bundle at once; adds the checksums of its files to the manifest."""
     with replace_folder(bundles_dir() / manifest["name"]) as folder:
         save_weights(folder / "weights.safetensors", model.state_dict(), half=True)
         write_json(folder / "splits.json", splits)
-        for name, content in contents.items():
-            write_bytes(folder / name, content)
+        write_bytes(folder / "gallery.json", gallery)
+        for name, content in arrays.items():
+            np.savez_compressed(folder / name, allow_pickle=False, **content)
         manifest["files"] = {
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
         }
         write_json(folder / "manifest.json", manifest)
 
 
+def _kept(histograms: Histograms) -> dict[str, Any]:
+    """How many bins a histogram has, and the classes with images where some have none."""
+    found = next(iter(histograms.values()), None)
+    if found is None:
+        return {"bins": BINS}
+    held = {} if len(found.held) == found.classes else {"held": list(found.held)}
+    return {"bins": found.bins} | held
+
+
 def _histogram_arrays(histograms: Histograms) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for (layer, reduction), found in histograms.items():
         smallest = np.min_scalar_type(int(found.counts.max()))
-        arrays[f"{layer}/{reduction}/counts"] = found.counts.astype(smallest)
+        arrays[f"{layer}/{reduction}/counts"] = found.counts.astype(smallest, copy=False)
         arrays[f"{layer}/{reduction}/lo"] = found.lo
         arrays[f"{layer}/{reduction}/hi"] = found.hi
     return arrays
@@ -317,9 +345,3 @@ def _calibration_arrays(calibrations: dict[str, Calibration]) -> dict[str, NDArr
         }
         arrays["predicted"] = calibration.predicted
     return arrays
-
-
-def _npz(arrays: dict[str, NDArray[Any]]) -> bytes:
-    out = io.BytesIO()
-    np.savez_compressed(out, allow_pickle=False, **arrays)
-    return out.getvalue()

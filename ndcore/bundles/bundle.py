@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from torch import nn
 
@@ -145,6 +146,7 @@ class Bundle(Calibrated):
         except (TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"bundle '{self.name}' has a damaged manifest.json") from error
         self._lock = threading.Lock()
+        self._archives: dict[str, NpzFile] = {}
 
     @property
     def limit(self) -> str:
@@ -189,6 +191,12 @@ class Bundle(Calibrated):
             raise BadRequestError(f"unknown class '{name}': choose {', '.join(self.classes)}")
         return self.classes.index(name)
 
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Positions of the classes that have distributions; a data set need not hold them all."""
+        every = range(len(self.classes))
+        return tuple(self.manifest.get("distributions", {}).get("held", every))
+
     def distributions(self, layer: str, reduction: str) -> ClassHistograms:
         """See `Observed.distributions`.
 
@@ -202,7 +210,8 @@ class Bundle(Calibrated):
                     self._array("distributions.npz", f"{layer}/{reduction}/{name}")
                     for name in ("counts", "lo", "hi")
                 )
-                self._histograms[key] = ClassHistograms(counts.astype(np.int32), lo, hi)
+                found = ClassHistograms(counts, lo, hi, self.held, len(self.classes))
+                self._histograms[key] = found
         return super().distributions(layer, reduction)
 
     @cached_property
@@ -236,17 +245,21 @@ class Bundle(Calibrated):
         rows = json.loads((self.folder / "gallery.json").read_text())
         return [GalleryRow.from_dict(row) for row in rows]
 
+    def _archive(self, file: str) -> NpzFile:
+        """Opened once: of many layers the list of what is inside is long."""
+        if file not in self._archives:
+            self._archives[file] = np.load(self.folder / file, allow_pickle=False)
+        return self._archives[file]
+
     def _array(self, file: str, key: str) -> NDArray[Any]:
         try:
-            with np.load(self.folder / file, allow_pickle=False) as arrays:
-                return np.asarray(arrays[key])
+            return np.asarray(self._archive(file)[key])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise BundleError(f"bundle '{self.name}' is damaged: {file} lacks '{key}'") from error
 
     def _keys(self, file: str) -> list[str]:
         try:
-            with np.load(self.folder / file, allow_pickle=False) as arrays:
-                return list(arrays)
+            return list(self._archive(file))
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise BundleError(f"bundle '{self.name}' is damaged: {file} is no archive") from error
 

@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import resource
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ndcore.activations.capture import capture, reductions_of
-from ndcore.activations.distributions import CHUNK_BYTES
-from ndcore.activations.histograms import BINS
-from ndcore.activations.proposal import proposed_layers
-from ndcore.activations.reading import BATCH_BYTES, image_bytes, read_pixels
-from ndcore.attacks import AttackConfig
-from ndcore.bundles.build import BuildConfig
-from ndcore.bundles.calibrate import MOST_QUERIES, repair_queries
+from ndcore.bundles.build import observed_layers
+from ndcore.bundles.estimate import Estimate, estimate_build
 from ndcore.bundles.image_findings import image_findings
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, make_splits
 from ndcore.errors import BadRequestError, NeuralDivergenceError
 from ndcore.networks.form import Finding
-from ndcore.networks.forward import forward
 from ndcore.networks.probe import Wishes, open_images, probe
-from ndcore.networks.registry import ModelSpec, layer_names
-from ndcore.networks.weights import rounded
+from ndcore.networks.registry import ModelSpec
 
-MB = 1e6
-TRIED = 8  # images of the trial pass
 READ = 1000  # images that are read to see whether they can be
-# Bytes that a count other than 0 and a thousand zeros take once compressed, as measured.
-PER_COUNT, PER_ZEROS = 1.3, 1.5
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What `build` costs on this machine.
-
-    Attributes:
-        seconds: without the gallery.
-        gallery_seconds: of the gallery of attacks, at most.
-        memory_mb: at its peak.
-        bundle_mb: on disk.
-    """
-
-    seconds: float
-    gallery_seconds: float
-    memory_mb: float
-    bundle_mb: float
 
 
 def check_model(
@@ -82,7 +50,10 @@ def check_model(
         found += _images(source)
     estimate = None
     if not any(finding.stops for finding in found):
-        estimate = _estimate(spec, source)
+        try:
+            estimate = _estimate(spec, source)
+        except BadRequestError as error:
+            found.append(Finding(str(error), stops=True))
     return sorted(found, key=lambda finding: not finding.stops), estimate
 
 
@@ -145,48 +116,5 @@ def _unreadable(source: ImageSource) -> Iterator[Finding]:
 def _estimate(spec: ModelSpec, source: ImageSource | None) -> Estimate:
     assert spec.shape
     model = spec.build().eval()
-    own = spec.own and not hasattr(model, "layers")
-    layers = proposed_layers(model, spec.shape) if own else layer_names(model)
-    shape, images = spec.shape, len(source) if source else 0
-    pixels = np.random.default_rng(0).integers(0, 256, (TRIED, *shape)).astype(np.uint8)
-    if source is not None:  # some models know no others
-        pixels = source.pixels(range(min(TRIED, len(source))))
-    each = _seconds(lambda: read_pixels(model, layers, pixels)) / TRIED
-    plain = _seconds(lambda: forward(model, pixels)) / TRIED
-    with capture(model, layers, lambda out: out.shape[1] * len(reductions_of(out))) as columns:
-        outputs = forward(model, pixels[:1]).shape[1]
-    classes = len(source.classes) if source else outputs
-    cells = classes * sum(columns.values()) * (1 + BINS)
-    counts = min(cells, images * sum(columns.values()))
-    weights = list(model.state_dict().values())
-    half = sum(rounded(tensor).nbytes for tensor in weights)
-    whole = sum(tensor.nbytes for tensor in weights)
-    queries = AttackConfig().budget(shape) * BuildConfig.gallery_images
-    repairs = 0
-    if spec.form.closed and source is not None:
-        repairs = repair_queries(len(make_splits(source)["calibration"]), shape)
-        repairs = repairs if repairs <= MOST_QUERIES else 0
-    cost = image_bytes(model, layers, shape)
-    memory = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        + 2 * whole
-        + 8 * cells
-        + 3 * CHUNK_BYTES
-        + max(BATCH_BYTES, cost.raw)
-    )
-    return Estimate(
-        seconds=round(1.2 * images * each + repairs * plain, 1),
-        gallery_seconds=round(queries * plain, 1),
-        memory_mb=round(memory / MB),
-        bundle_mb=round((half + PER_COUNT * counts + PER_ZEROS * cells / 1000) / MB, 1),
-    )
-
-
-def _seconds(work: Any) -> float:
-    """The better of two tries."""
-    found = []
-    for _ in range(2):
-        started = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - started)
-    return min(found)
+    layers = observed_layers((), spec, model, spec.shape)
+    return estimate_build(model, layers, spec.shape, source, answers_alone=spec.form.closed)

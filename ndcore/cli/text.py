@@ -153,9 +153,10 @@ def histogram_csv(found: ClassHistograms, rows: Sequence[int], names: Sequence[s
     writer.writerow(["class", "unit", "bin", "low", "high", "count"])
     edges = found.edges()
     for row, name in zip(rows, names, strict=True):
+        counts = found.of([row])[0]
         for unit in range(found.units):
-            for index in np.flatnonzero(found.counts[row, unit]).tolist():
+            for index in np.flatnonzero(counts[unit]).tolist():
                 ends = (0.0, 0.0) if index == 0 else edges[unit, index - 1 : index + 1]
-                count = int(found.counts[row, unit, index])
+                count = int(counts[unit, index])
                 writer.writerow([name, unit, index, f"{ends[0]:.7g}", f"{ends[1]:.7g}", count])
     return out.getvalue()

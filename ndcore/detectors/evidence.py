@@ -60,13 +60,14 @@ def _units(
             top = np.argsort(-scores[i], kind="stable")[:count]
             total = scores[i, top].sum()
             tails = tail_p(values[i : i + 1], histograms, label)[0]
+            medians = histograms.quantiles([0.5], [label])[0, 0]
             rows[i] += [
                 UnitEvidence(
                     layer=layer,
                     unit=int(unit),
                     reduction=reduction,
                     activation=float(values[i, unit]),
-                    class_median=float(histograms.medians()[label, unit]),
+                    class_median=float(medians[unit]),
                     p_value=float(tails[unit]),
                     contribution=float(parts[i, j] * scores[i, unit] / total) if total > 0 else 0.0,
                 )

@@ -16,6 +16,14 @@ from ndcore.statistics.intervals import Rate
 from ndcore.steps import in_parts
 
 BATCH = 64  # images in one pass; more gain nothing on a processor
+# Pixels in one pass: buffers beyond 32 MB are given back to the system and cleared anew each time,
+# which takes as long as the convolutions do.
+PIXELS = 64 * 64 * BATCH
+
+
+def most_images(shape: Sequence[int], most: int = BATCH) -> int:
+    """Images (H, W, C) in one pass, at most `most`."""
+    return max(1, min(most, PIXELS // (shape[0] * shape[1])))
 
 
 def to_images(pixels: NDArray[np.uint8]) -> Tensor:
@@ -95,7 +103,7 @@ def predict(model: nn.Module, source: ImageSource, members: Sequence[int]) -> ND
     try:
         rows = [
             forward(model, source.pixels(members[part])).cpu().numpy()
-            for part in in_parts(len(members), BATCH)
+            for part in in_parts(len(members), most_images(source.shape))
         ]
     finally:
         model.train(was_training)

@@ -29,7 +29,7 @@ def test_the_story_has_three_measured_claims(digits_bundle: Bundle, pair: Pair) 
 
 def test_class_distances_are_a_metric_table(digits_bundle: Bundle) -> None:
     histograms = digits_bundle.distributions("dense_1", "value")
-    found = class_distances(histograms)
+    found = class_distances(histograms, range(10))
     assert np.allclose(found, found.T)
     assert np.allclose(np.diag(found), 0)
     # By hand, on the 64 bins of the common axis from 0 to 1; exact zeros are in its first bin.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page
 
 from ndcore.activations.histograms import ClassHistograms
-from ndcore.figures.explorer.activation_panels import LayerPanel, class_panel, pack
+from ndcore.figures.explorer.activation_panels import ClassPanel, LayerPanel, pack
 
 pytestmark = pytest.mark.e2e
 
@@ -38,7 +38,7 @@ def panel() -> LayerPanel:
     values = np.maximum(rng.normal(0.2, 1, (300, 33)), 0).astype(np.float32) * (1 + labels[:, None])
     histograms = ClassHistograms.empty(3, values).update(values, labels)
     images = rng.random((len(IMAGES), 33), np.float32) * 3
-    return class_panel("layer", "value", histograms).show([0, 1, 2], images)
+    return ClassPanel("layer", "value", histograms).show([0, 1, 2], images)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +81,13 @@ def run(options: Namespace) -> Answer:
         layers=tuple(options.layers or ()),
     )
     with Progress() as progress:
-        manifest = build(config, source, spec=spec, on_step=progress.step)
+        manifest = build(
+            config,
+            source,
+            spec=spec,
+            on_step=progress.step,
+            on_cost=lambda cost: print(cost.sentence, file=sys.stderr),
+        )
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     document = {
         "bundle": options.bundle,

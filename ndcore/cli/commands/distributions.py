@@ -41,7 +41,7 @@ def run(options: Namespace) -> Answer:
         "bundle": bundle.name,
         "layer": options.layer,
         "reduction": reduction,
-        "bins": found.counts.shape[-1] - 1,
+        "bins": found.bins,
         "units": [
             {"unit": unit, "lo": float(found.lo[unit]), "hi": float(found.hi[unit])}
             for unit in range(found.units)
@@ -50,8 +50,8 @@ def run(options: Namespace) -> Answer:
             {
                 "class": name,
                 "n": int(found.n[row]),
-                "medians": np.round(found.medians()[row].astype(float), 6).tolist(),
-                "counts": found.counts[row].tolist(),
+                "medians": np.round(found.quantiles([0.5], [row])[0, 0].astype(float), 6).tolist(),
+                "counts": found.of([row])[0].tolist(),
             }
             for name, row in zip(classes, rows, strict=True)
         ],

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.activations.divergence import SURPRISAL_BINS, class_spread
-from ndcore.activations.histograms import BINS, ClassHistograms
+from ndcore.activations.histograms import ClassHistograms
 
 NEVER = 0.01  # a unit above zero on fewer images of a class than this "never fires" for it
 
@@ -25,23 +25,25 @@ class ClassTables:
 
     def __init__(self, histograms: ClassHistograms) -> None:
         self._histograms = histograms
-        classes = len(histograms.counts)
-        self.units, self.classes = histograms.units, classes
+        classes = histograms.classes
+        self.units, self.classes, self.bins = histograms.units, classes, histograms.bins
         centres = histograms.centres()
         order = np.argsort(centres, axis=1, kind="stable")
         self._atoms = np.take_along_axis(centres, order, 1)
-        counts = np.take_along_axis(histograms.counts, order[None], 2).astype(np.float64)
+        counted = histograms.of()
+        counts = np.take_along_axis(counted, order[None], 2).astype(np.float64)
         # A class without images knows nothing; evenly spread atoms keep its scores finite.
         empty = counts.sum(2, keepdims=True) == 0
         counts = np.where(empty, 1.0, counts)
         mass = counts / counts.sum(2, keepdims=True)
         self._lines = self._w1_lines(mass)
-        pmf = histograms.pmf(SURPRISAL_BINS)
+        self._joined = min(SURPRISAL_BINS, histograms.bins)
+        pmf = histograms.pmf(self._joined)
         self._surprisal = np.ascontiguousarray(
             -np.log(pmf).transpose(1, 2, 0), dtype=np.float32
         ).reshape(-1, classes)
         self._tail = self._tail_table(counts, order)
-        above = histograms.counts[..., 1:].sum(2) / np.maximum(histograms.n, 1)[:, None]
+        above = counted[..., 1:].sum(2) / np.maximum(histograms.n, 1)[:, None]
         self._never: NDArray[np.bool_] = above < NEVER
 
     def _w1_lines(self, mass: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -61,7 +63,7 @@ class ClassTables:
         lines = np.stack([slope, intercept - least[..., None]], -1) / spread[..., None, None]
         # (classes, units, places, 2) -> (units * places, 2 * classes)
         return np.ascontiguousarray(lines.transpose(1, 2, 3, 0), dtype=np.float32).reshape(
-            self.units * (BINS + 2), 2 * self.classes
+            self.units * (self.bins + 2), 2 * self.classes
         )
 
     def _tail_table(
@@ -80,10 +82,11 @@ class ClassTables:
         x = np.asarray(values, np.float64)
         low = self._atoms[:, 0], self._atoms[:, -1]
         lo, hi = self._histograms.lo.astype(np.float64), self._histograms.hi.astype(np.float64)
-        width = (hi - lo) / BINS
-        place = np.clip(np.floor((x - lo) / width + 0.5), 0, BINS).astype(np.int64) + (x >= 0)
-        place = np.where(x < low[0], 0, np.where(x >= low[1], BINS + 1, place))
-        rows = self._lines[place + np.arange(self.units) * (BINS + 2)]
+        bins = self.bins
+        width = (hi - lo) / bins
+        place = np.clip(np.floor((x - lo) / width + 0.5), 0, bins).astype(np.int64) + (x >= 0)
+        place = np.where(x < low[0], 0, np.where(x >= low[1], bins + 1, place))
+        rows = self._lines[place + np.arange(self.units) * (bins + 2)]
         found = rows[..., : self.classes] * x[..., None].astype(np.float32)
         found += rows[..., self.classes :]
         return np.asarray(np.maximum(found, 0, out=found))
@@ -91,8 +94,8 @@ class ClassTables:
     def surprisal(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
         """`surprisal` against every class: (N, units, classes), in nats."""
         fine = self._histograms.bin_of(np.asarray(values, np.float32))
-        bins = np.where(fine > 0, (fine - 1) // (BINS // SURPRISAL_BINS) + 1, 0)
-        return self._surprisal[bins + np.arange(self.units) * (SURPRISAL_BINS + 1)]
+        bins = np.where(fine > 0, (fine - 1) // (self.bins // self._joined) + 1, 0)
+        return self._surprisal[bins + np.arange(self.units) * (self._joined + 1)]
 
     def tail_p(
         self, values: NDArray[np.floating], labels: NDArray[np.integer]
@@ -108,3 +111,9 @@ class ClassTables:
         """How many units fire that (almost) never do for class labels[i], (N,)."""
         fires = np.asarray(values) > 0
         return np.asarray((fires & self._never[np.asarray(labels)]).sum(1), np.int64)
+
+
+def table_bytes(histograms: ClassHistograms) -> int:
+    """Bytes that the tables of these histograms take."""
+    lines, tail, surprisal = 2 * (histograms.bins + 2), histograms.bins + 1, SURPRISAL_BINS + 1
+    return 4 * histograms.units * histograms.classes * (lines + tail + surprisal)

@@ -21,15 +21,16 @@ from ndcore.activations.divergence import top_mean
 from ndcore.activations.observed import Observed
 from ndcore.data.neighbours import pixel_outlier, squeezed
 from ndcore.detectors.scoring.aggregate import fisher, higher_criticism
-from ndcore.detectors.scoring.class_tables import ClassTables
+from ndcore.detectors.scoring.class_tables import ClassTables, table_bytes
 from ndcore.detectors.scoring.reference import Reference
 from ndcore.detectors.scoring.spatial import SPATIAL, against_class, position_map, summary
-from ndcore.errors import BundleError
-from ndcore.networks.forward import BATCH, forward
+from ndcore.errors import BadRequestError, BundleError
+from ndcore.networks.forward import forward, most_images
 from ndcore.networks.stoppable import ask
 from ndcore.steps import in_parts
 from ndcore.storage.stamped import StampedRows
 
+TABLE_BYTES = 4 * 2**30
 AGGREGATES = ("mean", "top")  # over a layer's units; "top" is the mean of the largest 5%
 
 
@@ -96,6 +97,7 @@ class FeaturePass:
 
     Raises:
         BundleError: the reference belongs to other weights.
+        BadRequestError: there are too many classes for so many units.
     """
 
     def __init__(
@@ -111,6 +113,14 @@ class FeaturePass:
         self._spatial = {} if reference is None else reference.spatial
         self.conv = tuple(self._spatial)
         self._tables: dict[str, ClassTables] = {}
+        found = [observed.usual(layer) for layer in self.layers]
+        needed = sum(table_bytes(histograms) for histograms in found)
+        if needed > TABLE_BYTES:
+            raise BadRequestError(
+                f"tables of {sum(each.units for each in found):,} neurons against "
+                f"{found[0].classes:,} classes take {needed / 2**30:.0f} GiB: build the bundle "
+                "with fewer layers (--layers)"
+            )
         for layer in self.layers:
             ask()
             self._tables[layer] = ClassTables(observed.usual(layer))
@@ -121,7 +131,7 @@ class FeaturePass:
     ) -> Features:
         """Measure images uint8 (N, H, W, C), at least one."""
         parts = []
-        for part in in_parts(len(pixels), BATCH):
+        for part in in_parts(len(pixels), most_images(pixels.shape[1:])):
             parts.append(self._batch(pixels[part]))
             if on_batch:
                 on_batch(len(parts[-1]))

@@ -21,7 +21,7 @@ from ndcore.activations.capture import capture
 from ndcore.data.sources import ImageSource
 from ndcore.detectors.scoring.spatial import SpatialReference
 from ndcore.errors import BundleError, DataError
-from ndcore.networks.forward import BATCH, forward
+from ndcore.networks.forward import forward, most_images
 from ndcore.networks.weights import weight_hash
 from ndcore.steps import in_parts
 from ndcore.storage.stamped import load_stamped, save_stamped
@@ -90,7 +90,7 @@ def collect_reference(
     for label in range(classes):
         own = rng.permutation(places[labels == label])[:per_class]
         parts: list[dict[str, Tensor]] = []
-        for part in in_parts(len(own), BATCH):
+        for part in in_parts(len(own), most_images(source.shape)):
             chosen = own[part]
             with capture(model, layers, lambda output: output.clone()) as found:
                 logits = forward(model, source.pixels(chosen))

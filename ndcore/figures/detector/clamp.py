@@ -9,9 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ndcore.figures.style.few_of_many import largest
 from ndcore.figures.style.palette import ACCENT, MUTED, rgba
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 from ndcore.figures.style.theme import styled
+
+MOST_LAYERS = 24
 
 
 def clamp_course(
@@ -84,17 +87,20 @@ def layer_clamps(
         labels: predicted class.
         label: name of the class.
         returned: whether the label came back; those rows are bold.
+
+    Of many layers those with the highest probability are shown.
     """
+    shown = largest(probabilities, MOST_LAYERS).tolist()
     rows = [
         Row(
-            layer,
-            (Bar(probability, ACCENT if hit else MUTED),),
-            f"{100 * probability:.1f}% · taken for {name}",
-            strong=hit,
+            layers[at],
+            (Bar(probabilities[at], ACCENT if returned[at] else MUTED),),
+            f"{100 * probabilities[at]:.1f}% · taken for {labels[at]}",
+            strong=returned[at],
         )
-        for layer, probability, name, hit in zip(
-            layers, probabilities, labels, returned, strict=True
-        )
+        for at in shown
     ]
     title = f"A whole layer at a time: probability of {label}"
+    if len(shown) < len(layers):
+        title += f" (the {len(shown)} highest of {len(layers)} layers)"
     return rows_markup(rows, label=title, title=title)

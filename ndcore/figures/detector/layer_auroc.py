@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from ndcore.figures.style.few_of_many import evenly
 from ndcore.figures.style.palette import MUTED, method_colours
 from ndcore.figures.style.theme import styled
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
 DASHES = ("solid", "dash", "dot", "dashdot")
 
+MOST_NAMED = 32  # layers that have their name beneath the axis
 LEAST = 0.35  # lower end of the axis, unless a value lies below
 
 
@@ -51,8 +53,9 @@ def layer_auroc(
         annotation_position="bottom left",
     )
     figure.update_xaxes(
-        type="category", categoryorder="array", categoryarray=list(order), tickangle=-45
-    )
+        type="category", categoryorder="array", categoryarray=list(order), tickangle=-45,
+        tickvals=[order[place] for place in evenly(len(order), MOST_NAMED)],
+    )  # fmt: skip
     known = [value for _, values in curves.values() for value in values if value is not None]
     low = min([LEAST, *(value - 0.03 for value in known)])
     figure.update_yaxes(title="AUROC", range=[low, 1.02])

@@ -9,8 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ndcore.figures.style.few_of_many import evenly
 from ndcore.figures.style.palette import ACCENT, ATTACKED, MUTED, rgba
 from ndcore.figures.style.theme import styled
+
+MOST_NAMED = 32  # layers that have their name beneath the axis
 
 
 def _colour(name: str, ink: str) -> str:
@@ -53,7 +56,8 @@ def layer_profile(
         ticktext=[f"{p:g}" for p in ticks],
         rangemode="tozero",
     )
-    figure.update_xaxes(tickangle=-45, type="category")
+    named = [layers[place] for place in evenly(len(layers), MOST_NAMED)]
+    figure.update_xaxes(tickangle=-45, type="category", tickvals=named)
     figure.update_yaxes(title="p-value (higher = more unusual)")
     return styled(figure, height=380, title="Where in the network it looks unusual", legend=True)
 

@@ -30,6 +30,8 @@ BINS = 64
 GAMMA = 0.5
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COMPRESSION = 1  # the fastest; the bytes mostly travel a short way
+MOST_SAMPLED = 32  # classes that tell which share is opaque
+MOST_KEPT = 128  # classes, and pairs of them, that a layer remembers
 
 
 @dataclass(frozen=True)
@@ -58,52 +60,6 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class ClassPanel(Panel):
-    """A layer with all classes.
-
-    Attributes:
-        separation: float32 (K, K, U), Wasserstein-1 between two classes, in activation units.
-        histograms, scales: what single images are compared with.
-    """
-
-    separation: NDArray[np.float32]
-    histograms: ClassHistograms
-    scales: Scales
-
-    def show(self, classes: Sequence[int], values: NDArray[np.float32]) -> LayerPanel:
-        """The panel of some classes, with single images on it.
-
-        Args:
-            classes: positions of the classes to draw.
-            values: (I, U), unit values of single images.
-        """
-        picked = list(classes)
-        pairs = list(combinations(picked, 2))
-        separation = [self.separation[first, second] for first, second in pairs]
-        shape = (len(values), len(picked), self.histograms.units)
-        divergence, rank = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        if len(values) and picked:
-            divergence[:] = excess_of_each(values, self.histograms, self.scales, picked)
-            for at, label in enumerate(picked):
-                rank[:, at] = rank_share(values, self.histograms, label)
-        return LayerPanel(
-            layer=self.layer,
-            reduction=self.reduction,
-            low=self.low,
-            high=self.high,
-            reference=self.reference,
-            quantiles=self.quantiles[:, picked],
-            values=np.asarray(values, np.float32),
-            divergence=divergence,
-            separation=np.array(separation, np.float32).reshape(-1, self.histograms.units),
-            rank=rank,
-            density=self.density[picked],
-            zero_share=self.zero_share[picked],
-            names=self.names,
-        )
-
-
-@dataclass(frozen=True)
 class LayerPanel(Panel):
     """One layer of the Activation view for the K shown classes and I single images.
 
@@ -126,48 +82,119 @@ class LayerPanel(Panel):
         return np.asarray(self.quantiles[QUANTILES.index(0.5)])
 
 
-def densities(shares: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float]:
-    """Opacities of shares (K, U, bins), and the share that is fully opaque.
+@dataclass(frozen=True)
+class _ClassRow:
+    """What is drawn of one class; arrays as in `Panel`, without the class."""
 
-    The square root keeps the thin tails visible; the top 1% of the occupied bins saturate.
-    """
-    occupied = shares[shares > 0]
-    reference = float(np.quantile(occupied, 0.99)) if occupied.size else 1.0
-    scaled = np.clip(shares / max(reference, 1e-9), 0, 1) ** GAMMA
-    return np.rint(255 * scaled).astype(np.uint8), reference
+    quantiles: NDArray[np.float32]
+    density: NDArray[np.uint8]
+    zero_share: NDArray[np.float32]
+    scales: Scales
 
 
-def class_panel(
-    layer: str, reduction: str, histograms: ClassHistograms, names: Sequence[str] = ()
-) -> ClassPanel:
-    """Everything about a layer that does not depend on single images.
+class ClassPanel:
+    """A layer whose classes are prepared when they are first shown: there may be a thousand.
 
     Args:
         layer, reduction: what the histograms were taken at.
         histograms: of all classes.
         names: a name per unit, or nothing.
     """
-    low, high = histograms.axis()
-    density, reference = densities(histograms.on_common_axis(low, high, BINS))
-    classes = len(histograms.counts)
-    separation = np.zeros((classes, classes, histograms.units), np.float32)
-    pairs = combinations(range(classes), 2)
-    for (first, second), row in zip(pairs, class_separation(histograms), strict=True):
-        separation[first, second] = separation[second, first] = row
-    return ClassPanel(
-        layer=layer,
-        reduction=reduction,
-        low=low,
-        high=high,
-        reference=reference,
-        quantiles=histograms.quantiles(QUANTILES),
-        density=density,
-        zero_share=histograms.zero_share(),
-        separation=separation,
-        names=tuple(names),
-        histograms=histograms,
-        scales=class_scales(histograms),
-    )
+
+    def __init__(
+        self, layer: str, reduction: str, histograms: ClassHistograms, names: Sequence[str] = ()
+    ) -> None:
+        self.layer, self.reduction, self.names = layer, reduction, tuple(names)
+        self.histograms = histograms
+        self.low, self.high = histograms.axis()
+        held = histograms.held
+        sample = held[:: -(-len(held) // MOST_SAMPLED)] if held else ()
+        self.reference = reference_of(self._shares(sample))
+        self._rows: dict[int, _ClassRow] = {}
+        self._separations: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def show(self, classes: Sequence[int], values: NDArray[np.float32]) -> LayerPanel:
+        """The panel of some classes, with single images on it.
+
+        Args:
+            classes: positions of the classes to draw.
+            values: (I, U), unit values of single images.
+        """
+        picked, units = list(classes), self.histograms.units
+        rows = [self._row(label) for label in picked]
+        separation = [self._separation(*pair) for pair in combinations(picked, 2)]
+        shape = (len(values), len(picked), units)
+        divergence, rank = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        if len(values) and picked:
+            scales = Scales(
+                *(np.concatenate(each) for each in zip(*map(_parts, rows), strict=True))
+            )
+            divergence[:] = excess_of_each(values, self.histograms, scales, picked)
+            for at, label in enumerate(picked):
+                rank[:, at] = rank_share(values, self.histograms, label)
+        return LayerPanel(
+            layer=self.layer,
+            reduction=self.reduction,
+            low=self.low,
+            high=self.high,
+            reference=self.reference,
+            quantiles=_stacked([row.quantiles for row in rows], (len(QUANTILES), 0, units), 1),
+            values=np.asarray(values, np.float32),
+            divergence=divergence,
+            separation=_stacked(separation, (0, units)),
+            rank=rank,
+            density=_stacked([row.density for row in rows], (0, units, BINS)),
+            zero_share=_stacked([row.zero_share for row in rows], (0, units)),
+            names=self.names,
+        )
+
+    def _row(self, label: int) -> _ClassRow:
+        found = self._rows.get(label)
+        if found is None:
+            found = _ClassRow(
+                quantiles=self.histograms.quantiles(QUANTILES, [label])[:, 0],
+                density=opacities(self._shares([label]), self.reference)[0],
+                zero_share=self.histograms.zero_share([label])[0],
+                scales=class_scales(self.histograms, [label]),
+            )
+            if len(self._rows) >= MOST_KEPT:
+                self._rows.clear()
+            self._rows[label] = found
+        return found
+
+    def _separation(self, first: int, second: int) -> NDArray[np.float32]:
+        pair = (min(first, second), max(first, second))
+        found = self._separations.get(pair)
+        if found is None:
+            found = class_separation(self.histograms, *pair)
+            if len(self._separations) >= MOST_KEPT:
+                self._separations.clear()
+            self._separations[pair] = found
+        return found
+
+    def _shares(self, labels: Sequence[int]) -> NDArray[np.float32]:
+        return self.histograms.on_common_axis(self.low, self.high, BINS, labels)
+
+
+def _parts(row: _ClassRow) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return row.scales.least, row.scales.spread
+
+
+def _stacked(parts: Sequence[NDArray[Any]], none: tuple[int, ...], axis: int = 0) -> NDArray[Any]:
+    """Parts beside each other; of none an array of the shape `none`."""
+    return np.stack(parts, axis) if parts else np.zeros(none, np.float32)
+
+
+def reference_of(shares: NDArray[np.floating]) -> float:
+    """The share that is fully opaque: the top 1% of the occupied bins of (K, U, bins) saturate."""
+    occupied = shares[shares > 0]
+    return float(np.quantile(occupied, 0.99)) if occupied.size else 1.0
+
+
+def opacities(shares: NDArray[np.floating], reference: float) -> NDArray[np.uint8]:
+    """Opacities of shares (K, U, bins); the square root keeps the thin tails visible."""
+    scaled = np.clip(shares / max(reference, 1e-9), 0, 1) ** GAMMA
+    return np.asarray(np.rint(255 * scaled), np.uint8)
 
 
 def pack(panels: Sequence[LayerPanel], header: dict[str, Any]) -> bytes:

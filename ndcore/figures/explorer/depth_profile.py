@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from ndcore.figures.style.few_of_many import evenly
 from ndcore.figures.style.palette import ATTACKED, MUTED
 from ndcore.figures.style.theme import styled
 
@@ -22,6 +23,7 @@ MEASURES = {
 DASHES = {"predicted": "solid", "true": "dash", "runner-up": "dot"}
 ENDINGS = {"predicted": "", "true": "-open", "runner-up": "-x-open"}
 LEAST = 0.01  # a log axis has no 0
+MOST_NAMED = 32  # layers that have their name beneath the axis
 STRIP = 0.15  # of the height, above the lines, for the names of the two layers
 
 
@@ -72,9 +74,10 @@ def depth_figure(
     for words, layer, dash, height in marks:
         if layer is not None:
             _mark(figure, words, profile.layers.index(layer), len(places), dash, height)
+    named = evenly(len(places), MOST_NAMED)
     figure.update_xaxes(
-        tickvals=places,
-        ticktext=list(profile.layers),
+        tickvals=named,
+        ticktext=[profile.layers[place] for place in named],
         tickangle=-45,
         range=[-0.5, len(places) - 0.5],
     )

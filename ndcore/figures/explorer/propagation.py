@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ndcore.data.decode import encode_png
+from ndcore.figures.style.few_of_many import evenly
 from ndcore.figures.style.palette import ATTACKED
 from ndcore.figures.style.pixel_image import pixel_image
 from ndcore.figures.style.ramp import ramp, ramp_bar
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ndcore.analysis.propagation import LayerChange
 
 WIDTH = 150
+MOST_MAPS = 40
 RADIUS = 3.2  # leaves the 3 x 3 window of the first layer in sight
 
 
@@ -24,17 +26,26 @@ def propagation_maps(
 ) -> str:
     """Markup: one heat map per layer with positions, in order, in lines that wrap.
 
+    Of many layers some are drawn, evenly apart.
+
     Args:
         changes: per layer; those without positions are left out.
         places: layer -> (row, col) of the changed pixels on its map, to be ringed.
     """
-    tiles = "".join(_tile(change, places.get(change.layer, ())) for change in changes)
+    mapped = [change for change in changes if change.difference is not None]
+    shown = [mapped[place] for place in evenly(len(mapped), MOST_MAPS)]
+    tiles = "".join(_tile(change, places.get(change.layer, ())) for change in shown)
     legend = (
         '<div style="display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin-top:12px;'
         f'font-size:13px"><span>no change</span>{ramp_bar()}'
-        "<span>the maximum printed under the map</span></div>"
+        "<span>the maximum printed under the map</span>"
+        f"<span>{_left_out(len(shown), len(mapped))}</span></div>"
     )
     return f'<div style="display:flex;flex-wrap:wrap;gap:14px 16px">{tiles}</div>{legend}'
+
+
+def _left_out(shown: int, layers: int) -> str:
+    return f"{shown} of {layers} layers, evenly apart; all are in the table" * (shown < layers)
 
 
 def _tile(change: LayerChange, ringed: Sequence[tuple[float, float]]) -> str:
@@ -71,14 +82,14 @@ def propagation_rows(changes: Sequence[LayerChange]) -> str:
     Args:
         changes: per layer; those with a map are left out.
     """
+    dense = [change for change in changes if change.difference is None]
     rows = [
         Row(
             change.layer,
             (Bar(change.units_changed / change.units, ATTACKED),),
             f"{change.units_changed:,} of {change.units:,}, by {100 * change.relative:.1f}%",
         )
-        for change in changes
-        if change.difference is None
+        for change in (dense[place] for place in evenly(len(dense), MOST_MAPS))
     ]
     title = "Dense layers: neurons that changed, and the relative change of the layer"
     return rows_markup(rows, label="Changed neurons of dense layers", title=title) if rows else ""

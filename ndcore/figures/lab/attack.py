@@ -9,9 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, rgba
+from ndcore.figures.style.few_of_many import largest
+from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, distinct_colours, rgba
 from ndcore.figures.style.theme import styled
 
+MOST_CLASSES = 12
 SMALL = 0.02  # probabilities below this get no number beside their bar
 
 
@@ -25,6 +27,8 @@ def probability_bars(
 ) -> go.Figure:
     """Probability of every class in the class's own colour: pale before, full after.
 
+    Of many classes the likeliest are drawn, and the true one.
+
     Args:
         classes: names in label order.
         before: (classes,) of the benign image.
@@ -33,20 +37,29 @@ def probability_bars(
         kind: what `after` is of, in a word or two.
     """
     colours = class_colours(len(classes))
+    drawn = list(range(len(classes)))
+    if len(classes) > MOST_CLASSES:
+        likely = np.maximum(before, before if after is None else after).astype(float)
+        if true is not None:
+            likely[true] = 1
+        drawn = largest(likely, MOST_CLASSES).tolist()
+        colours = distinct_colours(drawn, len(classes))
     # Plotly reads tags in its texts.
-    shown = [escape(name) for name in classes]
-    names = [f"{name} ★" if index == true else name for index, name in enumerate(shown)]
+    names = [escape(classes[label]) + (" ★" if label == true else "") for label in drawn]
     rows = [("benign", before, MUTED, 0.4 if after is not None else 1.0)]
     title = "What the model believes"
     if after is not None:
         rows.append((kind, after, ATTACKED, 1.0))
         title += f": benign pale, {kind} full"
+    if len(drawn) < len(classes):
+        title += f" (the {len(drawn)} likeliest of {len(classes):,})"
     figure = go.Figure()
-    for name, values, edge, opacity in rows:
+    for name, all_values, edge, opacity in rows:
+        values = np.asarray(all_values, float)[drawn]
         top = int(np.argmax(values))
         figure.add_bar(
             y=names,
-            x=np.asarray(values, float),
+            x=values,
             orientation="h",
             marker={
                 "color": [rgba(colour, opacity) for colour in colours],
@@ -58,7 +71,7 @@ def probability_bars(
                 else f"{value:.1%}"
                 if value >= SMALL
                 else ""
-                for index, value in enumerate(np.asarray(values, float).tolist())
+                for index, value in enumerate(values.tolist())
             ],
             textposition="outside",
             textfont={"size": 10},
@@ -69,7 +82,7 @@ def probability_bars(
     figure.update_yaxes(autorange="reversed", type="category")
     figure.update_xaxes(range=[0, 1.3], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     per_class = 20 if after is not None else 18
-    return styled(figure, height=84 + per_class * len(classes), title=title)
+    return styled(figure, height=84 + per_class * len(drawn), title=title)
 
 
 def search_course(

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.figures.style.palette import ATTACKED, FALL, MUTED, RISE, class_colours
+from ndcore.figures.style.few_of_many import largest
+from ndcore.figures.style.palette import ATTACKED, FALL, MUTED, RISE, distinct_colours
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 
 MOST_CLASSES = 12
+MOST_LAYERS = 24
 PALE = 0.4
 
 
@@ -27,10 +29,8 @@ def probability_rows(
         before, after: (classes,).
         true: true class, marked with a star.
     """
-    colours = class_colours(len(classes))
-    shown = np.arange(len(classes))
-    if len(classes) > MOST_CLASSES:
-        shown = np.sort(np.argsort(-np.maximum(before, after), kind="stable")[:MOST_CLASSES])
+    shown = largest(np.maximum(before, after), MOST_CLASSES).tolist()
+    colours = dict(zip(shown, distinct_colours(shown, len(classes)), strict=True))
     top = int(np.argmax(after))
     rows = [
         Row(
@@ -42,7 +42,7 @@ def probability_rows(
             text=f"{100 * float(before[label]):.1f} → {100 * float(after[label]):.1f}%",
             strong=label == top,
         )
-        for label in shown.tolist()
+        for label in shown
     ]
     return rows_markup(
         rows, label="Class probabilities", title="Probability: pale before, full now"
@@ -54,6 +54,8 @@ def layer_rows(
 ) -> str:
     """p-value of every layer on a log scale: longer = more unusual for the predicted class.
 
+    Of many layers those that are or were the most unusual.
+
     Args:
         layers: names in the order of the model.
         before, now: p-values of the untouched and of the changed image.
@@ -64,11 +66,14 @@ def layer_rows(
     def share(p: float) -> float:
         return float(-np.log10(max(p, 1e-12)) / full)
 
+    shown = largest(-np.minimum(before, now), MOST_LAYERS).tolist()
     rows = [
         Row(layer, (Bar(share(p0), MUTED), Bar(share(p1), ATTACKED)), f"{p0:.3f} → {p1:.3f}")
-        for layer, p0, p1 in zip(layers, before, now, strict=True)
+        for layer, p0, p1 in [(layers[at], before[at], now[at]) for at in shown]
     ]
     title = "p-value by layer: grey before, red now"
+    if len(shown) < len(layers):
+        title += f" (the {len(shown)} most unusual of {len(layers)})"
     return rows_markup(rows, label="p-value by layer", title=title)
 
 

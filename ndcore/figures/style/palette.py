@@ -24,6 +24,8 @@ In CIFAR-10 the order of the classes gives cat (3) orange and dog (5) purple.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 ATTACKED = "#e5202b"
 BENIGN = {"light": "#14181f", "dark": "#f4f6fa"}
 MUTED = "#8792a2"
@@ -114,6 +116,20 @@ _METHODS = (
 def class_colours(n: int) -> list[str]:
     """`n` colours in class order as #rrggbb; they repeat after the tenth."""
     return _repeated(_CLASSES, n)
+
+
+def distinct_colours(labels: Sequence[int], n: int) -> list[str]:
+    """Colours of some of `n` classes, each its own unless one before it has that already.
+
+    Args:
+        labels: their positions; the first ten get ten colours.
+        n: how many classes there are.
+    """
+    own, found = class_colours(n), []
+    for label in labels:
+        free = [colour for colour in (own[label], *_CLASSES) if colour not in found]
+        found.append(free[0] if free else own[label])
+    return found
 
 
 def instance_colours(n: int, theme: str) -> list[str]:

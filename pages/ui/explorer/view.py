@@ -14,7 +14,7 @@ import streamlit as st
 from ndcore.activations.reading import Reading
 from ndcore.bundles.bundle import Bundle
 from ndcore.figures.explorer.activation_panels import QUANTILES, LayerPanel
-from ndcore.figures.style.palette import class_colours
+from ndcore.figures.style.palette import class_colours, distinct_colours
 from pages.ui.components.activation.activation_view import (
     CONTRASTS,
     SHOWN,
@@ -23,12 +23,14 @@ from pages.ui.components.activation.activation_view import (
     ViewState,
     parse_change,
 )
+from pages.ui.elements.pick_several import MOST_PILLS
 from pages.ui.explorer.instances import Shown
 from pages.ui.frame import loaders
 from pages.ui.frame.link import just_linked, recall, refuse, remember
 from pages.ui.images.tray import KEY
 
 VIEW = "explorer_view"
+MOST_PANELS, MOST_ROWS = 24, 60_000  # layers, and neurons times classes, drawn at once
 STORY_CLASSES = (3, 5)  # of CIFAR-10: cat and dog, as in the paper
 LINKED = ("sort", "minus", "order", "show", "rows", "opacity", "hidden", "marks")
 
@@ -42,8 +44,15 @@ def forget(key: str, about: object, name: str = "") -> None:
     st.session_state[subject] = about
 
 
-def colour_pills(colours: list[str]) -> None:
+def held_classes(bundle: Bundle) -> list[str]:
+    """Names of the classes that have distributions."""
+    return [bundle.classes[label] for label in bundle.held]
+
+
+def colour_pills(bundle: Bundle) -> None:
     """Give each class's pill its own colour; pills that are off are grey, those of layers small."""
+    every = class_colours(len(bundle.classes))
+    colours = [every[bundle.classes.index(name)] for name in held_classes(bundle)[:MOST_PILLS]]
     off = ":is(.st-key-pills_classes,.st-key-pills_layers) button[aria-pressed=false]"
     layers = ".st-key-pills_layers button"
     small = f"{layers}{{padding:0 0.5rem}}{layers} p{{font-size:0.8rem}}"
@@ -132,17 +141,34 @@ def take_change(bundle: Bundle, key: str) -> None:
 def usual_classes(bundle: Bundle, shown: list[Shown]) -> list[str]:
     """The classes that the current pair's images are taken for; without one, those of the story."""
     taken = {bundle.classes[item.predicted] for item in shown if item.entry == 1}
-    usual = [bundle.classes[i] for i in STORY_CLASSES if i < len(bundle.classes)]
-    return [name for name in bundle.classes if name in taken] or usual
+    held = held_classes(bundle)
+    story = [bundle.classes[i] for i in STORY_CLASSES if i < len(bundle.classes)]
+    usual = [name for name in story if name in held] or held[: len(STORY_CLASSES)]
+    return [name for name in held if name in taken] or usual
 
 
 def class_styles(bundle: Bundle, picked: list[str]) -> list[ClassStyle]:
     """Picked classes with their colours and image counts."""
     layer = bundle.layers[-1]
     n = bundle.distributions(layer, bundle.reductions(layer)[0]).n
-    colours = class_colours(len(bundle.classes))
     rows = [bundle.classes.index(name) for name in picked]
-    return [ClassStyle(bundle.classes[i], colours[i], int(n[i])) for i in rows]
+    colours = distinct_colours(rows, len(bundle.classes))
+    return [
+        ClassStyle(bundle.classes[i], colour, int(n[i]))
+        for i, colour in zip(rows, colours, strict=True)
+    ]
+
+
+def fitting_layers(bundle: Bundle, layers: list[str], classes: int) -> list[str]:
+    """The first of some layers, as many as are drawn at once: so a browser stays quick."""
+    found: list[str] = []
+    rows = 0
+    for layer in layers[:MOST_PANELS]:
+        rows += bundle.units(layer) * max(1, classes)
+        if found and rows > MOST_ROWS:
+            break
+        found.append(layer)
+    return found
 
 
 def panels(

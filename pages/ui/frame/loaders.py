@@ -19,7 +19,6 @@ from ndcore.data.sources import ImageSource
 from ndcore.detectors import Detector
 from ndcore.errors import DataError, NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import ClassPanel
-from ndcore.figures.explorer.activation_panels import class_panel as make_class_panel
 from ndcore.jobs import JobManager
 from ndcore.storage.places import bundles_dir, study_dir
 from ndcore.study.calibrated import Detectors
@@ -57,7 +56,7 @@ def _class_panel(
 ) -> ClassPanel:
     found = _of.distributions(layer, reduction)
     names = _of.classes if found.units == len(_of.classes) else ()
-    return make_class_panel(layer, reduction, found, names)
+    return ClassPanel(layer, reduction, found, names)
 
 
 def detectors(of: Bundle) -> Detectors:

@@ -18,7 +18,7 @@ from ndcore.figures.home.small_pictures import (
     ringed_images,
     score_humps,
 )
-from ndcore.figures.style.palette import class_colours
+from ndcore.figures.style.palette import distinct_colours
 from ndcore.study.saved import SavedStudy
 from pages.ui.frame import loaders
 from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, Page
@@ -93,7 +93,7 @@ def _neurons(key: str, ink: str, _bundle: Bundle, _row: GalleryRow, _pair: Pair)
     told = " and ".join(names)
     picture = activation_rows(
         panel,
-        [class_colours(len(_bundle.classes))[label] for label in picked],
+        distinct_colours(picked, len(_bundle.classes)),
         ink,
         order=np.argsort(-values[-1], kind="stable").tolist(),
         label=f"Neurons of {layer}: classes {told}, and the image before and after",

@@ -14,10 +14,11 @@ from ndcore.activations.divergence import excess_w1, rank_share, w1_histograms
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.figures.explorer.activation_panels import (
     QUANTILES,
+    ClassPanel,
     LayerPanel,
-    class_panel,
-    densities,
+    opacities,
     pack,
+    reference_of,
 )
 
 
@@ -25,12 +26,13 @@ from ndcore.figures.explorer.activation_panels import (
 def test_opacity_is_the_root_of_the_share() -> None:
     shares = np.zeros((1, 2, 4))
     shares[0, 0] = [0.0, 0.1, 0.2, 0.4]
-    opacity, reference = densities(shares)
+    reference = reference_of(shares)
+    opacity = opacities(shares, reference)
     assert reference == pytest.approx(np.quantile([0.1, 0.2, 0.4], 0.99))
     assert opacity[0, 0, 0] == 0
     assert opacity[0, 0, 3] == 255
     assert opacity[0, 0, 1] == round(255 * (0.1 / reference) ** 0.5)
-    assert densities(np.zeros((0, 3, 4)))[1] == 1.0
+    assert reference_of(np.zeros((0, 3, 4))) == 1.0
 
 
 def counted(units: int, classes: int = 3, n: int = 200, seed: int = 0) -> ClassHistograms:
@@ -73,7 +75,7 @@ def test_packed_bytes_read_back(classes: list[int], instances: int) -> None:
     for name, units in (("first", 5), ("second", 3)):
         names = ("é", "b", "c") if units == 3 else ()
         values = rng.random((instances, units), np.float32)
-        panels.append(class_panel(name, "value", counted(units), names).show(classes, values))
+        panels.append(ClassPanel(name, "value", counted(units), names).show(classes, values))
     header, found = unpacked(pack(panels, {"stamp": 4}), panels)
     assert header["stamp"] == 4
     assert [layer["units"] for layer in header["layers"]] == [5, 3]
@@ -93,7 +95,7 @@ def test_packed_bytes_read_back(classes: list[int], instances: int) -> None:
 def test_sort_keys_are_what_the_library_computes() -> None:
     histograms = counted(7)
     values = np.random.default_rng(3).random((2, 7), np.float32) * 3
-    panel = class_panel("layer", "value", histograms).show([2, 0], values)
+    panel = ClassPanel("layer", "value", histograms).show([2, 0], values)
     for at, label in enumerate((2, 0)):
         expected = excess_w1(values, histograms, label)
         np.testing.assert_allclose(panel.divergence[:, at], expected, rtol=1e-4, atol=1e-6)
@@ -112,6 +114,6 @@ def test_sort_keys_are_what_the_library_computes() -> None:
 def test_two_full_layers_of_two_classes_are_a_small_message() -> None:
     values = np.random.default_rng(0).random((2, 512), np.float32)
     panels = [
-        class_panel(name, "value", counted(512, 2)).show([0, 1], values) for name in ("a", "b")
+        ClassPanel(name, "value", counted(512, 2)).show([0, 1], values) for name in ("a", "b")
     ]
     assert len(pack(panels, {})) < 200_000

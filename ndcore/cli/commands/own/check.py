@@ -22,11 +22,7 @@ def run(options: Namespace) -> Answer:
     found, estimate = check_model(spec, options.data or spec.data or None, wishes_of(options))
     lines = [f"{'STOPS: ' if row.stops else ''}{row.sentence}" for row in found]
     if estimate is not None:
-        lines.append(
-            f"a bundle takes about {estimate.seconds:.0f} s (and a gallery of attacks up to "
-            f"{estimate.gallery_seconds:.0f} s), {estimate.memory_mb:,.0f} MB of memory and "
-            f"{estimate.bundle_mb:.1f} MB on disk"
-        )
+        lines.append(estimate.sentence)
     document = {
         "model": spec.name,
         "findings": [vars(row) for row in found],

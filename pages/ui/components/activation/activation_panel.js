@@ -4,8 +4,16 @@ const VIEW_HEIGHT = 512;
 const ROW_MOST = 26;
 const FOCUS_MOST = 12;
 const LABEL_STEP = 12;
+const GUTTER_MOST = 150;
 
 const unitName = (layer, unit) => (layer.names.length ? `${layer.names[unit]}` : `${unit}`);
+
+// A label in the gutter ends in dots where it would be cut off.
+function gutterName(ctx, layer, unit) {
+  const name = unitName(layer, unit);
+  const share = GUTTER_MOST / ctx.measureText(name).width;
+  return share >= 1 ? name : `${name.slice(0, Math.floor(name.length * share) - 2)}…`;
+}
 
 function sized(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
@@ -25,7 +33,9 @@ function sized(canvas, width, height) {
 function gutterWidth(ctx, layer, theme) {
   ctx.font = `11px ${theme.font}`;
   const names = layer.names.length ? layer.names : [String(layer.units)];
-  return Math.ceil(Math.max(...names.map((name) => ctx.measureText(name).width))) + 20;
+  // Measured once: a layer can have a thousand names.
+  layer.longest ??= Math.max(...names.map((name) => ctx.measureText(name).width));
+  return Math.ceil(Math.min(layer.longest, GUTTER_MOST)) + 20;
 }
 
 const marksOf = (app, layer) => app.marks[layer.name] ?? new Set();
@@ -134,7 +144,7 @@ function drawLabels(ctx, app, panel, first, last) {
       const y = (row + 0.5) * rowHeight - scroll;
       const marked = marks.has(order[row]);
       ctx.fillStyle = marked ? theme.accent : theme.faint;
-      ctx.fillText(unitName(layer, order[row]), x, y);
+      ctx.fillText(gutterName(ctx, layer, order[row]), x, y);
       if (marked) pointer(ctx, cols.gutter - 6, y, theme.accent);
     }
     return;
@@ -155,7 +165,7 @@ function drawLabels(ctx, app, panel, first, last) {
   for (const place of places.toReversed()) {
     place.label = Math.min(place.label, floor);
     floor = place.label - LABEL_STEP;
-    ctx.fillText(unitName(layer, place.unit), x - 2, place.label);
+    ctx.fillText(gutterName(ctx, layer, place.unit), x - 2, place.label);
     ctx.beginPath();
     ctx.moveTo(x, place.label);
     ctx.lineTo(cols.gutter - 2, place.y);
@@ -209,7 +219,7 @@ function paintFocus(ctx, app, panel) {
     }
     ctx.textAlign = "right";
     ctx.fillStyle = at ? theme.accent : theme.text;
-    ctx.fillText(unitName(layer, unit), cols.gutter - 9, top + FOCUS_ROW / 2);
+    ctx.fillText(gutterName(ctx, layer, unit), cols.gutter - 9, top + FOCUS_ROW / 2);
     drawFocusRow(ctx, app, layer, unit, cols, top);
   });
 }

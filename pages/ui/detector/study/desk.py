@@ -19,6 +19,7 @@ from ndcore.study.hypotheses.frozen_list import Frozen, frozen_of
 from ndcore.study.hypotheses.hypothesis import OVER, Hypothesis, dev_figures, hypothesis
 from pages.ui.detector.study.frozen_list import frozen_list, when
 from pages.ui.elements.csv_button import formats
+from pages.ui.elements.pick_several import pick_several
 from pages.ui.frame.link import choice, several
 from pages.ui.frame.words import capital, sentence
 
@@ -98,7 +99,7 @@ def _choose(bundle: Bundle, desk: Desk) -> Hypothesis | None:
     st.caption("  \n".join(f"`{name}`: {known[name].about}" for name in measures))
     key = f"desk_layers_{bundle.name}"
     every = list(desk.layers)
-    layers = several(st.pills, "Layers", every, key=key, name="desk_layers", default=every)
+    layers = pick_several("Layers", every, key=key, name="desk_layers", default=every)
     presets = {"All": every, f"First {ENDS}": every[:ENDS], f"Last {ENDS}": every[-ENDS:]}
     row = st.container(horizontal=True, vertical_alignment="bottom")
     for name, chosen in presets.items():

@@ -1,0 +1,1 @@
+"""Models and images that somebody could bring, for the examples of the README."""
