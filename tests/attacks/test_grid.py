@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 
 import numpy as np
@@ -11,6 +12,8 @@ from ndcore.attacks import AttackConfig, attack_images
 from ndcore.attacks.engines.grid import Grid
 from ndcore.attacks.engines.search import corner_colours
 from ndcore.attacks.estimate import expected_seconds
+from ndcore.bundles.bundle import Bundle
+from ndcore.cli import main
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import Evaluator
 from tests.decisive_pixel import OneDecisivePixel
@@ -78,3 +81,15 @@ def test_what_a_grid_will_take_is_known_before() -> None:
 def test_what_is_no_grid_is_refused(options: dict[str, object], told: str) -> None:
     with pytest.raises(BadRequestError, match=told):
         AttackConfig(**{"engine": "exhaustive", **options})
+
+
+def test_the_command_line_tells_it_before_it_begins(
+    digits_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--bundle", digits_bundle.name, "--source", "digits", "--n", "2", "--json", "-"]
+    assert main(["attack", "--engine", "exhaustive", "--every", "4", *asked]) == 0
+    out, told = capsys.readouterr()
+    assert "2 images, a grid of 8 points: about " in told
+    assert json.loads(out)["budget"] == 8
+    assert main(["attack", "--every", "2", *asked]) == 2
+    assert "fast has no grid" in capsys.readouterr().err

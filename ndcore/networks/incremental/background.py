@@ -84,7 +84,8 @@ class Background:
         for kept in self._kept.get(index, []):
             channels, size = values.shape[1], kept.height * kept.width
             if kept.rows is None:
-                kept.rows = values.new_zeros(self._slots * size, channels)
+                # Memory is taken up as slots are written.
+                kept.rows = values.new_empty(self._slots * size, channels)
             padded = F.pad(values, kept.read.padding, value=kept.read.fill)
             flat = padded[0].permute(1, 2, 0).reshape(-1, channels)
             kept.rows[slot * size : (slot + 1) * size] = flat

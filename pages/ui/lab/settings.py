@@ -46,7 +46,7 @@ def configure(bundle: Bundle) -> AttackConfig | None:
             ["", *(other.name for other in ENGINES.values() if other.follows)],
             key="then",
             format_func=lambda name: ENGINES[name].title if name else "stop",
-            help="Where the fast search finds nothing, another engine can go on.",
+            help="Where this search finds nothing, another engine can go on.",
             on_change=_forget_budget,
         )
     if engine.search:
