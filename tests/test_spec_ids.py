@@ -28,8 +28,7 @@ TODAY = (
     "UX-9",
     *numbered("OM", 1, 3),  # own models
     "OM-5",
-    "OM-7",
-    "OM-9",
+    *numbered("OM", 7, 9),
 )
 TO_COME = (
     *numbered("SP", 4, 8),
@@ -39,7 +38,6 @@ TO_COME = (
     *numbered("TA", 1, 7),
     "OM-4",
     "OM-6",
-    "OM-8",
     *numbered("LB", 1, 6),
     "UX-8",
 )

@@ -66,6 +66,7 @@ function drawPanel(app, panel, place = placeOf(panel)) {
   panel.spacer.style.height = `${Math.max(0, total - panel.viewHeight)}px`;
   panel.width = place.width;
   if (!panel.width) return;
+  panel.title.title = `${layer.name}, ${subtitle(panel)}`;
   panel.title.replaceChildren(layer.name, html("small", { textContent: `  ${subtitle(panel)}` }));
   panel.scroll = Math.max(0, Math.min(place.scroll, total - panel.viewHeight));
   paintRows(sized(panel.canvas, panel.width, height), app, panel);
