@@ -121,7 +121,8 @@ def _rows(network: Network, images: int) -> list[Row]:
     median = {name: float(np.median(found)) for name, found in rates.items()}
     ours = median.pop("ours")
     best = max(median, key=median.__getitem__)
-    gained, bound = ours / median[best], 1 / evaluator.left
+    asked = np.concatenate([query.positions[:, 0] for query in queries])
+    gained, bound = ours / median[best], 1 / evaluator.left(asked)
     rows = [
         row(f"{network.name}: fastest bare forward, {best}", median[best], "images/s"),
         row(f"{network.name}: queries", ours, "queries/s", "the bare forward", gained),
@@ -130,10 +131,8 @@ def _rows(network: Network, images: int) -> list[Row]:
         row(f"{network.name}: largest logit difference", _difference(evaluator, base), "logits"),
     ]
     if network.side > 100:
-        seconds, asked = _fast(model, shape, images)
-        rows.append(
-            row(f"{network.name}: fast on {images} images, {asked:,} queries", seconds, "s")
-        )
+        seconds, paid = _fast(model, shape, images)
+        rows.append(row(f"{network.name}: fast on {images} images, {paid:,} queries", seconds, "s"))
     return rows
 
 

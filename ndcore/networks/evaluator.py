@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ndcore.data.pixels import paint
+from ndcore.errors import StoppedError
 from ndcore.networks.forward import device_of, forward, laid_out, to_images
 from ndcore.networks.incremental.folding import fold_batch_norm
 from ndcore.networks.incremental.graph import graph_of
@@ -155,10 +156,10 @@ class Evaluator:
         """Whether one-pixel changes run on windows."""
         return self._exact.windows is not None
 
-    @property
-    def left(self) -> float:
-        """Multiplications left where one-pixel changes run on windows, as a share of all."""
-        return 1.0 if self._exact.windows is None else self._exact.windows.left
+    def left(self, positions: NDArray[np.int64]) -> float:
+        """Multiplications left for one-pixel changes at positions (P, 2), as a share of all."""
+        windows = self._exact.windows
+        return 1.0 if windows is None else windows.left(torch.from_numpy(positions))
 
     @property
     def largest(self) -> int:
@@ -285,12 +286,20 @@ class Evaluator:
         query = _trial(shape)
         plain = self.plain(paint(query.base, query.positions, query.colours))
         allowed = TOLERANCE * max(1.0, float(np.abs(plain).max()))
-        found = self.confirm(query.base, query.positions, query.colours)
-        if not np.abs(found - plain).max() <= allowed:
+        if not self._windows_agree(query, plain, allowed):
             self._exact.windows = None
             folded = self.confirm(query.base, query.positions, query.colours)
             if not np.abs(folded - plain).max() <= allowed:
                 self._exact.model = self._model
+
+    def _windows_agree(self, query: Query, plain: NDArray[np.float32], allowed: float) -> bool:
+        try:
+            found = self.confirm(query.base, query.positions, query.colours)
+        except StoppedError:
+            raise
+        except Exception:  # whatever foreign code raises that is shown a part of a map
+            return False
+        return bool(np.abs(found - plain).max() <= allowed)
 
     def _try_screen(self, shape: Sequence[int]) -> bool:
         query = _trial(shape)

@@ -15,6 +15,7 @@ from ndcore.data.pixels import paint
 from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator, Query, evaluator_for
 from ndcore.networks.incremental.folding import fold_batch_norm
+from ndcore.networks.incremental.windows import Incremental
 from ndcore.networks.normalize import Normalize
 from ndcore.networks.registry import build_model
 from ndcore.networks.stoppable import stoppable
@@ -233,3 +234,18 @@ def test_the_screen_is_near_and_knows_its_error() -> None:
     else:
         assert evaluator.band >= 4 * evaluator.error > 0
         assert np.abs(screened - exact).max() < evaluator.band
+
+
+@pytest.mark.parametrize("fault", ["wrong", "broken"])
+def test_windows_that_do_not_give_what_the_model_gives_are_not_used(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = Incremental.logits
+
+    def other(self: Incremental, *asked: torch.Tensor) -> torch.Tensor:
+        if fault == "broken":
+            raise ValueError("only whole maps")
+        return logits(self, *asked) + 0.01
+
+    monkeypatch.setattr(Incremental, "logits", other)
+    agree(trained_looking(build_model("digits-cnn")), (8, 8, 1), incremental=False)

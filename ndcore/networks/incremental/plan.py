@@ -57,6 +57,9 @@ class Spread:
     def _span(self, index: int, axis: int) -> Span:
         step, size = self.steps[index], self.sizes[index][axis]
         before = [self.spans[i][axis] for i in step.inputs]
+        if step.sliding is not None and step.sliding.slide is None:
+            whole = torch.zeros_like(before[0][0])  # as it runs on whole maps alone
+            return whole, whole + size - 1
         if step.window is not None:
             reach = (step.window.rows, step.window.cols)[axis]
             return reach.touched(*before[0], size)
@@ -93,7 +96,6 @@ class Spread:
         for step, *needed, full in zip(self.steps, tall, wide, self.sizes, strict=False):
             whole = needed[0] * needed[1] > WHOLE_SHARE * full[0] * full[1]
             whole = whole or any(found[i].whole for i in step.inputs)
-            whole = whole or (step.sliding is not None and step.sliding.slide is None)
             found.append(Cut(full if whole else (needed[0], needed[1]), whole))
         return tuple(found)
 
@@ -124,19 +126,21 @@ class Spread:
             left += step.multiplications * share
         return left / total if total else 1.0
 
-    @property
-    def left(self) -> float:
-        """Multiplications left in the windows, as a share of all: the mean over all pixels."""
-        total, left = 0.0, 0.0
-        shares = [
-            self.widths(axis).double().mean(1) / torch.tensor([s[axis] for s in self.sizes])
-            for axis in (0, 1)
-        ]
-        for index, step in enumerate(self.steps):
-            share = float(shares[0][index] * shares[1][index]) if index < self.end else 1.0
-            total += step.multiplications
-            left += step.multiplications * share
-        return left / total if total else 1.0
+    def left(self, positions: Tensor | None = None) -> float:
+        """Multiplications left in windows of just the size that each pixel needs, as a share.
+
+        Args:
+            positions: int64 (P, 2), of the changed pixels; None for the mean over all.
+        """
+        sizes = torch.tensor(self.sizes, dtype=torch.float64)
+        tall, wide = (self.widths(axis) / sizes[:, axis, None] for axis in (0, 1))
+        if positions is None:
+            shares = tall.mean(1) * wide.mean(1)
+        else:
+            shares = (tall[:, positions[:, 0]] * wide[:, positions[:, 1]]).mean(1)
+        counts = torch.tensor([float(step.multiplications) for step in self.steps])
+        left = (counts[: self.end] * shares).sum() + counts[self.end :].sum()
+        return float(left / counts.sum()) if counts.any() else 1.0
 
 
 def _merged(shares: Tensor, weights: Tensor, counts: Tensor) -> Tensor:

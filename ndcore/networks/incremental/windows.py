@@ -68,10 +68,9 @@ class Incremental:
         self._slots = slots
         self._means: dict[int, Tensor] = {}  # of the unchanged images, (slots, channels)
 
-    @property
-    def left(self) -> float:
-        """Multiplications left in the windows, as a share of all: the mean over all pixels."""
-        return self._spread.left
+    def left(self, positions: Tensor | None = None) -> float:
+        """See `Spread.left`."""
+        return self._spread.left(positions)
 
     @property
     def useful(self) -> bool:

@@ -235,7 +235,10 @@ def test_multiplications_left() -> None:
     assert steps is not None
     assert [step.multiplications for step in steps] == [0, 108 * 64, 0, 512]
     side = (6 * 3 + 2 * 2) / 64  # 3 of 8 positions, 2 along the border
-    assert Spread(steps).left == pytest.approx((108 * 64 * side**2 + 512) / (108 * 64 + 512))
+    spread, dense = Spread(steps), 108 * 64 + 512
+    assert spread.left() == pytest.approx((108 * 64 * side**2 + 512) / dense)
+    corner = torch.tensor([[0, 7], [7, 7]])
+    assert spread.left(corner) == pytest.approx((108 * 4 + 512) / dense)
 
 
 class Attentive(Seen):
