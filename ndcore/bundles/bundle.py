@@ -1,6 +1,7 @@
 """A bundle on disk: one model and data set with everything the pages need.
 
-manifest.json           schema, model, classes, layers, accuracy, provenance, file checksums
+manifest.json           schema, model, classes, layers, accuracy, provenance, file checksums, and
+                        where the folder of its images lies and how they are taken in
 weights.safetensors     float16, loaded as float32
 distributions.npz       integer histograms per layer and reduction, ranges per unit
 calibration.npz         benign scores per detector

@@ -29,7 +29,7 @@ def known_errors(bundle: Bundle, source: ImageSource) -> tuple[NaturalError, ...
     Few images are read at once, many by a job with progress and Stop; what a stopped job found is
     shown, what a finished one found is kept for everyone on this server.
     """
-    key = (bundle.weight_hash, source.name, source.root)
+    key = (bundle.weight_hash, source.name, repr((source.root, source.intake)))
     known = _known()
     if key in known:
         return known[key]
@@ -81,6 +81,6 @@ def _known() -> dict[Key, tuple[NaturalError, ...]]:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _held_out(
-    weight_hash: str, name: str, root: str, _bundle: Bundle, _source: ImageSource
+    weight_hash: str, name: str, place: str, _bundle: Bundle, _source: ImageSource
 ) -> list[int]:
     return held_out(_bundle, _source)
