@@ -25,6 +25,7 @@ from ndcore.data.folder.intake import USUAL, Intake
 from ndcore.data.folders import image_sizes
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError, DataError, NeuralDivergenceError
+from ndcore.networks.called.function import Answer, Called
 from ndcore.networks.called.stored import Stored
 from ndcore.networks.form import PLAIN, Finding, Form, adapted, answers_in
 from ndcore.networks.forward import first_line, forward, to_images
@@ -124,12 +125,17 @@ def usable(spec: ModelSpec, source: ImageSource) -> ModelSpec:
 
 
 def adapt_model(
-    module: nn.Module, pixels: NDArray[np.uint8], classes: int | None = None, output: str = ""
+    module: nn.Module | Answer,
+    pixels: NDArray[np.uint8],
+    classes: int | None = None,
+    output: str = "",
 ) -> nn.Module:
-    """A module of any kind as attacks and detectors take it: in eval mode, with logits.
+    """A module of any kind, or a function of images, as attacks and detectors take it.
+
+    It is in eval mode and answers with logits.
 
     Args:
-        module: put into eval mode and float32, in place.
+        module: put into eval mode and float32, in place; or a function, see `Called`.
         pixels: uint8 (n, H, W, C), some of its images.
         classes: how many it tells apart, where that is known.
         output: which part of its answer to take; "" finds it.
@@ -137,6 +143,8 @@ def adapt_model(
     Raises:
         BadRequestError: it cannot be used; the sentence says what to do.
     """
+    if not isinstance(module, nn.Module):
+        module = Called(module, getattr(module, "__name__", "the function"))
     form, findings = probe(module, pixels, classes, output)
     require_usable(findings)
     return adapted(module, form).eval()

@@ -84,7 +84,7 @@ def test_it_is_right_at_every_step(kind: str, empty_cache: Path) -> None:
     ):
         after = told(result.attacked[None])[0]
         assert result.success == (after.argmax() != result.true)
-    with pytest.raises(BadRequestError, match="gives no gradient to follow"):
+    with pytest.raises(BadRequestError, match="can only be called, so there is no gradient"):
         attack_images(bundle.model, pixels[:1], labels[:1], ["a"], AttackConfig("pgd"))
 
 
@@ -251,7 +251,7 @@ def test_a_function_around_the_network_gives_its_results(digits_bundle: Bundle) 
             return digits_bundle.model(to_images(images)).double().softmax(1).numpy()
 
     pixels = source.pixels(members[:4])
-    same_as_torch(digits_bundle, adapt_model(Called(predict, "predict"), pixels, 10))
+    same_as_torch(digits_bundle, adapt_model(predict, pixels, 10))
 
 
 def exported(model: nn.Module, path: Path, batch: int | None = None) -> Path:

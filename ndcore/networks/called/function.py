@@ -49,10 +49,15 @@ class Called(nn.Module):
         """Images float32 (N, C, H, W) in [0, 1] -> its answer as tensors, in its own precision.
 
         Raises:
-            BadRequestError: it fails on such images, or answers with no numbers.
+            BadRequestError: it fails on such images, answers with no numbers, or a gradient is
+                wanted.
         """
         if isinstance(images, fx.Proxy):
             raise TypeError("a function has no graph")
+        if images.requires_grad and torch.is_grad_enabled():
+            raise BadRequestError(
+                f"{self.name} can only be called, so there is no gradient to follow: use fast or de"
+            )
         pixels = to_pixels(images)
         parts: list[Any] = []
         while not parts or len(pixels):
