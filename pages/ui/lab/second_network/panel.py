@@ -90,7 +90,10 @@ def _show(document: dict[str, Any], work: AttackJob) -> None:
         if document["detector"]
         else "No detector is calibrated for both"
     )
-    st.caption(f"{judge}. Intervals are of 95%; those of a gap are paired, image by image.")
+    st.caption(
+        f"{judge}. Intervals are of 95%; those of a gap are paired, image by image. Images that "
+        "one of the networks was trained on favour it."
+    )
     text = json.dumps(document, indent=1)
     download("JSON", lambda: text, "comparison.json", key="comparison_json")
 
