@@ -18,7 +18,7 @@ from torch import nn
 
 from ndcore.activations.capture import runs_of, unit_layout
 from ndcore.activations.histograms import BINS, ClassHistograms, count_type, held_by
-from ndcore.activations.reading import Reading, image_bytes, images_within, read_source
+from ndcore.activations.reading import ImageBytes, Reading, image_bytes, images_within, read_source
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
 from ndcore.steps import in_parts
@@ -64,7 +64,8 @@ def count_distributions(
     drawn = _drawn(len(members), seed)
     kept = 4 * columns * len(drawn) <= SAMPLE_BYTES
     sample = [members[place] for place in drawn]
-    read = _chunks(model, layers, source, sample, on_batch=on_batch if kept else None)
+    cost = image_bytes(model, layers, source.shape)
+    read = _chunks(model, layers, source, sample, cost, on_batch if kept else None)
     first = list(read) if kept else []
     left = np.setdiff1d(np.arange(len(members)), drawn if kept else [])
     rest = [members[place] for place in left.tolist()]
@@ -73,7 +74,7 @@ def count_distributions(
         key: ClassHistograms.empty(len(source.classes), np.stack(rows), labels, bins)
         for key, rows in extremes.items()
     }
-    for chunk, reading in chain(first, _chunks(model, layers, source, rest, on_batch=on_batch)):
+    for chunk, reading in chain(first, _chunks(model, layers, source, rest, cost, on_batch)):
         for key, values in reading.activations.items():
             if not np.isfinite(values).all():
                 raise BadRequestError(
@@ -133,11 +134,10 @@ def _chunks(
     layers: Sequence[str],
     source: ImageSource,
     members: Sequence[int],
-    *,
-    on_batch: Callable[[int], None] | None = None,
+    cost: ImageBytes,
+    on_batch: Callable[[int], None] | None,
 ) -> Iterator[tuple[Sequence[int], Reading]]:
     """Members and their unit values, as many at a time as `CHUNK_BYTES` allows."""
-    cost = image_bytes(model, layers, source.shape)
     size = images_within(CHUNK_BYTES, cost.reduced, LARGEST_CHUNK)
     for part in in_parts(len(members), size):
         chunk = members[part]
