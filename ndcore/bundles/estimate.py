@@ -40,7 +40,7 @@ class Estimate:
     Attributes:
         seconds: without the gallery.
         gallery_seconds: of the gallery of attacks, at most.
-        memory_mb: at its peak.
+        memory_mb: at its peak, without the gallery.
         bundle_mb: on disk.
     """
 
@@ -53,9 +53,9 @@ class Estimate:
     def sentence(self) -> str:
         """In words."""
         return (
-            f"a bundle takes about {_duration(self.seconds)} (and a gallery of attacks up to "
-            f"{_duration(self.gallery_seconds)}), {self.memory_mb:,.0f} MB of memory and "
-            f"{self.bundle_mb:.1f} MB on disk"
+            f"a bundle takes about {_duration(self.seconds)}, {self.memory_mb:,.0f} MB of memory "
+            f"and {self.bundle_mb:.1f} MB on disk; a gallery of attacks up to "
+            f"{_duration(self.gallery_seconds)} more, and memory of its own"
         )
 
 
