@@ -17,8 +17,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN, ImageBatch
 from ndcore.errors import BadRequestError
 from ndcore.networks.stoppable import stoppable
-from ndcore.statistics.intervals import Rate
-from ndcore.statistics.resampling import mean_interval
+from ndcore.statistics.intervals import Rate, paired_gap
 from ndcore.steps import ShouldStop, Step, no_step, stop_if
 from ndcore.study.calibrated import Detectors
 
@@ -35,6 +34,7 @@ class Network:
         results: of the attack, one per image.
         alarms: whether the clean image is flagged, where the network knows it.
         caught: whether the attacked image is flagged, where the attack succeeded.
+        undecided: (N,) whether a verdict lacks the benign images for an alarm, and raised none.
     """
 
     bundle: Bundle
@@ -42,6 +42,7 @@ class Network:
     results: tuple[AttackResult, ...]
     alarms: Flags
     caught: Flags
+    undecided: NDArray[np.bool_]
 
     @property
     def broken(self) -> NDArray[np.bool_]:
@@ -121,8 +122,9 @@ def look_at(
     )
     stop_if(should_stop)
     flags = [np.full(len(images), np.nan) for _ in range(2)]
+    undecided = np.zeros(len(images), bool)
     if not detector:
-        return Network(bundle, detector, found, *flags)
+        return Network(bundle, detector, found, flags[0], flags[1], undecided)
     judge = here.open(detector)
     asked = [(0, at, r.benign) for at, r in enumerate(found) if not r.skipped]
     asked += [(1, at, r.attacked) for at, r in enumerate(found) if r.success]
@@ -132,9 +134,9 @@ def look_at(
         with stoppable(should_stop):
             verdicts = judge.detect(np.stack([pixels for _, _, pixels in part]), alpha)
         for (kind, at, _), verdict in zip(part, verdicts, strict=True):
-            # Without enough benign images nothing can be flagged, which is no "not flagged".
-            flags[kind][at] = float(verdict.flagged) if verdict.guaranteed else np.nan
-    return Network(bundle, detector, found, *flags)
+            flags[kind][at] = float(verdict.flagged)
+            undecided[at] |= not verdict.guaranteed
+    return Network(bundle, detector, found, flags[0], flags[1], undecided)
 
 
 def relabelled(images: ImageBatch, classes: Sequence[str], bundle: Bundle) -> ImageBatch:
@@ -148,14 +150,19 @@ def compared(first: Network, second: Network) -> dict[str, Any]:
     """What differs between two networks that looked at the same images, as a document.
 
     `rows`: each with `what`, the `rates` of both (`{rate, ci95, n}`) and, where both are of the
-    same images, their `gap` with a paired bootstrap interval. `images`: one by one.
+    same images, their `gap` with a paired interval. `undecided`: of the images known to both, how
+    many verdicts of each lacked calibration images; no alarm was raised, so they are not noticed.
+    `images`: one by one.
     """
     both = (first, second)
     ended = first.ended & second.ended
     pair = ended & first.right & second.right
     broken = [network.broken & pair for network in both]
     fooled = [_also_fools(one, other, pair) for one, other in (both, both[::-1])]
-    unnoticed = [np.where(network.broken, 1.0 - network.caught, 0.0) for network in both]
+    unnoticed = [
+        np.where(network.broken, 1.0 - network.caught, 0.0 if network.detector else np.nan)
+        for network in both
+    ]
     rows = [
         _row("right", ended, [network.right.astype(float) for network in both]),
         _row("broken", pair, [each.astype(float) for each in broken]),
@@ -173,6 +180,7 @@ def compared(first: Network, second: Network) -> dict[str, Any]:
             "second": int((~broken[0] & broken[1]).sum()),
             "neither": int((pair & ~broken[0] & ~broken[1]).sum()),
         },
+        "undecided": [int((network.undecided & pair).sum()) for network in both],
         "rows": rows,
         "images": [
             {
@@ -209,12 +217,15 @@ def _row(
         "what": what,
         "rates": [Rate(int(each.sum()), len(each)).to_dict() for each in asked],
     }
-    if paired and members.any():
-        gaps = asked[1] - asked[0]
-        row["gap"] = {"mean": float(gaps.mean()), "ci95": list(mean_interval(gaps))}
-    else:
-        row["gap"] = None
+    row["gap"] = _gap(asked[0] > 0, asked[1] > 0) if paired and members.any() else None
     return row
+
+
+def _gap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, Any]:
+    """The rate of the second less that of the first."""
+    counts = ((second & first), (second & ~first), (~second & first), ~(second | first))
+    low, high = paired_gap(*(int(each.sum()) for each in counts))
+    return {"mean": float(second.mean() - first.mean()), "ci95": [low, high]}
 
 
 def _answer(flag: float) -> bool | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ndcore.figures.lab.two_networks import row_words, sides_words
+from ndcore.figures.lab.two_networks import judge_words, row_words, sides_words
 
 
 def comparison_text(document: dict[str, Any]) -> str:
@@ -18,5 +18,5 @@ def comparison_text(document: dict[str, Any]) -> str:
     for row in document["rows"]:
         words = row_words(row, document)
         told.append(f"{words.question:46}{words.first:26}{words.second:26}{words.gap}".rstrip())
-    told.append(sides_words(document))
+    told += [sides_words(document), judge_words(document)]
     return "\n".join(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,9 @@ class Answers:
 def network(results: list[Result], predicted: int, alarms: list[float], caught: list[float]) -> Any:
     answers: Any = Answers(predicted)
     found: Any = tuple(results)
-    return Network(answers, "d", found, np.array(alarms), np.array(caught))
+    undecided = np.zeros(len(results), bool)
+    undecided[:1] = True
+    return Network(answers, "d", found, np.array(alarms), np.array(caught), undecided)
 
 
 def test_only_what_both_know_and_finished_is_paired() -> None:
@@ -54,7 +57,7 @@ def test_only_what_both_know_and_finished_is_paired() -> None:
         [Result(*each) for each in (yes, no, yes, no, yes, unknown, yes)],
         0,
         [0, 0, 0, 0, 0, NAN, 0],
-        [0, NAN, NAN, NAN, 1, NAN, 1],
+        [0, NAN, 0, NAN, 1, NAN, 1],
     )
     found = compared(first, second)
     rows = {row["what"]: row for row in found["rows"]}
@@ -68,11 +71,25 @@ def test_only_what_both_know_and_finished_is_paired() -> None:
     # The second network takes everything for the true class, the first nothing.
     assert [rate["rate"] for rate in rows["carries over"]["rates"]] == [0, 1]
     assert rows["carries over"]["gap"] is None
-    assert [(r["rate"], r["n"]) for r in rows["caught"]["rates"]] == [(0.5, 2), (0, 1)]
-    # The third image is broken in the second network, which cannot say whether it is noticed.
-    assert [r["n"] for r in rows["broken and unnoticed"]["rates"]] == [3, 3]
+    assert [(r["rate"], r["n"]) for r in rows["caught"]["rates"]] == [(0.5, 2), (0, 2)]
+    assert [(r["rate"], r["n"]) for r in rows["broken and unnoticed"]["rates"]] == [
+        (0.25, 4),
+        (0.5, 4),
+    ]
+    assert found["undecided"] == [1, 1]
     assert rows["false alarm"]["gap"]["mean"] == -0.25
-    assert found["images"][2]["caught"] == [None, None]
+    assert found["images"][2]["caught"] == [None, False]
+
+
+def test_without_a_detector_nothing_is_unnoticed_or_noticed() -> None:
+    first, second = (
+        replace(network([Result(True, broken)] * 2, 0, [NAN] * 2, [NAN] * 2), detector="")
+        for broken in (True, False)
+    )
+    rows = {row["what"]: row for row in compared(first, second)["rows"]}
+    for what in ("caught", "broken and unnoticed", "false alarm"):
+        assert [(rate["rate"], rate["n"]) for rate in rows[what]["rates"]] == [(None, 0)] * 2
+        assert rows[what]["gap"] is None
 
 
 def test_nothing_to_pair_is_no_number() -> None:

@@ -117,7 +117,9 @@ def test_all_commands_work_on_it(empty_cache: Path, capsys: pytest.CaptureFixtur
     assert "the model answers with probabilities" in whats
     assert "no part of the model can be observed from outside" in whats
     assert main(["build", "mine", "--model", name, *data, "--json", "-"]) == 0
-    assert json.loads(capsys.readouterr().out)["images"] > 1000
+    built = json.loads(capsys.readouterr().out)
+    assert built["images"] > 1000
+    assert any("which images the network was trained on" in f["what"] for f in built["findings"])
     bundle = load_bundle("mine")
     assert {"repair-turn", "wasserstein", "logit-gap", "median-squeeze"} <= {*bundle.calibrations}
     assert "energy" not in bundle.calibrations  # the same of all probabilities

@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy.stats import binomtest
 
-from ndcore.statistics.intervals import Rate, wilson
+from ndcore.statistics.intervals import Rate, paired_gap, wilson
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (3, 20), (401, 1700), (10_000, 10_000)])
@@ -33,3 +33,12 @@ def test_a_rate_of_nothing_is_never_a_number() -> None:
     assert nothing.text == nothing.percent() == nothing.interval() == "undefined"
     assert nothing.to_dict() == {"rate": None, "ci95": [0.0, 1.0], "n": 0}
     assert Rate.of(nothing.to_dict()) == nothing
+
+
+def test_paired_gaps_are_those_of_the_paper() -> None:
+    # Newcombe 1998, table II: 36, 12, 2 and 0 of 50.
+    assert paired_gap(36, 12, 2, 0) == pytest.approx((0.0569, 0.3404), abs=5e-4)
+    low, high = paired_gap(0, 0, 0, 12)
+    assert low == -high < 0  # none of twelve is not none of all
+    low, high = paired_gap(5, 3, 1, 4)
+    assert (-high, -low) == pytest.approx(paired_gap(5, 1, 3, 4))

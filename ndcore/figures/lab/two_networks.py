@@ -49,6 +49,22 @@ def sides_words(document: Mapping[str, Any]) -> str:
     )
 
 
+def judge_words(document: Mapping[str, Any]) -> str:
+    """Who judged, at which rate of false alarms, and how often it could not."""
+    if not document["detector"]:
+        return "No detector judged: none is calibrated for both, or none was wanted"
+    told = f"Judged by {document['detector']} at {100 * document['alpha']:.0f}% false alarms"
+    if not any(document["undecided"]):
+        return told
+    counts = " and ".join(
+        f"{count:,} images in {name}"
+        for name, count in zip(document["bundles"], document["undecided"], strict=True)
+    )
+    return f"{told}; undecided for want of calibration images, so not noticed: {counts}"
+
+
 def _rate(found: Mapping[str, Any]) -> str:
     rate = Rate.of(found)
-    return f"{rate.k:,} of {rate.n:,}, {rate.percent(0)} ({rate.interval(0)})" if rate.n else "none"
+    if not rate.n:
+        return "undefined (n = 0)"
+    return f"{rate.k:,} of {rate.n:,}, {rate.percent(0)} ({rate.interval(0)})"

@@ -11,7 +11,7 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle, list_bundles
 from ndcore.data.decode import encode_png
 from ndcore.errors import NeuralDivergenceError
-from ndcore.figures.lab.two_networks import row_words, sides_words
+from ndcore.figures.lab.two_networks import judge_words, row_words, sides_words
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.jobs import Job
 from pages.ui.elements.download import download
@@ -85,14 +85,9 @@ def _show(document: dict[str, Any], work: AttackJob) -> None:
         f"{second} less {first}, points": [words.gap for words in rows],
     }
     st.table(pd.DataFrame(table), border="horizontal", hide_index=True)
-    judge = (
-        f"Both are judged by {document['detector']} at {100 * document['alpha']:.0f}% false alarms"
-        if document["detector"]
-        else "No detector is calibrated for both"
-    )
     st.caption(
-        f"{judge}. Intervals are of 95%; those of a gap are paired, image by image. Images that "
-        "one of the networks was trained on favour it."
+        f"{plain(judge_words(document), 300)}. Intervals are of 95%; those of a gap are paired, "
+        "image by image. Images that one of the networks was trained on favour it."
     )
     text = json.dumps(document, indent=1)
     download("JSON", lambda: text, "comparison.json", key="comparison_json")
