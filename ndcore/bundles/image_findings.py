@@ -8,6 +8,7 @@ from itertools import count
 import numpy as np
 
 from ndcore.data.copies import first_copies
+from ndcore.data.folder.listing import many
 from ndcore.data.folders import image_sizes
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import HELD_OUT, LARGEST_SHARE, positions
@@ -41,7 +42,7 @@ def _copies(source: ImageSource) -> Iterator[Finding]:
     conflict = int((source.labels[again] != source.labels[first[again]]).sum())
     told = f", {conflict} of them in another class" if conflict else ""
     yield Finding(
-        f"{len(again)} image files are copies of others{told}, such as {pair}",
+        f"copies of other images: {many(len(again), 'file')}{told}, such as {pair}",
         remedy="copies are never on both sides of what is learnt and what is judged",
     )
 

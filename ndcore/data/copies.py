@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.data.folder.listing import many
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadImageError, DataError
 
@@ -68,7 +69,8 @@ def without_broken(source: ImageSource) -> tuple[ImageSource, list[str]]:
         intake=replace(source.intake, without=(*source.intake.without, *broken)),
         left_out=(
             *source.left_out,
-            f"{len(broken)} image files cannot be read and are left out, such as {broken[0]}",
+            f"left out, because they cannot be read: {many(len(broken), 'image file')}, such as "
+            f"{broken[0]}",
         ),
     ), broken
 

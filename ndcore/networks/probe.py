@@ -368,8 +368,8 @@ def _answers(
     inside = bool(((logits >= 0) & (logits <= 1)).all())
     if inside and not form.probabilities:
         yield Finding(
-            "all answers lie between 0 and 1 without adding up to 1",
-            remedy="they are taken as logits; return those before a sigmoid to be exact",
+            "all answers of the trial lie between 0 and 1 and do not add up to 1",
+            remedy="they are taken as logits; if a sigmoid gives them, return what it is given",
         )
 
 

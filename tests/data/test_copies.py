@@ -83,5 +83,5 @@ def test_broken_files_stop_or_are_left_out_by_name(
     assert ".png is truncated or damaged" in told
     assert main([*build, "--skip-broken"]) == 0
     told = capsys.readouterr().out
-    assert "2 image files cannot be read and are left out, such as b/05.png" in told
-    assert "1 image files are copies of others, such as a/zz.png of a/00.png" in told
+    assert "left out, because they cannot be read: 2 image files, such as b/05.png" in told
+    assert "copies of other images: 1 file, such as a/zz.png of a/00.png" in told

@@ -72,7 +72,7 @@ def _listed(root: Path, intake: Intake) -> Listing:
     beside = _beside(root, places)
     loose = [path for path in beside if path.suffix.lower() in IMAGE_SUFFIXES]
     if not classes:
-        has = f" but {_many(len(loose), 'image')} of no class" if loose else ""
+        has = f" but {many(len(loose), 'image')} of no class" if loose else ""
         raise DataError(
             f"data folder '{root}' has no class subfolders with images{has}: "
             "put the images of each class into a folder of its own"
@@ -106,19 +106,18 @@ def _left_out(
     others: Counter[str], loose: list[Path], folders: list[str], broken: int
 ) -> Iterator[str]:
     if others:
-        yield f"{_many(others.total(), 'file')} left out: {_counted(others)}"
+        yield f"{many(others.total(), 'file')} left out: {_counted(others)}"
     if loose:
-        yield (
-            f"{_many(len(loose), 'image')} left out, in no class folder, such as {loose[0].name}"
-        )
+        yield (f"{many(len(loose), 'image')} left out, in no class folder, such as {loose[0].name}")
     if folders:
         more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
         yield f"folder '{folders[0]}'{more} left out, beside the parts of the data"
     if broken:
-        yield f"{_many(broken, 'image file')} left out that could not be read before"
+        yield f"{many(broken, 'image file')} left out that could not be read before"
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """`1 image`, `2,000 images`."""
     return f"{count:,} {noun if count == 1 else f'{noun}s'}"
 
 

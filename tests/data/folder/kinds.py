@@ -447,11 +447,11 @@ FINE: dict[str, Kind] = {
             "1 image left out, in no class folder, such as loose.png",
         ),
     ),
-    "copies": Kind(copies, said=("8 image files are copies of others, such as cat/again 0.png",)),
+    "copies": Kind(copies, said=("copies of other images: 8 files, such as cat/again 0.png",)),
     "broken": Kind(
         broken,
         ("--skip-broken",),
-        ("4 image files cannot be read and are left out, such as cat/empty.png",),
+        ("left out, because they cannot be read: 4 image files, such as cat/empty.png",),
     ),
     "links": Kind(links),
     "odd-names": Kind(
