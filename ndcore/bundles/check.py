@@ -13,12 +13,13 @@ from ndcore.bundles.estimate import Estimate, estimate_build
 from ndcore.bundles.image_findings import image_findings
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, make_splits
-from ndcore.errors import BadRequestError, NeuralDivergenceError
+from ndcore.errors import BadImageError, BadRequestError, NeuralDivergenceError
 from ndcore.networks.form import Finding
 from ndcore.networks.probe import Wishes, open_images, probe
 from ndcore.networks.registry import ModelSpec
 
 READ = 1000  # images that are read to see whether they can be
+REMEDY_FOR_BROKEN = "leave out what cannot be read with --skip-broken"
 
 
 def check_model(
@@ -44,6 +45,8 @@ def check_model(
     try:
         spec, source = opened(spec, data, wishes)
         found += spec.findings or ()
+    except BadImageError as error:
+        found.append(Finding(str(error), stops=True, remedy=REMEDY_FOR_BROKEN))
     except NeuralDivergenceError as error:
         found.append(Finding(str(error), stops=True))
     if source is not None:
@@ -109,7 +112,7 @@ def _unreadable(source: ImageSource) -> Iterator[Finding]:
         yield Finding(
             f"{errors[0]}{more}",
             stops=True,
-            remedy="leave out what cannot be read with --skip-broken",
+            remedy=REMEDY_FOR_BROKEN,
         )
 
 

@@ -53,7 +53,8 @@ def open_source(
     Args:
         name: `samples`, `cifar10`, `digits` or `folder`.
         root: folder of `cifar10` (default: `data_dir()`) or `folder` (required).
-        shape: (H, W, C) to which image files are brought; default: that of the first one.
+        shape: (H, W, C) to which image files are brought; default: that of the first
+            one that can be read.
         intake: how those of a folder are taken in.
 
     Raises:
@@ -80,7 +81,8 @@ def open_data(
 
     Args:
         data: the name or the folder.
-        shape: (H, W, C) to which image files are brought; default: that of the first one.
+        shape: (H, W, C) to which image files are brought; default: that of the first
+            one that can be read.
         intake: how those of a folder are taken in.
 
     Raises:

@@ -8,8 +8,9 @@ import numpy as np
 
 from ndcore.data.decode import upright_size
 from ndcore.data.folder.intake import USUAL, Intake
-from ndcore.data.folder.listing import LOSSLESS_SUFFIXES, list_folder
+from ndcore.data.folder.listing import LOSSLESS_SUFFIXES, Listing, list_folder
 from ndcore.data.sources import ImageSource, read_image
+from ndcore.errors import BadImageError, DataError, NeuralDivergenceError
 
 
 def folder_source(
@@ -17,15 +18,14 @@ def folder_source(
 ) -> ImageSource:
     """A folder per class; images are read when asked for and brought to `shape` (H, W, C).
 
-    Without a shape that of the first image holds for all.
+    Without a shape that of the first image that can be read holds for all.
 
     Raises:
         DataError: no folder, no classes, no images, or unreadable.
-        BadImageError: the first image is none.
+        BadImageError: no file is an image.
     """
     found = list_folder(root, intake)
-    height, width, channels = shape or read_image(found.paths[0], None, name=found.ids[0]).shape
-    size = height, width, channels
+    size = shape or _first_shape(found)
     return ImageSource(
         name="folder",
         classes=found.classes,
@@ -39,6 +39,19 @@ def folder_source(
         intake=intake,
         left_out=found.left_out,
     )
+
+
+def _first_shape(found: Listing) -> tuple[int, int, int]:
+    """(H, W, C) of the first image that can be read; of the others the first error tells."""
+    errors: list[NeuralDivergenceError] = []
+    for path, image_id in zip(found.paths, found.ids, strict=True):
+        try:
+            height, width, channels = read_image(path, None, name=image_id).shape
+        except (BadImageError, DataError) as error:
+            errors.append(error)
+        else:
+            return height, width, channels
+    raise errors[0]
 
 
 def image_sizes(source: ImageSource) -> list[tuple[int, int] | None]:

@@ -13,7 +13,7 @@ from ndcore.cli import main
 from ndcore.data.copies import first_copies, without_broken
 from ndcore.data.folders import folder_source
 from ndcore.data.splits import make_splits
-from ndcore.errors import DataError
+from ndcore.errors import BadImageError, DataError
 from tests.own import kinds
 
 SEQUENTIAL = f"{Path(kinds.__file__).resolve()}:plain"
@@ -85,3 +85,30 @@ def test_broken_files_stop_or_are_left_out_by_name(
     told = capsys.readouterr().out
     assert "left out, because they cannot be read: 2 image files, such as b/05.png" in told
     assert "copies of other images: 1 file, such as a/zz.png of a/00.png" in told
+
+
+def test_a_broken_file_that_is_read_first_is_left_out_as_any_other(
+    tmp_path: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "d"
+    noise(root)
+    whole = (root / "a" / "05.png").read_bytes()
+    (root / "a" / "+.png").write_bytes(whole[: len(whole) // 2])
+    given = [SEQUENTIAL, "--data", str(root)]
+    assert main(["check", *given]) == 1
+    told = capsys.readouterr().out
+    assert "a/+.png is truncated or damaged" in told
+    assert "leave out what cannot be read with --skip-broken" in told
+    for command in (["check"], ["train", "--epochs", "1"], ["build", "mine", "--gallery", "0"]):
+        asked = [*command, "--model", *given] if command[0] == "build" else [*command, *given]
+        assert main([*asked, "--skip-broken"]) == 0, command
+        told = "".join(capsys.readouterr())
+        assert "left out, because they cannot be read: 1 image file, such as a/+.png" in told
+
+
+def test_where_no_file_can_be_read_the_first_is_named(tmp_path: Path) -> None:
+    for name in ("a/0.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("no image")
+    with pytest.raises(BadImageError, match="a/0.png"):
+        folder_source(tmp_path)
