@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import device_of, first_line, to_images
 
+# What torch says of a model that leaves it, for numpy or by `detach`, between image and answer.
+LEFT = ("does not require grad", "on Tensor that requires grad", "Inference tensors cannot be")
+
 
 def gradient_of(
     model: nn.Module, image: NDArray[np.uint8], score: Callable[[Tensor], Tensor]
@@ -33,7 +36,13 @@ def gradient_of(
         try:
             (found,) = torch.autograd.grad(score(model(seen)[0].float()), seen, allow_unused=True)
         except RuntimeError as error:
-            found, why = None, first_line(error)
+            why = first_line(error)
+            if any(told in why for told in LEFT):
+                raise BadRequestError(
+                    "the model can only be called, so there is no gradient to follow: use fast "
+                    "or de"
+                ) from error
+            found = None
     if found is None:
         raise BadRequestError(f"the model gives no gradient to follow ({why}): use fast or de")
     return np.asarray(found[0].permute(1, 2, 0).float().cpu().numpy() / 255)

@@ -112,10 +112,11 @@ def test_it_is_right_at_every_step(kind: str, folder: Path, empty_cache: Path) -
 
     attacked = pixels[:2]
     told = own[:2].argmax(1)
-    for engine in ("fast", "pgd"):
-        config = AttackConfig(engine, max_queries=60 if engine == "fast" else None, epsilon=64)
-        if engine == "pgd" and kind in ("function", "in-place"):
-            with pytest.raises(NeuralDivergenceError, match="no gradient"):
+    for engine in ("fast", "pgd", "gradient"):
+        config = AttackConfig(engine, max_queries=None if engine == "pgd" else 60, epsilon=64)
+        if engine != "fast" and kind in ("function", "in-place"):
+            why = "can only be called, so there is no gradient" if kind == "function" else "no grad"
+            with pytest.raises(NeuralDivergenceError, match=why):
                 attack_images(bundle.model, attacked, told, ["a", "b"], config)
             continue
         for result in attack_images(bundle.model, attacked, told, ["a", "b"], config):

@@ -84,8 +84,11 @@ def test_it_is_right_at_every_step(kind: str, empty_cache: Path) -> None:
     ):
         after = told(result.attacked[None])[0]
         assert result.success == (after.argmax() != result.true)
-    with pytest.raises(BadRequestError, match="can only be called, so there is no gradient"):
-        attack_images(bundle.model, pixels[:1], labels[:1], ["a"], AttackConfig("pgd"))
+    for engine in ("pgd", "gradient"):
+        with pytest.raises(BadRequestError, match="can only be called, so there is no gradient"):
+            attack_images(
+                bundle.model, pixels[right], labels[right], [*"abc"], AttackConfig(engine)
+            )
 
 
 @pytest.mark.spec("OM-5")
