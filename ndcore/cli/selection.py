@@ -79,7 +79,8 @@ def choose_source(
         DataError: the data cannot be had.
     """
     own = own_folder(bundle)
-    name = options.source or ("folder" if options.data or (default and own) else default)
+    unnamed = default is not None or options.n is not None
+    name = options.source or ("folder" if options.data or (unnamed and own) else default)
     if name is None:
         raise BadRequestError("name at least one image, or a --source")
     if options.n is not None and options.n < 1:
@@ -133,7 +134,8 @@ def default_data(bundle: Bundle) -> str:
     """The data that a bundle was built from."""
     if own := own_folder(bundle):
         return str(own)
-    return "digits" if bundle.name == "digits-cnn" else "cifar10"
+    source = bundle.manifest.get("data", {}).get("source")
+    return source if source in ("digits", "samples") else "cifar10"
 
 
 def data_of(data: str | None, spec: ModelSpec) -> str:
