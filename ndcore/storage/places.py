@@ -16,9 +16,13 @@ def cache_dir() -> Path:
 
 
 def run_dir(model: str) -> Path:
-    """Where the training run of a model is kept."""
+    """Where the training run of a model is kept; its name can be typed, so it begins with no dash.
+
+    A run that was kept under a name with a dash in front stays where it is.
+    """
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in model).strip(".")
-    return cache_dir() / RUNS / safe
+    earlier = cache_dir() / RUNS / safe
+    return earlier if earlier.is_dir() else cache_dir() / RUNS / safe.lstrip("-.")
 
 
 def data_dir() -> Path:

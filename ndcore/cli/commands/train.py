@@ -125,7 +125,7 @@ def _run_folder(name: str) -> Path:
     folder = run_dir(name)
     if folder.name != name:
         raise BadRequestError(
-            f"'{name}' is no name of a run: use letters, digits, '-', '_' and '.', and no '.' at "
-            "either end"
+            f"'{name}' is no name of a run: use letters, digits, '-', '_' and '.', no '.' at "
+            "either end and no '-' in front"
         )
     return folder

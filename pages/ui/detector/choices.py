@@ -7,13 +7,21 @@ from typing import Any
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.images import folder_name, own_folder
 from ndcore.detectors import Detector
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame import loaders
 from pages.ui.frame.link import LONGEST_TEXT, choice, just_linked, recall, remember
-from pages.ui.frame.words import capital, sentence
+from pages.ui.frame.words import capital, command, sentence
 
 PERCENT = (0.5, 1, 2, 5, 10, 20)
+
+
+def study_command(bundle: Bundle) -> str:
+    """What makes a bundle's study, in Markdown; a folder that is not here has to be named."""
+    away = ("--data", "FOLDER") if folder_name(bundle) and not own_folder(bundle) else ()
+    told = command("study", "detectors", "--bundle", bundle.name, *away)
+    return f"{told} (FOLDER: where its images lie now)" if away else told
 
 
 def choose_alpha(place: Any) -> float:

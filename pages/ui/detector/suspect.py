@@ -16,6 +16,7 @@ from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.statistics.intervals import Rate
+from pages.ui.detector.choices import study_command
 from pages.ui.detector.evidence import numbers
 from pages.ui.detector.search import Subject, repairs_of
 from pages.ui.detector.side_by_side import side_by_side
@@ -123,7 +124,7 @@ def _tested(bundle: Bundle, best: RepairDetector) -> None:
     if not best.fitted:
         st.caption(
             "No p-value: it takes the calibration images of a study. "
-            f"`python -m ndcore study detectors --bundle {bundle.name}` makes one."
+            f"{study_command(bundle)} makes one."
         )
         return
     study = loaders.study(bundle)

@@ -13,12 +13,13 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
+from ndcore.data.catalog import own_place
 from ndcore.evolution import EvolutionRun, Warned
 from ndcore.figures.evolution.cursor import MacroRun, short
 from ndcore.figures.evolution.macro import macro_figure, macro_width
 from ndcore.figures.evolution.rows import Row, aligned_rows
 from pages.ui.elements.csv_button import csv_button
-from pages.ui.evolution.runs import OpenRun
+from pages.ui.evolution.runs import OpenRun, evolve_command
 from pages.ui.evolution.state import View, clicked
 from pages.ui.frame.link import box
 from pages.ui.frame.words import counted, plain
@@ -213,14 +214,24 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
         )
     for each in opened:
         if not each.vulnerability:
-            data = each.run.about["data"]
-            place = ".data" if data == "folder" else data
             st.caption(
                 ":material/info: How easily one pixel flips the network, and how well the detector "
                 f"sees it, was not measured for {plain(each.name)}. To see it per epoch in a last "
                 "row: "
-                f"`python -m ndcore evolve {each.name} --vulnerability --data {place}`"
+                f"{_measuring(each)}"
             )
+
+
+def _measuring(each: OpenRun) -> str:
+    """The command that measures it, in Markdown; a folder that is remembered is not named."""
+    data, root = str(each.run.about["data"]), str(each.run.about.get("root", ""))
+    if root and own_place(root):
+        return evolve_command(each.name, "--vulnerability")
+    if root:
+        told = evolve_command(each.name, "--vulnerability", "--data", "FOLDER")
+        return f"{told} (FOLDER: where its images lie now)"
+    place = ".data" if data == "folder" else data
+    return evolve_command(each.name, "--vulnerability", "--data", place)
 
 
 def _numbers(opened: Sequence[OpenRun], view: View) -> None:
@@ -242,8 +253,8 @@ def _numbers(opened: Sequence[OpenRun], view: View) -> None:
             st.dataframe(rows, hide_index=True, key=f"evo_{key}", height=260)
             csv_button(rows, f"{stem}-{key}.csv", f"evo_{key}_csv")
         st.caption(
-            f"The same numbers: `python -m ndcore evolve {opened[0].name} --variant "
-            f"{view.variant} --json -`"
+            "The same numbers: "
+            + evolve_command(opened[0].name, "--variant", view.variant, "--json", "-")
         )
 
 

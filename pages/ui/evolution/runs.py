@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
 from pages.ui.frame.link import choice
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import command, counted, plain, sentence
 
 LOOK_S = 5.0
 NONE = "no other run"
@@ -40,6 +40,13 @@ class OpenRun:
         """A recording lists the classes that it saw, in the order of labels."""
         names = self.run.classes
         return names[label] if 0 <= label < len(names) else str(label)
+
+
+def evolve_command(name: str, *options: str) -> str:
+    """The command that shows a run by its name or adds to it, in Markdown."""
+    if name.startswith("-"):  # as older runs may
+        return command("evolve", *options, "--", name)
+    return command("evolve", name, *options)
 
 
 def no_run() -> None:

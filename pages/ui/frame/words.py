@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from ndcore.detectors import Verdict
 
@@ -30,6 +31,13 @@ def plain(text: str, most: int = 40) -> str:
 def _escaped(text: str) -> str:
     marked = re.sub(r"([\\`*\[\]<>$~&#|]|(?<!\w)_|_(?!\w))", r"\\\1", text)
     return re.sub(r"(:(?=//|[\w/+-]+:|\w+\\?\[)|(?<=\w)@(?=\w)|www(?=\.))", "\\1\u2060", marked)
+
+
+def command(*words: str) -> str:
+    """`python -m ndcore ...` as Markdown's code, to be pasted: every word as a shell takes it."""
+    text = shlex.join(["python", "-m", "ndcore", *words])
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{text}{fence}" if fence == "`" else f"{fence} {text} {fence}"
 
 
 def sentence(clause: object) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 from ndcore.bundles.bundle import load_bundle
 from ndcore.cli import main
 from ndcore.data.splits import SPLITS
+from pages.ui.detector.choices import study_command
 from tests.data.folder import kinds
 
 KINDS = Path(kinds.__file__).resolve()
@@ -158,3 +159,26 @@ def test_it_is_refused_in_one_sentence(
         assert status in (0, 2)
         if status == 0 and "n" in found and images:
             assert found["n"] >= len(images)
+
+
+def test_a_number_alone_draws_from_the_folder_of_the_bundle(
+    tmp_path: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "images"
+    ids = [*kinds.plain(root)]
+    build = ["build", "mine", "--model", f"{KINDS}:net_3", "--data", str(root), "--gallery", "0"]
+    assert run(*build, capsys=capsys)[0] == 0
+    for command, more in (("attack", ["--max-queries", "9"]), ("detect", ["--no-certificate"])):
+        named = [command, "--bundle", "mine", "--n", "2", *more]
+        status, found, told = run(*named, capsys=capsys)
+        assert (status, told) == (0, "")
+        drawn = [row.get("file", row.get("id")) for row in found["results"]]
+        assert len(drawn) == 2
+        assert {*drawn} <= {*ids} | {image_id.rpartition(".")[0] for image_id in ids}
+    status, _, told = run("detect", "--bundle", "mine", capsys=capsys)
+    assert (status, "name at least one image" in told) == (2, True)
+
+    bundle = load_bundle("mine")
+    assert study_command(bundle) == "`python -m ndcore study detectors --bundle mine`"
+    root.rename(tmp_path / "away")
+    assert "`python -m ndcore study detectors --bundle mine --data FOLDER`" in study_command(bundle)

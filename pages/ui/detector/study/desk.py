@@ -17,6 +17,7 @@ from ndcore.statistics.roc import auroc
 from ndcore.study.desk import Desk, desk_file, load_desk
 from ndcore.study.hypotheses.frozen_list import Frozen, frozen_of
 from ndcore.study.hypotheses.hypothesis import OVER, Hypothesis, dev_figures, hypothesis
+from pages.ui.detector.choices import study_command
 from pages.ui.detector.study.frozen_list import frozen_list, when
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.pick_several import pick_several
@@ -53,7 +54,7 @@ def desk_panel(bundle: Bundle) -> None:
         st.info(
             "There is nothing to choose on yet: this bundle has no study with attacks on dev "
             "images. With its data on disk, "
-            f"`python -m ndcore study detectors --bundle {bundle.name} --data .data` makes one, "
+            f"{study_command(bundle)} makes one, "
             "and keeps what an earlier run has measured; then reload this page."
         )
         return

@@ -17,6 +17,7 @@ from ndcore.errors import BundleError
 from ndcore.figures.detector.layer_auroc import layer_auroc
 from ndcore.figures.detector.roc import operating_point, roc_figure
 from ndcore.study.saved import SavedStudy
+from pages.ui.detector.choices import study_command
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.detector.study.adversaries import adversaries_panel
 from pages.ui.detector.study.details import study_details
@@ -51,7 +52,7 @@ def study_panel(bundle: Bundle) -> None:
     if study is None:
         st.info(
             "This bundle has no study yet. With its data on disk, "
-            f"`python -m ndcore study detectors --bundle {bundle.name} --data .data` makes one; "
+            f"{study_command(bundle)} makes one; "
             "then reload this page."
         )
         return
