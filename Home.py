@@ -29,11 +29,20 @@ def start_story(bundle: Bundle) -> None:
     link = {"bundle": bundle.name, STORY: "1"}
     ready, found = ready_sources(bundle), example(bundle)
     if ready:
-        image_id = found[0].id if found else loaders.source(ready[0], bundle).ids[0]
-        origin = image_id.partition(":")[0].partition("-")[0]
+        link["source"], image_id = first_image(bundle, ready, found[0].id if found else "")
         link["images"] = ids_to_link([image_id])
-        link["source"] = origin if origin in ready else ready[0]
     st.switch_page(LAB.path, query_params=link)
+
+
+def first_image(bundle: Bundle, ready: list[str], wanted: str) -> tuple[str, str]:
+    """The source that has an image of the gallery, and the image's id there, which may be longer
+    than its key; else the first image there is."""
+    origin = wanted.partition(":")[0].partition("-")[0]
+    for name in [origin] if origin in ready else ready:
+        source = loaders.source(name, bundle)
+        if wanted in source.places:
+            return name, source.ids[source.places[wanted]]
+    return ready[0], loaders.source(ready[0], bundle).ids[0]
 
 
 def readiness(bundle: Bundle) -> None:

@@ -91,9 +91,10 @@ class Selection:
                 self._take(asked, source)
 
     def _take(self, asked: Sequence[str], source: ImageSource) -> None:
-        known = set(source.ids)
-        ids = [image_id for image_id in asked if image_id in known]
-        self.missing = [image_id for image_id in asked if image_id not in known]
+        """What a link asks for, by id or by key."""
+        places = source.places
+        ids = [source.ids[places[name]] for name in asked if name in places]
+        self.missing = [name for name in asked if name not in places]
         st.session_state[self._key] = dict.fromkeys(ids)
         st.session_state[f"{self._key}_first"] = frozenset(ids)
 

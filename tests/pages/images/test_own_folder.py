@@ -135,6 +135,28 @@ def test_the_gallery_and_home_show_its_images(own: Bundle) -> None:
     assert r"a \*b\* \<u\>folder" in texts(home)
 
 
+def test_the_story_begins_with_an_image_of_the_folder_chosen(
+    own: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went: list[dict[str, str]] = []
+    monkeypatch.setattr(st, "switch_page", lambda _, query_params: went.append(query_params))
+    home = opened("Home.py", bundle="mine")
+    home.button(key="go").click().run()
+    assert not home.exception
+    (link,) = went
+    at = opened(LAB.path, **link)
+    assert not at.exception
+    assert not at.warning
+    (chosen,) = (box.key for box in at.checkbox if box.key.startswith("pick_") and box.value)
+    example = own.gallery[0].id
+    assert chosen.startswith(f"pick_mine_{example}.")
+    assert not at.button(key="start").disabled
+    # A link with what the gallery calls it finds it too.
+    keyed = opened(LAB.path, bundle="mine", source="folder", images=ids_to_link([example]))
+    assert not keyed.warning
+    assert linked(keyed, "images") == link["images"]
+
+
 def test_a_folder_that_is_not_here_is_told_and_found_in_the_data_folder(
     moved: Path, made: Path
 ) -> None:
