@@ -28,29 +28,22 @@ from ndcore.bundles.calibrate import calibrate
 from ndcore.bundles.estimate import GALLERY_IMAGES, Estimate, estimate_build
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.bundles.image_findings import image_findings
+from ndcore.bundles.trained import random_weights, trained_model
 from ndcore.data.catalog import own_root
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import Calibration
-from ndcore.errors import BadRequestError, BundleError, DataError
+from ndcore.errors import BadRequestError, DataError
 from ndcore.networks.called.stored import Stored
-from ndcore.networks.factories import brings_weights
 from ndcore.networks.form import INNER, PLAIN, Finding
 from ndcore.networks.forward import evaluate
 from ndcore.networks.probe import made_up_answer, usable
 from ndcore.networks.registry import ModelSpec, layer_names, model_spec
 from ndcore.networks.stoppable import stoppable
-from ndcore.networks.weights import (
-    load_weights,
-    round_weights,
-    save_weights,
-    stamp,
-    weight_hash,
-)
+from ndcore.networks.weights import round_weights, save_weights, stamp, weight_hash
 from ndcore.steps import ShouldStop, Step, counter, no_step
 from ndcore.storage.atomic import replace_folder, write_bytes, write_json
-from ndcore.storage.places import bundles_dir, run_dir
-from ndcore.training.checkpoints import is_same_network, read_run
+from ndcore.storage.places import bundles_dir
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "safetensors")
 
@@ -68,8 +61,9 @@ class BuildConfig:
     Attributes:
         name: of the bundle.
         model: registry name or factory (see `ndcore.networks.registry.model_spec`).
-        weights: safetensors file, or None to use the model's training run, or those that an own
-            model brings.
+        weights: safetensors file, or None to use a training run, or those that an own model
+            brings.
+        run: name of the training run; None = the one of the model's own name.
         gallery: stop the gallery after so many verified successes on images held out of training,
             lossless ones where there are any; 0 makes none.
         gallery_images: or after so many of these images.
@@ -80,6 +74,7 @@ class BuildConfig:
     name: str
     model: str
     weights: Path | None = None
+    run: str | None = None
     gallery: int = 12
     gallery_images: int = GALLERY_IMAGES
     seed: int = 0
@@ -131,13 +126,14 @@ def _build(
         raise BadRequestError(f"'{config.name}' cannot be the name of a bundle")
     spec = usable(spec or model_spec(config.model), source)
     _require_fit(spec, source)
-    model, run = _trained_model(config, spec)
+    model, run = trained_model(spec, config.weights, config.run)
     if run and run.get("crop") != source.intake.crop:
         was = f"with --crop {run['crop']:g}" if run.get("crop") else "without --crop"
         raise DataError(f"{config.model} was trained on images {was}: build it so too")
     if isinstance(model, Stored) and model.held.classes != source.classes:
         raise DataError(f"the images are of other classes than {spec.name} has answers for")
-    findings = [*(spec.findings or ()), *_rounding(model)]
+    untrained = [] if run or config.weights else random_weights(spec)
+    findings = [*untrained, *(spec.findings or ()), *_rounding(model)]
     answer = made_up_answer(model, source.shape) if spec.own else None
     if answer is not None:
         stamp(model, answer)
@@ -249,24 +245,6 @@ def _members(source: ImageSource, splits: dict[str, list[str]]) -> dict[str, lis
                 f"the data lacks images of the '{name}' split the model was trained with"
             )
     return members
-
-
-def _trained_model(config: BuildConfig, spec: ModelSpec) -> tuple[nn.Module, dict[str, Any] | None]:
-    model = spec.build()
-    if config.weights:
-        return load_weights(model, config.weights), None
-    folder = run_dir(config.model)
-    run = read_run(folder)
-    how = f"python -m ndcore train {config.model}"
-    if run is None or not run["done"]:
-        if spec.own and brings_weights(spec.build):
-            return model.eval(), None
-        raise BundleError(f"there are no trained weights of {config.model}; make them with: {how}")
-    if not is_same_network(run, spec):
-        raise BundleError(
-            f"{config.model} is another network than was trained; train it with: {how}"
-        )
-    return load_weights(model, folder / "weights.safetensors"), run
 
 
 def _rounding(model: nn.Module) -> list[Finding]:

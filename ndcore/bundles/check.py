@@ -11,6 +11,7 @@ import numpy as np
 from ndcore.bundles.build import observed_layers
 from ndcore.bundles.estimate import Estimate, estimate_build
 from ndcore.bundles.image_findings import image_findings
+from ndcore.bundles.trained import random_weights
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, make_splits
 from ndcore.errors import BadImageError, BadRequestError, NeuralDivergenceError
@@ -44,7 +45,7 @@ def check_model(
     source = None
     try:
         spec, source = opened(spec, data, wishes)
-        found += spec.findings or ()
+        found += [*random_weights(spec), *(spec.findings or ())]
     except BadImageError as error:
         found.append(Finding(str(error), stops=True, remedy=REMEDY_FOR_BROKEN))
     except NeuralDivergenceError as error:

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ndcore.data.stored.file import SUFFIX as STORED
 from ndcore.errors import BadRequestError
@@ -75,15 +76,42 @@ def factory_of(name: str) -> Callable[[], nn.Module]:
 
 def brings_weights(make: Callable[[], nn.Module]) -> bool:
     """Whether a factory gives the same weights each time, as one that loads them does."""
-    found = []
-    for seed in (1, 2):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            found.append(make().state_dict())
-    first, second = found
+    return _same(_weights_of(make, 1), _weights_of(make, 2))
+
+
+def keeps_random_weights(make: Callable[[], nn.Module]) -> bool:
+    """Whether a factory leaves weights as drawn at random, even where it seeds them itself.
+
+    What numpy draws is not seen.
+    """
+    drawn = _weights_of(make, 1)
+    with _OtherNumbers():
+        return not _same(drawn, _weights_of(make, 1))
+
+
+def _weights_of(make: Callable[[], nn.Module], seed: int) -> dict[str, Tensor]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        held = make().state_dict().items()
+        return {name: value for name, value in held if isinstance(value, Tensor)}
+
+
+def _same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(
         torch.equal(tensor, second[name]) for name, tensor in first.items()
     )
+
+
+class _OtherNumbers(TorchDispatchMode):
+    """Every random draw gives other numbers than its seed says."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            torch.rand(1, generator=kwargs.get("generator"))
+        return func(*args, **kwargs)
 
 
 def _scripted(name: str) -> nn.Module:

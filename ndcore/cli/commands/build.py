@@ -31,6 +31,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--weights", help="safetensors file or state dict of torch.save (default: the model's run)"
     )
     parser.add_argument(
+        "--run", metavar="NAME", help="training run to take (default: the one without a --run)"
+    )
+    parser.add_argument(
         "--layers",
         nargs="+",
         metavar="NAME",
@@ -65,16 +68,20 @@ def run(options: Namespace) -> Answer:
         name = options.activations
         if not name.lower().endswith(SUFFIX):
             raise BadRequestError(f"'{name}' is no {SUFFIX} file, as numpy.savez writes them")
+    if options.run and (options.weights or options.activations):
+        raise BadRequestError("--run names where weights come from: give no others with it")
     spec = model_spec(name)
     data = data_of(options.data, spec)
     spec, source = open_images(spec, data, wishes_of(options))
-    untrained = not options.weights and not (read_run(run_dir(name)) or {}).get("done")
+    brought = options.weights or options.run
+    untrained = not brought and not (read_run(run_dir(name)) or {}).get("done")
     if untrained and spec.data and options.data is None and not spec.own:
         train(spec, source, replace(recipe(name), seed=options.seed), run_dir(name))
     config = BuildConfig(
         name=options.bundle,
         model=name,
         weights=Path(options.weights) if options.weights else None,
+        run=options.run or None,
         gallery=options.gallery,
         gallery_images=options.gallery_images,
         seed=options.seed,

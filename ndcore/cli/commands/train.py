@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
@@ -101,7 +102,23 @@ def run(options: Namespace) -> Answer:
         keep_averages(load_run(folder), source)
         document["recording"] = str(recorder.folder)
     text = f"{spec.name}: held-out accuracy {share(held)}"
-    return document, text + (f", test part {share(tested)}" if tests else ""), 0
+    text += f", test part {share(tested)}" if tests else ""
+    return document, f"{text}\nto build a bundle of it: {_build_command(options)}", 0
+
+
+def _build_command(options: Namespace) -> str:
+    """The command that builds from this run and these images."""
+    parts = ["build", options.run or "NAME", "--model", options.model]
+    for name in ("data", "run", "parts", "output", "classes"):
+        if value := getattr(options, name):
+            parts += [f"--{name}", value]
+    if options.size:
+        parts += ["--size", *map(str, options.size)]
+    if options.crop is not None:
+        parts += ["--crop", f"{options.crop:g}"]
+    if options.skip_broken:
+        parts.append("--skip-broken")
+    return f"python -m ndcore {shlex.join(parts)}"
 
 
 def _asked(config: TrainConfig, options: Namespace) -> TrainConfig:
