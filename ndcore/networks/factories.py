@@ -85,7 +85,7 @@ def keeps_random_weights(make: Callable[[], nn.Module]) -> bool:
     What numpy draws is not seen.
     """
     drawn = _weights_of(make, 1)
-    with _OtherNumbers():
+    with _OtherNumbers():  # type: ignore[no-untyped-call]
         return not _same(drawn, _weights_of(make, 1))
 
 
@@ -102,7 +102,7 @@ def _same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     )
 
 
-class _OtherNumbers(TorchDispatchMode):
+class _OtherNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Every random draw gives other numbers than its seed says."""
 
     def __torch_dispatch__(

@@ -136,11 +136,17 @@ def test_the_gallery_and_home_show_its_images(own: Bundle) -> None:
 
 
 def test_the_story_begins_with_an_image_of_the_folder_chosen(
-    own: Bundle, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pixels = kinds.noise()
+    for name in kinds.CLASSES:
+        for i in range(16):
+            kinds.save(tmp_path / "d", f"{name}/{i:02d}.png", next(pixels))
+    assert main(["build", "plain", "--model", FRAGILE, "--data", str(tmp_path / "d")]) == 0
+    (example, *_) = load_bundle("plain").gallery
     went: list[dict[str, str]] = []
     monkeypatch.setattr(st, "switch_page", lambda _, query_params: went.append(query_params))
-    home = opened("Home.py", bundle="mine")
+    home = opened("Home.py", bundle="plain")
     home.button(key="go").click().run()
     assert not home.exception
     (link,) = went
@@ -148,13 +154,13 @@ def test_the_story_begins_with_an_image_of_the_folder_chosen(
     assert not at.exception
     assert not at.warning
     (chosen,) = (box.key for box in at.checkbox if box.key.startswith("pick_") and box.value)
-    example = own.gallery[0].id
-    assert chosen.startswith(f"pick_mine_{example}.")
+    assert chosen.startswith("pick_plain_")
+    assert chosen.endswith(".png")
     assert not at.button(key="start").disabled
     # A link with what the gallery calls it finds it too.
-    keyed = opened(LAB.path, bundle="mine", source="folder", images=ids_to_link([example]))
+    keyed = opened(LAB.path, bundle="plain", source="folder", images=example.id)
     assert not keyed.warning
-    assert linked(keyed, "images") == link["images"]
+    assert linked(keyed, "images") == f"{example.id}.png"
 
 
 def test_a_folder_that_is_not_here_is_told_and_found_in_the_data_folder(
