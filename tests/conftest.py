@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def digits_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder with a trained and built `digits-cnn`."""
-    from ndcore.bundles.build import BuildConfig, build, run_dir
+    from ndcore.bundles.build import BuildConfig, build
     from ndcore.data.catalog import open_source
     from ndcore.networks.registry import model_spec
+    from ndcore.storage.places import run_dir
     from ndcore.training.loop import train
     from ndcore.training.recipes import recipe
 
