@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ndcore.bundles.bundle import load_bundle
+from tests.e2e.settled import settle
 
 pytestmark = pytest.mark.e2e
 
@@ -62,6 +64,9 @@ def test_a_case_file_opens_by_itself(
     page.locator(".st-key-suspect button").click()
     told = page.get_by_text("without the pixel at row")
     expect(told).to_have_count(2, timeout=120_000)
+    proven = page.locator(".stMarkdownBadge").get_by_text(re.compile("^(Not proven|Proven)$"))
+    expect(proven).to_have_count(2, timeout=120_000)  # the case file has what was made by now
+    settle(page)
     with page.expect_download() as waiting:
         page.locator(".st-key-case_html button").click()
     file = tmp_path / "case.html"
