@@ -6,7 +6,7 @@ All is paired: an image counts where both networks know it, and gaps are drawn i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -137,6 +137,57 @@ def look_at(
             flags[kind][at] = float(verdict.flagged)
             undecided[at] |= not verdict.guaranteed
     return Network(bundle, detector, found, flags[0], flags[1], undecided)
+
+
+def compare_networks(
+    pair: Sequence[Detectors],
+    images: ImageBatch,
+    config: AttackConfig,
+    *,
+    detector: str,
+    alpha: float = 0.05,
+    results: Sequence[AttackResult] = (),
+    on_step: Step = no_step,
+    should_stop: ShouldStop = None,
+) -> dict[str, Any]:
+    """Attack the same images in two networks: what was asked, and what `compared` finds.
+
+    Args:
+        pair: the networks and their detectors.
+        images: labelled by the first one's classes.
+        config: of the attack; its target is of the first one's classes.
+        results: of the attack on the first one, where it was made already.
+        detector, alpha, on_step, should_stop: see `look_at`, as for what is raised.
+    """
+    first = pair[0].bundle
+    found = []
+    for here, made in zip(pair, (results, ()), strict=True):
+        # Classes may have another order there.
+        target = config.target
+        if target is not None:
+            target = here.bundle.class_index(first.classes[target])
+        looked = look_at(
+            here,
+            relabelled(images, first.classes, here.bundle),
+            replace(config, target=target),
+            detector=detector,
+            alpha=alpha,
+            results=made,
+            on_step=on_step,
+            should_stop=should_stop,
+        )
+        found.append(looked)
+    asked = {
+        "bundles": [each.bundle.name for each in pair],
+        "weight_hashes": [each.bundle.weight_hash for each in pair],
+        "engine": config.engine,
+        "pixels": config.pixels,
+        "seed": config.seed,
+        "budget": config.budget(first.shape),
+        "detector": detector,
+        "alpha": alpha,
+    }
+    return asked | compared(*found)
 
 
 def relabelled(images: ImageBatch, classes: Sequence[str], bundle: Bundle) -> ImageBatch:

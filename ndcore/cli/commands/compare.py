@@ -30,9 +30,7 @@ def run(options: Namespace) -> Answer:
     """Attack the same images in two networks and pair what came of them."""
     from ndcore.analysis.two_networks import (
         common_detector,
-        compared,
-        look_at,
-        relabelled,
+        compare_networks,
         require_comparable,
     )
     from ndcore.attacks import AttackConfig
@@ -56,25 +54,12 @@ def run(options: Namespace) -> Answer:
     detector = "" if detector == "none" else detector
     chosen = choose_images(bundles[0], options, default="samples")
     with Progress() as progress:
-        found = [
-            look_at(
-                each,
-                relabelled(chosen, bundles[0].classes, each.bundle),
-                config,
-                detector=detector,
-                alpha=options.alpha,
-                on_step=progress.step,
-            )
-            for each in here
-        ]
-    document = {
-        "bundles": [bundle.name for bundle in bundles],
-        "weight_hashes": [bundle.weight_hash for bundle in bundles],
-        "engine": config.engine,
-        "pixels": config.pixels,
-        "seed": config.seed,
-        "budget": config.budget(bundles[0].shape),
-        "detector": detector,
-        "alpha": options.alpha,
-    } | compared(*found)
+        document = compare_networks(
+            here,
+            chosen,
+            config,
+            detector=detector,
+            alpha=options.alpha,
+            on_step=progress.step,
+        )
     return document, comparison_text(document), 0
