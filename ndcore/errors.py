@@ -29,3 +29,8 @@ class RunError(NeuralDivergenceError):
 
 class StoppedError(NeuralDivergenceError):
     """The user stopped the work."""
+
+
+def line_of(error: BaseException) -> str:
+    """The first line of what foreign code complains of; "" where it says nothing."""
+    return (str(error).strip().splitlines() or [""])[0]

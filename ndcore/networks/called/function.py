@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from ndcore.errors import BadRequestError, NeuralDivergenceError
+from ndcore.errors import BadRequestError, NeuralDivergenceError, line_of
 
 MOST = 256  # images of one call
 LONGEST_S = 0.5  # of a call, after which fewer are asked at once
@@ -76,10 +76,9 @@ class Called(nn.Module):
         except NeuralDivergenceError:
             raise
         except Exception as error:  # whatever foreign code raises
-            told = (str(error).strip().splitlines() or [""])[0]
             raise BadRequestError(
                 f"{self.name} does not take uint8 images {pixels.shape}: "
-                f"{type(error).__name__}: {told}"
+                f"{type(error).__name__}: {line_of(error)}"
             ) from error
         if isinstance(found, Mapping):
             return {str(name): self._tensor(part) for name, part in found.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ndcore.errors import BadRequestError
+from ndcore.errors import BadRequestError, line_of
 from ndcore.networks.called.function import Called
 
 SUFFIX = ".onnx"
@@ -92,7 +92,8 @@ def onnx_model(name: str) -> Called:
             str(path), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # whatever its many readers raise
-        told = (str(error).strip().splitlines() or [""])[0]
-        raise BadRequestError(f"'{name}' is no ONNX file that can be run: {told}") from error
+        raise BadRequestError(
+            f"'{name}' is no ONNX file that can be run: {line_of(error)}"
+        ) from error
     answer = _Session(path, session)
     return Called(answer, f"'{name}'", answer.shape, hashlib.sha256(content).hexdigest())
