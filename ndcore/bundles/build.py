@@ -150,7 +150,7 @@ def _build(
                 source.shape,
                 source,
                 gallery_images=config.gallery_images,
-                answers_alone=spec.form.closed,
+                repaired=len(members["calibration"]) if spec.form.closed else 0,
             )
         )
     histograms = count_distributions(

@@ -121,4 +121,5 @@ def _estimate(spec: ModelSpec, source: ImageSource | None) -> Estimate:
     assert spec.shape
     model = spec.build().eval()
     layers = observed_layers((), spec, model, spec.shape)
-    return estimate_build(model, layers, spec.shape, source, answers_alone=spec.form.closed)
+    repaired = len(make_splits(source)["calibration"]) if source and spec.form.closed else 0
+    return estimate_build(model, layers, spec.shape, source, repaired=repaired)

@@ -22,7 +22,6 @@ from ndcore.activations.reading import BATCH_BYTES, image_bytes, read_pixels
 from ndcore.attacks import AttackConfig
 from ndcore.bundles.calibrate import MOST_QUERIES, repair_queries
 from ndcore.data.sources import ImageSource
-from ndcore.data.splits import make_splits
 from ndcore.networks.forward import forward
 from ndcore.networks.weights import rounded
 
@@ -66,7 +65,7 @@ def estimate_build(
     source: ImageSource | None,
     *,
     gallery_images: int = GALLERY_IMAGES,
-    answers_alone: bool = False,
+    repaired: int = 0,
 ) -> Estimate:
     """What a bundle will cost, from a trial pass of a few images.
 
@@ -76,7 +75,7 @@ def estimate_build(
         shape: of the images, (H, W, C).
         source: its images; None where they are not known.
         gallery_images: that are attacked at most.
-        answers_alone: detectors are calibrated that ask for every repair.
+        repaired: images of which detectors ask for every repair.
 
     Raises:
         BadRequestError: a layer cannot be observed, or all counts together take too much memory.
@@ -98,10 +97,8 @@ def estimate_build(
     half = sum(rounded(tensor).nbytes for tensor in weights)
     whole = sum(tensor.nbytes for tensor in weights)
     queries = AttackConfig().budget(shape) * gallery_images
-    repairs = 0
-    if answers_alone and source is not None:
-        repairs = repair_queries(len(make_splits(source)["calibration"]), shape)
-        repairs = repairs if repairs <= MOST_QUERIES else 0
+    repairs = repair_queries(repaired, shape)
+    repairs = repairs if repairs <= MOST_QUERIES else 0
     cost = image_bytes(model, layers, shape)
     memory = (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
