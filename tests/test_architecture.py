@@ -25,7 +25,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/networks/called", "ndcore/networks/incremental"},
     {"ndcore/networks", "ndcore/attacks/engines"},
     {"ndcore/activations", "ndcore/training", "ndcore/attacks"},
-    {"ndcore/detectors", "ndcore/certificate"},
+    {"ndcore/detectors", "ndcore/certificate", "ndcore/concept_graph"},
     {"ndcore/detectors/scoring"},
     {"ndcore/detectors/registry.py"},  # of the detectors on either side
     {"ndcore/bundles", "ndcore/evolution"},
