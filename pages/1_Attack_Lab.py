@@ -7,16 +7,18 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.attacks import AttackResult
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import Choice
 from ndcore.data.pairs import Pair
 from ndcore.jobs import Job
+from ndcore.tasks.attack import results_of
 from pages.ui.frame.link import choice
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import with_article
-from pages.ui.images.picker import Choice, choose_from_source, source_picker, tell_missing, upload
-from pages.ui.lab.attack_job import is_about, results_of, start
+from pages.ui.images.picker import choose_from_source, source_picker, tell_missing, upload
+from pages.ui.lab.attack_job import is_about, start
 from pages.ui.lab.batch import show_batch
 from pages.ui.lab.by_hand import Subject, drive
 from pages.ui.lab.chosen import show_chosen, show_example_attack

@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # A package's `__init__` re-exports from the rooms inside it; it counts as the last of them.
 ORDER: tuple[set[str], ...] = (
     {"ndcore/errors.py"},
-    {"ndcore/jobs.py", "ndcore/steps.py", "ndcore/statistics"},
+    {"ndcore/settings.py", "ndcore/steps.py", "ndcore/statistics"},
     {"ndcore/storage"},
-    {"ndcore/data/folder", "ndcore/data/stored"},
+    {"ndcore/jobs", "ndcore/data/folder", "ndcore/data/stored"},
     {"ndcore/data"},
     {"ndcore/networks/called", "ndcore/networks/incremental"},
     {"ndcore/networks", "ndcore/attacks/engines"},
@@ -33,6 +33,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/evolution/findings"},
     {"ndcore/study"},
     {"ndcore/study/hypotheses", "ndcore/analysis"},
+    {"ndcore/tasks"},
     {"ndcore/figures/style"},
     {
         "ndcore/figures/detector",

@@ -56,5 +56,12 @@ class ImageBatch:
         return [(name, value) for name, value in values if isinstance(value, tuple | np.ndarray)]
 
 
+@dataclass(frozen=True)
+class Choice(ImageBatch):
+    """Images that somebody chose (an upload has the id ""), and names to show."""
+
+    names: tuple[str, ...]
+
+
 def _at(column: Any, rows: NDArray[np.int64]) -> Any:
     return tuple(column[i] for i in rows) if isinstance(column, tuple) else column[rows]

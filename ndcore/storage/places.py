@@ -36,6 +36,11 @@ def bundles_dir() -> Path:
     return cache_dir() / "bundles"
 
 
+def jobs_dir() -> Path:
+    """Where a server keeps the results of its jobs."""
+    return cache_dir() / "jobs"
+
+
 def study_dir(bundle: str) -> Path:
     """Where the pieces of a bundle's study are kept."""
     return cache_dir() / "studies" / bundle

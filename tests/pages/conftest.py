@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -11,7 +12,8 @@ from pages.ui.frame import loaders
 
 
 @pytest.fixture(autouse=True)
-def _fresh_server() -> Iterator[None]:
+def _fresh_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(loaders, "jobs_dir", lambda: tmp_path / "jobs")
     st.cache_data.clear()
     st.cache_resource.clear()
     yield

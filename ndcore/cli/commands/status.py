@@ -8,7 +8,8 @@ from typing import Any
 
 import ndcore
 from ndcore.cli.commands import Answer
-from ndcore.storage.places import cache_dir
+from ndcore.settings import Settings, settings
+from ndcore.storage.places import cache_dir, data_dir
 
 
 def add_arguments(_parser: ArgumentParser) -> None:
@@ -42,6 +43,8 @@ def run(_options: Namespace) -> Answer:
         "torch": torch.__version__,
         "device": str(pick_device()),
         "cache": str(cache_dir()),
+        "data": str(data_dir()),
+        "settings": vars(settings()),
         "bundles": bundles,
         "sources": sources,
         "runs": runs,
@@ -58,4 +61,10 @@ def run(_options: Namespace) -> Answer:
         for row in sources
     ]
     lines.append(f"recorded training runs: {', '.join(runs) or 'none'}")
+    lines.append(f"cache {document['cache']}, data {document['data']}; settings of a server:")
+    usual = vars(Settings())
+    lines += [
+        f"  {name} = {value}" + ("" if value == usual[name] else f" (default {usual[name]})")
+        for name, value in vars(settings()).items()
+    ]
     return document, "\n".join(lines), 0

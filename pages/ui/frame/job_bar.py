@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
@@ -22,6 +23,7 @@ POLL_S = 0.4
 REFRESH_S = 3.0  # at least so long between two looks of the whole page at new results
 STOP_S = 0.2  # waited for the end, before the page says that it is stopping
 
+MINUTES_FROM_S = 100
 LOOK_S = 2.0  # between two looks of other pages at a job
 # The page that shows the jobs of a kind.
 PAGE_OF = {
@@ -45,10 +47,13 @@ def submit(kind: str, about: object, work: Callable[[Job], Any], *, label: str, 
         about: what exactly is asked, such as the bundle's name and the settings.
         work: takes the job; may set `job.result` early, for results that grow.
         label: for people.
-        ask: `deadline_s` and `lane`, see `JobManager.submit`.
+        ask: `deadline_s` and `lane`, see `JobManager.submit`. Work of the lane `HEAVY` is done by
+            a process of its own, so it is a dataclass of `ndcore.tasks`.
     """
     try:
-        job = loaders.jobs().submit(work, label=label, kind=kind, about=about, **ask)
+        job = loaders.jobs().submit(
+            work, label=label, kind=kind, about=about, session=visitor(), **ask
+        )
     except NeuralDivergenceError as error:
         st.error(sentence(error))
         return
@@ -75,6 +80,7 @@ def find_job(kind: str, about: object, *, shared: bool = False) -> Job | None:
         remember(kind, "")
         job = None
     if job is not None and job.about == about:
+        job.look()
         remember(kind, asked)
         return job
     return loaders.jobs().find(kind, about) if shared else None
@@ -106,6 +112,8 @@ def job_bar(
         _watch(job, told, more, size)
     elif job is not None and job.state == "failed":
         st.error(sentence(job.error))
+    elif job is not None and job.ended_by:
+        st.info(f"This did not come to its end: {job.ended_by}. What was found is kept.")
     return job
 
 
@@ -118,6 +126,7 @@ def running_jobs() -> None:
     @st.fragment(run_every=LOOK_S)
     def lines() -> None:
         for job in active:
+            job.look()
             told = st.session_state.get(f"told_{job.kind}")
             share, words = _course(job, told) if job.active and told else (1.0, job.state)
             st.progress(min(1.0, max(0.0, share)), words)
@@ -137,6 +146,7 @@ def _watch(
 
     @st.fragment(run_every=POLL_S)
     def live() -> None:
+        job.look()
         grown = size is not None and size(job) > shown
         if not job.active or (grown and time.monotonic() - drawn > REFRESH_S):
             st.rerun()
@@ -163,9 +173,23 @@ def _course(job: Job, told: Told) -> tuple[float, str]:
         others = (
             "other job on this server comes" if ahead == 1 else "other jobs on this server come"
         )
-        return 0.0, f"Waiting: {ahead} {others} first."
+        wait = loaders.jobs().expected_wait_s(job)
+        about = "" if wait is None else f", which takes about {_long(wait)}"
+        return 0.0, f"Waiting: {ahead} {others} first{about}."
     share, words = told(job)
     return share, "Stopping … What was found is kept." if job.stopping else words
+
+
+def _long(seconds: float) -> str:
+    if seconds < MINUTES_FROM_S:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} minutes"
+
+
+def visitor() -> str:
+    """Whose places in the queue a job takes: those of this tab of a browser."""
+    context = get_script_run_ctx()
+    return "" if context is None else context.session_id
 
 
 def _stop(job: Job) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit import runtime
 
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.bundles.images import finder, open_own, own_folder
@@ -20,7 +23,10 @@ from ndcore.detectors import Detector
 from ndcore.errors import DataError, NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import ClassPanel
 from ndcore.jobs import JobManager
-from ndcore.storage.places import bundles_dir, study_dir
+from ndcore.jobs.manager import HEAVY
+from ndcore.jobs.shelf import Shelf
+from ndcore.settings import settings
+from ndcore.storage.places import bundles_dir, jobs_dir, study_dir
 from ndcore.study.calibrated import Detectors
 from ndcore.study.saved import SavedStudy, find_study
 
@@ -97,6 +103,7 @@ def _study(weight_hash: str, stamps: tuple[tuple[str, int], ...], _of: Bundle) -
     return find_study(_of)
 
 
+ENDS_S = 2.0  # a server that is told to end waits for its jobs
 FOLDER = "folder"  # the images that a bundle was built from, where they are in a folder
 LOOK_AGAIN_S = 600  # listing a large folder takes a second
 
@@ -142,8 +149,21 @@ def find(of: Bundle) -> Find:
 
 @st.cache_resource
 def jobs() -> JobManager:
-    """The server's background work: one job at a time, and beside it one that takes seconds."""
-    return JobManager({"": 1, "quick": 1})
+    """The server's background work: what takes seconds, what a page waits for, what is heavy."""
+    of = settings()
+    lanes = {"": max(1, of.interactive_jobs), "quick": 1, HEAVY: max(1, of.heavy_jobs)}
+    shelf = Shelf(jobs_dir(), of.keep_days, of.keep_mb)
+    made = JobManager(lanes, of.queue, bounds=of, shelf=shelf)
+    if runtime.exists():
+        atexit.register(_end, made)
+    return made
+
+
+def _end(manager: JobManager) -> None:
+    """The server ends: stop what runs and keep it. Whatever torch still does then is left, as
+    threads that wake up while the interpreter is taken down abort the process."""
+    if not manager.shutdown(ENDS_S):
+        os._exit(0)
 
 
 def thumbnail(of: Bundle, source_name: str, index: int, side: int = 96) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -11,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.images import folder_name, own_folder
-from ndcore.data.batch import ImageBatch
+from ndcore.data.batch import Choice
 from ndcore.data.catalog import source_status
 from ndcore.data.decode import Decoded, decode
 from ndcore.data.sources import ImageSource
@@ -29,13 +28,6 @@ PER_SCREEN = 20
 LOOK_AGAIN_S = 20
 DRAWN_AT_ONCE = 100  # images whose prediction is asked at a time
 TILE = 68  # CSS pixels
-
-
-@dataclass(frozen=True)
-class Choice(ImageBatch):
-    """Images to work on (an upload has the id ""), and names to show."""
-
-    names: tuple[str, ...]
 
 
 def ready_sources(bundle: Bundle) -> list[str]:

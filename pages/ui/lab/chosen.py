@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.batch import Choice
 from ndcore.data.decode import encode_png
 from ndcore.data.pairs import Pair
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from pages.ui.frame.words import counted, plain, with_article
 from pages.ui.images.example import example
-from pages.ui.images.picker import Choice
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.images.tray import read
 from pages.ui.lab.result import show_pictures

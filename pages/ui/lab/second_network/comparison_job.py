@@ -8,10 +8,11 @@ from ndcore.analysis.two_networks import common_detector, compare_networks
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import ImageBatch
 from ndcore.jobs import Job
+from ndcore.tasks.attack import AttackJob
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import submit
 from pages.ui.frame.words import counted
-from pages.ui.lab.attack_job import DEADLINE_S, AttackJob
+from pages.ui.lab.attack_job import DEADLINE_S
 
 KIND = "compare"
 ALPHA = 0.05

@@ -14,12 +14,12 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.lab.two_networks import judge_words, row_words, sides_words
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.jobs import Job
+from ndcore.tasks.attack import AttackJob
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar
 from pages.ui.frame.link import choice
 from pages.ui.frame.words import plain, sentence
-from pages.ui.lab.attack_job import AttackJob
 from pages.ui.lab.second_network.comparison_job import KIND, start_comparison
 
 SHOWN = 24  # images of each kind
