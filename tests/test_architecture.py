@@ -39,11 +39,12 @@ ORDER: tuple[set[str], ...] = (
         "ndcore/figures/detector",
         "ndcore/figures/evolution",
         "ndcore/figures/explorer",
+        "ndcore/figures/graph",
         "ndcore/figures/lab",
     },
     {"ndcore/figures/home"},  # the others in small
     {"ndcore/figures/detector/case", "ndcore/cli", "pages/ui/components"},
-    {"ndcore/cli/commands", "pages/ui/components/activation"},
+    {"ndcore/cli/commands", "pages/ui/components/activation", "pages/ui/components/graph"},
     {"ndcore/cli/commands/own", "pages/ui/frame"},
     {"pages/ui/elements"},
     {"pages/ui/images"},

@@ -177,14 +177,6 @@ function zeroBitmap(layer, classes, order) {
   return toCanvas(image);
 }
 
-function toCanvas(image) {
-  const canvas = document.createElement("canvas");
-  canvas.width = image.width;
-  canvas.height = image.height;
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas;
-}
-
 // Columns of a panel: labels, exact zeros (where the layer has any), axis.
 function columns(layer, width, gutter) {
   const zeros = layer.hasZeros;

@@ -15,21 +15,6 @@ function gutterName(ctx, layer, unit) {
   return share >= 1 ? name : `${name.slice(0, Math.floor(name.length * share) - 2)}…`;
 }
 
-function sized(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== w || canvas.height !== h) {
-    canvas.width = w;
-    canvas.height = h;
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-  }
-  const ctx = canvas.getContext("2d");
-  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-  ctx.clearRect(0, 0, width, height);
-  return ctx;
-}
-
 function gutterWidth(ctx, layer, theme) {
   ctx.font = `11px ${theme.font}`;
   const names = layer.names.length ? layer.names : [String(layer.units)];

@@ -4,12 +4,6 @@
 const TELL_AFTER_MS = 200;
 const ZOOM_MOST = 32;
 
-const html = (tag, attributes = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), attributes);
-  element.append(...children);
-  return element;
-};
-
 // What was last done here: it outlives the picture, which may be taken away and put back.
 const latest = { view: null, marks: {}, stamp: -1 };
 
@@ -190,24 +184,6 @@ function createApp(root) {
   app.tip = find(".tip");
   app.spoken = find(".spoken");
   return app;
-}
-
-function readTheme(root, header) {
-  const style = getComputedStyle(root.host ?? root);
-  const get = (name) => style.getPropertyValue(name).trim();
-  const background = get("--st-background-color");
-  const probe = toCanvas(new ImageData(1, 1)).getContext("2d");
-  probe.fillStyle = background;
-  probe.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = probe.getImageData(0, 0, 1, 1).data;
-  const dark = 0.3 * red + 0.59 * green + 0.11 * blue < 128;
-  return {
-    background,
-    text: get("--st-text-color"),
-    accent: get("--st-primary-color"),
-    font: get("--st-font"),
-    ...header.looks[dark ? "dark" : "light"],
-  };
 }
 
 function createPanel(app, layer) {

@@ -18,6 +18,8 @@ from ndcore.figures.style.palette import BENIGN, PAGES, rgba
 
 _HERE = Path(__file__).parent
 _SCRIPTS = (
+    "../canvas_page.js",
+    "../svg_context.js",
     "activation_draw.js",
     "activation_panel.js",
     "activation_tip.js",
@@ -27,7 +29,9 @@ _SCRIPTS = (
 _COMPONENT = st.components.v2.component(
     "activation_view",
     html=(_HERE / "activation_view.html").read_text(),
-    css=(_HERE / "activation_view.css").read_text(),
+    css="\n".join(
+        (_HERE / name).read_text() for name in ("../canvas_page.css", "activation_view.css")
+    ),
     js="\n".join((_HERE / name).read_text() for name in _SCRIPTS),
 )
 SHOWN = ("all", "marked", "unmarked")
