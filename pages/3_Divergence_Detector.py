@@ -20,7 +20,7 @@ from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.clamp import clamp_panel
 from pages.ui.detector.evidence import evidence
 from pages.ui.detector.judging import others_table, verdicts_by
-from pages.ui.detector.proof import show_proofs
+from pages.ui.detector.proof import show_proofs, show_proven
 from pages.ui.detector.search import Subject, known_repairs
 from pages.ui.detector.study.desk import desk_panel
 from pages.ui.detector.study.panel import study_panel
@@ -197,6 +197,7 @@ def main() -> None:
         "Compares an image with benign images of the class it is taken for, by its pixels or its "
         "neurons. The threshold was fixed on them before any attack was seen."
     )
+    show_proven(bundle)
     offer_example(bundle)
     panels = {
         "One image": judge,

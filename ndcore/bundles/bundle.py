@@ -8,6 +8,7 @@ calibration.npz         benign scores per detector
 splits.json             ids per split
 gallery.json            verified attacks: ids, pixels, colours, confidences
 study/                  a finished study of detectors, where there is one: figures and scores
+certificates.json       what is proven of how many of its images, where that was asked
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ FILES = (
 )
 # A finished study of its detectors, where one was put into the bundle.
 STUDY_FILES = ("study/study.json", "study/study.npz", "study/desk.npz")
+CERTIFICATES = "certificates.json"
 NEEDED = ("name", "model", "classes", "shape", "layers", "weight_hash", "files", "accuracy")
 
 
@@ -246,6 +248,14 @@ class Bundle(Calibrated):
         rows = json.loads((self.folder / "gallery.json").read_text())
         return [GalleryRow.from_dict(row) for row in rows]
 
+    @cached_property
+    def certificates(self) -> dict[str, Any]:
+        """By set of images what `certify --ship` found of them; see `bundles.certified`."""
+        if CERTIFICATES not in self.manifest["files"]:
+            return {}
+        found = json.loads((self.folder / CERTIFICATES).read_text())
+        return dict(found["sets"]) if found.get("weight_hash") == self.weight_hash else {}
+
     def _archive(self, file: str) -> NpzFile:
         """Opened once: of many layers the list of what is inside is long."""
         if file not in self._archives:
@@ -285,7 +295,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     absent += set(FILES) - files
     if absent:
         raise BundleError(f"bundle '{folder.name}' lacks {min(absent)}")
-    if unknown := files - {*FILES, *STUDY_FILES}:
+    if unknown := files - {*FILES, *STUDY_FILES, CERTIFICATES}:
         raise BundleError(f"bundle '{folder.name}' lists an unknown file '{min(unknown)}'")
     return manifest
 

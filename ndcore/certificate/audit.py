@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.certificate.one_pixel import certificate_of
+from ndcore.certificate.one_pixel import alarm_on
 from ndcore.data.neighbours import median_of_neighbours
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import Evaluator
@@ -74,5 +74,5 @@ def audit(evaluator: Evaluator, image: NDArray[np.uint8]) -> Audit:
         # One repair that disagrees is an alarm; where that of the changed pixel does not, all
         # others are asked.
         for index in hits[agrees].tolist():
-            unnoticed += not certificate_of(evaluator, images[index]).alarm
+            unnoticed += not alarm_on(evaluator, images[index])
     return Audit(len(where), flips, unnoticed)

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.certificate.one_pixel import Certificate, Hole
-from ndcore.certificate.repairs import MARGIN, leads, repaired_answers
+from ndcore.certificate.one_pixel import Certificate, Hole, alarm_on
+from ndcore.certificate.repairs import MARGIN, leads
 from ndcore.data.pixels import paint
 from ndcore.networks.evaluator import Evaluator, Query
 
 LEVELS = 9  # of each channel; a grey pixel is tried at every level there is
 TRIES = 8  # colours, the surest flips first, that are shown to the rule
-PART = 256  # repairs between two looks whether one of them objects already
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def attack_holes(
             (
                 int(index)
                 for index in surest
-                if _unnoticed(evaluator, paint(image, places[:1], colours[index][None, None])[0])
+                if not alarm_on(evaluator, paint(image, places[:1], colours[index][None, None])[0])
             ),
             None,
         )
@@ -95,13 +94,3 @@ def _grid(channels: int) -> NDArray[np.uint8]:
     """Colours to try, (P, C)."""
     levels = range(256) if channels == 1 else np.linspace(0, 255, LEVELS).round().astype(int)
     return np.array(list(product(levels, repeat=channels)), np.uint8)
-
-
-def _unnoticed(evaluator: Evaluator, image: NDArray[np.uint8]) -> bool:
-    """Whether no repair objects to the label of this image; ends with the first that does."""
-    own = evaluator.plain(image[None])
-    label = int(own.argmax())
-    answers = repaired_answers(evaluator, image, PART)
-    return bool(leads(own, label)[0] > MARGIN) and all(
-        bool((leads(logits, label) > MARGIN).all()) for _, logits in answers
-    )

@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ndcore.certificate.repairs import MARGIN, leads, repaired_answers
+from ndcore.data.neighbours import median_of_neighbours
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 from ndcore.networks.stoppable import stoppable
 from ndcore.steps import ShouldStop
+
+FEW = 256  # repairs between two looks whether one of them objects already
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,30 @@ def certificate_of(evaluator: Evaluator, image: NDArray[np.uint8]) -> Certificat
             holes += [Hole(row, col, rival) for rival in _rivals(answer, label)]
     holes.sort(key=lambda hole: (hole.row, hole.col))
     return Certificate(label, float(np.min(least)), tuple(holes))
+
+
+def alarm_on(
+    evaluator: Evaluator, image: NDArray[np.uint8], first: tuple[int, int] | None = None
+) -> bool:
+    """`Certificate.alarm` of an image uint8 (H, W, C); ends with the first repair that objects.
+
+    Args:
+        evaluator: of the model.
+        image: to judge.
+        first: row and column of a pixel whose repair is asked before all others.
+    """
+    own = evaluator.plain(image[None])
+    label = int(own.argmax())
+    if not leads(own, label)[0] > MARGIN:
+        return True
+    if first is not None:
+        row, col = first
+        repaired = image[None].copy()
+        repaired[0, row, col] = median_of_neighbours(image[None])[0, row, col]
+        if not leads(evaluator.plain(repaired), label)[0] > MARGIN:
+            return True
+    answers = repaired_answers(evaluator, image, FEW)
+    return not all(bool((leads(logits, label) > MARGIN).all()) for _, logits in answers)
 
 
 def _rivals(answer: NDArray[np.float32], label: int) -> list[int | None]:

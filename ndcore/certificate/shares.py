@@ -16,15 +16,15 @@ from ndcore.statistics.intervals import Rate
 def certified_shares(
     found: Sequence[Certificate],
     labels: Sequence[int] | NDArray[np.integer],
-    attacked: Mapping[int, Certificate] | None = None,
+    attacked: Mapping[int, bool] | None = None,
 ) -> dict[str, Any]:
     """Counts and shares, each share with its n and 95% interval; None where n is 0.
 
     Args:
         found: certificates of N images.
         labels: (N,) true classes, or `UNKNOWN`.
-        attacked: position of an image -> certificate of the same image after a known change of
-            one pixel that flips its label.
+        attacked: position of an image -> whether the rule raises its alarm on the same image after
+            a known change of one pixel that flips its label.
 
     Returns:
         `n, certified` (how many), `certified_share, certified_ci95`, `alarms, undefined` (how many
@@ -44,7 +44,7 @@ def certified_shares(
     breakable = np.isin(np.arange(len(found)), list(attacked))
     share = Rate(int(certified.sum()), len(found)).to_dict()
     sound = _of(right & certified, known)
-    caught = [at for at, after in attacked.items() if after.alarm]
+    caught = [at for at, alarm in attacked.items() if alarm]
     return {
         "n": len(found),
         "certified": int(certified.sum()),

@@ -25,7 +25,7 @@ from ndcore.networks.registry import ModelSpec
 
 
 def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tuple[str, list[int]]:
-    """Positions of a split of the bundle in a source.
+    """Positions of a split of the bundle in a source; of `gallery` those that an attack breaks.
 
     Without a split: `evaluation` where the source holds those images, else all images.
 
@@ -36,10 +36,12 @@ def choose_members(bundle: Bundle, source: ImageSource, split: str | None) -> tu
         return split, list(range(len(source)))
     if split in ("val", "test"):
         members = [i for i, part in enumerate(source.parts) if part == split]
+    elif split == "gallery":
+        members = positions(source, [row.key for row in bundle.gallery])
     elif split is None or split in SPLITS:
         members = positions(source, bundle.splits[split or "evaluation"])
     else:
-        known = ", ".join([*SPLITS, "val", "test"])
+        known = ", ".join([*SPLITS, "gallery", "val", "test"])
         raise BadRequestError(f"unknown split '{split}': choose {known} or all")
     if members:
         return split or "evaluation", members
@@ -62,7 +64,7 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Im
         rows = [_one(name, bundle, find) for name in options.images]
         labels = np.array([label for _, label in rows], np.int64)
         return ImageBatch(tuple(options.images), labels, np.stack([pixels for pixels, _ in rows]))
-    source, members = choose_source(bundle, options, default)
+    source, _, members = choose_source(bundle, options, default)
     if options.n is not None and options.n < len(members):
         rng = np.random.default_rng(getattr(options, "seed", 0))
         members = sorted(rng.choice(members, options.n, replace=False).tolist())
@@ -71,8 +73,8 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Im
 
 def choose_source(
     bundle: Bundle, options: Namespace, default: str | None
-) -> tuple[ImageSource, list[int]]:
-    """The source that `--source` and `--data` name, and the positions to draw from.
+) -> tuple[ImageSource, str, list[int]]:
+    """The source that `--source` and `--data` name, the split, and the positions to draw from.
 
     Raises:
         BadRequestError: nothing was named, or what does not fit.
@@ -89,14 +91,14 @@ def choose_source(
         source = open_for(bundle, options.data or str(own), parts_of(options))
     else:
         source = labelled(bundle, open_source(name, options.data, bundle.shape))
-    _, members = choose_members(bundle, source, options.split)
+    split, members = choose_members(bundle, source, options.split)
     if options.lossless:
         members = [i for i in members if source.lossless[i]]
         if not members:
             raise BadRequestError("none of these images is in a lossless file")
     if source.shape != bundle.shape:
         raise BadRequestError(f"the images are {source.shape}, the model takes {bundle.shape}")
-    return source, members
+    return source, split, members
 
 
 def _one(name: str, bundle: Bundle, find: Callable[[], Find]) -> tuple[NDArray[np.uint8], int]:

@@ -16,7 +16,11 @@ def add_images(parser: ArgumentParser) -> None:
     parser.add_argument("--source", choices=("samples", "cifar10", "digits", "folder"))
     parser.add_argument("--data", help="ImageFolder or CIFAR-10 root to take them from")
     add_parts(parser)
-    parser.add_argument("--split", help="split of the bundle to draw from (default: evaluation)")
+    parser.add_argument(
+        "--split",
+        help="split of the bundle to draw from (default: evaluation); gallery: the images that its "
+        "stored attacks break",
+    )
     parser.add_argument("--n", type=int, help="how many images of the source (default: all)")
     parser.add_argument(
         "--lossless", action="store_true", help="only images of the source in lossless files"

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ndcore.bundles.bundle import Bundle
 from ndcore.certificate import Hole, certify
 from ndcore.certificate.audit import audit
+from ndcore.certificate.one_pixel import alarm_on
 from ndcore.certificate.repairs import MARGIN
 from ndcore.data.catalog import open_source
 from ndcore.data.neighbours import median_of_neighbours
@@ -114,6 +115,8 @@ def test_where_there_are_no_numbers_nothing_is_proven() -> None:
     assert some.holes == (Hole(1, 1, None),)
     assert some.labels is None
     assert some.alarm
+    evaluator = Evaluator(Silent().eval(), (4, 4, 3), "float32")
+    assert [alarm_on(evaluator, image, (1, 1)) for image in pixels] == [True, True]
     assert "for 1 of them the model gives no numbers" in some.why
 
 
@@ -151,8 +154,11 @@ def test_it_is_what_whole_images_say_one_by_one(digits_bundle: Bundle) -> None:
 def test_it_does_not_hang_on_the_other_images(digits_bundle: Bundle) -> None:
     pixels = open_source("digits").pixels(range(8))
     together = certify(digits_bundle.model, pixels)
+    evaluator = evaluator_for(digits_bundle.model, digits_bundle.shape)
     for image, certificate in zip(pixels[::-1], together[::-1], strict=True):
         assert certify(digits_bundle.model, image[None]) == [certificate]
+        for first in (None, (0, 0), (4, 3)):
+            assert alarm_on(evaluator, image, first) == certificate.alarm
 
 
 def test_a_screen_has_no_say(digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ TIED = Certificate(None, 0.0)
 def test_each_share_counts_its_own_images() -> None:
     found = [PROVEN, PROVEN, OPEN, OPEN, TIED, PROVEN]
     labels = [0, 1, 0, 1, 0, -1]  # right, wrong, right, wrong, none, unknown
-    after = {0: Certificate(1, -1.0, (Hole(0, 0, 0),)), 2: Certificate(1, 1.0)}
+    after = {0: True, 2: False}
     told = certified_shares(found, labels, after)
     assert (told["n"], told["certified"], told["alarms"]) == (6, 3, 3)
     assert (told["undefined"], told["holes"]) == (1, 4)
@@ -31,7 +31,7 @@ def test_each_share_counts_its_own_images() -> None:
     assert told["breakable"]["certified"] == {"rate": 0.5, "ci95": list(wilson(1, 2)), "n": 2}
     # The flip that goes unnoticed is on an image that was never certified.
     assert told["attacks"] == {"n": 2, "caught": 1, "on_certified": 1, "violations": 0}
-    broken = certified_shares(found, labels, {0: Certificate(1, 1.0)})
+    broken = certified_shares(found, labels, {0: False})
     assert broken["attacks"] == {"n": 1, "caught": 0, "on_certified": 1, "violations": 1}
 
 

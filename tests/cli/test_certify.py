@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.bundles.certified import keep_certificates
+from ndcore.bundles.extras import put_files
 from ndcore.cli import main
 
 
@@ -40,6 +42,38 @@ def test_images_of_a_source(
     assert kept.read_text().split() == lines  # nothing had to be made again
     plain = [{k: v for k, v in row.items() if k != "hole_attacks"} for row in rows]
     assert first["results"] == plain[:5]
+
+
+@pytest.mark.spec("CE-5")
+@pytest.mark.usefixtures("digits_bundle")
+def test_what_was_found_stays_in_the_bundle(capsys: pytest.CaptureFixture[str], twin: Path) -> None:
+    command = ["certify", "--source", "digits", "--bundle", "twin", "--ship", "--json", "-"]
+    manifest = twin / "bundles" / "twin" / "manifest.json"
+    before = json.loads(manifest.read_text())["files"]
+    assert main([*command, "--n", "5"]) == 0
+    assert main([*command, "--split", "gallery"]) == 0
+    bundle = load_bundle("twin")
+    assert set(bundle.manifest["files"]) == {*before, "certificates.json"}
+    assert set(bundle.certificates) == {"evaluation", "gallery"}
+    found, broken = bundle.certificates["evaluation"], bundle.certificates["gallery"]
+    assert found["command"].endswith("--source digits --n 5 --seed 0 --ship")
+    assert [row["key"] for row in broken["images"]] == [row.key for row in bundle.gallery]
+    assert {row["key"] for row in found["images"]} <= set(bundle.splits["evaluation"])
+    assert broken["summary"]["attacks"]["n"] == len(bundle.gallery)
+    assert found["summary"]["certified"] == sum(row["certified"] for row in found["images"])
+    # Of other weights they tell nothing.
+    place = bundle.folder / "certificates.json"
+    other = json.loads(place.read_text()) | {"weight_hash": "other"}
+    keep_certificates(bundle, "gallery", broken)
+    assert load_bundle("twin").certificates == bundle.certificates
+    content = json.dumps(other).encode()
+    put_files(bundle, {"certificates.json": content}, ["certificates.json"])
+    assert load_bundle("twin").certificates == {}
+    capsys.readouterr()
+    for elsewhere in (["digits:3"], ["--split", "calibration"]):
+        source = [] if elsewhere[0].startswith("digits") else ["--source", "digits"]
+        assert main(["certify", *source, *elsewhere, "--bundle", "twin", "--ship"]) == 2
+        assert "evaluation images or of --split gallery" in capsys.readouterr().err
 
 
 @pytest.mark.spec("CE-5")

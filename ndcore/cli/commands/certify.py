@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="keep every certificate here as it is made, and take over those that are there",
     )
     parser.add_argument(
+        "--ship",
+        action="store_true",
+        help="put the result into the bundle, whose pages then tell it: of evaluation images, or "
+        "of --split gallery",
+    )
+    parser.add_argument(
         "--pixels",
         type=int,
         default=1,
@@ -56,12 +63,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Certify images, and their stored attacks along with them."""
     from ndcore.bundles.bundle import load_bundle
+    from ndcore.bundles.certified import keep_certificates, require_set
     from ndcore.certificate import certified_shares
     from ndcore.certificate.repairs import MARGIN
     from ndcore.cli.certificate import certify_text
 
     bundle = load_bundle(options.bundle)
-    chosen, keys = _choose(bundle, options)
+    chosen, keys, split = _choose(bundle, options)
+    if options.ship:
+        require_set(bundle, split, keys)
     found, attacked = _certified(bundle, chosen, keys, options.resume)
     document = {
         "bundle": bundle.name,
@@ -82,11 +92,13 @@ def run(options: Namespace) -> Answer:
         _attack_holes(bundle, chosen, found, document)
     if options.audit:
         _audit(bundle, chosen, found, document)
+    if options.ship:
+        keep_certificates(bundle, split, _to_keep(options, split, keys, document))
     return document, certify_text(document), 0
 
 
-def _choose(bundle: Bundle, options: Namespace) -> tuple[ImageBatch, tuple[str, ...]]:
-    """The images, and under which key the gallery would know each."""
+def _choose(bundle: Bundle, options: Namespace) -> tuple[ImageBatch, tuple[str, ...], str]:
+    """The images, under which key the gallery would know each, and the split they are of."""
     import numpy as np
 
     from ndcore.cli.selection import choose_images, choose_source
@@ -94,20 +106,39 @@ def _choose(bundle: Bundle, options: Namespace) -> tuple[ImageBatch, tuple[str, 
 
     if options.images:
         chosen = choose_images(bundle, options, default=None)
-        return chosen, chosen.ids
-    source, members = choose_source(bundle, options, default=None)
+        return chosen, chosen.ids, ""
+    source, split, members = choose_source(bundle, options, default=None)
     if options.n is not None:
         # In a seeded order, so that the images of a small n are the first of a larger one.
         members = np.random.default_rng(options.seed).permutation(members)[: options.n].tolist()
     known = source.keys()
-    return ImageBatch.of(source, members), tuple(known[i] for i in members)
+    return ImageBatch.of(source, members), tuple(known[i] for i in members), split
+
+
+def _to_keep(
+    options: Namespace, split: str, keys: tuple[str, ...], document: dict[str, Any]
+) -> dict[str, Any]:
+    """What a bundle keeps: how it was made, on which data wherever they lie, and the figures."""
+    command = ["python", "-m", "ndcore", "certify", "--bundle", document["bundle"]]
+    command += ["--source", options.source] if options.source else []
+    command += ["--split", split] if options.split else []
+    command += ["--n", str(options.n), "--seed", str(options.seed)] if options.n else []
+    command += ["--pixels", "2", "--block", str(options.block)] if options.pixels == 2 else []
+    command += ["--attack-holes"] if options.attack_holes else []
+    told = ("true", "predicted", "certified", "margin")
+    images = [
+        {"key": key} | {name: row[name] for name in told} | {"holes": len(row["holes"])}
+        for key, row in zip(keys, document["results"], strict=True)
+    ]
+    kept = {name: document[name] for name in ("rule", "least_lead", "seed", "summary")}
+    return {"command": shlex.join([*command, "--ship"])} | kept | {"images": images}
 
 
 def _certified(
     bundle: Bundle, chosen: ImageBatch, keys: tuple[str, ...], resume: str | None
-) -> tuple[list[Certificate], dict[int, Certificate]]:
-    """The certificate of every image, and by position those of attacks on them in the gallery."""
-    from ndcore.certificate.one_pixel import certificate_of
+) -> tuple[list[Certificate], dict[int, bool]]:
+    """The certificate of every image; by position whether an attack of the gallery is noticed."""
+    from ndcore.certificate.one_pixel import alarm_on, certificate_of
     from ndcore.certificate.repairs import expected_seconds
     from ndcore.networks.evaluator import evaluator_for
 
@@ -129,8 +160,9 @@ def _certified(
             progress.step("certifying", at, len(chosen))
             found.append(one(image))
             row = attacks.get(key)
-            if row and tuple(image[row.pixels[0].row, row.pixels[0].col]) == row.pixels[0].before:
-                attacked[at] = one(row.pair(image).images[-1])
+            where = (row.pixels[0].row, row.pixels[0].col) if row else (0, 0)
+            if row and tuple(image[where]) == row.pixels[0].before:
+                attacked[at] = alarm_on(evaluator, row.pair(image).images[-1], where)
     return found, attacked
 
 

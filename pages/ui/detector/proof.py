@@ -1,13 +1,32 @@
-"""Under each verdict a line on what is proven of its image."""
+"""What is proven: of a bundle at the top of the page, and of an image under its verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import streamlit as st
+
 from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.certified import EVALUATION, GALLERY
+from ndcore.figures.detector.certificate import proven_words
 from pages.ui.detector.cards import Card
 from pages.ui.detector.search import Subject
 from pages.ui.elements.certificate import certificates_of, show_certificate
+
+
+def show_proven(bundle: Bundle) -> None:
+    """As `certify --ship` found it; nothing where nobody asked."""
+    sets = bundle.certificates
+    if EVALUATION not in sets:
+        return
+    found = sets[EVALUATION]
+    told = proven_words(found["summary"], sets.get(GALLERY, found)["summary"])
+    if told:
+        st.markdown(
+            told,
+            help=f"Made by `{found['command']}`, on images that took no part in "
+            "training. It holds for this network in float32, on its own 8-bit images.",
+        )
 
 
 def show_proofs(bundle: Bundle, found: Sequence[Subject], cards: Sequence[Card]) -> None:
