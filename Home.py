@@ -29,7 +29,7 @@ def start_story(bundle: Bundle) -> None:
     link = {"bundle": bundle.name, STORY: "1"}
     ready, found = ready_sources(bundle), example(bundle)
     if ready:
-        link["source"], image_id = first_image(bundle, ready, found[0].id if found else "")
+        link["source"], image_id = first_image(bundle, ready, found.pair.image_id if found else "")
         link["images"] = ids_to_link([image_id])
     st.switch_page(LAB.path, query_params=link)
 
@@ -58,7 +58,17 @@ def readiness(bundle: Bundle) -> None:
         f"{bundle.manifest['distributions']['images']:,} reference images"
     )
     third.metric("Verified attacks", len(bundle.gallery))
-    third.caption("each changes exactly one pixel of an image held out of training")
+    third.caption(_attacks_told(bundle))
+
+
+def _attacks_told(bundle: Bundle) -> str:
+    """What the attacks of the gallery are, or of how many images none was broken."""
+    if bundle.gallery:
+        return "each changes exactly one pixel of an image held out of training"
+    tried = bundle.manifest["gallery"].get("evaluation", {}).get("attacked", 0)
+    if tried:
+        return f"none of {counted(tried, 'image')} was broken when the bundle was built"
+    return "the Attack Lab makes them" if not bundle.unasked else "nothing can be attacked here"
 
 
 def own_images(bundle: Bundle) -> list[str]:
@@ -107,8 +117,11 @@ def main() -> None:
     st.header(f"Ready: {plain(bundle.name)}")
     readiness(bundle)
     lines = own_images(bundle)
+    fitting = ready_sources(bundle)
     for row in source_status():
         told = counted(row.images, "image") if row.ready else f"not here; get it with `{row.how}`"
+        if row.ready and row.name not in fitting:
+            told += ", of other classes or another size than this network's"
         icon = ":material/check_circle:" if row.ready else ":material/radio_button_unchecked:"
         lines.append(f"{icon} **{NAMES.get(row.name, row.name)}**: {told}")
     runs = list_runs()

@@ -21,7 +21,7 @@ from pages.ui.images.picker import choose_from_source, source_picker, tell_missi
 from pages.ui.lab.attack_job import is_about, start
 from pages.ui.lab.batch import show_batch
 from pages.ui.lab.by_hand import Subject, drive
-from pages.ui.lab.chosen import show_chosen, show_example_attack
+from pages.ui.lab.chosen import show_chosen, show_first
 from pages.ui.lab.gallery_panel import choose_from_gallery
 from pages.ui.lab.panes import beside
 from pages.ui.lab.progress import watched_attack
@@ -62,7 +62,7 @@ def by_search(
         if chosen is not None and (job is None or not (job.active or is_about(job, chosen))):
             show_chosen(bundle, chosen)
         elif job is None:
-            show_example_attack(bundle)
+            show_first(bundle)
         if job is not None:
             show(bundle, job)
 

@@ -43,7 +43,11 @@ def subjects(bundle: Bundle, bar: DeltaGenerator) -> list[Subject]:
     """The images to judge: the current pair, one image of a source, or an upload."""
     pair = current_pair(bundle)
     options = [*(["pair"] if pair else []), "upload", *ready_sources(bundle)]
-    names = {"pair": "The current pair", "upload": "Upload an image"}
+    alone = pair is not None and pair.attacked is None
+    names = {
+        "pair": "The current image" if alone else "The current pair",
+        "upload": "Upload an image",
+    }
     chosen = choice(
         bar.segmented_control,
         "Judge",

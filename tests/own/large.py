@@ -9,17 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from ndcore.bundles.build import BuildConfig, build
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.bundles.estimate import Estimate
+from ndcore.cli import main
 from ndcore.data.sources import ImageSource
 from ndcore.networks.registry import model_spec
 
 SHAPE = (8, 8, 3)
 DEEP = 200
 PER_CLASS = 14
+HELD = ("class 003", "class 500")  # of which `build_untouched` has images
 
 
 def thousand() -> nn.Module:
@@ -36,6 +39,16 @@ def thousand() -> nn.Module:
             head=nn.Linear(64, 1000),
         )
     )
+
+
+def knows_one() -> nn.Module:
+    """1,000 outputs, that of class 500 the largest by far."""
+    net = thousand()
+    head = net.get_submodule("head")
+    assert isinstance(head, nn.Linear)
+    with torch.no_grad():
+        head.bias[500] = 9.0
+    return net
 
 
 class Residual(nn.Module):
@@ -94,3 +107,17 @@ def built(
     config = BuildConfig(name, spec.name, gallery=0, gallery_images=0, layers=observed(name))
     build(config, source, spec=spec, on_cost=on_cost)
     return load_bundle(name)
+
+
+def build_untouched(place: Path, side: int) -> None:
+    """Bundle `mine` of `knows_one` from images of two classes in `place/images`; no attack."""
+    (place / "names.txt").write_text("\n".join(f"class {label:03d}" for label in range(1000)))
+    rng = np.random.default_rng(0)
+    for name in HELD:
+        (place / "images" / name).mkdir(parents=True)
+        for at in range(16):
+            pixels = rng.integers(0, 256, (side, side, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(place / "images" / name / f"{at:02d}.png")
+    asked = ["--data", str(place / "images"), "--classes", str(place / "names.txt")]
+    model = f"{Path(__file__).resolve()}:knows_one"
+    assert main(["build", "mine", "--model", model, *asked, "--gallery", "0"]) == 0

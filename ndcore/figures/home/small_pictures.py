@@ -44,10 +44,10 @@ def ringed_images(images: Sequence[Image], *, label: str) -> str:
 def activation_rows(
     panel: LayerPanel, colours: Sequence[str], ink: str, *, order: Sequence[int], label: str
 ) -> str:
-    """Some units of a layer: how dense each class lies, and a benign and an attacked image.
+    """Some units of a layer: how dense each class lies, and an image, attacked as well or not.
 
     Args:
-        panel: of K classes and two images, the benign one first.
+        panel: of K classes and one or two images, the benign one first.
         colours: #rrggbb per class.
         ink: #rrggbb of the benign image in the page's theme.
         order: units from top to bottom.
@@ -65,13 +65,14 @@ def activation_rows(
     span = (panel.high - panel.low) or 1.0
     places = np.clip((panel.values[:, units] - panel.low) / span, 0, 1)
     across = room + (WIDTH - 2 * room) * places
-    for row, (benign, attacked) in enumerate(across.T):
+    for row, (benign, *others) in enumerate(across.T):
         y = HEIGHT * (row + 0.5) / len(units)
-        shapes.append(
-            f'<path d="M{benign:.1f} {y:g}H{attacked:.1f}" stroke="{ATTACKED}"/>'
-            f'<circle cx="{benign:.1f}" cy="{y:g}" r="2.6" fill="{ink}"/>'
-            f'<path d="M{attacked:.1f} {y - 3.4:g}l3.4 3.4-3.4 3.4-3.4-3.4z" fill="{ATTACKED}"/>'
-        )
+        shapes += [f'<path d="M{benign:.1f} {y:g}H{x:.1f}" stroke="{ATTACKED}"/>' for x in others]
+        shapes.append(f'<circle cx="{benign:.1f}" cy="{y:g}" r="2.6" fill="{ink}"/>')
+        shapes += [
+            f'<path d="M{x:.1f} {y - 3.4:g}l3.4 3.4-3.4 3.4-3.4-3.4z" fill="{ATTACKED}"/>'
+            for x in others
+        ]
     return drawing("".join(shapes), (HEIGHT, WIDTH), label)
 
 

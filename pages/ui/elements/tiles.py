@@ -16,8 +16,8 @@ STYLE = f"""<style>
 {TILES} :is(label, button)::after {{ content: ""; position: absolute; inset: 0; cursor: pointer; }}
 {TILES} :is(label, .stCheckbox, .stButton, .stElementContainer) {{ position: static; }}
 {TILES} label > div:not([data-testid]) {{ position: absolute; top: 3px; left: 3px; margin: 0; }}
-{TILES} p {{ font-size: 11px; line-height: 1.6; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; }}
+{TILES} p {{ font-size: 11px; line-height: 1.3; overflow: hidden; overflow-wrap: anywhere;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; }}
 {TILES} :is(label, button), {TILES} [data-testid="stWidgetLabel"] {{ max-width: 100%; margin: 0;
   padding: 0; min-height: 0; min-width: 0; }}
 {TILES} button {{ background: none; border: 0; color: inherit; }}

@@ -27,6 +27,7 @@ from pages.ui.frame.words import plain
 from pages.ui.images.example import example
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.pair_key import pair_key
+from pages.ui.images.tray import read
 
 IMAGES = 2
 USUAL_RUN = "lenet"
@@ -54,11 +55,15 @@ def _lab(bundle: Bundle) -> Preview | None:
     shown = example(bundle)
     if shown is None:
         return None
+    if shown.row is None:
+        true = bundle.classes[0 if shown.pair.label is None else shown.pair.label]
+        picture = ringed_images([(shown.pair.benign, [])], label=f"Not attacked yet: {true}")
+        return Preview(picture, f"Not attacked yet: {plain(true)}.")
     here = rows_here(bundle)
     named = [row for row in here if ":" in row.id] or here
-    others = [row for row in named if row != shown[0]][:IMAGES]
+    others = [row for row in named if row != shown.row][:IMAGES]
     gallery = bundle.manifest["files"]["gallery.json"]
-    return _attacked(gallery, tuple(row.id for row in others), others or [shown[0]], bundle)
+    return _attacked(gallery, tuple(row.id for row in others), others or [shown.row], bundle)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -76,30 +81,31 @@ def _attacked(
 
 def _explorer(bundle: Bundle) -> Preview | None:
     shown = example(bundle)
-    if shown is None:
+    if shown is None or bundle.limit:
         return None
-    row, pair = shown
-    return _neurons(pair_key(bundle, pair), page_ink(), bundle, row, pair)
+    return _neurons(pair_key(bundle, shown.pair), page_ink(), bundle, shown.pair)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _neurons(key: str, ink: str, _bundle: Bundle, _row: GalleryRow, _pair: Pair) -> Preview:
+def _neurons(key: str, ink: str, _bundle: Bundle, _pair: Pair) -> Preview:
     layer = _bundle.layers[-1]
     kind = _bundle.reductions(layer)[0]
-    names = (_row.predicted_before, _row.predicted_after)
-    picked = [_bundle.class_index(name) for name in names]
-    values = _bundle.read(np.stack(_pair.images)).values(layer, kind)
+    reading = read(_bundle, _pair.images)
+    picked = list(dict.fromkeys(reading.predicted.tolist()))
+    values = reading.values(layer, kind)
     panel = loaders.class_panel(_bundle, layer, kind).show(picked, values)
-    told = " and ".join(names)
+    told = " and ".join(_bundle.classes[label] for label in picked)
+    attacked = _pair.attacked is not None
     picture = activation_rows(
         panel,
         distinct_colours(picked, len(_bundle.classes)),
         ink,
         order=np.argsort(-values[-1], kind="stable").tolist(),
-        label=f"Neurons of {layer}: classes {told}, and the image before and after",
+        label=f"Neurons of {layer}: {'classes' if attacked else 'class'} {told}, and the image"
+        f"{' before and after' if attacked else ''}",
     )
-    words = f"The last neurons: {plain(told)}, and the image before ● and after :red[◆]."
-    return Preview(picture, words)
+    images = "before ● and after :red[◆]" if attacked else "●"
+    return Preview(picture, f"The last neurons: {plain(told)}, and the image {images}.")
 
 
 def _detector(bundle: Bundle) -> Preview | None:
@@ -111,7 +117,7 @@ def _detector(bundle: Bundle) -> Preview | None:
     if shown is None or detector is None:
         return None
     benign = detector.calibration.scores
-    attacked = detector.score(loaders.seen(bundle, detector, shown[1].images[-1]))
+    attacked = detector.score(loaders.seen(bundle, detector, shown.pair.images[-1]))
     picture = score_humps(benign, attacked, label="Scores: benign images and the example")
     return Preview(
         picture, f"How suspicious: in grey {len(benign):,} benign images, in red the example."

@@ -79,7 +79,7 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     wanted = several(
         bar.multiselect,
         "Classes",
-        bundle.classes,
+        [bundle.classes[label] for label in np.unique(source.labels)],
         key="filter",
         on_change=_first_screen,
         placeholder="all classes",
@@ -116,6 +116,7 @@ def choose_from_source(bundle: Bundle, name: str) -> Choice | None:
     with many:
         _many(bundle, name, source, [i for i, _ in rows], members, correct_only, selection)
     _count(head, selection)
+    _tell_trained(bundle, source, selection)
     selection.into_link()
     ids = selection.ids
     if not ids:
@@ -145,6 +146,17 @@ def _count(head: DeltaGenerator, selection: Selection) -> None:
             args=([],),
             key="clear_chosen",
         )
+
+
+def _tell_trained(bundle: Bundle, source: ImageSource, selection: Selection) -> None:
+    """How many of the chosen images the network learnt from, where that is known."""
+    if not bundle.manifest["training"]:
+        return
+    learnt = {source.places.get(key) for key in bundle.splits["reference"]}
+    count = sum(source.index(image_id) in learnt for image_id in selection.ids)
+    if count:
+        those = "it" if len(selection.ids) == 1 else f"{count:,} of them"
+        st.caption(f":material/school: The network was trained on {those}.")
 
 
 def _grid(

@@ -43,13 +43,20 @@ def show_chosen(bundle: Bundle, chosen: Choice) -> None:
     st.html(image_tiles(tiles, width=76))
 
 
-def show_example_attack(bundle: Bundle) -> None:
-    """Before the first attack: a finished one, of the gallery; else what to do."""
+def show_first(bundle: Bundle) -> None:
+    """Before the first attack: the example, whether attacked or not; else what to do."""
     found = example(bundle)
     if found is None:
         st.info("Choose one or more images, then start the attack.")
         return
-    row, pair = found
+    pair, row = found.pair, found.row
+    probabilities = read(bundle, pair.images).probabilities
+    if row is None:
+        true = bundle.classes[0 if pair.label is None else pair.label]
+        st.header(f"The example: {plain(with_article(true))}, not attacked yet")
+        st.markdown("Click an image and press “Attack” to see whether one pixel fools the network.")
+        show_pictures(bundle, pair, (probabilities[0], None), "example_probabilities")
+        return
     true, after = (plain(with_article(name)) for name in (row.true, row.predicted_after))
     st.header(f"The example: {true} became {after}")
     took = counted(row.queries, "query", "queries")
@@ -57,5 +64,5 @@ def show_example_attack(bundle: Bundle) -> None:
         f"One pixel, found with {took}. Click an image and press “Attack” to see it happen."
     )
     send_buttons(bundle, pair)
-    before, after = read(bundle, pair.images).probabilities
+    before, after = probabilities
     show_pictures(bundle, pair, (before, after), "example_probabilities")
