@@ -19,6 +19,8 @@ def numbered(kind: str, first: int, last: int) -> tuple[str, ...]:
 TODAY = (
     *numbered("ND", 1, 23),  # the Activation Explorer
     *numbered("SP", 1, 3),  # observation
+    *numbered("SP", 5, 6),  # the mechanism
+    "CG-1",
     *numbered("DV", 0, 30),  # Training Evolution
     *numbered("AL", 1, 14),  # the Attack Lab
     *numbered("DD", 1, 10),  # the Divergence Detector
@@ -31,8 +33,9 @@ TODAY = (
     *numbered("OM", 7, 9),
 )
 TO_COME = (
-    *numbered("SP", 4, 8),
-    *numbered("CG", 1, 9),
+    "SP-4",
+    *numbered("SP", 7, 8),
+    *numbered("CG", 2, 9),
     "CE-4",
     "CE-7",
     *numbered("TA", 1, 7),

@@ -1,0 +1,256 @@
+"""What every unit adds to what a unit of the next layer receives, exactly and with its sign.
+
+At the position where the target receives most, c_ij = sum over taps k of w_jik a_i(p + k), with
+batch norm folded into the weights w. The c_ij and the bias sum to what the target receives, its
+pre-activation. The influence of i on j on an image is c_ij / sum over i of |c_ij|.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ndcore.concept_graph.wiring import Link, Wiring
+from ndcore.networks.forward import forward
+
+FLOATS = 1_000_000  # gathered at a time; many more leave the processor's cache
+EXACT = 1e-4  # of the largest sum of |c| of a link: what float32 sums may be off
+
+
+@dataclass(frozen=True)
+class Received:
+    """What came to the weights of a link in one pass, and where its targets received most.
+
+    Attributes:
+        rows: float32 (N, places, sources), what lies at every place that a tap can fall on.
+        places: int64 (positions, taps), on which of them each tap of each position falls.
+        at: int64 (N, targets), the position with the largest value.
+        values: float32 (N, targets), the value there.
+    """
+
+    rows: Tensor
+    places: Tensor
+    at: Tensor
+    values: Tensor
+
+
+class Weights:
+    """The weights of a link, with batch norm folded in.
+
+    Attributes:
+        link: which.
+        taps: float32 (targets, taps, sources).
+        bias: float32 (targets,).
+        sources, targets: how many units.
+
+    Args:
+        model: the network; link: of its wiring; sources: units of the source layer.
+
+    Raises:
+        ValueError: what the weights take does not fall evenly on the units.
+    """
+
+    def __init__(self, model: nn.Module, link: Link, sources: int) -> None:
+        self.link = link
+        part = model.get_submodule(link.weights)
+        assert isinstance(part, (nn.Conv2d, nn.Linear))
+        self._part = part
+        weight = part.weight.detach().float()
+        none = torch.zeros(len(weight), device=weight.device)
+        bias = none if part.bias is None else part.bias.detach().float()
+        if link.norm:
+            scale, shift = _as_scale(model.get_submodule(link.norm))
+            weight = weight * scale.view(-1, *[1] * (weight.ndim - 1))
+            bias = bias * scale + shift
+        if weight.shape[1] % sources or (weight.ndim == 4 and weight.shape[1] != sources):
+            raise ValueError(f"{weight.shape[1]} values of {sources} units")
+        self.taps = weight.reshape(len(weight), sources, -1).transpose(1, 2).contiguous()
+        self.bias = bias
+        self.sources, self.targets = sources, len(weight)
+        self._falls: dict[tuple[int, int], Tensor] = {}
+
+    def received(self, given: Tensor, put_out: Tensor) -> Received:
+        """What was given to the weights, and what came of it, (N, targets) or (N, targets, h, w).
+
+        Both are read at once: what follows may overwrite them.
+        """
+        flat = put_out.flatten(2) if put_out.ndim > 2 else put_out[:, :, None]
+        values, at = flat.max(2)
+        if isinstance(self._part, nn.Linear):
+            rows = given.reshape(len(given), self.sources, -1).transpose(1, 2).contiguous()
+            return Received(rows, self._one_position(), at, values)
+        over, beside = _padding(self._part)
+        padded = F.pad(given, (beside, beside, over, over)).permute(0, 2, 3, 1).flatten(1, 2)
+        places = self._falls_on((given.shape[2] + 2 * over, given.shape[3] + 2 * beside))
+        if not self.link.averaged:
+            return Received(padded.contiguous(), places, at, values)
+        # The mean over all positions is linear too: its taps fall on mean values.
+        rows = torch.stack([padded[:, places[:, k]].mean(1) for k in range(places.shape[1])], 1)
+        return Received(rows, self._one_position(), at, values)
+
+    def _one_position(self) -> Tensor:
+        return torch.arange(self.taps.shape[1], device=self.taps.device)[None]
+
+    def _falls_on(self, size: tuple[int, int]) -> Tensor:
+        """int64 (positions, taps) of a padded map."""
+        if size not in self._falls:
+            part = self._part
+            assert isinstance(part, nn.Conv2d)
+            axes = []
+            for side, kernel, step, spread in zip(
+                size, part.kernel_size, part.stride, part.dilation, strict=True
+            ):
+                taps = torch.arange(kernel) * spread
+                axes.append(torch.arange(0, side - int(taps[-1]), step)[:, None] + taps)
+            falls = axes[0][:, None, :, None] * size[1] + axes[1][None, :, None, :]
+            self._falls[size] = falls.reshape(-1, self.taps.shape[1]).to(self.taps.device)
+        return self._falls[size]
+
+    def added(self, found: Received, images: slice, targets: slice) -> Iterator[Tensor]:
+        """What each source adds, some targets at a time: float32 (targets, images, sources)."""
+        places = len(found.rows[0])
+        first = torch.arange(len(found.rows), device=found.rows.device)[images, None] * places
+        at = found.at[images, targets].T
+        taps = self.taps[targets]
+        size = max(1, FLOATS // max(1, len(first) * self.taps[0].numel()))
+        flat = found.rows.view(-1, self.sources)
+        for start in range(0, len(at), size):
+            rows = found.places[at[start : start + size]] + first
+            gathered = flat.index_select(0, rows.flatten()).view(*rows.shape, self.sources)
+            yield gathered.mul_(taps[start : start + size, None]).sum(2)
+
+
+def _padding(part: nn.Conv2d) -> tuple[int, int]:
+    """Zeros on each side of the rows and of the columns.
+
+    Raises:
+        ValueError: more on one side than on the other.
+    """
+    if isinstance(part.padding, tuple):
+        return part.padding[0], part.padding[1]
+    if part.padding == "valid":
+        return 0, 0
+    whole = [d * (k - 1) for d, k in zip(part.dilation, part.kernel_size, strict=True)]
+    if any(side % 2 for side in whole):
+        raise ValueError("padding of uneven sides")
+    return whole[0] // 2, whole[1] // 2
+
+
+def _as_scale(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Batch norm in eval mode as (scale, shift)."""
+    assert isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("batch norm without running statistics")
+    scale = (norm.running_var + norm.eps).rsqrt()
+    if norm.affine:
+        scale = scale * norm.weight.detach()
+    shift = -norm.running_mean * scale
+    return scale, shift + norm.bias.detach() if norm.affine else shift
+
+
+See = Callable[[Weights, Received], None]
+
+
+@contextmanager
+def receiving(model: nn.Module, weights: Sequence[Weights], see: See) -> Iterator[None]:
+    """Show `see` what every link receives, link by link, in passes of the calling thread."""
+    owner = threading.get_ident()
+    given: dict[str, Tensor] = {}
+
+    def before(each: Weights, _part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if threading.get_ident() == owner:
+            given[each.link.weights] = inputs[0]
+
+    def after(each: Weights, _part: nn.Module, _inputs: object, output: Tensor) -> None:
+        if threading.get_ident() == owner:
+            see(each, each.received(given.pop(each.link.weights), output))
+
+    with ExitStack() as hooks:
+        for each in weights:
+            part = model.get_submodule(each.link.weights)
+            hooks.callback(part.register_forward_pre_hook(partial(before, each)).remove)
+            part = model.get_submodule(each.link.received)
+            hooks.callback(part.register_forward_hook(partial(after, each)).remove)
+        yield
+
+
+def exact_weights(
+    model: nn.Module, wiring: Wiring, units: Mapping[str, int], images: Tensor
+) -> tuple[list[Weights], tuple[str, ...]]:
+    """The weights of all links whose contributions sum to what was received, tried on images.
+
+    Args:
+        model: in eval mode.
+        wiring: of the model.
+        units: layer -> number of its units.
+        images: float32 (N, C, H, W), a few.
+
+    Returns:
+        The weights, and the sentences on layers without a link.
+    """
+    made, gaps, wrong = [], list(wiring.gaps), set()
+    for link in wiring.links:
+        try:
+            made.append(Weights(model, link, units[link.source]))
+        except ValueError as why:
+            gaps.append(f"no edges are drawn from {link.source} to {link.target}: {why}")
+
+    def see(each: Weights, found: Received) -> None:
+        if found.at.max() >= len(found.places) or found.at.shape[1] != units[each.link.target]:
+            wrong.add(each.link)
+            return
+        for start, part in _all(each, found):
+            summed = part.sum(2) + each.bias[start : start + len(part), None]
+            scale = max(1.0, float(part.abs().sum(2).max()))
+            off = summed - found.values[:, start : start + len(part)].T
+            if not float(off.abs().max()) <= EXACT * scale:
+                wrong.add(each.link)
+
+    with receiving(model, made, see):
+        forward(model, images)
+    gaps += [
+        f"no edges are drawn from {link.source} to {link.target}: what the units add does not sum "
+        "to what is received"
+        for link in wiring.links
+        if link in wrong
+    ]
+    return [each for each in made if each.link not in wrong], tuple(gaps)
+
+
+def _all(weights: Weights, found: Received) -> Iterator[tuple[int, Tensor]]:
+    start = 0
+    for part in weights.added(found, slice(None), slice(None)):
+        yield start, part
+        start += len(part)
+
+
+def contributions(
+    model: nn.Module, weights: Sequence[Weights], images: Tensor
+) -> dict[Link, tuple[Tensor, Tensor]]:
+    """Exact contributions on a few images.
+
+    Args:
+        model: in eval mode.
+        weights: of its links.
+        images: float32 (N, C, H, W).
+
+    Returns:
+        link -> (what each source adds, float32 (N, targets, sources); what is received, float32
+        (N, targets)). The first summed over sources, and the bias, is the second.
+    """
+    kept: dict[Link, tuple[Tensor, Tensor]] = {}
+
+    def see(each: Weights, found: Received) -> None:
+        parts = [part for _, part in _all(each, found)]
+        kept[each.link] = torch.cat(parts).transpose(0, 1), found.values.clone()
+
+    with receiving(model, weights, see):
+        forward(model, images)
+    return kept
