@@ -32,7 +32,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/evolution/recording"},
     {"ndcore/evolution/findings"},
     {"ndcore/study"},
-    {"ndcore/study/hypotheses", "ndcore/analysis"},
+    {"ndcore/study/hypotheses", "ndcore/analysis", "ndcore/topology"},
     {"ndcore/tasks"},
     {"ndcore/figures/style"},
     {

@@ -26,6 +26,8 @@ TODAY = (
     *numbered("DD", 1, 10),  # the Divergence Detector
     *numbered("CE", 1, 3),
     *numbered("CE", 5, 6),
+    *numbered("TA", 1, 2),  # topology
+    *numbered("TA", 4, 6),
     *numbered("UX", 1, 7),
     "UX-9",
     *numbered("OM", 1, 3),  # own models
@@ -38,7 +40,8 @@ TO_COME = (
     *numbered("CG", 2, 9),
     "CE-4",
     "CE-7",
-    *numbered("TA", 1, 7),
+    "TA-3",
+    "TA-7",
     "OM-4",
     "OM-6",
     *numbered("LB", 1, 6),

@@ -28,6 +28,7 @@ COMMANDS = {
     "certify": "what no change of one pixel can do unnoticed, proven",
     "study": "which scores tell attacked images from benign ones",
     "distributions": "export the histograms of a layer",
+    "topology": "the mapper graph of a layer's activation vectors",
     "evolve": "how a recorded training run evolved",
     "bench": "ratios measured within one run",
 }

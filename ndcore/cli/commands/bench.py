@@ -25,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             "evolution",
             "explorer",
             "stop",
+            "topology",
         ),
     )
     add_bundle(parser)

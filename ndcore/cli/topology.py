@@ -1,0 +1,143 @@
+"""What `topology` reads, and what it says of the graph."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.cli.selection import choose_images, choose_source
+from ndcore.errors import BadRequestError
+from ndcore.steps import Step, counter
+from ndcore.topology.branches import branches
+from ndcore.topology.document import branch_document, graph_document
+from ndcore.topology.kept import SHIPPED, find_space, read_spaces
+from ndcore.topology.mapper import MapperSettings, mapper_graph
+from ndcore.topology.nodes import node_facts
+from ndcore.topology.placing import Placed, place
+from ndcore.topology.presets import PRESETS, Preset
+from ndcore.topology.space import Space
+from ndcore.topology.stability import edge_stability
+from ndcore.topology.vectors import ToRead, fitting, most_vectors, read_vectors
+
+
+def space_of(bundle: Bundle, options: Namespace, step: Step, usual: int) -> tuple[Space, str]:
+    """The vectors that are asked for, and how positions were asked for.
+
+    Where no images are named, those that came with the bundle are taken if there are any.
+
+    Raises:
+        BadRequestError: nothing was named, or what does not fit.
+    """
+    layer = options.layer
+    positions = options.positions or PRESETS[options.preset].positions
+    if not (options.source or options.data or options.n):
+        shipped = find_space(bundle, layer, positions, SHIPPED)
+        if shipped is not None:
+            return shipped, positions
+    source, members = choose_source(bundle, options, "samples")
+    count = min(options.n or usual, most_vectors(bundle.units(layer)), len(members))
+    rng = np.random.default_rng(options.seed)
+    members = sorted(rng.permutation(members)[:count].tolist())
+    seen = counter(step, f"{layer}: images", count)
+    read = read_spaces(bundle, [layer], positions, ToRead.of(source, members), on_batch=seen)
+    return read[layer], positions
+
+
+def settings_of(space: Space, options: Namespace) -> tuple[Preset, MapperSettings]:
+    """The preset with what was typed in its place, and the epsilon of these vectors.
+
+    Raises:
+        BadRequestError: a setting is out of range.
+    """
+    names = ("lens", "intervals", "overlap", "min_samples", "share")
+    typed = {name: found for name in names if (found := getattr(options, name)) is not None}
+    if not 0 <= typed.get("share", 0) <= 1:
+        raise BadRequestError("the share must lie between 0 and 1")
+    preset = replace(PRESETS[options.preset], **typed)
+    settings = preset.settings(space)
+    return preset, (
+        settings if options.epsilon is None else replace(settings, epsilon=options.epsilon)
+    )
+
+
+def graph_answer(
+    bundle: Bundle,
+    options: Namespace,
+    space: Space,
+    positions: str,
+    wanted: tuple[Preset, MapperSettings],
+    step: Step,
+) -> tuple[dict[str, Any], str, int]:
+    """The graph as a document and in words."""
+    preset, settings = wanted
+    pair = [bundle.class_index(name) for name in options.between or ()]
+    values, lens = space.wide, space.lens(preset.lens)
+    graph = mapper_graph(values, lens, settings)
+    facts = node_facts(space, graph, len(bundle.classes))
+    found = None
+    if options.stability:
+        step("stability of the edges", 0, 0)
+        found = edge_stability(graph, values, lens)
+    document = graph_document(space, graph, facts, bundle.classes, preset.lens, found)
+    way = fitting(bundle, options.layer, positions)
+    about = {"bundle": bundle.name, "layer": options.layer, "positions": way}
+    lines = [_words(options.layer, way, graph.count, document)]
+    if found is not None and len(graph.edges):
+        kept = int((found.share == 1).sum())
+        lines.append(
+            f"{kept} of {len(graph.edges)} edges stay in all {len(found.variants)} graphs with one "
+            "setting 20% less or more"
+        )
+    if pair:
+        parting = branches(graph, facts, *pair)
+        document["branches"] = [branch_document(each) for each in parting]
+        lines.append(f"{len(parting)} nodes where {' and '.join(options.between)} part")
+        lines += [
+            f"  node {each.node}: {each.share.k} of {each.share.n} are {options.between[0]}, "
+            f"from {each.towards[0]} to {each.towards[1]}, score {each.score:.2f}"
+            for each in parting[:5]
+        ]
+    if options.images:
+        placed = _placed(bundle, options, space, preset.lens, graph)
+        document["placed"] = [
+            {"file": name, "nodes": list(nodes), "nearest": int(near), "epsilons": float(gap)}
+            for name, nodes, near, gap in zip(
+                options.images, placed.nodes, placed.nearest, placed.distance, strict=True
+            )
+        ]
+        lines += [_place_words(row) for row in document["placed"]]
+    return about | document, "\n".join(lines), 0
+
+
+def _placed(bundle: Bundle, options: Namespace, space: Space, lens: str, graph: Any) -> Placed:
+    named = Namespace(**{**vars(options), "source": None, "data": options.data})
+    batch = choose_images(bundle, named, None)
+    images = ToRead(batch.ids, batch.labels, lambda part: batch.pixels[part])
+    positions = options.positions or PRESETS[options.preset].positions
+    read = read_vectors(bundle, [options.layer], positions, images)[options.layer]
+    return place(graph, space.wide, read.wide, space.lens_of(read, lens))
+
+
+def _words(layer: str, positions: str, count: int, document: dict[str, Any]) -> str:
+    told = document["parameters"]
+    return (
+        f"{layer} ({positions}): {len(document['nodes'])} nodes and {len(document['edges'])} edges "
+        f"of {count:,} images, {document['loose']:,} of them in no node; lens {told['lens']}, "
+        f"{told['intervals']} intervals, overlap {told['overlap']:.0%}, epsilon "
+        f"{told['epsilon']:.4g}, min-samples {told['min_samples']}"
+    )
+
+
+def _place_words(row: dict[str, Any]) -> str:
+    if row["nodes"]:
+        return f"{row['file']}: node {' and '.join(map(str, row['nodes']))}"
+    if row["nearest"] < 0:
+        return f"{row['file']}: the graph has no node"
+    return (
+        f"{row['file']}: in no node; the nearest core, {row['epsilons']:.2f} epsilon away, is of "
+        f"node {row['nearest']}"
+    )
