@@ -38,7 +38,7 @@ def space_of(bundle: Bundle, options: Namespace, step: Step, usual: int) -> tupl
         shipped = find_space(bundle, layer, positions, SHIPPED)
         if shipped is not None:
             return shipped, positions
-    source, members = choose_source(bundle, options, "samples")
+    source, _, members = choose_source(bundle, options, "samples")
     count = min(options.n or usual, most_vectors(bundle.units(layer)), len(members))
     rng = np.random.default_rng(options.seed)
     members = sorted(rng.permutation(members)[:count].tolist())
