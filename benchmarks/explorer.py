@@ -7,7 +7,7 @@ The app runs on a free port and a headless Chromium opens it. All in one run:
   rests and the view has changed; sorting, and showing only some of the neurons, in the browser;
 - every layer with every class: from opening the link until the app rests, bytes, errors, and the
   times between animation frames while all rows and the page are scrolled;
-- the same opacities and dots as a Plotly chart (`explorer_plotly.py`), sorted by the server.
+- the same opacities and dots as a Plotly chart (`exploring/in_plotly.py`), sorted by the server.
 
 Clicks and changes are dispatched inside the page and timed there. A sort ends with the frame that
 shows it: two animation frames, so up to 33 ms are spent waiting for the screen; what drawing
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.browser import Traffic, chromium, served
-from benchmarks.explorer_scene import Scene, choose_scene, walk
+from benchmarks.exploring.scene import Scene, choose_scene, walk
 from benchmarks.report import Row, limited, row
 from ndcore.bundles.bundle import Bundle
 from ndcore.errors import BadRequestError
@@ -47,7 +47,7 @@ SCROLL_S = 3.0
 # Presses of "taller rows": 8 times the usual height, so that every panel scrolls.
 TALLER = 3
 COMPONENT = b"activation_view"
-PROBE = Path(__file__).with_name("explorer_probe.js")
+PROBE = Path(__file__).with_name("exploring") / "probe.js"
 SHOWN = ("unmarked", "all", "marked", "all")
 
 
@@ -84,7 +84,7 @@ def run(bundle: Bundle, n: int | None = None, *, on_step: Step = no_step) -> dic
             rows += _everything(page, traffic, address, scene, bundle, errors)
             page.context.close()
         on_step("the same with Plotly", 0, 0)
-        with served("benchmarks/explorer_plotly.py") as address:
+        with served("benchmarks/exploring/in_plotly.py") as address:
             page, traffic, problems = _opened(browser)
             theirs = _plotly(page, traffic, address, scene, repeats)
             page.context.close()

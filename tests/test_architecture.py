@@ -45,7 +45,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/figures/home"},  # the others in small
     {"ndcore/figures/detector/case", "ndcore/cli", "pages/ui/components"},
     {"ndcore/cli/commands", "pages/ui/components/activation", "pages/ui/components/graph"},
-    {"ndcore/cli/commands/own", "pages/ui/frame"},
+    {"ndcore/cli/commands/own", "ndcore/cli/commands/inside", "pages/ui/frame"},
     {"pages/ui/elements"},
     {"pages/ui/images"},
     {

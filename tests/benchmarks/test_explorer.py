@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from benchmarks.explorer import Update, action_rows, frame_rows, plotly_rows
-from benchmarks.explorer_scene import Scene, choose_scene, walk
+from benchmarks.exploring.scene import Scene, choose_scene, walk
 from benchmarks.report import limited
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.cli import main

@@ -1,6 +1,6 @@
 """The commands, a module each: a new one is a file in this folder and a line in `COMMANDS`.
 
-Those about models that people bring lie in `own`.
+Those about models that people bring lie in `own`, those that look into a network in `inside`.
 
 They are read to build the parser, before it is known which one runs. So they import what is light
 at their top, and torch and the work itself inside `run`.
@@ -32,7 +32,7 @@ COMMANDS = {
     "evolve": "how a recorded training run evolved",
     "bench": "ratios measured within one run",
 }
-OWN = ("check", "layers")
+ROOMS = {"check": "own", "layers": "own", "distributions": "inside", "topology": "inside"}
 Answer = tuple[dict[str, Any], str, int]
 
 
@@ -48,5 +48,5 @@ class Command(Protocol):
 
 def command(name: str) -> Command:
     """The module of one of `COMMANDS`."""
-    place = f"{__name__}.own" if name in OWN else __name__
-    return cast(Command, import_module(f"{place}.{name}"))
+    room = f"{ROOMS[name]}." if name in ROOMS else ""
+    return cast(Command, import_module(f"{__name__}.{room}{name}"))

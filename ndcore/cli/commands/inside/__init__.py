@@ -1,0 +1,1 @@
+"""Commands about what happens inside a network."""
