@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
     from ndcore.attacks import AttackConfig, AttackResult
     from ndcore.bundles.bundle import Bundle
+    from ndcore.data.batch import ImageBatch
+
+UNFINISHED = ".unfinished"  # in the folder that --out names, until all images are through
 
 
 class _Engines(str):
@@ -60,7 +66,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--precision", default="auto", help="auto, or float32: no bfloat16 screening"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", metavar="DIR", help="write PNG pairs and results.json here")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="write PNG pairs and results.json here; an interrupted run goes on",
+    )
     parser.add_argument(
         "--card",
         metavar="FILE",
@@ -81,7 +91,7 @@ def run(options: Namespace) -> Answer:
     """
     import numpy as np
 
-    from ndcore.attacks import AttackConfig, attack_images, summarise
+    from ndcore.attacks import AttackConfig, summarise
     from ndcore.bundles.bundle import load_bundle
     from ndcore.certificate.l0_card import require_search
     from ndcore.cli.l0_card import write_card
@@ -110,19 +120,9 @@ def run(options: Namespace) -> Answer:
         label if label >= 0 else int(bundle.read(image[None]).predicted[0])
         for label, image in zip(chosen.labels, chosen.pixels, strict=True)
     ]
-    with Progress() as progress:
-        if any(engine.keeps_map for engine in config.engines):
-            progress.step(_estimate(bundle, config, chosen.pixels))
-        results = attack_images(
-            bundle.model,
-            chosen.pixels,
-            labels,
-            chosen.ids,
-            config,
-            on_progress=lambda p: progress.step(
-                f"{p.succeeded} broken, {p.total_queries:,} queries; {p.id}", p.done, p.images
-            ),
-        )
+    chosen = replace(chosen, labels=np.array(labels, np.int64))
+    with _writing(options.out):
+        results = _attacked(bundle, chosen, config, options.out)
     document = {
         "bundle": bundle.name,
         "weight_hash": bundle.weight_hash,
@@ -137,15 +137,59 @@ def run(options: Namespace) -> Answer:
         "summary": summarise(results),
     }
     if options.out:
-        _write_attacks(Path(options.out), results, document)
+        with _writing(options.out):
+            _write_attacks(Path(options.out), results, document)
     text, status = attack_text(document), 0
     if options.card:
-        images = replace(chosen, labels=np.array(labels, np.int64))
-        text += f"\n{write_card(Path(options.card), bundle, images, config, results)}"
+        text += f"\n{write_card(Path(options.card), bundle, chosen, config, results)}"
     if options.fail_above is not None:
         told, held = within(document["summary"], options.fail_above)
         text, status = f"{text}\n{told}", int(not held)
     return document, text, status
+
+
+@contextmanager
+def _writing(folder: str | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadRequestError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _attacked(
+    bundle: Bundle, chosen: ImageBatch, config: AttackConfig, out: str | None
+) -> list[AttackResult]:
+    """Attack the images, but take over what an interrupted run of the same attack has found."""
+    from ndcore.attacks import attack_images
+    from ndcore.attacks.kept import KeptAttacks
+    from ndcore.data.pixels import image_key
+
+    kept, left = None, list(range(len(chosen)))
+    if out is not None:
+        keys = tuple(image_key(bundle.weight_hash, image) for image in chosen.pixels)
+        asked = (bundle.weight_hash, config, chosen.ids, keys, chosen.labels)
+        kept = KeptAttacks(Path(out) / UNFINISHED, asked)
+        left = kept.left(len(chosen))
+    rest = chosen.take(left)
+    with Progress() as progress:
+        if len(left) < len(chosen):
+            progress.step(f"{len(chosen) - len(left)} finished images are taken over from {out}")
+        if left and any(engine.keeps_map for engine in config.engines):
+            progress.step(_estimate(bundle, config, rest.pixels))
+        results = attack_images(
+            bundle.model,
+            rest.pixels,
+            rest.labels,
+            rest.ids,
+            config,
+            on_progress=lambda p: progress.step(
+                f"{p.succeeded} broken, {p.total_queries:,} queries; {p.id}", p.done, p.images
+            ),
+            on_result=None if kept is None else (lambda at, result: kept.add(left[at], result)),
+        )
+    found = {} if kept is None else kept.found
+    found |= dict(zip(left, results, strict=True))
+    return [found[at] for at in sorted(found)]
 
 
 def _estimate(bundle: Bundle, config: AttackConfig, pixels: NDArray[np.uint8]) -> str:
@@ -165,19 +209,17 @@ def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str
 
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
-    try:
-        for result, row in zip(results, document["results"], strict=True):
-            row = {key: value for key, value in row.items() if key != "seconds"}
-            if result.success:
-                name = _file_name(result.id, names)
-                for kind, image in (("benign", result.benign), ("attacked", result.attacked)):
-                    row[f"{kind}_file"] = f"{name}-{kind}.png"
-                    write_bytes(folder / row[f"{kind}_file"], encode_png(image))
-            rows.append(row)
-        summary = {k: v for k, v in document["summary"].items() if k != "seconds"}
-        write_json(folder / "results.json", document | {"results": rows, "summary": summary})
-    except OSError as error:
-        raise BadRequestError(f"cannot write to {folder}: {error.strerror}") from error
+    for result, row in zip(results, document["results"], strict=True):
+        row = {key: value for key, value in row.items() if key != "seconds"}
+        if result.success:
+            name = _file_name(result.id, names)
+            for kind, image in (("benign", result.benign), ("attacked", result.attacked)):
+                row[f"{kind}_file"] = f"{name}-{kind}.png"
+                write_bytes(folder / row[f"{kind}_file"], encode_png(image))
+        rows.append(row)
+    summary = {k: v for k, v in document["summary"].items() if k != "seconds"}
+    write_json(folder / "results.json", document | {"results": rows, "summary": summary})
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
 def _file_name(image_id: str, taken: set[str]) -> str:
