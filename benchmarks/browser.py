@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,18 +41,33 @@ def served(script: str) -> Iterator[str]:
     Raises:
         BadRequestError: the server does not start.
     """
+    with serving(script) as (address, _):
+        yield address
+
+
+@contextmanager
+def serving(
+    script: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The same, with further variables of the environment and with the server's process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | (environment or {}),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
         try:
             if not _healthy(f"http://127.0.0.1:{port}/_stcore/health", process):
                 log.seek(0)
                 last = log.read().decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
                 raise BadRequestError(f"{script} could not be served: {last[0]}")
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", process
         finally:
             process.terminate()
             try:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.page_reruns import rerun_ms
 from benchmarks.report import Row, limited, machine, row
+from benchmarks.serving.page_reruns import rerun_ms
 from ndcore.activations.divergence import top_mean
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import load_detector

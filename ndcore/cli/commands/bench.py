@@ -24,13 +24,16 @@ def add_arguments(parser: ArgumentParser) -> None:
             "distributions",
             "evolution",
             "explorer",
+            "sessions",
             "stop",
             "topology",
         ),
     )
     add_bundle(parser)
     parser.add_argument(
-        "--n", type=int, help="images; explorer, stop: repetitions (default: the benchmark's own)"
+        "--n",
+        type=int,
+        help="images; explorer, stop: repetitions; sessions: visitors (default: its own)",
     )
     parser.add_argument("--peers", action="store_true", help="attack: also run other libraries")
     parser.add_argument(
@@ -73,7 +76,7 @@ def run(options: Namespace) -> Answer:
                 picture=options.picture,
                 on_step=progress.step,
             )
-        elif options.name in ("explorer", "stop"):
+        elif options.name in ("explorer", "sessions", "stop"):
             document = measure(bundle, options.n, on_step=progress.step)
         else:
             document = measure(bundle, options.n)
