@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.browser import serving
-from benchmarks.explorer_scene import choose_scene
+from benchmarks.exploring.scene import choose_scene
 from benchmarks.report import Row, limited, machine, row
 from benchmarks.serving.load import Page, Seen, attacked_meanwhile, visit
 from benchmarks.serving.page_reruns import rerun_ms
