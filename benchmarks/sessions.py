@@ -67,20 +67,19 @@ def run(bundle: Bundle, n: int | None = None, *, on_step: Step = no_step) -> dic
 def pages_of(bundle: Bundle) -> list[Page]:
     """Every page of the app, with links that a visitor follows; of Home the same again."""
     scene = choose_scene(bundle)
-    base = {"bundle": bundle.name}
+    base: dict[str, Any] = {"bundle": bundle.name}
     pair = base | ({"pair": scene.pair} if scene.pair else {})
     views = [pair | {"layers": scene.layers, "classes": pick} for pick in _picks(bundle)]
     run = (list_runs() or [""])[0]
     parts = [base | {"run": run, "part": part} for part in ("Network", "Layer")]
-    known = {
+    known: dict[Any, list[dict[str, Any]]] = {
         LAB: [base, base | {"engine": "exhaustive"}, base | {"engine": "de"}],
         EXPLORER: views,
         DETECTOR: [pair, pair | {"alpha": "0.01"}],
         EVOLUTION: parts if run else [base],
     }
     names = {page: Path(page.path).stem.partition("_")[2] for page in PAGES}
-    others: list[Page] = [(names[page], known.get(page, [base])) for page in PAGES]
-    return [("", [base]), *others]
+    return [("", [base]), *((names[page], known.get(page, [base])) for page in PAGES)]
 
 
 def _picks(bundle: Bundle) -> list[list[str]]:
