@@ -88,7 +88,7 @@ def class_scene(
     )
     edges = strongest(graph.edges, look.per_target, lambda edge: edge.share)
     marked = changed_most(edges, *pair) if pair else set()
-    widest = max((edge.share for edge in edges), default=1.0) or 1.0
+    width = widths(edges, [edge.share for edge in edges])
     bars = _bars(pair) if pair else {}
     units = tuple(
         SceneUnit(
@@ -107,7 +107,7 @@ def class_scene(
         SceneEdge(
             source=places[edge.source],
             target=places[edge.target],
-            weight=edge.share / widest,
+            weight=width[edge.source, edge.target],
             sign=-1 if edge.influence < 0 else 1,
             told=edge_told(edge, graph.folds),
             stable=edge.stable,
@@ -117,7 +117,7 @@ def class_scene(
     )
     legend = [
         Entry("size", f"size: {KINDS[look.kind]}"),
-        Entry("raises", "raises its target; the wider, the more of the class's influence"),
+        Entry("raises", "raises its target; the wider, the more of what runs into that layer"),
         Entry("lowers", "lowers its target"),
         *([DASHED] if any(not edge.stable for edge in edges) else []),
         *(Entry("group", name, colour) for name, colour in look.group_looks),
@@ -187,6 +187,24 @@ def sizes(values: Sequence[float]) -> Callable[[float], float]:
     """Of an importance the size, 0 to 1: its amount as a share of the greatest of `values`."""
     most = max((abs(value) for value in values if not math.isnan(value)), default=0.0) or 1.0
     return lambda value: 0.0 if math.isnan(value) else min(1.0, abs(value) / most)
+
+
+def widths(edges: Sequence[Edge], strengths: Sequence[float]) -> dict[tuple[Unit, Unit], float]:
+    """Of every edge the width, 0 to 1: its amount as a share of the greatest into its layer.
+
+    So each step from layer to layer can be read by itself: into few units more runs along each.
+
+    Args:
+        edges: drawn.
+        strengths: of them.
+    """
+    most: dict[str, float] = defaultdict(float)
+    for edge, strength in zip(edges, strengths, strict=True):
+        most[edge.target.layer] = max(most[edge.target.layer], abs(strength))
+    return {
+        (edge.source, edge.target): abs(strength) / (most[edge.target.layer] or 1.0)
+        for edge, strength in zip(edges, strengths, strict=True)
+    }
 
 
 def told_of(node: Node) -> Told:

@@ -19,6 +19,7 @@ from ndcore.figures.graph.class_scene import (
     strongest,
     told_of,
     value_words,
+    widths,
 )
 from ndcore.figures.graph.scene import Entry, Scene, SceneEdge, SceneUnit, Told
 
@@ -49,7 +50,7 @@ def difference_scene(graph: DifferenceGraph, look: Look, most: int = PER_LAYER) 
         look.per_target,
         lambda edge: abs(between[edge.source, edge.target].change.difference),
     )
-    width = sizes([between[edge.source, edge.target].change.difference for edge in edges])
+    width = widths(edges, [between[edge.source, edge.target].change.difference for edge in edges])
     names = (graph.first.name, graph.second.name)
     units = tuple(
         SceneUnit(
@@ -72,7 +73,7 @@ def difference_scene(graph: DifferenceGraph, look: Look, most: int = PER_LAYER) 
             SceneEdge(
                 source=places[edge.source],
                 target=places[edge.target],
-                weight=width(change.difference),
+                weight=width[edge.source, edge.target],
                 sign=-1 if change.difference < 0 else 1,
                 told=(
                     (names[0], f"{100 * change.first:+.1f}% of what the target receives"),
@@ -154,7 +155,7 @@ def attack_scene(
         look.per_target,
         lambda edge: edge.share,
     )
-    widest = max((edge.share for edge in edges), default=1.0) or 1.0
+    width = widths(edges, [edge.share for edge in edges])
     units = tuple(
         SceneUnit(
             key=key_of(unit),
@@ -176,7 +177,7 @@ def attack_scene(
         SceneEdge(
             source=places[edge.source],
             target=places[edge.target],
-            weight=edge.share / widest,
+            weight=width[edge.source, edge.target],
             sign=-1 if edge.influence < 0 else 1,
             told=edge_told(edge, attacked.folds),
             stable=edge.stable,

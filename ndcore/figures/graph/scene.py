@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from ndcore.data.decode import encode_webp
 from ndcore.figures.graph.order import least_crossing, slots
-from ndcore.figures.style.palette import ATTACKED, BENIGN, FALL, MUTED, PAGES, RISE, rgba
+from ndcore.figures.style.palette import ATTACKED, BENIGN, LOWERS, MUTED, PAGES, RAISES, rgba
 
 CELL = 40  # pixels of a unit's picture in the sheet
 # What the canvas takes from the page itself is not here.
 LOOKS = {
     theme: {
-        "raises": RISE,
-        "lowers": FALL,
+        "raises": RAISES,
+        "lowers": LOWERS,
         "muted": MUTED,
         "attacked": ATTACKED,
         "benign": BENIGN[theme],
@@ -155,13 +155,22 @@ def _enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cell
 
 
-def pack_scene(scene: Scene, *, pinned: str = "", stamp: int = 0) -> bytes:
-    """Header length (uint32, little-endian), JSON header, then the sheet of pictures as a file.
+def with_pin(packed: bytes, pinned: str, stamp: int) -> bytes:
+    """A packed scene with what is kept of it, as a JSON object at its end.
+
+    Args:
+        packed: by `pack_scene`.
+        pinned: `layer:unit`, `layer:unit>layer:unit` or "".
+        stamp: of the state; an older one does not undo a click.
+    """
+    return packed + json.dumps({"pinned": pinned, "stamp": stamp}).encode()
+
+
+def pack_scene(scene: Scene) -> bytes:
+    """Lengths (two uint32, little-endian), then a JSON header and the sheet of pictures as a file.
 
     Args:
         scene: to draw.
-        pinned: unit or edge that is kept, as the canvas names it.
-        stamp: of the state; an older one does not undo a click.
     """
     sheet, cells = sheet_of(scene.pictures)
     units = scene.units
@@ -181,21 +190,19 @@ def pack_scene(scene: Scene, *, pinned: str = "", stamp: int = 0) -> bytes:
             for name, height in zip(scene.bands, heights, strict=True)
         ],
         "units": [
-            {**asdict(unit), "slot": float(row), "picture": cell}
+            {**vars(unit), "slot": float(row), "picture": cell}
             for unit, row, cell in zip(units, rows, cells, strict=True)
         ],
-        "edges": [asdict(edge) for edge in scene.edges],
+        "edges": [vars(edge) for edge in scene.edges],
         "groups": [{"name": name, "colour": colour} for name, colour in scene.groups],
-        "legend": [asdict(entry) for entry in scene.legend],
+        "legend": [vars(entry) for entry in scene.legend],
         "sheet": {
             "cell": CELL,
             "across": sheet.shape[1] // CELL,
             "count": len(cells) - cells.count(-1),
         },
         "looks": LOOKS,
-        "pinned": pinned,
-        "stamp": stamp,
     }
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     picture = encode_webp(sheet) if sheet.size else b""
-    return b"".join([struct.pack("<I", len(text)), text, picture])
+    return b"".join([struct.pack("<II", len(text), len(picture)), text, picture])

@@ -11,6 +11,7 @@
 | `TRAINING`, `VALIDATION` | images that a network learned from, or did not |
 | `RUNS` | a recorded run beside another |
 | `RISE`, `FALL` | a number that grew, or fell |
+| `RAISES`, `LOWERS` | what adds to a neuron, or takes from it; more for the first, or the second |
 | `APART` | a neuron apart from its layer |
 | `ACCENT` | what a picture is about where none of these says it; what has the focus |
 | `MUTED` | what one compares with: before, chance, thresholds, grids |
@@ -33,6 +34,7 @@ ACCENT = "#5b78e5"
 TRAINING, VALIDATION = "#6450e6", "#1e9664"
 RUNS = ("#6e645a", "#4664d2")
 RISE, FALL = "#c06000", "#2a80c8"
+RAISES, LOWERS = "#cc8448", "#249ccc"
 APART = "#c2185b"
 FRAME = ("#000000", "#ffffff")  # from outside to inside
 CLEAR = "rgba(0,0,0,0)"

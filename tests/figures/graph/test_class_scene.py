@@ -33,7 +33,10 @@ def test_size_tells_the_importance_and_width_the_influence() -> None:
     )
     by_ends = {(scene.units[e.source].key, scene.units[e.target].key): e for e in scene.edges}
     assert by_ends["dense:2", "logits:3"].weight == 1
-    assert by_ends["conv:4", "dense:2"].weight == pytest.approx(0.4 / 0.6)
+    # Each step by itself: into the class runs more along each edge than into the layer before.
+    assert by_ends["dense:9", "logits:3"].weight == pytest.approx(0.2 / 0.6)
+    assert by_ends["conv:4", "dense:2"].weight == 1
+    assert by_ends["conv:7", "dense:2"].weight == pytest.approx(0.15 / 0.4)
     assert by_ends["dense:9", "logits:3"].sign == -1
     assert not by_ends["conv:7", "dense:2"].stable
     assert by_ends["conv:4", "dense:2"].stable

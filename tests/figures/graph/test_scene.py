@@ -11,12 +11,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ndcore.figures.graph.scene import CELL, Scene, SceneEdge, SceneUnit, pack_scene, sheet_of
+from ndcore.figures.graph.scene import (
+    CELL,
+    Scene,
+    SceneEdge,
+    SceneUnit,
+    pack_scene,
+    sheet_of,
+    with_pin,
+)
 
 
 def unpacked(message: bytes) -> tuple[dict[str, Any], bytes]:
-    (length,) = struct.unpack("<I", message[:4])
-    return json.loads(message[4 : 4 + length]), message[4 + length :]
+    length, picture = struct.unpack("<II", message[:8])
+    end = 8 + length + picture
+    pin = json.loads(message[end:]) if len(message) > end else {}
+    return json.loads(message[8 : 8 + length]) | pin, message[8 + length : end]
 
 
 def unit(column: int, number: int, **more: Any) -> SceneUnit:
@@ -37,7 +47,7 @@ def scene() -> Scene:
 
 
 def test_units_get_a_row_and_a_picture(scene: Scene) -> None:
-    header, picture = unpacked(pack_scene(scene, pinned="layer0:7", stamp=3))
+    header, picture = unpacked(with_pin(pack_scene(scene), "layer0:7", 3))
     assert [each["key"] for each in header["units"]] == [each.key for each in scene.units]
     rows = [each["slot"] for each in header["units"]]
     assert sorted(rows[:2]) == sorted(rows[2:]) == [0.5, 1.5]

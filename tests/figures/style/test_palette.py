@@ -24,8 +24,10 @@ from ndcore.figures.style.palette import (
     BENIGN,
     CORNERS,
     FALL,
+    LOWERS,
     MUTED,
     PAGES,
+    RAISES,
     RISE,
     RUNS,
     TRAINING,
@@ -59,6 +61,8 @@ MEANINGS = {
         "runs": list(RUNS),
         "rise": [RISE],
         "fall": [FALL],
+        "raises": [RAISES],
+        "lowers": [LOWERS],
         "exceptional": [APART],
         "accent": [ACCENT],
         "muted": [MUTED],
@@ -83,6 +87,14 @@ TOGETHER = {
     ),
     "levels of neurons": ("exceptional", "benign", "muted"),
     "what changed": ("rise", "fall", "muted"),
+    "a concept graph": (
+        "raises",
+        "lowers",
+        "benign",
+        "attacked",
+        "muted",
+        "groups of units",
+    ),
     "clamped neurons": ("accent", "muted"),
 }
 AREAS = ("classes",)  # wide bars and cells, told by their width and opacity
@@ -90,6 +102,7 @@ AREAS = ("classes",)  # wide bars and cells, told by their width and opacity
 
 def met(picture: str, theme: str) -> list[str]:
     known = MEANINGS[theme] | {"first method": method_colours(1)}
+    known |= {"groups of units": cluster_colours(8)}
     return [colour for meaning in TOGETHER[picture] for colour in known[meaning]]
 
 

@@ -85,7 +85,7 @@ function paintUnit(ctx, app, unit, { x, y, side }, at) {
 
 function ring(app, unit, chosen) {
   const { theme, scene } = app;
-  if (chosen) return [theme.accent, 3];
+  if (chosen) return [theme.benign, 3];
   if (unit.group >= 0) return [scene.groups[unit.group].colour, 2.5];
   if (unit.faint) return [theme.muted, 1.5];
   if (unit.sign) return [unit.sign < 0 ? theme.lowers : theme.raises, 2];

@@ -16,14 +16,16 @@ export default function (component) {
   return () => observer.disconnect();
 }
 
-// Header length, JSON, then a sheet of all pictures, side by side.
+// The message of ndcore.figures.graph.scene: header, a sheet of all pictures, and what is kept.
 async function readScene(data) {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const scene = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  scene.pictures = [];
-  if (bytes.length > 4 + length) {
-    const sheet = await createImageBitmap(new Blob([bytes.subarray(4 + length)]));
+  const lengths = new DataView(bytes.buffer, bytes.byteOffset);
+  const middle = 8 + lengths.getUint32(0, true);
+  const end = middle + lengths.getUint32(4, true);
+  const read = (from, to) => JSON.parse(new TextDecoder().decode(bytes.subarray(from, to)));
+  const scene = { ...read(8, middle), ...read(end), pictures: [] };
+  if (end > middle) {
+    const sheet = await createImageBitmap(new Blob([bytes.subarray(middle, end)]));
     const { cell, across } = scene.sheet;
     for (let at = 0; at < scene.sheet.count; at += 1) {
       const canvas = html("canvas", { width: cell, height: cell });
