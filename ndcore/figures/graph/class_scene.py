@@ -52,7 +52,7 @@ class Look:
         pictures: uint8 (h, w, C) of units that have one.
         groups: group of units that are in one, from 0.
         group_names: of the groups.
-        names: that somebody gave to units.
+        marked: units to be ringed, with `marked_as` what they are in words.
     """
 
     kind: str = INFLUENCE
@@ -60,7 +60,14 @@ class Look:
     pictures: Mapping[Unit, NDArray[np.uint8]] = field(default_factory=dict)
     groups: Mapping[Unit, int] = field(default_factory=dict)
     group_names: tuple[str, ...] = ()
-    names: Mapping[Unit, str] = field(default_factory=dict)
+    marked: frozenset[Unit] = frozenset()
+    marked_as: str = ""
+
+    @property
+    def legend(self) -> list[Entry]:
+        """What rings mean."""
+        rings = [Entry("group", name, colour) for name, colour in self.group_looks]
+        return [Entry("marked", self.marked_as), *rings] if self.marked else rings
 
     @property
     def group_looks(self) -> tuple[tuple[str, str], ...]:
@@ -94,11 +101,12 @@ def class_scene(
         SceneUnit(
             key=key_of(node.unit),
             column=columns[node.unit.layer],
-            name=name_of(node, look),
+            name=name_of(node),
             size=size(node.importance.get(look.kind, math.nan)),
             told=(*told_of(node), *_pair_told(node.unit, pair)),
-            label=graph.name if _is_class(graph, node) else "",
+            label=graph.name if _is_class(graph, node) else node.name,
             group=look.groups.get(node.unit, -1),
+            marked=node.unit in look.marked,
             pair=bars.get(node.unit, (0.0, 0.0)) if pair else None,
         )
         for node in graph.nodes
@@ -120,7 +128,7 @@ def class_scene(
         Entry("raises", "raises its target; the wider, the more of what runs into that layer"),
         Entry("lowers", "lowers its target"),
         *([DASHED] if any(not edge.stable for edge in edges) else []),
-        *(Entry("group", name, colour) for name, colour in look.group_looks),
+        *look.legend,
     ]
     if pair:
         legend += [
@@ -150,9 +158,9 @@ def unit_of(key: str) -> Unit | None:
     return Unit(layer, int(number)) if layer and number.isascii() and number.isdigit() else None
 
 
-def name_of(node: Node, look: Look) -> str:
+def name_of(node: Node) -> str:
     """What the unit is called, else its number."""
-    return look.names.get(node.unit) or node.name or str(node.unit.unit)
+    return node.name or str(node.unit.unit)
 
 
 def strongest(

@@ -56,11 +56,12 @@ def difference_scene(graph: DifferenceGraph, look: Look, most: int = PER_LAYER) 
         SceneUnit(
             key=key_of(each.node.unit),
             column=columns[each.node.unit.layer],
-            name=name_of(each.node, look),
+            name=name_of(each.node),
             size=size(each.change.difference),
             told=_change_told(each, graph.kind, names),
-            label=_class_label(each.node.unit, (graph.first, graph.second)),
+            label=_class_label(each.node.unit, (graph.first, graph.second)) or each.node.name,
             group=look.groups.get(each.node.unit, -1),
+            marked=each.node.unit in look.marked,
             sign=-1 if each.change.difference < 0 else 1,
             faint=not each.change.clear,
         )
@@ -100,7 +101,7 @@ def difference_scene(graph: DifferenceGraph, look: Look, most: int = PER_LAYER) 
             Entry("lowers", f"more for {names[1]}"),
             Entry("faint", "within what other images would give: |z| under 2"),
             *([DASHED] if any(not edge.stable for edge in edges) else []),
-            *(Entry("group", name, colour) for name, colour in look.group_looks),
+            *look.legend,
         ),
     )
 
@@ -160,16 +161,17 @@ def attack_scene(
         SceneUnit(
             key=key_of(unit),
             column=columns[unit.layer],
-            name=name_of(nodes[unit], look),
+            name=name_of(nodes[unit]),
             size=size(strong[unit]),
             told=_change_told(
                 changes[unit], difference.kind, (attacked.name, difference.second.name)
             )
             if unit in changes
             else told_of(nodes[unit]),
-            label=_class_label(unit, (source, target)),
+            label=_class_label(unit, (source, target)) or nodes[unit].name,
             band=lanes[unit],
             group=look.groups.get(unit, -1),
+            marked=unit in look.marked,
         )
         for unit in shown
     )
@@ -205,7 +207,7 @@ def attack_scene(
             Entry("lowers", "lowers it"),
             Entry("changed", "between two that the attack exploits"),
             *([DASHED] if any(not edge.stable for edge in edges) else []),
-            *(Entry("group", name, colour) for name, colour in look.group_looks),
+            *look.legend,
         ),
     )
 

@@ -48,6 +48,7 @@ class SceneUnit:
         group: its group of alike units, or -1.
         sign: +1 or -1 where a difference is drawn, else 0.
         faint: the difference is within its error.
+        marked: among those that were asked for, such as the ones behind a verdict.
         pair: strength of the benign and of the attacked image here, 0 to 1, or None.
     """
 
@@ -61,6 +62,7 @@ class SceneUnit:
     group: int = -1
     sign: int = 0
     faint: bool = False
+    marked: bool = False
     pair: tuple[float, float] | None = None
 
 
@@ -92,8 +94,8 @@ class SceneEdge:
 class Entry:
     """Of the legend: what of the drawing it explains, in words; groups have a colour.
 
-    `kind` is `raises`, `lowers`, `more`, `less`, `dashed`, `faint`, `size`, `group`, `pair` or
-    `changed`.
+    `kind` is `raises`, `lowers`, `more`, `less`, `dashed`, `faint`, `size`, `group`, `marked`,
+    `pair` or `changed`.
     """
 
     kind: str
@@ -166,6 +168,17 @@ def with_pin(packed: bytes, pinned: str, stamp: int) -> bytes:
     return packed + json.dumps({"pinned": pinned, "stamp": stamp}).encode()
 
 
+def placed(scene: Scene) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Row of every unit, and rows that each lane takes, in the order that crosses least."""
+    layer = np.array([unit.column for unit in scene.units], np.intp)
+    band = np.array([unit.band for unit in scene.units], np.intp)
+    source = np.array([edge.source for edge in scene.edges], np.intp)
+    target = np.array([edge.target for edge in scene.edges], np.intp)
+    weight = np.array([edge.weight for edge in scene.edges], np.float64)
+    order = least_crossing(layer, source, target, weight, band)
+    return slots(order, band, len(scene.bands))
+
+
 def pack_scene(scene: Scene) -> bytes:
     """Lengths (two uint32, little-endian), then a JSON header and the sheet of pictures as a file.
 
@@ -173,14 +186,7 @@ def pack_scene(scene: Scene) -> bytes:
         scene: to draw.
     """
     sheet, cells = sheet_of(scene.pictures)
-    units = scene.units
-    layer = np.array([unit.column for unit in units], np.intp)
-    band = np.array([unit.band for unit in units], np.intp)
-    source = np.array([edge.source for edge in scene.edges], np.intp)
-    target = np.array([edge.target for edge in scene.edges], np.intp)
-    weight = np.array([edge.weight for edge in scene.edges], np.float64)
-    order = least_crossing(layer, source, target, weight, band)
-    rows, heights = slots(order, band, len(scene.bands))
+    rows, heights = placed(scene)
     header: Mapping[str, Any] = {
         "subject": scene.subject,
         "title": scene.title,
@@ -191,7 +197,7 @@ def pack_scene(scene: Scene) -> bytes:
         ],
         "units": [
             {**vars(unit), "slot": float(row), "picture": cell}
-            for unit, row, cell in zip(units, rows, cells, strict=True)
+            for unit, row, cell in zip(scene.units, rows, cells, strict=True)
         ],
         "edges": [vars(edge) for edge in scene.edges],
         "groups": [{"name": name, "colour": colour} for name, colour in scene.groups],

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.data.decode import encode_png
 from ndcore.figures.explorer.activation_panels import LayerPanel
-from ndcore.figures.style.palette import ATTACKED, MUTED, rgba
+from ndcore.figures.graph.scene import Scene, placed
+from ndcore.figures.style.palette import ATTACKED, LOWERS, MUTED, RAISES, rgba
 from ndcore.figures.style.pixel_image import drawing, pixels_in, rings_around
 from ndcore.figures.style.ramp import ramp
 
 HEIGHT, WIDTH = 90, 180
 MOST_ROWS = 10
+MOST_COLUMNS, MOST_UNITS = 5, 5
 BINS = 45
 
 Image = tuple[NDArray[np.uint8], Sequence[tuple[int, int]]]
@@ -111,3 +114,51 @@ def layer_heat(values: NDArray[np.floating], *, label: str) -> str:
     shares = (values - low) / np.where(high > low, high - low, 1)
     picture = pixels_in(encode_png(ramp(shares)), f'width="{WIDTH}" height="{HEIGHT}"')
     return drawing(picture, (HEIGHT, WIDTH), label)
+
+
+def layered_graph(scene: Scene, *, label: str) -> str:
+    """The last layers of a concept graph: the largest units, and the edges between them.
+
+    Args:
+        scene: as the page draws it.
+        label: what a screen reader says.
+    """
+    first = max(0, len(scene.columns) - MOST_COLUMNS)
+    kept: list[int] = []
+    for column in range(first, len(scene.columns)):
+        here = [at for at, unit in enumerate(scene.units) if unit.column == column]
+        kept += sorted(here, key=lambda at: -scene.units[at].size)[:MOST_UNITS]
+    number = {at: place for place, at in enumerate(kept)}
+    small = replace(
+        scene,
+        units=tuple(replace(scene.units[at], band=0) for at in kept),
+        edges=tuple(
+            replace(edge, source=number[edge.source], target=number[edge.target])
+            for edge in scene.edges
+            if edge.source in number and edge.target in number
+        ),
+        bands=("",),
+    )
+    rows, (height,) = placed(small)
+    wide = WIDTH / max(1, len(scene.columns) - first)
+    x = [wide * (unit.column - first + 0.5) for unit in small.units]
+    y = HEIGHT * rows / height
+    shapes = []
+    for edge in small.edges:
+        (x1, y1), (x2, y2) = ((x[end], y[end]) for end in (edge.source, edge.target))
+        colour = LOWERS if edge.sign < 0 else RAISES
+        shapes.append(
+            f'<path d="M{x1:.1f} {y1:.1f}C{x1 + wide / 2:.1f} {y1:.1f} {x2 - wide / 2:.1f} '
+            f'{y2:.1f} {x2:.1f} {y2:.1f}" fill="none" stroke="{colour}" stroke-opacity="0.7" '
+            f'stroke-width="{0.5 + 3 * edge.weight:.2f}"/>'
+        )
+    for unit, left, top, at in zip(small.units, x, y, kept, strict=True):
+        side = 7 + 9 * unit.size
+        place = f'x="{left - side / 2:.1f}" y="{top - side / 2:.1f}" '
+        size = f'width="{side:.1f}" height="{side:.1f}"'
+        picture = scene.pictures[at]
+        if picture is None:
+            shapes.append(f'<rect {place}{size} fill="{MUTED}"/>')
+        else:
+            shapes.append(pixels_in(encode_png(picture), place + size))
+    return drawing("".join(shapes), (HEIGHT, WIDTH), label)

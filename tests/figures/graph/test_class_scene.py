@@ -114,12 +114,15 @@ def test_groups_names_and_pictures_are_drawn() -> None:
         pictures={Unit("dense", 2): np.zeros((2, 2, 1), np.uint8)},
         groups={Unit("conv", 4): 1},
         group_names=("ears", "fur"),
-        names={Unit("conv", 4): "stripes"},
     )
-    scene = class_scene(graph(), look)
+    named = replace(graph().nodes[0], name="stripes")
+    scene = class_scene(replace(graph(), nodes=(named, *graph().nodes[1:])), look)
     assert [unit.group for unit in scene.units] == [1, -1, -1, -1, -1, -1]
-    assert scene.units[0].name == "stripes"
+    assert (scene.units[0].name, scene.units[0].label) == ("stripes", "stripes")
     assert [name for name, _ in scene.groups] == ["ears", "fur"]
+    marked = class_scene(graph(), Look(marked=frozenset({Unit("dense", 9)}), marked_as="asked"))
+    assert [unit.key for unit in marked.units if unit.marked] == ["dense:9"]
+    assert "asked" in [entry.text for entry in marked.legend]
     assert sum(picture is not None for picture in scene.pictures) == 1
     assert {entry.text for entry in scene.legend} >= {"ears", "fur"}
 

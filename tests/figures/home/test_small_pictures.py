@@ -12,14 +12,17 @@ import pytest
 from PIL import Image
 
 from ndcore.figures.explorer.activation_panels import LayerPanel
+from ndcore.figures.graph.scene import Scene, SceneEdge, SceneUnit
 from ndcore.figures.home.small_pictures import (
     HEIGHT,
     WIDTH,
     activation_rows,
     layer_heat,
+    layered_graph,
     ringed_images,
     score_humps,
 )
+from ndcore.figures.style.palette import LOWERS
 from ndcore.figures.style.ramp import ramp
 
 
@@ -102,3 +105,26 @@ def test_each_layer_has_its_own_scale() -> None:
     (cells,) = pictures(drawn(layer_heat(values, label="x")))
     shares = np.array([[0, 0.5, 1], [1, 0.5, 0], [0, 0, 0]])
     assert np.array_equal(cells, ramp(shares))
+
+
+def test_of_a_graph_the_last_layers_and_their_largest_units_are_drawn() -> None:
+    units = [
+        SceneUnit(f"{column}:{number}", column, str(number), 1 - number / 9, ())
+        for column in range(7)
+        for number in range(8)
+    ]
+    edges = tuple(SceneEdge(8 * at, 8 * at + 8, 1.0, 1, ()) for at in range(6))
+    edges += (SceneEdge(49 - 8, 55, 1.0, -1, ()),)  # to the smallest of the last layer
+    picture = np.full((4, 4, 3), 90, np.uint8)
+    pictures = (None,) * 55 + (picture,)
+    scene = Scene("x", "t", tuple("abcdefg"), tuple(units), edges, pictures)
+    svg = drawn(layered_graph(scene, label="graph"))
+    assert svg.count("<path") == 4
+    assert svg.count("<rect") == 25
+    assert LOWERS not in svg
+    more = replace(scene, pictures=(picture,) * 56)
+    assert len(pictures_of(more)) == 25
+
+
+def pictures_of(scene: Scene) -> list[np.ndarray]:
+    return pictures(drawn(layered_graph(scene, label="graph")))

@@ -77,7 +77,7 @@ function paintUnit(ctx, app, unit, { x, y, side }, at) {
     ctx.font = `600 12px ${theme.font}`;
     ctx.textAlign = "center";
     ctx.textBaseline = "top";
-    ctx.fillText(fitted(ctx, unit.label, app.place.columnWidth - 2), x, y + side / 2 + 5);
+    ctx.fillText(fitted(ctx, unit.label, app.place.columnWidth - 2, true), x, y + side / 2 + 5);
   }
   if (unit.pair) paintPair(ctx, theme, unit.pair, x, y, side);
   ctx.globalAlpha = alpha;
@@ -86,6 +86,7 @@ function paintUnit(ctx, app, unit, { x, y, side }, at) {
 function ring(app, unit, chosen) {
   const { theme, scene } = app;
   if (chosen) return [theme.benign, 3];
+  if (unit.marked) return [theme.attacked, 2.5];
   if (unit.group >= 0) return [scene.groups[unit.group].colour, 2.5];
   if (unit.faint) return [theme.muted, 1.5];
   if (unit.sign) return [unit.sign < 0 ? theme.lowers : theme.raises, 2];
@@ -138,11 +139,13 @@ function halves(name) {
   return [name.slice(0, cut), name.slice(cut + 1)];
 }
 
-function fitted(ctx, text, width) {
+// What does not fit is cut: of a layer's name the start, of words the end.
+function fitted(ctx, text, width, words = false) {
+  const cut = (length) => (words ? `${text.slice(0, length)}…` : `…${text.slice(-length)}`);
   if (ctx.measureText(text).width <= width) return text;
-  let end = text.length;
-  while (end > 1 && ctx.measureText(`…${text.slice(-end)}`).width > width) end -= 1;
-  return `…${text.slice(-end)}`;
+  let length = text.length;
+  while (length > 1 && ctx.measureText(cut(length)).width > width) length -= 1;
+  return cut(length);
 }
 
 // One entry of the legend: its swatch at the origin of any context, SWATCH large.
@@ -169,6 +172,7 @@ function paintSwatch(ctx, { theme }, { kind, colour }) {
   if (kind === "dashed") return line(theme.raises, 2.5, [6, 4]);
   if (kind === "size") return [[0, 6], [8, 9], [20, 14]].forEach(([x, side]) => box(theme.faint, x, side, 1));
   if (kind === "group") return box(colour, 10, 14, 2.5);
+  if (kind === "marked") return box(theme.attacked, 10, 14, 2.5);
   if (kind === "more" || kind === "less") return box(kind === "more" ? theme.raises : theme.lowers, 10, 14, 2);
   [[theme.benign, 8], [theme.attacked, 12]].forEach(([fill, tall], at) => {
     ctx.fillStyle = fill;

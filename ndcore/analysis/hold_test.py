@@ -1,0 +1,238 @@
+"""What becomes of the predictions when some units, or an edge, are held at their means.
+
+A unit is held at its mean over all images (see `activations.hold` for how a map is). An edge is
+held where only what its source sends to its target is: the target receives the source's mean, and
+all others receive what they did. Beside it as many random units of the same layers, or random
+edges between the same two layers, are held.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import Tensor, nn
+
+from ndcore.activations.hold import Clamp, clamped
+from ndcore.activations.observed import Observed
+from ndcore.concept_graph.graph import Unit
+from ndcore.data.sources import ImageSource
+from ndcore.data.splits import positions
+from ndcore.networks.forward import forward, most_images
+from ndcore.networks.stoppable import stoppable
+from ndcore.statistics.intervals import Rate
+from ndcore.steps import ShouldStop, in_parts
+
+IMAGES = 60  # of the class, and as many others
+DRAWS, SEED = 10, 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the network says of the images.
+
+    Attributes:
+        recall: of images of the class, how many are taken for it.
+        accuracy: of images of other classes, how many are taken for their own.
+        probabilities: float32 (images, classes), of the single images that were brought.
+    """
+
+    recall: Rate
+    accuracy: Rate
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class HoldTest:
+    """Before and after, and after as many random units or edges were held."""
+
+    before: Outcome
+    after: Outcome
+    random: tuple[Outcome, ...]
+
+    def random_mean(self, what: str) -> float:
+        """Mean over the draws of the share `recall` or `accuracy`; NaN where it is undefined."""
+        return float(np.mean([getattr(each, what).share for each in self.random]))
+
+
+@dataclass(frozen=True)
+class HeldEdge:
+    """An edge by the place where it runs.
+
+    Attributes:
+        part: name of the convolution or linear map that the source's output goes into.
+        source, target: numbers of the units.
+        sources, targets: how many units the two layers have.
+    """
+
+    part: str
+    source: int
+    target: int
+    sources: int
+    targets: int
+
+
+def class_members(
+    source: ImageSource, dev: list[str], label: int, count: int = IMAGES
+) -> tuple[list[int], list[int]]:
+    """Positions of images of a class and of others, seeded; of the dev split where it is there."""
+    members = np.array(positions(source, dev) or range(len(source)))
+    own = source.labels[members] == label
+    rng = np.random.default_rng(SEED)
+    first, second = (
+        sorted(rng.permutation(members[which])[:count].tolist()) for which in (own, ~own)
+    )
+    return first, second
+
+
+def hold_test(
+    of: Observed,
+    held: Sequence[Unit] | HeldEdge,
+    label: int,
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    single: NDArray[np.uint8] | None = None,
+    on_pass: Callable[[int, int], None] | None = None,
+    should_stop: ShouldStop = None,
+) -> HoldTest:
+    """Hold units or an edge, and as many random ones beside.
+
+    Args:
+        of: model and distributions.
+        held: at least one unit, or an edge.
+        label: position of the class whose recall is told.
+        pixels: benign images uint8 (n, H, W, C); labels: int64 (n,), their classes.
+        single: images uint8 (k, H, W, C) whose predictions are told, such as the current pair.
+        on_pass: called with how many of how many settings are through.
+        should_stop: asked before every function of torch.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    alone = np.zeros((0, *of.shape), np.uint8) if single is None else single
+    every = np.concatenate([pixels, alone])
+    rng = np.random.default_rng(SEED)
+    if isinstance(held, HeldEdge):
+        others: list[Sequence[Unit] | HeldEdge] = [_other_edge(held, rng) for _ in range(DRAWS)]
+    else:
+        others = [_other_units(of, held, rng) for _ in range(DRAWS)]
+    outcomes = []
+    with stoppable(should_stop):
+        means = _mean_input(of.model, held, pixels) if isinstance(held, HeldEdge) else None
+        for done, each in enumerate([None, held, *others]):
+            with _holding(of, each, means):
+                outcomes.append(_outcome(of.model, every, labels, label))
+            if on_pass:
+                on_pass(done + 1, 2 + DRAWS)
+    return HoldTest(outcomes[0], outcomes[1], tuple(outcomes[2:]))
+
+
+def _outcome(
+    model: nn.Module, pixels: NDArray[np.uint8], labels: NDArray[np.int64], label: int
+) -> Outcome:
+    logits = np.concatenate(
+        [
+            forward(model, pixels[part]).float().cpu().numpy()
+            for part in in_parts(len(pixels), most_images(pixels.shape[1:]))
+        ]
+    )
+    right = logits[: len(labels)].argmax(1) == labels
+    own = labels == label
+    return Outcome(
+        Rate(int(right[own].sum()), int(own.sum())),
+        Rate(int(right[~own].sum()), int((~own).sum())),
+        np.asarray(softmax(logits[len(labels) :], axis=1), np.float32),
+    )
+
+
+@contextmanager
+def _holding(
+    of: Observed, held: Sequence[Unit] | HeldEdge | None, means: Tensor | None
+) -> Iterator[None]:
+    if held is None:
+        yield
+    elif isinstance(held, HeldEdge):
+        with _edge_held(of.model, held, means):
+            yield
+    else:
+        with clamped(of.model, _clamps(of, held)):
+            yield
+
+
+def _clamps(of: Observed, units: Sequence[Unit]) -> Mapping[str, Clamp]:
+    """Each unit at its mean over the images of all classes."""
+    clamps = {}
+    for layer in dict.fromkeys(unit.layer for unit in units):
+        histograms = of.usual(layer)
+        counts = histograms.counts.sum(0, dtype=np.float64)
+        means = (counts * histograms.centres()).sum(1) / np.maximum(counts.sum(1), 1)
+        where = np.zeros((1, histograms.units), np.bool_)
+        where[0, [unit.unit for unit in units if unit.layer == layer]] = True
+        clamps[layer] = Clamp(where, means[None].astype(np.float32), of.judged_by(layer))
+    return clamps
+
+
+def _mean_input(model: nn.Module, edge: HeldEdge, pixels: NDArray[np.uint8]) -> Tensor:
+    """Mean over images of all that arrives at the edge's part, one image's worth."""
+    found: list[Tensor] = []
+    owner = threading.get_ident()
+
+    def look(_part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if threading.get_ident() == owner:
+            found.append(inputs[0].sum(0, keepdim=True))
+
+    hook = model.get_submodule(edge.part).register_forward_pre_hook(look)
+    try:
+        for part in in_parts(len(pixels), most_images(pixels.shape[1:])):
+            forward(model, pixels[part])
+    finally:
+        hook.remove()
+    return torch.cat(found).sum(0, keepdim=True) / len(pixels)
+
+
+@contextmanager
+def _edge_held(model: nn.Module, edge: HeldEdge, means: Tensor | None) -> Iterator[None]:
+    owner = threading.get_ident()
+
+    def hold(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+        if threading.get_ident() != owner or means is None:
+            return None
+        changed = inputs[0].clone()
+        # Features of a flattened map belong to units in runs.
+        by_unit = changed.reshape(len(changed), edge.sources, -1)
+        by_unit[:, edge.source] = means.reshape(edge.sources, -1)[edge.source]
+        other = part.forward(by_unit.reshape(changed.shape))
+        held = output.clone()
+        held[:, edge.target] = other[:, edge.target]
+        return held
+
+    hook = model.get_submodule(edge.part).register_forward_hook(hold)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _other_units(of: Observed, units: Sequence[Unit], rng: np.random.Generator) -> list[Unit]:
+    """As many random units of the same layers, others where there are enough of them."""
+    found = []
+    for layer in dict.fromkeys(unit.layer for unit in units):
+        own = [unit.unit for unit in units if unit.layer == layer]
+        every = np.arange(of.usual(layer).units)
+        free = np.setdiff1d(every, own)
+        pool = free if len(free) >= len(own) else every
+        found += [Unit(layer, int(at)) for at in rng.choice(pool, len(own), replace=False)]
+    return found
+
+
+def _other_edge(edge: HeldEdge, rng: np.random.Generator) -> HeldEdge:
+    """A random edge between the same layers."""
+    source, target = int(rng.integers(edge.sources)), int(rng.integers(edge.targets))
+    return HeldEdge(edge.part, source, target, edge.sources, edge.targets)
