@@ -117,10 +117,8 @@ def _link(
     chain = _chain(source[1], target[1])
     weights = [node for node in chain if _is_weights(graph, node)]
     if len(weights) != 1:
-        found = f"{len(weights)} of them" if weights else "none"
-        raise _NoLinkError(
-            f"one convolution or linear map has to lie between, and there is {found}"
-        )
+        found = f"there are {len(weights)}" if weights else "there is none"
+        raise _NoLinkError(f"one convolution or linear map has to lie between, and {found}")
     at = chain.index(weights[0])
     for node in chain[:at]:
         if not (isinstance(_module(graph, node), APART) or _call(node) in APART_CALLS):
