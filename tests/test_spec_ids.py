@@ -19,8 +19,8 @@ def numbered(kind: str, first: int, last: int) -> tuple[str, ...]:
 TODAY = (
     *numbered("ND", 1, 23),  # the Activation Explorer
     *numbered("SP", 1, 3),  # observation
-    *numbered("SP", 5, 6),  # the mechanism
-    "CG-1",
+    *numbered("SP", 5, 7),  # the mechanism
+    *numbered("CG", 1, 2),
     *numbered("DV", 0, 30),  # Training Evolution
     *numbered("AL", 1, 14),  # the Attack Lab
     *numbered("DD", 1, 10),  # the Divergence Detector
@@ -36,8 +36,8 @@ TODAY = (
 )
 TO_COME = (
     "SP-4",
-    *numbered("SP", 7, 8),
-    *numbered("CG", 2, 9),
+    "SP-8",
+    *numbered("CG", 3, 9),
     "CE-4",
     "CE-7",
     "TA-3",

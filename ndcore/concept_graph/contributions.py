@@ -81,8 +81,7 @@ class Weights:
 
         Both are read at once: what follows may overwrite them.
         """
-        flat = put_out.flatten(2) if put_out.ndim > 2 else put_out[:, :, None]
-        values, at = flat.max(2)
+        values, at = peaks(put_out)
         if isinstance(self._part, nn.Linear):
             rows = given.reshape(len(given), self.sources, -1).transpose(1, 2).contiguous()
             return Received(rows, self._one_position(), at, values)
@@ -125,6 +124,22 @@ class Weights:
             rows = found.places[at[start : start + size]] + first
             gathered = flat.index_select(0, rows.flatten()).view(*rows.shape, self.sources)
             yield gathered.mul_(taps[start : start + size, None]).sum(2)
+
+
+def peaks(output: Tensor) -> tuple[Tensor, Tensor]:
+    """Each unit's largest value and the position where it lies, row by row: (N, units) each.
+
+    Args:
+        output: (N, units) or (N, units, h, w).
+    """
+    if output.ndim == 2:
+        return output.clone(), torch.zeros_like(output, dtype=torch.int64)
+    values = output.amax((2, 3))
+    rows, cols = output.shape[2:]
+    places = torch.arange(rows * cols, dtype=torch.float32, device=output.device).view(rows, cols)
+    # An order of magnitude faster than `max` with its indices over two axes.
+    is_top = output == values[:, :, None, None]
+    return values, torch.where(is_top, places, rows * cols).amin((2, 3)).long()
 
 
 def _padding(part: nn.Conv2d) -> tuple[int, int]:
