@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ ROUNDS = 5
 BATCH = 64
 LIMIT_S = 1.2
 SIDES = (32, 64, 96)
+WIDE = 64  # from this side on few windows are cut short by the border
 
 
 def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
@@ -29,8 +31,11 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
     one = _median(bundle.model, images)
     bare = float(np.median([_bare(bundle.model, image) for image in images]))
     small = _small()
-    sides = {side: _median(small, _noise(rounds, (side, side, 3))) for side in SIDES}
-    first = sides[SIDES[0]] / SIDES[0] ** 2
+    # Other work on this machine makes the clock on the wall no measure of growth.
+    sides = {
+        side: _median(small, _noise(rounds, (side, side, 3)), time.process_time) for side in SIDES
+    }
+    wide = sides[WIDE] / WIDE**2
     rows = [
         limited(f"certificate of one {height}x{width} image", one, "s", LIMIT_S),
         row("bare float32 forward of every repaired image", bare, "s"),
@@ -43,11 +48,11 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
         ),
         *(
             row(
-                f"by four small convolutions, {side}x{side} pixels, per pixel",
+                f"processor time by four small convolutions, {side}x{side} pixels, per pixel",
                 1e6 * spent / side**2,
                 "us",
-                f"a pixel of {SIDES[0]}x{SIDES[0]}",
-                spent / side**2 / first,
+                f"a pixel of {WIDE}x{WIDE}",
+                spent / side**2 / wide,
             )
             for side, spent in sides.items()
         ),
@@ -74,13 +79,15 @@ def _noise(count: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def _median(model: nn.Module, images: NDArray[np.uint8]) -> float:
+def _median(
+    model: nn.Module, images: NDArray[np.uint8], clock: Callable[[], float] = time.perf_counter
+) -> float:
     certify(model, images[:1])  # warms up
     spent = []
     for image in images:
-        started = time.perf_counter()
+        started = clock()
         certify(model, image[None])
-        spent.append(time.perf_counter() - started)
+        spent.append(clock() - started)
     return float(np.median(spent))
 
 

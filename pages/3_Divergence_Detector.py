@@ -20,11 +20,12 @@ from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.clamp import clamp_panel
 from pages.ui.detector.evidence import evidence
 from pages.ui.detector.judging import others_table, verdicts_by
-from pages.ui.detector.proof import show_proofs, show_proven
+from pages.ui.detector.pixels.proof import show_proofs, show_proven
+from pages.ui.detector.pixels.suspect import suspect_panel
+from pages.ui.detector.pixels.two_pixels import two_pixels_panel
 from pages.ui.detector.search import Subject, known_repairs
 from pages.ui.detector.study.desk import desk_panel
 from pages.ui.detector.study.panel import study_panel
-from pages.ui.detector.suspect import suspect_panel
 from pages.ui.detector.triage import triage_panel
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
@@ -142,6 +143,7 @@ def judge(bundle: Bundle) -> None:
         else:
             repairs = suspect_panel(bundle, found, alpha, detector)
             show_proofs(bundle, order, cards)
+            two_pixels_panel(bundle, order)
     if repairs and not searched:
         table.table(
             others_table(bundle, detector.name, order, alpha), border="horizontal", hide_index=True

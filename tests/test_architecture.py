@@ -55,7 +55,7 @@ ORDER: tuple[set[str], ...] = (
         "pages/ui/home",
         "pages/ui/lab",
     },
-    {"pages/ui/detector/study", "pages/ui/lab/second_network"},
+    {"pages/ui/detector/pixels", "pages/ui/detector/study", "pages/ui/lab/second_network"},
     {"pages", "Home.py"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}

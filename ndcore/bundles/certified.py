@@ -14,6 +14,11 @@ from ndcore.errors import BadRequestError
 EVALUATION, GALLERY = "evaluation", "gallery"
 
 
+def two_pixels_of(name: str) -> str:
+    """Under which name certificates for two pixels of a set are kept."""
+    return f"{name}, two pixels"
+
+
 def require_set(bundle: Bundle, name: str, keys: tuple[str, ...]) -> None:
     """Raise BadRequestError unless these are images of `EVALUATION`, or of `GALLERY`."""
     known = {
@@ -32,7 +37,7 @@ def keep_certificates(bundle: Bundle, name: str, found: Mapping[str, Any]) -> No
 
     Args:
         bundle: where to.
-        name: `EVALUATION` or `GALLERY`.
+        name: `EVALUATION`, `GALLERY`, or `two_pixels_of` one of them.
         found: what `ndcore certify` tells of it: `command`, `data`, `seed`, `summary` and, image
             by image, `images`.
 

@@ -94,6 +94,14 @@ def _answers(
     return logits
 
 
+def whole_answers(evaluator: Evaluator, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Logits (n, classes) of whole images (n, H, W, C), near a decision those of plain passes."""
+    logits = evaluator.whole(images)
+    for at in np.flatnonzero(_unclear(logits)).tolist():
+        logits[at] = evaluator.plain(images[at : at + 1])[0]
+    return logits
+
+
 def _unclear(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which (P,) answers the evaluator's tolerance could turn around."""
     second, first = np.moveaxis(np.partition(logits, -2, axis=1)[:, -2:], 1, 0)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.certificate.one_pixel import Certificate
+from ndcore.certificate.recovery import Recovery
+from ndcore.certificate.two_pixels import PairCertificate
 from ndcore.data.batch import UNKNOWN
 from ndcore.statistics.intervals import Rate
 
@@ -66,6 +68,51 @@ def certified_shares(
             "on_certified": sum(bool(certified[at]) for at in attacked),
             "violations": sum(bool(certified[at]) and at not in caught for at in attacked),
         },
+    }
+
+
+def two_pixel_shares(
+    found: Sequence[PairCertificate],
+    predicted: Sequence[int | None],
+    labels: Sequence[int] | NDArray[np.integer],
+    recovered: Sequence[Recovery],
+    attacked: Mapping[int, Recovery],
+) -> dict[str, Any]:
+    """The same for changes of two pixels, and for the label that comes back after one.
+
+    Args:
+        found: certificates of N images by the same blocks.
+        predicted: (N,) classes, None where there is none.
+        labels: (N,) true classes, or `UNKNOWN`.
+        recovered: the label that double masking gives each image as it is.
+        attacked: position of an image -> the same after a known change of one pixel.
+
+    Returns:
+        `block`, `n`, `certified`, `pairs_asked`; under `correct` the share that is certified and
+        its complement, the false alarms of the rule for pairs, under `wrong` these alarms;
+        `accuracy` before and `recovered_accuracy` after double masking; and under `attacks` the
+        share whose label is recovered, `on_certified` and `violations`: how many of those on
+        certified images are not recovered, of which the proof says that there are none.
+    """
+    true = np.asarray(labels, np.int64)
+    taken = np.array([UNKNOWN if one is None else one for one in predicted], np.int64)
+    back = np.array([UNKNOWN if one.label is None else one.label for one in recovered], np.int64)
+    certified = np.array([one.certified for one in found], bool)
+    known = true != UNKNOWN
+    right = known & (taken == true)
+    again = {at: after.label == predicted[at] for at, after in attacked.items()}
+    proven = [at for at in attacked if certified[at]]
+    return {
+        "block": found[0].block if found else 0,
+        "n": len(found),
+        "certified": int(certified.sum()),
+        "pairs_asked": sum(one.asked for one in found),
+        "correct": {"certified": _of(certified, right), "alarms": _of(~certified, right)},
+        "wrong": {"alarms": _of(~certified, known & ~right)},
+        "accuracy": _of(right, known),
+        "recovered_accuracy": _of(back == true, known),
+        "attacks": Rate(sum(again.values()), len(again)).to_dict()
+        | {"on_certified": len(proven), "violations": sum(not again[at] for at in proven)},
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ndcore.figures.detector.certificate import certificate_words
+from ndcore.figures.detector.certificate import certificate_words, two_pixels_words
 from ndcore.statistics.intervals import Rate
 
 Found = Mapping[str, Any]
@@ -13,10 +13,12 @@ Found = Mapping[str, Any]
 
 def certify_text(document: Found) -> str:
     """A line per image, then the shares, each with n and interval."""
-    lines = [
-        f"{row['file']}: {row['predicted'] or 'no label'}. {certificate_words(row)}"
-        for row in document["results"]
-    ]
+    lines = []
+    for row in document["results"]:
+        label = row["predicted"] or "no label"
+        lines.append(f"{row['file']}: {label}. {certificate_words(row)}")
+        if "two_pixels" in row:
+            lines.append(f"  {two_pixels_words(row['two_pixels'], label)}")
     summary = document["summary"]
     share = Rate(summary["certified"], summary["n"])
     lines.append(f"{summary['certified']:,} of {summary['n']:,} images certified, {share.text}")
@@ -47,12 +49,7 @@ def certify_text(document: Found) -> str:
             "the proof allows none"
         )
     if "two_pixels" in summary:
-        two = summary["two_pixels"]
-        lines.append(
-            f"for two pixels, by pairs of {two['block']} x {two['block']} blocks, "
-            f"{two['certified']:,} of {summary['n']:,} certified; of those that the model gets "
-            f"right {_rate(two['correct'])}"
-        )
+        lines += _two_pixels(summary["two_pixels"])
     if "hole_attacks" in summary:
         lines.append(_holes_tried(summary["hole_attacks"]))
     if "audit" in summary:
@@ -63,6 +60,30 @@ def certify_text(document: Found) -> str:
             "unnoticed"
         )
     return "\n".join(lines)
+
+
+def _two_pixels(two: Found) -> list[str]:
+    lines = [
+        f"for two pixels, by pairs of {two['block']} x {two['block']} blocks: certified of those "
+        f"that the model gets right {_rate(two['correct']['certified'])}; the rest of them raise "
+        "a false alarm of this rule"
+    ]
+    if two["wrong"]["alarms"]["n"]:
+        lines[0] += f", as do {_rate(two['wrong']['alarms'])} of those that it gets wrong"
+    if two["accuracy"]["n"]:
+        lines.append(
+            "the label before a change of one pixel, by filling blocks and pairs of them: proven "
+            f"to come back for the same images; right on {_rate(two['recovered_accuracy'])} of "
+            f"the images as they are, without it on {Rate.of(two['accuracy']).text}"
+        )
+    back = two["attacks"]
+    if back["n"]:
+        lines.append(
+            f"it comes back from {_rate(back)} of the stored attacks, and fails on "
+            f"{back['violations']} of the {back['on_certified']:,} on images certified for two "
+            "pixels, where the proof allows none"
+        )
+    return lines
 
 
 def _holes_tried(tried: Found) -> str:

@@ -1,4 +1,4 @@
-"""Scores that look at pixels: an isolated pixel, and what a median filter changes.
+"""Pixels by their neighbours: repaired, filled in, found odd, and what a median filter changes.
 
 References:
     Xu, Evans & Qi 2018, "Feature squeezing: detecting adversarial examples in deep neural
@@ -41,6 +41,35 @@ def median_of_neighbours(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     low = np.take_along_axis(ordered, (inside - 1) // 2, 0)[0]
     high = np.take_along_axis(ordered, inside // 2, 0)[0]
     return np.asarray(np.rint((low + high) / 2), np.uint8)
+
+
+def filled(image: NDArray[np.uint8], masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Copies of an image with what is masked filled from outside.
+
+    Ring by ring, every pixel with known neighbours takes their median, per channel. Nothing that
+    is masked is looked at.
+
+    Args:
+        image: uint8 (H, W, C).
+        masks: (P, H, W), each with something left unmasked.
+
+    Returns:
+        uint8 (P, H, W, C).
+    """
+    known = ~masks
+    values = np.where(known[..., None], image, 0).astype(np.uint8)
+    while not known.all():
+        around = neighbours(values)
+        near = np.nan_to_num(neighbours(known[..., None].astype(np.uint8))) > 0
+        around[np.broadcast_to(~near, around.shape)] = np.nan
+        ordered = np.sort(around, axis=0)
+        count = near.sum(0)
+        low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, 0)[0]
+        high = np.take_along_axis(ordered, count[None] // 2, 0)[0]
+        ring = ~known & (count[..., 0] > 0)
+        values[ring] = np.rint((low[ring] + high[ring]) / 2).astype(np.uint8)
+        known = known | ring
+    return values
 
 
 def pixel_outlier(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ndcore.activations.observed import Observed
 from ndcore.detectors.detector import Detector
 from ndcore.detectors.repair import Repairs, repair
+from ndcore.detectors.second_repair import SecondRepair, second_repair
 from ndcore.detectors.verdict import Verdict
 from ndcore.networks.evaluator import evaluator_for
 
@@ -69,3 +70,12 @@ class RepairDetector(Detector[Repairs]):
             for (row, col), label in zip(suspects, repaired, strict=True)
         ]
         return self.verdicts(seen, self.score(seen), alpha, told)
+
+    def asks_again(self, verdict: Verdict) -> bool:
+        """Whether a suspect was found whose repair alone leaves the label."""
+        return verdict.flagged and verdict.repaired == verdict.predicted
+
+    def look_again(self, pixels: NDArray[np.uint8], seen: Repairs) -> SecondRepair | None:
+        """What a second repair does to an image uint8 (H, W, C); as slow as the first."""
+        evaluator = evaluator_for(self._observed.model, self._observed.shape)
+        return second_repair(evaluator, pixels, seen)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ndcore.detectors.regime import regime_of
+from ndcore.detectors.second_repair import SecondRepair
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Verdict:
             last observed layer is not the logits. See `ndcore.detectors.regime`.
         suspect: row and column of the pixel whose repair costs the prediction most, and
         repaired: class position after that repair; None where nothing was repaired.
+        second: what a second repair does, where the image is flagged and the first alone leaves
+            its label; None where that was not asked.
     """
 
     predicted: int
@@ -81,6 +84,7 @@ class Verdict:
     typicality: float | None = None
     suspect: tuple[int, int] | None = None
     repaired: int | None = None
+    second: SecondRepair | None = None
 
     @property
     def regime(self) -> str | None:
@@ -104,6 +108,8 @@ class Verdict:
         if self.suspect is not None and self.repaired is not None:
             row, col = self.suspect
             found |= {"suspect": {"row": row, "col": col}, "repaired": classes[self.repaired]}
+        if self.second is not None:
+            found["second"] = self.second.to_dict(classes)
         found |= {
             "layers": [vars(layer) for layer in self.layers],
             "units": [vars(unit) for unit in self.units],

@@ -248,6 +248,12 @@ class Evaluator:
         ends = np.cumsum([len(query.positions) for query in queries])[:-1]
         return list(np.split(found, ends))
 
+    def whole(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits (n, classes) of whole images (n, H, W, C) in float32, within `TOLERANCE`."""
+        path = self._exact
+        parts = [path.whole(images[part]) for part in in_parts(len(images), path.most_whole)]
+        return torch.cat(parts).cpu().numpy() if parts else np.empty((0, self.classes), np.float32)
+
     def plain(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (n, classes) of whole images (n, H, W, C) in the model itself, in float32."""
         return np.asarray(forward(self._model, images).float().cpu().numpy())

@@ -26,8 +26,10 @@ from ndcore.cli import main
 from ndcore.data.catalog import open_source
 from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
+from ndcore.detectors.second_repair import SecondRepair
 from ndcore.figures.detector.case.files import case_bytes
 from ndcore.figures.detector.case.image import verdict_sentence
+from ndcore.figures.detector.second_repair import second_words
 from ndcore.networks.evaluator import evaluator_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +114,21 @@ def test_the_document_holds_everything(digits_bundle: Bundle, cases: list[Case])
     assert alone["difference"] is None
 
 
+@pytest.mark.spec("CE-6")
+def test_a_second_repair_is_told(digits_bundle: Bundle, cases: list[Case]) -> None:
+    second = SecondRepair(1, 2, 7, 0.25)
+    case = replace(cases[1], by_repair=replace(cases[1].verdict, second=second))
+    document = case_document(digits_bundle, "wasserstein", [case], command="", now=NOW)
+    told = second.to_dict(digits_bundle.classes)
+    assert document["images"][0]["repair"]["verdict"]["second"] == told
+    label = document["images"][0]["verdict"]["predicted"]
+    words = second_words(label, told)
+    assert "row 1, column 2" in words
+    assert "taken for 7: two pixels carry" in words
+    assert "stays the prediction" in second_words("7", told)
+    assert words in Elements(case_bytes(document, "html").decode()).text
+
+
 @pytest.mark.spec("DD-10")
 def test_the_page_stands_alone_and_trusts_no_name(digits_bundle: Bundle, cases: list[Case]) -> None:
     command = "detect '<b>'"
@@ -129,7 +146,7 @@ def test_the_page_stands_alone_and_trusts_no_name(digits_bundle: Bundle, cases: 
     assert "prefers-color-scheme: dark" in page
     told = seen.text
     assert told.count("Not proven: the repair of 2 pixels") == 1
-    assert "that was 3 or 5 or 7" in told
+    assert "took that one for 3 or 5 or 7" in told
     assert verdict_sentence(document["images"][1]["verdict"]) in told
     for words in (digits_bundle.weight_hash, "Suspect pixel", "1 pixel differs", "Provenance"):
         assert words in told

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ndcore.certificate import certify
-from ndcore.certificate.two_pixels import certify_two, filled
+from ndcore.certificate.two_pixels import certify_two
+from ndcore.data.neighbours import filled
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import Evaluator
 from tests.decisive_pixel import OneDecisivePixel

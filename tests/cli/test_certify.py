@@ -91,16 +91,26 @@ def test_stored_attacks_go_with_their_images(
 
 
 @pytest.mark.spec("CE-6")
-def test_two_pixels(capsys: pytest.CaptureFixture[str], digits_bundle: Bundle) -> None:
-    command = ["certify", "digits:3", "digits:4", "--pixels", "2", "--block"]
+def test_two_pixels(
+    capsys: pytest.CaptureFixture[str], digits_bundle: Bundle, tmp_path: Path
+) -> None:
+    kept = str(tmp_path / "kept.jsonl")
+    command = ["certify", "digits:3", "digits:4", "--pixels", "2", "--resume", kept, "--block"]
     found = run(capsys, *command, "2")
+    assert run(capsys, *command, "2") == found
     rows = [row["two_pixels"] for row in found["results"]]
     for row in rows:
         assert row["pairs"] == 16 * 17 // 2
         assert row["certified"] == (row["hole"] is None and row["asked"] == row["pairs"])
+        # What every pair says, every block alone says too.
+        assert row["recovered"]["agreed"] or not row["certified"]
     told = found["summary"]["two_pixels"]
     assert told["certified"] == sum(row["certified"] for row in rows)
     assert told["pairs_asked"] == sum(row["asked"] for row in rows)
+    ids = [row.id for row in digits_bundle.gallery]
+    back = run(capsys, "certify", *ids, "--pixels", "2", "--block", "2")["summary"]["two_pixels"]
+    assert back["attacks"]["n"] == len(ids)
+    assert back["attacks"]["violations"] == 0
     assert main([*command, "8", "--bundle", "digits-cnn"]) == 2
     assert "leave nothing" in capsys.readouterr().err
 

@@ -45,6 +45,7 @@ STATES: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "explorer, an image": (EXPLORER, DIGITS, {"add_instance": "1", "add_way": "Image"}),
     "detector": (DETECTOR, DIGITS, {"pair": ""}),
+    "detector, two pixels": (DETECTOR, DIGITS, {"pair": "", "pairs_box": "1"}),
     "detector, natural image": (DETECTOR, DIGITS, {"judge": "digits"}),
     "detector, many images": (DETECTOR, SHIPPED, {"detector_tab": "Many images"}),
     "detector, study": (DETECTOR, SHIPPED, {"detector_tab": "The study"}),

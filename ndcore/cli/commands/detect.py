@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ndcore.cli.commands import Answer
@@ -103,6 +104,7 @@ def _judge(
     detector: Detector[Any], chosen: ImageBatch, alpha: float
 ) -> tuple[list[Repairs], list[Verdict]]:
     """Verdicts, where the detector is calibrated; and the repairs, where it made some."""
+    from ndcore.detectors.by_repair import RepairDetector
     from ndcore.detectors.repair import Repairs
 
     repairs: list[Repairs] = []
@@ -113,6 +115,11 @@ def _judge(
             seen = detector.see(chosen.pixels[start : start + detector.batch])
             repairs += [seen] if isinstance(seen, Repairs) else []
             verdicts += detector.explain(seen, alpha) if detector.fitted else []
+        for at, verdict in enumerate(verdicts):
+            if isinstance(detector, RepairDetector) and detector.asks_again(verdict):
+                progress.step(f"a second repair of image {at + 1}")
+                again = detector.look_again(chosen.pixels[at], repairs[at])
+                verdicts[at] = replace(verdict, second=again)
     return repairs, verdicts
 
 
@@ -136,8 +143,10 @@ def _case(
     searched = not options.no_repair and not here.bundle.unasked
     if searched:
         by = here.repairer()
-        repairs = repairs or _judge(by, chosen, options.alpha)[0]
-        by_repair = [by.explain(each, options.alpha)[0] for each in repairs if by.fitted]
+        if detector.name == by.name:
+            by_repair = verdicts
+        else:
+            repairs, by_repair = _judge(by, chosen, options.alpha)
     cases = [
         Case(
             name=name,

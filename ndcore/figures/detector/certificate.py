@@ -28,10 +28,44 @@ def certificate_words(found: Found) -> str:
         told += " The rule flip raises its alarm."
     if found["labels"] and len(found["labels"]) > 1:
         told += (
-            " If one pixel of it was changed and the image before was certified, that was "
-            f"{' or '.join(found['labels'])}."
+            " If one pixel of it was changed, and the image before was certified, the network "
+            f"took that one for {' or '.join(found['labels'])}."
         )
     return told
+
+
+def two_pixels_words(found: Found, label: str) -> str:
+    """What is proven of one image against changes of two pixels, and the recovered label.
+
+    Args:
+        found: `PairCertificate.to_dict` with `recovered`, of `Recovery.to_dict`.
+        label: what the image is taken for.
+    """
+    block = f"{found['block']} x {found['block']}"
+    back = found["recovered"]["label"]
+    if found["certified"]:
+        return (
+            "Proven for two pixels: whatever two pixels of this image are changed to, either the "
+            f"image stays {label} or some pair of blocks of {block} pixels, filled from outside "
+            "both, gives the change away. And whatever one pixel of it is changed to, filling "
+            f"blocks and pairs of blocks gives {label} back."
+        )
+    told = "Not proven for two pixels: "
+    if found["hole"] is None:
+        return f"{told}the image itself has no clear label."
+    where = " and ".join(
+        f"row {row}, column {col}" for row, col in sorted({*map(tuple, found["hole"])})
+    )
+    told += (
+        f"filled from outside, the {block} blocks from {where} on leave an image that is not "
+        f"clearly {label} (pair {found['asked']:,} of {found['pairs']:,})."
+    )
+    if back is None:
+        return told
+    return (
+        f"{told} Filling blocks and pairs of blocks gives {back}. If one pixel of it was changed "
+        "and the image before was proven for two, that was its label."
+    )
 
 
 def proven_words(found: Found, broken: Found) -> str:
@@ -59,6 +93,18 @@ def proven_words(found: Found, broken: Found) -> str:
     return (
         f"{told}. Right and proven: **{_rate(sound)}** of {sound['n']:,}, at "
         f"{100 * found['accuracy']:.1f}% right."
+    )
+
+
+def proven_two_words(found: Found) -> str:
+    """The same for two pixels, of `two_pixel_shares`; "" where there is nothing to tell."""
+    right, block = found["correct"]["certified"], f"{found['block']} x {found['block']}"
+    if not right["n"]:
+        return ""
+    return (
+        f"For two pixels, by pairs of {block} blocks filled from outside: on **{_rate(right)}** of "
+        f"{right['n']:,} that it gets right, whose label then comes back from any change of one; "
+        "on the others that rule is a false alarm."
     )
 
 

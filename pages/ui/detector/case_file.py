@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from ndcore.analysis.case_file import Case, case_document, image_files
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import Verdict
 from ndcore.detectors.repair import Repairs
 from ndcore.figures.detector.case.files import case_bytes
-from pages.ui.detector.search import Subject
+from pages.ui.detector.search import Subject, known_second
 from pages.ui.elements.certificate import known_certificate
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
@@ -36,7 +39,7 @@ def case_file_buttons(
         repairs: of each image; may be empty.
         by_layers: by name a detector of layers, where `verdicts` have none; may be empty.
     """
-    best, alpha = loaders.detectors(bundle).repairer(), verdicts[0].alpha
+    alpha = verdicts[0].alpha
     cases = [
         Case(
             name=name,
@@ -44,7 +47,7 @@ def case_file_buttons(
             verdict=verdict,
             changes=() if name == "benign" else tuple(changes),
             repairs=repairs[i] if repairs else None,
-            by_repair=best.explain(repairs[i], alpha)[0] if repairs and best.fitted else None,
+            by_repair=_by_repair(bundle, pixels, repairs[i], alpha) if repairs else None,
             by_layers=by_layers[i] if by_layers else None,
             certificate=known_certificate(bundle, pixels),
         )
@@ -74,3 +77,14 @@ def case_file_buttons(
         "A case file holds the images, the evidence and where they come from; the HTML opens by "
         f"itself, with no network.{without}"
     )
+
+
+def _by_repair(
+    bundle: Bundle, pixels: NDArray[np.uint8], repairs: Repairs, alpha: float
+) -> Verdict | None:
+    """The verdict of the repair, with the second one where there was need of it."""
+    best = loaders.detectors(bundle).repairer()
+    if not best.fitted:
+        return None
+    (found,) = best.explain(repairs, alpha)
+    return replace(found, second=known_second(bundle, pixels)) if best.asks_again(found) else found

@@ -1,4 +1,7 @@
-"""Every pixel of an image repaired in turn: once per server, as a job where it takes long."""
+"""Every pixel of an image repaired in turn, and a second where one is not enough.
+
+Once per server, as a job where it takes long.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from ndcore.attacks import PixelChange
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.repair import Repairs
+from ndcore.detectors.second_repair import SecondRepair
 from pages.ui.elements.made_once import MadeOnce
 from pages.ui.frame import loaders
 
@@ -21,6 +25,14 @@ REPAIRS = MadeOnce[Repairs](
     course=lambda of: f"Every pixel{of}",
     kept=64,
     stopped="the search for the pixel was stopped",
+)
+AGAIN = MadeOnce[SecondRepair | None](
+    kind="second",
+    label="search for a second pixel in",
+    again=("Search for a second pixel", ":material/search:"),
+    course=lambda of: f"Every pixel{of}, the suspect being repaired",
+    kept=64,
+    stopped="the search for a second pixel was stopped",
 )
 # Name, pixels uint8 (H, W, C) and known changes of an image.
 Subject = tuple[str, NDArray[np.uint8], list[PixelChange]]
@@ -44,3 +56,28 @@ def repairs_of(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
         patience_s=PATIENCE_S,
         spinner="Looking at every pixel …",
     )
+
+
+def known_second(bundle: Bundle, pixels: NDArray[np.uint8]) -> SecondRepair | None:
+    """The second repair of an image, if this server has made one."""
+    return next(iter(AGAIN.known(bundle, [pixels])), None)
+
+
+def seconds_of(
+    bundle: Bundle, found: Sequence[Subject], repairs: Sequence[Repairs], alpha: float
+) -> None:
+    """Make the second repair of those images whose suspect alone leaves the label."""
+    best = loaders.detectors(bundle).repairer()
+    asked = {
+        subject[1].tobytes(): (subject[1], one)
+        for subject, one in zip(found, repairs, strict=True)
+        if best.fitted and best.asks_again(best.explain(one, alpha)[0])
+    }
+    if asked:
+        AGAIN.of(
+            bundle,
+            [pixels for pixels, _ in asked.values()],
+            lambda pixels: best.look_again(pixels, asked[pixels.tobytes()][1]),
+            patience_s=PATIENCE_S,
+            spinner="Looking for a second pixel …",
+        )

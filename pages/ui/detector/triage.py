@@ -22,6 +22,7 @@ from ndcore.study.triage import Judged, judge_study
 from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.ranked import Lookup, Open, show_judged
 from pages.ui.detector.triage_job import TriageJob, current, start
+from pages.ui.elements.certify_many import certify_many
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
 from pages.ui.frame.words import capital, counted, plain, sentence
@@ -75,6 +76,8 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
         and detector is not None
     ):
         start(bundle, TriageJob(names[chosen], detector.name, *found))
+    if found is not None and not bundle.unasked:
+        certify_many(bundle, found[0])
     if job is not None and not job.active:
         _show_job(bundle, job, open_one, alpha)
 

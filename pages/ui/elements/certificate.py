@@ -16,7 +16,7 @@ from pages.ui.elements.pictures import show_image
 from pages.ui.frame.words import counted, plain
 
 WIDTH = 220
-BADGES = (("Not proven: ", ":orange-badge[Not proven] "), ("Proven: ", ":green-badge[Proven] "))
+BADGES = {"Not proven": ":orange-badge[Not proven]", "Proven": ":green-badge[Proven]"}
 CERTIFICATES = MadeOnce[Certificate](
     kind="certificate",
     label="certificate of",
@@ -39,16 +39,20 @@ def certificates_of(bundle: Bundle, images: Sequence[NDArray[np.uint8]]) -> list
     return CERTIFICATES.of(bundle, images, lambda pixels: certify(bundle.model, pixels[None])[0])
 
 
+def with_badge(words: str) -> str:
+    """Words that begin with what is proven, or not, the beginning as a badge."""
+    for start, badge in BADGES.items():
+        if words.startswith(start):
+            return f"{badge} {words.removeprefix(start).removeprefix(':').strip()}"
+    return words
+
+
 def show_certificate(
     bundle: Bundle, pixels: NDArray[np.uint8], found: Certificate, place: DeltaGenerator
 ) -> None:
     """In words and, where there are holes, dotted on the image."""
     words = certificate_words(found.to_dict([plain(name) for name in bundle.classes]))
-    for start, badge in BADGES:
-        if words.startswith(start):
-            words = badge + words.removeprefix(start)
-            break
-    place.markdown(words)
+    place.markdown(with_badge(words))
     if found.holes:
         holes = np.unique([(hole.row, hole.col) for hole in found.holes], axis=0)
         told = f"{counted(len(holes), 'pixel')} where a change could pass, dotted"

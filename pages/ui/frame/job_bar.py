@@ -32,6 +32,8 @@ PAGE_OF = {
     "error-search": EXPLORER,
     "triage": DETECTOR,
     "clamp": DETECTOR,
+    "pairs": DETECTOR,
+    "certify": DETECTOR,
     "facet": EVOLUTION,
 }
 

@@ -7,13 +7,21 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ndcore.analysis.causal_finding import causal_sentence
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
+from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.registry import DETECTORS
+from ndcore.detectors.repair import repair
+from ndcore.detectors.second_repair import second_repair
 from ndcore.errors import StoppedError
+from ndcore.figures.detector.second_repair import second_words
+from ndcore.networks.evaluator import evaluator_for
+from ndcore.study.calibrated import Detectors
 from pages.ui.frame import loaders
 from tests.ui import ended, job_of, opened, texts
 
@@ -189,3 +197,32 @@ def test_pictures_stand_while_the_search_goes_on(
     assert "unusual neurons, by distance" in told
     table = at.table[0].value
     assert set(table["attacked image"]) <= {":red-badge[flagged]", "no"}
+
+
+@pytest.mark.spec("CE-6")
+def test_a_flagged_image_whose_label_stays_is_repaired_twice(
+    digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Benign scores so low that everything is flagged.
+    scores, classes = np.full(500, -1e3), np.arange(500) % 10
+    monkeypatch.setattr(
+        Detectors,
+        "repairer",
+        lambda here: RepairDetector(here.bundle).calibrate(scores, classes),
+    )
+    evaluator, source = evaluator_for(digits_bundle.model, (8, 8, 1)), open_source("digits")
+    for number in range(40):
+        (image,) = source.pixels([number])
+        first = repair(evaluator, image[None])
+        second = second_repair(evaluator, image, first)
+        if second is not None:
+            break
+    assert second is not None
+    changed = image.copy()
+    changed[0, 0] ^= 1
+    at = opened(PAGE, pair=Pair(f"digits:{number}", image, changed).token())
+    at.button(key="suspect").click().run()
+    assert not at.exception
+    names = digits_bundle.classes
+    told = second_words(names[int(first.predicted[0])], second.to_dict(names))
+    assert told in texts(at)

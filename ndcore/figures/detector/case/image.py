@@ -16,6 +16,7 @@ from ndcore.figures.detector.case.markup import (
     table_markup,
 )
 from ndcore.figures.detector.certificate import certificate_words
+from ndcore.figures.detector.second_repair import second_words
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.figures.style.palette import ATTACKED, MUTED
 from ndcore.figures.style.rows import Bar, Row, rows_markup
@@ -109,6 +110,9 @@ def _repair_words(verdict: Found, repair: Found) -> str:
         words += f"the image is taken for {repaired}."
         if repair["flipping_pixels"] > 1:
             words += f" Repairing any of {repair['flipping_pixels']} pixels changes the label."
+    second = (repair["verdict"] or verdict).get("second")
+    if second:
+        words += f" {second_words(label, second)}"
     judged = None if "suspect" in verdict else repair["verdict"]
     told = f"<p>By this repair: {escape(verdict_sentence(judged))}</p>" if judged else ""
     return f"<h3>Suspect pixel</h3><p>{escape(words)}</p>{told}"

@@ -14,11 +14,13 @@ from ndcore.data.pixels import image_key
 from ndcore.detectors import Detector, Verdict
 from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
+from ndcore.detectors.second_repair import SecondRepair
+from ndcore.figures.detector.second_repair import second_words
 from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.statistics.intervals import Rate
 from pages.ui.detector.choices import study_command
 from pages.ui.detector.evidence import numbers
-from pages.ui.detector.search import Subject, repairs_of
+from pages.ui.detector.search import Subject, known_second, repairs_of, seconds_of
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import show_image
@@ -71,11 +73,13 @@ def suspect_panel(
     repairs = repairs_of(bundle, found)
     if not repairs:
         return []
+    seconds_of(bundle, found, repairs, alpha)
     top = max(float(one.lost.max()) for one in repairs)
     row = side_by_side("suspects", 2 * WIDTH + 24)
     for at, (subject, one) in reversed([*enumerate(zip(found, repairs, strict=True))]):
         with row.container():
-            _show(bundle, subject, one, top, at)
+            second = known_second(bundle, subject[1])
+            _show(bundle, subject, one, top, at, second)
             if best.fitted and shown.name != best.name:
                 _judged(bundle, subject[0], best.explain(one, alpha)[0])
     st.html(suspect_legend(top, words="probability of the predicted class lost"))
@@ -83,15 +87,30 @@ def suspect_panel(
     return repairs
 
 
-def _show(bundle: Bundle, subject: Subject, repairs: Repairs, top: float, at: int) -> None:
+def _show(
+    bundle: Bundle,
+    subject: Subject,
+    repairs: Repairs,
+    top: float,
+    at: int,
+    second: SecondRepair | None,
+) -> None:
     name, pixels, changes = subject
     row, col = (int(place) for place in repairs.suspect[0])
-    st.markdown(f"**{name.capitalize()} image**: {_words(bundle, repairs, changes, name)}")
+    told, caption = _words(bundle, repairs, changes, name), f"suspect at row {row}, column {col}"
+    places = [(row, col)]
+    if second is not None:
+        classes = [plain(name) for name in bundle.classes]
+        label = classes[int(repairs.predicted[0])]
+        told += f" {second_words(label, second.to_dict(classes))}"
+        caption += f", second at row {second.row}, column {second.col}"
+        places.append((second.row, second.col))
+    st.markdown(f"**{name.capitalize()} image**: {told}")
     images = st.container(horizontal=True, gap="small")
-    ring = [PixelChange(row, col, (), tuple(int(value) for value in pixels[row, col]))]
+    ring = [PixelChange(*at, (), tuple(int(value) for value in pixels[at])) for at in places]
     show_image(
         pixels,
-        f"suspect at row {row}, column {col}",
+        caption,
         changes=ring,
         width=WIDTH,
         place=images.container(width=WIDTH),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.bundles.certified import EVALUATION, GALLERY
-from ndcore.figures.detector.certificate import proven_words
+from ndcore.bundles.certified import EVALUATION, GALLERY, two_pixels_of
+from ndcore.figures.detector.certificate import proven_two_words, proven_words
 from pages.ui.detector.cards import Card
 from pages.ui.detector.search import Subject
 from pages.ui.elements.certificate import certificates_of, show_certificate
@@ -21,6 +21,8 @@ def show_proven(bundle: Bundle) -> None:
         return
     found = sets[EVALUATION]
     told = proven_words(found["summary"], sets.get(GALLERY, found)["summary"])
+    if two := sets.get(two_pixels_of(EVALUATION)):
+        told = f"{told} {proven_two_words(two['summary']['two_pixels'])}".strip()
     if told:
         st.markdown(
             told,
