@@ -145,6 +145,46 @@ TOLD: tuple[tuple[str, ...], ...] = (
         other,
         ("one-pixel-de", "three-pixels", "five-pixels", "fgsm", "pgd", "deepfool", "cw"),
     ),
+    # Certificate, at the top and in its section
+    (
+        "On **{0.rate:.1%}** ({0.percents}) of {0.n} images that the shipped network gets right it "
+        "is proven that whoever changes one pixel, to whatever colour, raises an alarm or leaves "
+        "the label as it is; on {1.rate:.1%} ({1.percents}) of the {1.n} that one pixel is known "
+        "to flip. The alarm is false on {2.rate:.1%} ({2.percents}); right and proven are "
+        "{3.certified_accuracy:.1%} of {3.n} ([certificate](#certificate)).",
+        "proven:correct/certified",
+        "broken:breakable/certified",
+        "proven:correct/alarms",
+        "proven:sound",
+    ),
+    ("| of {0} images of the evaluation split | share (95% interval) | n |", "proven:n"),
+    (
+        "| certified, of those that the network gets right | {0.rate:.1%} ({0.percents}) | {0.n} |",
+        "proven:correct/certified",
+    ),
+    (
+        "| certified, of those that a stored attack flips | {0.rate:.1%} ({0.percents}) | {0.n} |",
+        "broken:breakable/certified",
+    ),
+    (
+        "| false alarms on those that it gets right | {0.rate:.1%} ({0.percents}) | {0.n} |",
+        "proven:correct/alarms",
+    ),
+    (
+        "| false alarms on those that it gets wrong | {0.rate:.1%} ({0.percents}) | {0.n} |",
+        "proven:wrong/alarms",
+    ),
+    (
+        "| right and certified ({1:.1%} are right) | {0.certified_accuracy:.1%} ({0.percents}) | "
+        "{0.n} |",
+        "proven:sound",
+        "proven:accuracy",
+    ),
+    (
+        "Of the {0.n} stored attacks on such images {0.caught} raise the alarm, among them all "
+        "{0.on_certified} on certified ones, as the proof demands.",
+        "broken:attacks",
+    ),
     # Training Evolution
     (
         "ship with the project: {0} epochs, rate {1:g} lowered after {2} and {3}, no augmentation",
@@ -175,6 +215,7 @@ TOLD: tuple[tuple[str, ...], ...] = (
 # What else is a number there: settings, names and what a benchmark measured.
 OTHERS = {
     "The shipped bundle": "10 512 75",
+    "Certificate": "0.001 1,000 2 2,080 32,896 4 8",
     "Divergence Detector": "0.05 0.31 0.7 1,024 10,000 2 4 5 95",
     "Training Evolution": "0 0.05 0.992 0.999 1 10 16 2.5 20 24 4 45 640",
 }
@@ -196,9 +237,22 @@ def documents() -> dict[str, Any]:
             "gallery": len(document("gallery.json")),
             "detectors": len(study["detectors"]),
         },
+        "proven": of_certificates("evaluation"),
+        "broken": of_certificates("gallery"),
         "runs": of_runs(),
         "claims": findings_of([str(RUNS_FOLDER / name) for name in RUNS])["summary"],
     }
+
+
+def of_certificates(name: str) -> dict[str, Any]:
+    """The summary of a set of images, the evaluation images in the place of one that is not there;
+    its certified accuracy as a rate."""
+    sets = document("certificates.json")["sets"]
+    found = sets.get(name, sets["evaluation"])["summary"]
+    key = "certified_accuracy"
+    sound = {key: found[key], "ci95": found[f"{key}_ci95"], "n": found[f"{key}_n"]}
+    attacks = found["attacks"] | {"ci95": [0.0, 1.0]}
+    return found | {"sound": sound, "attacks": attacks}
 
 
 @cache
@@ -354,6 +408,26 @@ def test_every_other_number_of_a_section_is_known(heading: str) -> None:
 
 def test_benchmarks_were_measured_on_this_network() -> None:
     assert opened()["manifest"]["weight_hash"] == MEASURED_ON
+
+
+def test_the_shipped_certificates_are_of_this_network_and_break_no_proof() -> None:
+    found = document("certificates.json")
+    assert found["weight_hash"] == opened()["manifest"]["weight_hash"]
+    right = opened()["manifest"]["classes"]
+    for name, each in found["sets"].items():
+        rows, summary = each["images"], each["summary"]
+        assert summary["n"] == len(rows) == len({row["key"] for row in rows}), name
+        assert summary["certified"] == sum(row["certified"] for row in rows)
+        assert summary["holes"] == sum(row["holes"] for row in rows)
+        correct = [row["certified"] for row in rows if row["predicted"] == row["true"]]
+        assert {row["true"] for row in rows} <= set(right)
+        assert summary["correct"]["certified"]["n"] == len(correct)
+        assert round(summary["correct"]["certified"]["rate"] * len(correct)) == sum(correct)
+        attacks = summary["attacks"]
+        assert attacks["violations"] == 0
+        assert attacks["on_certified"] <= attacks["caught"] <= attacks["n"]
+        two = summary.get("two_pixels")
+        assert two is None or two["attacks"]["violations"] == 0
 
 
 def texts_of(tree: ast.AST) -> Iterator[str]:
