@@ -30,9 +30,7 @@ TODAY = (
     *numbered("TA", 4, 6),
     *numbered("UX", 1, 7),
     "UX-9",
-    *numbered("OM", 1, 3),  # own models
-    "OM-5",
-    *numbered("OM", 7, 9),
+    *numbered("OM", 1, 9),  # own models
 )
 TO_COME = (
     "SP-4",
@@ -42,8 +40,6 @@ TO_COME = (
     "CE-7",
     "TA-3",
     "TA-7",
-    "OM-4",
-    "OM-6",
     *numbered("LB", 1, 6),
     "UX-8",
 )

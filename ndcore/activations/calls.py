@@ -22,6 +22,11 @@ IMAGES = 2  # of a trial pass, so that the axis of the images shows
 NAMED_LAST = "Permute"  # torchvision's module; its order says where the units go
 
 
+_LAYOUTS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[str, int], Layout | None]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
 @dataclass(frozen=True)
 class Call:
     """One call of one part of a model.
@@ -140,6 +145,7 @@ def calls_of(model: nn.Module, images: Tensor) -> list[Call]:
     finally:
         for handle in handles:
             handle.remove()
+    _LAYOUTS[model] = {(call.name, call.number): call.layout for call in seen.calls}
     return seen.calls
 
 
@@ -159,14 +165,8 @@ def _quiet(model: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
-_LAYOUTS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[str, int], Layout | None]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
 def layout_of(model: nn.Module, name: str, number: int, images: Tensor) -> Layout | None:
-    """The layout of one call's output; looked up in a pass that is made once per model."""
+    """The layout of one call's output; looked up in a pass that was made, or is made now."""
     if model not in _LAYOUTS:
-        trial = images[:1].repeat(IMAGES, 1, 1, 1)
-        _LAYOUTS[model] = {(c.name, c.number): c.layout for c in calls_of(model, trial)}
+        calls_of(model, images[:1].repeat(IMAGES, 1, 1, 1))
     return _LAYOUTS[model].get((name, number))

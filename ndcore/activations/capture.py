@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ndcore.activations.calls import IMAGES, Call, calls_of
 from ndcore.activations.layer_hooks import Place, on_layers
@@ -74,7 +75,12 @@ def reduce_units(activations: Tensor, reduction: str) -> Tensor:
     if reduction == "value":
         return activations.clone()
     spatial = tuple(range(2, activations.ndim))
-    return activations.mean(spatial) if reduction == "mean" else activations.amax(spatial)
+    if reduction == "mean":
+        return activations.mean(spatial)
+    if activations.ndim == 4 and activations.is_floating_point():
+        # The same values as `amax`, in three quarters of its time where units lie last in memory.
+        return functional.max_pool2d(activations, activations.shape[2:]).flatten(1)
+    return activations.amax(spatial)
 
 
 def unit_layout(

@@ -23,7 +23,7 @@ class Rule:
     Attributes:
         name: of the warning.
         kinds: of the layers that it judges; empty = all.
-        measure: `dead` (share of units with no positive value on the sample), `density`,
+        measure: `dead` (share of units that do not vary over the sample), `density`,
             `saturation` (share of values within 5% of an end of the function's range) or
             `change` (of discriminability: largest minus smallest over `window` epochs, relative
             to the largest).
@@ -67,11 +67,11 @@ class Warned:
 RULES: tuple[Rule, ...] = (
     Rule(
         name="dead",
-        kinds=("relu",),
+        kinds=("relu", "sigmoid", "tanh", "other"),
         measure="dead",
         above=True,
         threshold=0.5,
-        sentence="at least half of the units are 0 on every image of the sample",
+        sentence="at least half of the units have one value on every image of the sample",
     ),
     Rule(
         name="too sparse",
@@ -122,7 +122,7 @@ def warnings_of(
     Args:
         layer: what is judged.
         epochs: numbers of the recorded epochs, (E,).
-        units: `discriminability`, `density`, `active` and `saturation`, each (units, E).
+        units: `discriminability`, `density` and `saturation`, each (units, E).
         network: discriminability of all layers of the network, (layers, E).
     """
     found = []
@@ -146,7 +146,8 @@ def warnings_of(
 def _measure(rule: Rule, units: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
     """The measure per epoch, or per first epoch of a window."""
     if rule.measure == "dead":
-        return np.asarray((units["active"] == 0).mean(0))
+        # Classes that lie nowhere apart have one value: 0 after a ReLU, any other elsewhere.
+        return np.asarray((units["discriminability"] == 0).mean(0))
     if rule.measure != "change":
         return np.asarray(units[rule.measure].astype(np.float64).mean(0))
     means = units["discriminability"].astype(np.float64).mean(0, keepdims=True)

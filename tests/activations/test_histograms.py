@@ -43,6 +43,7 @@ def test_medians_and_quantiles_within_one_bin() -> None:
         found.quantile(2)
 
 
+@pytest.mark.spec("OM-4")
 def test_negative_values_and_zero_keep_their_order() -> None:
     values = np.array([[-2.0], [-1.0], [0.0], [0.0], [3.0]], np.float32)
     found = ClassHistograms.empty(1, values).update(values, np.zeros(5, int))

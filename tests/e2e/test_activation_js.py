@@ -31,6 +31,12 @@ KEYS = """async (message) => {
 }"""
 
 
+ZEROS = """async (message) => {
+    const bytes = Uint8Array.from(atob(message), (sign) => sign.charCodeAt(0));
+    return decode(await inflate(bytes)).layers.map((layer) => columns(layer, 300, 0).zeros);
+}"""
+
+
 @pytest.fixture(scope="module")
 def panel() -> LayerPanel:
     rng = np.random.default_rng(0)
@@ -101,3 +107,20 @@ def test_marks_filter_and_what_is_not_on_show_counts_as_the_number(
     assert page.evaluate(ORDER, [message, look(sort="class:ship")]) == list(range(33))
     backwards = page.evaluate(ORDER, [message, look(descending=False)])
     assert backwards == list(range(33))[::-1]
+
+
+@pytest.mark.spec("OM-4")
+def test_only_a_layer_with_exact_zeros_has_a_column_of_them(
+    panel: LayerPanel, message: str, page: Page
+) -> None:
+    values = np.random.default_rng(1).normal(0, 1, (90, 5)).astype(np.float32)
+    labels = np.repeat(np.arange(3), 30)
+    signed = ClassHistograms.empty(3, values).update(values, labels)
+    drawn = ClassPanel("signed", "value", signed).show([0, 1, 2], values[: len(IMAGES)])
+    header = {
+        "classes": [{"name": name} for name in CLASSES],
+        "instances": [{"key": key, "label": key} for key in IMAGES],
+    }
+    both = base64.b64encode(pack([panel, drawn], header)).decode()
+    assert page.evaluate(ZEROS, both) == [True, False]
+    assert drawn.low < 0

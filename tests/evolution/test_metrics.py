@@ -159,13 +159,20 @@ def test_a_calm_layer_is_not_warned_of() -> None:
         assert warnings_of(layer(kind), EPOCHS, measures(), LEARNING) == []
 
 
-@pytest.mark.spec("DV-23")
-def test_dead_units() -> None:
-    active = np.full((4, 12), 0.3)
-    active[:2, 8:] = 0
-    (dead,) = warnings_of(layer("relu"), EPOCHS, measures(active=active), LEARNING)
+@pytest.mark.spec("DV-23", "OM-4")
+@pytest.mark.parametrize("kind", ["relu", "tanh", "other"])
+def test_dead_units_are_those_that_do_not_vary(kind: str) -> None:
+    samples = np.random.default_rng(0).normal(size=(3, 4, 20))  # signed: half are below 0
+    samples[:, :2] = 0 if kind == "relu" else -0.7
+    spread = measures()["discriminability"]
+    spread[:, 8:] = discriminability(samples)[:, None]
+    dead, *others = warnings_of(layer(kind), EPOCHS, measures(discriminability=spread), LEARNING)
     assert (dead.rule, dead.epochs, dead.value) == ("dead", (9, 10, 11, 12), 0.5)
-    assert warnings_of(layer("conv"), EPOCHS, measures(active=active), LEARNING) == []
+    assert {other.rule for other in others} <= {"stagnant"}
+    silent = measures(active=np.zeros((4, 12)))  # never positive, but they vary
+    assert warnings_of(layer(kind), EPOCHS, silent, LEARNING) == []
+    told = warnings_of(layer("conv"), EPOCHS, measures(discriminability=spread), LEARNING)
+    assert "dead" not in {other.rule for other in told}
 
 
 @pytest.mark.spec("DV-24")

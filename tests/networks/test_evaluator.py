@@ -102,6 +102,7 @@ class Branching(OneDecisivePixel):
         return super().forward(images)
 
 
+@pytest.mark.spec("OM-6")
 def test_a_model_that_cannot_be_traced_runs_whole() -> None:
     agree(Branching(3, 4).eval(), (12, 12, 3), incremental=False)
 
@@ -236,6 +237,7 @@ def test_the_screen_is_near_and_knows_its_error() -> None:
         assert np.abs(screened - exact).max() < evaluator.band
 
 
+@pytest.mark.spec("OM-6")
 @pytest.mark.parametrize("fault", ["wrong", "broken"])
 def test_windows_that_do_not_give_what_the_model_gives_are_not_used(
     fault: str, monkeypatch: pytest.MonkeyPatch

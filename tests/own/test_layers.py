@@ -184,6 +184,7 @@ def test_what_no_axis_is_known_of_is_refused() -> None:
     assert proposed_layers(model, SHAPE) == ("fc",)
 
 
+@pytest.mark.spec("OM-4")
 @pytest.mark.parametrize("centre", [1000.0, -1000.0, 5e5])
 def test_signed_values_far_from_zero_spread_over_the_bins(
     centre: float, rng: np.random.Generator

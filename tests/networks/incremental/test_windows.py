@@ -175,6 +175,7 @@ def changes(size: tuple[int, int]) -> Query:
     return Query(base, places.astype(np.int64), colours)
 
 
+@pytest.mark.spec("OM-6")
 @pytest.mark.parametrize(("make", "size"), MODELS, ids=lambda part: getattr(part, "__name__", ""))
 def test_windows_give_what_plain_passes_give(
     make: Callable[[], nn.Module], size: tuple[int, int]
@@ -191,6 +192,7 @@ def test_windows_give_what_plain_passes_give(
     assert np.abs(plain - plain[0]).max() > 1e-4
 
 
+@pytest.mark.spec("OM-6")
 @pytest.mark.parametrize(
     ("make", "whole"),
     [(Squeezed, 0), (mobile, 2), (resnet, 2), (Branches, 0)],
