@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,7 +15,7 @@ from ndcore.activations.calls import IMAGES, Call, calls_of
 from ndcore.activations.layer_hooks import Place, on_layers
 from ndcore.activations.layout import Layout
 from ndcore.errors import BadRequestError
-from ndcore.networks.forward import device_of, forward
+from ndcore.networks.forward import device_of
 
 REDUCTIONS = ("mean", "max")
 DENSE = ("value",)
@@ -86,7 +85,7 @@ def reduce_units(activations: Tensor, reduction: str) -> Tensor:
 def unit_layout(
     model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]
 ) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """layer -> (number of units, reductions), found by one pass of a black image.
+    """layer -> (number of units, reductions), found by one pass of black images.
 
     Raises:
         BadRequestError: a layer cannot be observed; the sentence names it.
@@ -100,9 +99,14 @@ def unit_layout(
                 f"layer '{name}' {why}: it cannot be observed; choose others with --layers, or set "
                 "`layers` of the model to the names of those that can"
             )
-    with capture(model, layers, lambda output: (output.shape[1], reductions_of(output))) as found:
-        forward(model, np.zeros((1, *shape), np.uint8))
-    return {name: found[name] for name in layers}
+    last = {(call.name, call.number): call for call in calls} | {(c.name, 0): c for c in calls}
+    return {name: _units_of(place, last[place.part, place.call]) for name, place in places.items()}
+
+
+def _units_of(place: Place, call: Call) -> tuple[int, tuple[str, ...]]:
+    layout = call.layout or Layout.VECTOR
+    dense = place.first or layout is Layout.VECTOR
+    return call.shape[layout.units_axis], DENSE if dense else REDUCTIONS
 
 
 def runs_of(model: nn.Module, layers: Sequence[str], shape: tuple[int, int, int]) -> dict[str, int]:

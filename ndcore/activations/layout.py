@@ -24,6 +24,11 @@ class Layout(Enum):
     TOKENS = "(N, tokens, units)"
     SEQUENCE = "(N, units, length)"
 
+    @property
+    def units_axis(self) -> int:
+        """Where the units lie."""
+        return -1 if self in (Layout.MAPS_LAST, Layout.TOKENS) else 1
+
 
 @dataclass(frozen=True)
 class Tokens:

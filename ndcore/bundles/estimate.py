@@ -53,8 +53,12 @@ class Estimate:
         """In words."""
         return (
             f"a bundle takes about {_duration(self.seconds)}, {self.memory_mb:,.0f} MB of memory "
-            f"and {self.bundle_mb:.1f} MB on disk; a gallery of attacks up to "
-            f"{_duration(self.gallery_seconds)} more, and memory of its own"
+            f"and {self.bundle_mb:.1f} MB on disk"
+        ) + (
+            f"; a gallery of attacks up to {_duration(self.gallery_seconds)} more, and memory of "
+            "its own"
+            if self.gallery_seconds
+            else ""
         )
 
 
@@ -127,4 +131,4 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} minutes"
+    return f"{max(1, round(seconds))} s" if seconds < 120 else f"{seconds / 60:,.0f} minutes"

@@ -43,7 +43,8 @@ def _copies(source: ImageSource) -> Iterator[Finding]:
     told = f", {conflict} of them in another class" if conflict else ""
     yield Finding(
         f"copies of other images: {many(len(again), 'file')}{told}, such as {pair}",
-        remedy="copies are never on both sides of what is learnt and what is judged",
+        remedy="copies are never on both sides of what is learnt and what is judged, but within "
+        "a side each of them counts",
     )
 
 

@@ -80,8 +80,7 @@ def evolution_text(document: dict[str, Any]) -> str:
     ]
     lines.append(
         f"loss {document['loss'][0]:.3f} -> {document['loss'][-1]:.3f}, "
-        f"top-1 error {100 * document['top1_error'][-1]:.1f}%, "
-        f"top-5 error {100 * document['top5_error'][-1]:.1f}% "
+        f"top-1 error {100 * document['top1_error'][-1]:.1f}%{_top5(document)} "
         f"(validation, n = {document['validation']['n']:,})"
     )
     lines += [
@@ -91,6 +90,12 @@ def evolution_text(document: dict[str, Any]) -> str:
     measured = document["vulnerability"]
     lines += [_flips(row) for row in measured["epochs"]] if measured else []
     return "\n".join(lines)
+
+
+def _top5(document: dict[str, Any]) -> str:
+    """Among five classes or fewer the right one is always one of the first five."""
+    errors = document["top5_error"]
+    return f", top-5 error {100 * errors[-1]:.1f}%" if any(errors) else ""
 
 
 def _flips(row: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,23 @@ def _failure(row: dict[str, Any], after: str, where: str) -> str:
     return f"{ended}; nearest to it: {rose[0]} -> {rose[1]} by {where}, predicted {after}"
 
 
+def _undecided(row: dict[str, Any]) -> str:
+    """Why there is no verdict, and from which share of false alarms on there would be one."""
+    count = row["calibration_images"]
+    images = "image is" if count == 1 else "images are"
+    told = f"undecided: {count} calibration {images} too few for {100 * row['alpha']:g}% of false"
+    # The smallest p-value that so many images give.
+    decides = f" (--alpha {ceil(1000 / (count + 1)) / 1000:g} or more decides)" if count else ""
+    return f"{told} alarms{decides}"
+
+
 def detect_text(document: dict[str, Any]) -> str:
     """Per image a line with the evidence, the three strongest units or the pixel, and the proof."""
     lines = [f"judged by {document['detector']}:"]
     for row in document["results"]:
         verdict = "FLAGGED" if row["flagged"] else "not flagged"
         if not row["guaranteed"]:
-            verdict = f"undecided: {row['calibration_images']} calibration images are too few"
+            verdict = _undecided(row)
         why = ", ".join(
             f"{u['layer']}[{u['unit']}] = {u['activation']:.3g} (class median "
             f"{u['class_median']:.3g}, p {u['p_value']:.2g})"

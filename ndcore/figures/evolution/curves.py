@@ -56,7 +56,8 @@ def add_curves(
         loss_top: end of the loss axis; fixed, so that the moving cursor does not change it.
     """
     for key, row, name, colour, dash in LINES:
-        if key not in curves:
+        # Among five classes or fewer the right one is always one of the first five.
+        if key not in curves or ("top5" in key and not curves[key].any()):
             continue
         figure.add_scatter(
             x=epochs,

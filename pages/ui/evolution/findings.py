@@ -97,9 +97,14 @@ def _claims(document: dict[str, Any]) -> None:
         VERDICTS,
         key="evo_verdicts",
         name="verdicts",
-        default=tested or VERDICTS,
+        default=tested,
         format_func=lambda verdict: f"{MARKS[verdict]} {verdict}: {counted[verdict]}",
     )
+    if not tested:
+        st.info(
+            "The claims are about the paper's networks, and no run of one is recorded here. What "
+            "a network of your own learned is in the other tabs."
+        )
     ruled = switch(st.toggle, "How each is decided", key="evo_rules", name="rules")
     rows = [row for row in document["findings"] if row["verdict"] in chosen]
     if rows:
