@@ -31,6 +31,7 @@ TODAY = (
     *numbered("UX", 1, 7),
     "UX-9",
     *numbered("OM", 1, 9),  # own models
+    "LB-2",  # a lab's server
 )
 TO_COME = (
     "SP-4",
@@ -40,7 +41,8 @@ TO_COME = (
     "CE-7",
     "TA-3",
     "TA-7",
-    *numbered("LB", 1, 6),
+    "LB-1",
+    *numbered("LB", 3, 6),
     "UX-8",
 )
 
