@@ -31,7 +31,7 @@ TODAY = (
     *numbered("UX", 1, 7),
     "UX-9",
     *numbered("OM", 1, 9),  # own models
-    "LB-2",  # a lab's server
+    *numbered("LB", 1, 3),  # a lab's server
 )
 TO_COME = (
     "SP-4",
@@ -41,8 +41,7 @@ TO_COME = (
     "CE-7",
     "TA-3",
     "TA-7",
-    "LB-1",
-    *numbered("LB", 3, 6),
+    *numbered("LB", 4, 6),
     "UX-8",
 )
 
