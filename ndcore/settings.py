@@ -28,6 +28,8 @@ class Settings:
         deadline_minutes: a job is stopped after so long; what it found is kept.
         abandon_minutes: a job at which nobody looks for so long is stopped; 0 for never.
         keep_days, keep_mb: results of jobs stay on disk for so long, in so many megabytes.
+        own_models: whose code a bundle may run: `built` from it on this machine, `all`, or `none`.
+        session_mb, server_mb: what one session and all of them may have uploaded at a time.
     """
 
     interactive_jobs: int = 2
@@ -39,6 +41,9 @@ class Settings:
     abandon_minutes: float = 15.0
     keep_days: float = 7.0
     keep_mb: float = 1000.0
+    own_models: str = "built"
+    session_mb: float = 50.0
+    server_mb: float = 500.0
 
 
 def settings() -> Settings:

@@ -6,12 +6,13 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ndcore.data.image_file.eight_bits import flattened
+from ndcore.data.image_file.limits import MAX_PIXELS, require_bounded, require_few_parts
 from ndcore.errors import BadImageError
 
 ORIENTATION = 0x112  # EXIF's entry, and what each of its values asks for
@@ -25,10 +26,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 ON_ITS_SIDE = (5, 6, 7, 8)
-MAX_PIXELS = 40_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 FILE_FORMATS = (*FORMATS, "TIFF", "PPM")  # of files on this machine, which nobody sends
-DEEP = "The file has more than 8 bits per channel; it was reduced to 8."
 
 
 @dataclass(frozen=True)
@@ -65,33 +64,48 @@ def decode(
     """
     if not data:
         raise BadImageError(f"{name} is empty")
+    require_few_parts(data, name)
+    image = _opened(data, name, formats)
+    try:
+        smaller = require_bounded(image, data, _may_turn(image, data), name)
+        notes: list[str] = []
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            notes.append(f"Only the first of {frames} frames is used.")
+            image.seek(0)
+        if smaller > 1:
+            image.draft(image.mode, (image.width // smaller, image.height // smaller))
+            notes.append(f"The image is so large that it was read at 1/{smaller} of its size.")
+        image.load()
+        flat, turn = flattened(image, data, notes), _turn(image)
+        del image
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise BadImageError(f"{name} is truncated or damaged") from error
+    except MemoryError as error:
+        raise BadImageError(f"{name} takes more memory than an image may") from error
+    if turn in TURNS:
+        notes.append("The image was turned as its EXIF entry says.")
+        flat = flat.transpose(TURNS[turn])
+    if shape is not None and crop is not None and flat.size != shape[1::-1]:
+        flat = _middle(flat, shape, crop, name, notes)
+    return Decoded(_to_shape(flat, shape, notes), tuple(notes))
+
+
+def _opened(data: bytes, name: str, formats: tuple[str, ...]) -> Image.Image:
+    """The image with its head read, and nothing else."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image: Image.Image = Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
         raise BadImageError(f"{name} is too large: over {MAX_PIXELS:,} pixels") from error
+    except MemoryError as error:
+        raise BadImageError(f"{name} takes more memory than an image may") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise BadImageError(f"{name} is not a PNG, JPEG, WebP or BMP image") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise BadImageError(
-            f"{name} is too large: {image.width}x{image.height} is over {MAX_PIXELS:,} pixels"
-        )
     if image.mode == "F":
         raise BadImageError(f"{name} holds floating-point values, which are no colours")
-    try:
-        notes: list[str] = []
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1:
-            notes.append(f"Only the first of {frames} frames is used.")
-            image.seek(0)
-        image.load()
-        flat = _upright(image, _to_8_bit(image, data, notes), notes)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise BadImageError(f"{name} is truncated or damaged") from error
-    if shape is not None and crop is not None and flat.size != shape[1::-1]:
-        flat = _middle(flat, shape, crop, name, notes)
-    return Decoded(_to_shape(flat, shape, notes), tuple(notes))
+    return image
 
 
 def upright_size(path: Path) -> tuple[int, int] | None:
@@ -126,81 +140,17 @@ def encode_webp(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
     return out.getvalue()
 
 
-def _to_8_bit(image: Image.Image, data: bytes, notes: list[str]) -> Image.Image:
-    values = _all_16_bits(image, data)
-    if values is not None:
-        notes.append(DEEP)
-        image = _reduced(values, image.info.get("transparency"))
-    elif _deep_colour(image, data):
-        notes.append(DEEP)
-    elif image.format == "PNG" and image.mode == "L" and "transparency" in image.info:
-        # Pillow spreads grey of 2 or 4 bits over 8, but not the grey that stands for nothing.
-        image.info["transparency"] *= 255 // (2 ** data[24] - 1)
-    if "A" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        seen = rgba.getchannel("A").getextrema()
-        if seen == (0, 0) and image.format == "BMP":
-            notes.append("An alpha channel that hides the whole image was left out.")
-            return rgba.convert("RGB")
-        if seen == (0, 0):
-            notes.append("The whole image is transparent; it was laid over white.")
-        elif seen != (255, 255):
-            notes.append("Transparent parts were laid over white.")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+def _may_turn(image: Image.Image, data: bytes) -> bool:
+    """Whether it may have to be turned, by its head: Pillow reads all of a PNG for an entry."""
+    return b"eXIf" in data or "exif" in image.info if image.format == "PNG" else _turn(image) != 1
 
 
-def _deep_colour(image: Image.Image, data: bytes) -> bool:
-    """Whether a file has 16 bits per channel, of which Pillow gives the upper 8."""
-    if image.format == "PNG":
-        return data[24] == 16
-    return image.format == "TIFF" and max(image.tag_v2.get(258, (8,))) > 8  # type: ignore[attr-defined]
-
-
-def _all_16_bits(image: Image.Image, data: bytes) -> NDArray[np.float64] | None:
-    """Values (H, W) or (H, W, C) of more than 8 bits; None where there are none, or Pillow gives
-    the upper 8 alone."""
-    if image.mode.startswith("I"):
-        return np.asarray(image, np.float64)
-    if image.format != "PNG" or data[24] != 16:
-        return None
-    if data[25] == 4:  # grey and alpha, whatever Pillow makes of them
-        # Its four bytes a pixel, read as the four channels of a file of 8 bits.
-        head = data[12:24] + b"\x08\x06" + data[26:29]
-        file = data[:12] + head + crc32(head).to_bytes(4, "big") + data[33:]
-        four = np.asarray(Image.open(io.BytesIO(file), formats=("PNG",)), np.float64)
-        return four[..., ::2] * 256 + four[..., 1::2]
-    if image.mode not in ("RGB", "RGBA"):
-        return None
-    lower = Image.open(io.BytesIO(data), formats=("PNG",))
-    # Little-endian is a lie that makes Pillow keep the other byte of each value.
-    lower.tile = [tile._replace(args=f"{image.mode};16L") for tile in lower.tile]
-    both: NDArray[np.float64] = np.asarray(image, np.float64) * 256 + np.asarray(lower)
-    return both
-
-
-def _reduced(
-    values: NDArray[np.float64], hidden: int | tuple[int, ...] | None = None
-) -> Image.Image:
-    """Values to 65,535 as 8 bits; those of the colour `hidden` transparent."""
-    image = Image.fromarray(np.clip(np.rint(values / 257), 0, 255).astype(np.uint8))
-    if hidden is not None:
-        seen = values.reshape(*values.shape[:2], -1) != hidden
-        image.putalpha(Image.fromarray(seen.any(-1)).convert("L"))
-    return image
-
-
-def _upright(image: Image.Image, flat: Image.Image, notes: list[str]) -> Image.Image:
-    """The pixels of `image` turned as its EXIF says, which is how browsers show it."""
+def _turn(image: Image.Image) -> int:
+    """What the EXIF entry asks for, which is how browsers show the image; 1 for nothing."""
     try:
-        turn = image.getexif().get(ORIENTATION, 1)
+        return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # damaged EXIF says nothing
-        return flat
-    if turn not in TURNS:
-        return flat
-    notes.append("The image was turned as its EXIF entry says.")
-    return flat.transpose(TURNS[turn])
+        return 1
 
 
 def _middle(

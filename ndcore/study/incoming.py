@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,14 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.apart.process import decode_apart
 from ndcore.data.batch import UNKNOWN, ImageBatch
-from ndcore.data.decode import decode
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadImageError, BadRequestError
 
 MOST = 1000  # images judged at a time
 MOST_BYTES = 10 * 2**20  # of one file, unpacked
+MOST_UNPACKED = 200 * 2**20  # of an archive
+MOST_ENTRIES = 20_000  # of an archive
+MOST_SECONDS = 60
+ENTRY = b"PK\x01\x02"  # begins each entry of an archive's list
+BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, OSError, EOFError)
 KINDS = {"benign": 0, "attacked": 1}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -78,12 +85,16 @@ def unpack(files: Iterable[tuple[str, bytes]], bundle: Bundle) -> tuple[Images |
     """
     rows: list[tuple[str, int, int, NDArray[np.uint8]]] = []
     problems: list[str] = []
+    began = time.monotonic()
     for name, data in _files(files, problems):
         if len(rows) == MOST:
             problems.append(f"only the first {MOST:,} images are taken")
             break
+        if time.monotonic() - began > MOST_SECONDS:
+            problems.append(f"what was not read within {MOST_SECONDS} s")
+            break
         try:
-            pixels = decode(data, bundle.shape, name, crop=bundle.intake.crop).pixels
+            pixels = decode_apart(data, bundle.shape, name, bundle.intake.crop).pixels
         except BadImageError as error:
             problems.append(str(error))
             continue
@@ -110,19 +121,44 @@ def _files(files: Iterable[tuple[str, bytes]], problems: list[str]) -> Iterator[
         if not zipfile.is_zipfile(io.BytesIO(data)):
             yield name, data
             continue
+        if data.count(ENTRY) > MOST_ENTRIES:
+            problems.append(f"the archive {name} has more than {MOST_ENTRIES:,} entries")
+            continue
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                for member in archive.infolist():
-                    path = PurePosixPath(member.filename)
-                    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-                    if member.is_dir() or hidden or path.suffix.lower() not in SUFFIXES:
-                        continue
-                    if member.file_size > MOST_BYTES:
-                        problems.append(f"{path.name} in {name} is larger than 10 MB")
-                        continue
-                    yield member.filename, archive.read(member)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+                yield from _members(archive, name, problems)
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+            ValueError,
+            OSError,
+            EOFError,
+        ) as error:
             problems.append(f"the archive {name} is damaged or locked: {_said(error)}")
+
+
+def _members(
+    archive: zipfile.ZipFile, name: str, problems: list[str]
+) -> Iterator[tuple[str, bytes]]:
+    """The images in an archive, as long as they stay in bounds."""
+    left = MOST_UNPACKED
+    for member in archive.infolist():
+        path = PurePosixPath(member.filename)
+        hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+        if member.is_dir() or hidden or path.suffix.lower() not in SUFFIXES:
+            continue
+        if member.file_size > MOST_BYTES:
+            problems.append(f"{path.name} in {name} is larger than 10 MB")
+            continue
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            problems.append(f"{path.name} in {name} is packed in an unknown way")
+            continue
+        left -= member.file_size
+        if left < 0:
+            problems.append(f"what is beyond {MOST_UNPACKED >> 20} MB in the archive {name}")
+            return
+        yield member.filename, archive.read(member)
 
 
 def _said(error: Any) -> str:

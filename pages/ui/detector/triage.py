@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import UNKNOWN
@@ -16,6 +16,7 @@ from ndcore.data.pairs import Pair
 from ndcore.detectors.registry import title_of
 from ndcore.errors import BundleError, NeuralDivergenceError
 from ndcore.jobs import Job
+from ndcore.settings import settings
 from ndcore.study.incoming import MOST, Images, draw, unpack
 from ndcore.study.saved import SavedStudy
 from ndcore.study.triage import Judged, judge_study
@@ -25,6 +26,7 @@ from pages.ui.detector.triage_job import TriageJob, current, start
 from pages.ui.elements.certify_many import certify_many
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
+from pages.ui.frame.uploads import FILE_MB
 from pages.ui.frame.words import capital, counted, plain, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import ready_sources, source_name, tell_missing
@@ -32,7 +34,6 @@ from pages.ui.images.picker import ready_sources, source_name, tell_missing
 USUAL = 100
 BENIGN = "evaluation"  # the set of the study that is judged
 FOR_PIXELS = "one-pixel"  # the set whose pixels and colours a bundle's gallery tells
-MB = 50
 
 
 def triage_panel(bundle: Bundle, open_one: Open) -> None:
@@ -211,21 +212,19 @@ def _uploaded(bundle: Bundle) -> tuple[Images, dict[int, Pair]] | None:
         st.info(bundle.unasked)
         return None
     files = st.file_uploader(
-        f"PNG, JPEG, WebP or BMP files, or ZIP archives of them, up to {MB} MB each",
+        f"PNG, JPEG, WebP or BMP files, or ZIP archives of them, up to {FILE_MB} MB each and "
+        f"{settings().session_mb:.0f} MB in all",
         type=["png", "jpg", "jpeg", "webp", "bmp", "zip"],
         accept_multiple_files=True,
         key="triage_upload",
-        max_upload_size=MB,
+        max_upload_size=FILE_MB,
         help="A folder in the archive that is named as a class tells the true class; names that "
         "end in -benign or -attacked, as the Attack Lab writes them, tell which it is.",
     )
     if not files:
         return None
-    given = [(file.name, file.getvalue()) for file in files]
-    digest = hashlib.sha256()
-    for name, data in given:
-        digest.update(name.encode() + data)
-    images, problems = _unpacked(bundle.name, digest.hexdigest(), bundle, given)
+    ids = tuple(file.file_id for file in files)
+    images, problems = _unpacked(bundle.name, bundle.weight_hash, ids, bundle, files)
     if problems:
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         st.warning(sentence(f"left out: {'; '.join(problems[:3])}{more}"))
@@ -234,9 +233,9 @@ def _uploaded(bundle: Bundle) -> tuple[Images, dict[int, Pair]] | None:
 
 @st.cache_data(max_entries=4, show_spinner="Reading the files …", scope="session")
 def _unpacked(
-    name: str, digest: str, _bundle: Bundle, _files: list[tuple[str, bytes]]
+    name: str, weight_hash: str, ids: tuple[str, ...], _bundle: Bundle, _files: list[UploadedFile]
 ) -> tuple[Images | None, list[str]]:
-    return unpack(_files, _bundle)
+    return unpack(((file.name, file.getvalue()) for file in _files), _bundle)
 
 
 def _show_job(bundle: Bundle, job: Job, open_one: Open, alpha: float) -> None:

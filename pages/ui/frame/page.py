@@ -19,6 +19,7 @@ from pages.ui.components.one_page_history import one_page_history
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.link import choice
+from pages.ui.frame.uploads import bound_uploads
 from pages.ui.frame.words import sentence
 
 DEFAULT_BUNDLE = "cifar10-vgg16"
@@ -68,6 +69,7 @@ def setup(title: str) -> Bundle | None:
     st.html(STYLE)
     one_page_history()
     _warm_up()
+    bound_uploads()
     names = [info.name for info in list_bundles()]
     if not names:
         st.sidebar.warning("No bundle is ready.")

@@ -7,18 +7,21 @@ import os
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.images import folder_name, own_folder
+from ndcore.data.apart.process import decode_apart
 from ndcore.data.batch import Choice
 from ndcore.data.catalog import source_status
-from ndcore.data.decode import Decoded, decode
+from ndcore.data.decode import Decoded
 from ndcore.data.sources import ImageSource
-from ndcore.errors import NeuralDivergenceError
+from ndcore.errors import BadImageError, NeuralDivergenceError
 from pages.ui.elements.tiles import tile, tile_row
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, remember, several, switch
 from pages.ui.frame.loaders import FOLDER
+from pages.ui.frame.uploads import FILE_MB
 from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.gallery import where_images
 from pages.ui.images.ticked import MOST_IMAGES, Selection
@@ -253,17 +256,16 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
         st.info(bundle.unasked)
         return None
     file = st.file_uploader(
-        "PNG, JPEG, WebP or BMP, up to 10 MB",
+        f"PNG, JPEG, WebP or BMP, up to {FILE_MB} MB",
         type=["png", "jpg", "jpeg", "webp", "bmp"],
         key=key,
-        max_upload_size=10,
+        max_upload_size=FILE_MB,
     )
     if file is None:
         return None
-    try:
-        decoded = _decoded(file.getvalue(), bundle.shape, file.name, bundle.intake.crop)
-    except NeuralDivergenceError as error:
-        st.error(sentence(f"file {error}"))
+    decoded = _decoded(file.file_id, bundle.shape, file.name, bundle.intake.crop, file)
+    if isinstance(decoded, str):
+        st.error(sentence(f"file {decoded}"))
         return None
     for note in decoded.notes:
         st.caption(f":material/info: {note}")
@@ -275,9 +277,19 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
     return Choice(("",), np.array([label]), decoded.pixels[None], (file.name,))
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def _decoded(data: bytes, shape: tuple[int, int, int], name: str, crop: float | None) -> Decoded:
-    return decode(data, shape, name, crop=crop)
+@st.cache_data(max_entries=16, show_spinner="Reading the image …", scope="session")
+def _decoded(
+    file_id: str,
+    shape: tuple[int, int, int],
+    name: str,
+    crop: float | None,
+    _file: UploadedFile,
+) -> Decoded | str:
+    """The image, read once for every upload, or why it cannot be."""
+    try:
+        return decode_apart(_file.getvalue(), shape, name, crop)
+    except BadImageError as error:
+        return str(error)
 
 
 def tell_missing(bundle: Bundle) -> None:
