@@ -27,6 +27,10 @@ class RunError(NeuralDivergenceError):
     """The recording of a training run is missing, damaged or of another version."""
 
 
+class UnreadableError(NeuralDivergenceError):
+    """A file is missing, damaged, or not what belongs there; the sentence names its place in it."""
+
+
 class StoppedError(NeuralDivergenceError):
     """The user stopped the work."""
 

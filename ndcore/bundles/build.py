@@ -23,11 +23,11 @@ from ndcore.activations.distributions import Histograms, count_distributions, la
 from ndcore.activations.histograms import BINS
 from ndcore.activations.observed import Observed
 from ndcore.activations.proposal import proposed_layers
-from ndcore.bundles.bundle import FILES, SCHEMA
 from ndcore.bundles.calibrate import calibrate
 from ndcore.bundles.estimate import GALLERY_IMAGES, Estimate, estimate_build
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.bundles.image_findings import image_findings
+from ndcore.bundles.manifest import FILES, SCHEMA
 from ndcore.bundles.trained import random_weights, trained_model
 from ndcore.data.catalog import own_root
 from ndcore.data.sources import ImageSource
@@ -35,6 +35,7 @@ from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import Calibration
 from ndcore.errors import BadRequestError, DataError
 from ndcore.networks.called.stored import Stored
+from ndcore.networks.consent import allow
 from ndcore.networks.form import INNER, PLAIN, Finding
 from ndcore.networks.forward import evaluate
 from ndcore.networks.probe import made_up_answer, usable
@@ -203,6 +204,7 @@ def _build(
         "calibration.npz": _calibration_arrays(calibrations),
     }
     _write(manifest, model, splits, arrays, gallery_lines(gallery))
+    allow(config.model)
     seconds = round(time.monotonic() - started, 1)
     told = [vars(finding) for finding in findings]
     return manifest | {"images": len(reference), "seconds": seconds, "findings": told}

@@ -13,44 +13,35 @@ certificates.json       what is proven of how many of its images, where that was
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
-import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from torch import nn
 
+from ndcore.activations.distributions import layer_table
 from ndcore.activations.histograms import ClassHistograms
+from ndcore.bundles.contents import Contents
+from ndcore.bundles.manifest import read_manifest
 from ndcore.data.folder.intake import Intake
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.detectors.calibration import Calibrated, Calibration
-from ndcore.errors import BadRequestError, BundleError, DataError
+from ndcore.errors import BadRequestError, BundleError, DataError, UnreadableError
 from ndcore.networks.called.stored import STORED, Stored
+from ndcore.networks.consent import require_allowed
 from ndcore.networks.form import Form
+from ndcore.networks.forward import forward
 from ndcore.networks.probe import is_answer, made_up_answer
-from ndcore.networks.registry import build_model
+from ndcore.networks.registry import model_spec
 from ndcore.networks.weights import load_weights, stamp, weight_hash
+from ndcore.storage.arrays import Arrays
 from ndcore.storage.places import bundles_dir
-
-SCHEMA = 1
-FILES = (
-    "weights.safetensors",
-    "distributions.npz",
-    "calibration.npz",
-    "splits.json",
-    "gallery.json",
-)
-# A finished study of its detectors, where one was put into the bundle.
-STUDY_FILES = ("study/study.json", "study/study.npz", "study/desk.npz")
-CERTIFICATES = "certificates.json"
-NEEDED = ("name", "model", "classes", "shape", "layers", "weight_hash", "files", "accuracy")
+from ndcore.storage.plain_files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -65,15 +56,16 @@ class BundleInfo:
 
 def list_bundles() -> list[BundleInfo]:
     """All bundles on disk, by name; unusable ones with their problem."""
-    folder = bundles_dir()
-    if not folder.is_dir():
-        return []
     found = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.is_dir():
+    try:
+        folders = [path for path in sorted(bundles_dir().iterdir()) if path.is_dir()]
+    except OSError:  # there is none, or none that may be read
+        return []
+    for path in folders:
+        if path.name.startswith("."):
             continue
         try:
-            found.append(BundleInfo(path.name, True, "", _read_manifest(path)))
+            found.append(BundleInfo(path.name, True, "", read_manifest(path)))
         except BundleError as error:
             found.append(BundleInfo(path.name, False, str(error), {}))
     return found
@@ -94,12 +86,20 @@ def load_bundle(name: str) -> Bundle:
     if not folder.is_dir():
         known = ", ".join(info.name for info in list_bundles() if info.ready) or "none yet"
         raise BundleError(f"there is no bundle '{name}' (ready: {known})")
-    manifest = _read_manifest(folder)
-    for file, wanted in manifest["files"].items():
-        if _sha256(folder / file) != wanted:
-            raise BundleError(f"bundle '{name}' is damaged: {file} does not match its checksum")
+    manifest = read_manifest(folder)
     try:
-        model = build_model(manifest["model"], Form.of(manifest.get("form")))
+        for file, wanted in manifest["files"].items():
+            if sha256_of(folder / file, folder) != wanted:
+                raise UnreadableError(f"{file} does not match its checksum")
+        contents = Contents.of(folder, manifest)
+    except UnreadableError as error:
+        raise BundleError(f"bundle '{name}' is damaged: {error}") from error
+    try:
+        require_allowed(manifest["model"])
+        spec = model_spec(manifest["model"], Form.of(manifest.get("form")))
+        if spec.shape not in (None, tuple(manifest["shape"])):
+            raise DataError(f"{spec.name} takes images of another shape")
+        model = spec.build().eval()
     except (BadRequestError, DataError) as error:
         raise BundleError(f"bundle '{name}' cannot be opened: {error}") from error
     load_weights(model, folder / "weights.safetensors")
@@ -108,7 +108,8 @@ def load_bundle(name: str) -> Bundle:
     if weight_hash(model) != manifest["weight_hash"]:
         raise BundleError(f"bundle '{name}' has foreign weights: their hash is another one")
     model.requires_grad_(False)
-    return Bundle(folder, manifest, model)
+    _require_described(model, manifest)
+    return Bundle(folder, manifest, model, contents)
 
 
 def _require_same_code(model: nn.Module, manifest: dict[str, Any]) -> None:
@@ -125,6 +126,22 @@ def _require_same_code(model: nn.Module, manifest: dict[str, Any]) -> None:
     stamp(model, manifest["answer"])
 
 
+def _require_described(model: nn.Module, manifest: dict[str, Any]) -> None:
+    """The layers and classes of the manifest are the model's."""
+    names = [layer["name"] for layer in manifest["layers"]]
+    told = f"bundle '{manifest['name']}' is damaged: manifest.json"
+    try:
+        found = layer_table(model, names, manifest["shape"])
+        answers = forward(model, np.zeros((1, *manifest["shape"]), np.uint8)).shape[1]
+    except BadRequestError as error:
+        raise BundleError(f"{told} does not fit the model: {error}") from error
+    for row, layer in zip(found, manifest["layers"], strict=True):
+        if any(row[key] != layer[key] for key in ("units", "reductions")):
+            raise BundleError(f"{told} says something else of layer '{layer['name']}' than it is")
+    if answers != len(manifest["classes"]):
+        raise BundleError(f"{told} names other classes than the model's {answers}")
+
+
 class Bundle(Calibrated):
     """One loaded bundle; its arrays are read when first asked for and shared afterwards.
 
@@ -134,7 +151,9 @@ class Bundle(Calibrated):
         model: in eval mode, without gradients.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], model: nn.Module) -> None:
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], model: nn.Module, contents: Contents
+    ) -> None:
         self._layers = {layer["name"]: layer for layer in manifest["layers"]}
         height, width, channels = manifest["shape"]
         super().__init__(
@@ -142,6 +161,7 @@ class Bundle(Calibrated):
         )
         self.folder = folder
         self.manifest = manifest
+        self._contents = contents
         self.name: str = manifest["name"]
         self.weight_hash: str = manifest["weight_hash"]
         try:
@@ -149,7 +169,6 @@ class Bundle(Calibrated):
         except (TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"bundle '{self.name}' has a damaged manifest.json") from error
         self._lock = threading.Lock()
-        self._archives: dict[str, NpzFile] = {}
 
     @property
     def limit(self) -> str:
@@ -209,10 +228,9 @@ class Bundle(Calibrated):
         key = (layer, reduction)
         with self._lock:
             if reduction in self.reductions(layer) and key not in self._histograms:
-                counts, lo, hi = (
-                    self._array("distributions.npz", f"{layer}/{reduction}/{name}")
-                    for name in ("counts", "lo", "hi")
-                )
+                names = [f"{layer}/{reduction}/{name}" for name in ("counts", "lo", "hi")]
+                arrays = self._arrays(self._contents.distributions, names)
+                counts, lo, hi = (arrays[name] for name in names)
                 found = ClassHistograms(counts, lo, hi, self.held, len(self.classes))
                 self._histograms[key] = found
         return super().distributions(layer, reduction)
@@ -224,12 +242,11 @@ class Bundle(Calibrated):
         Raises:
             BundleError: the file has become unreadable.
         """
-        file = "calibration.npz"
-        arrays = {key: self._array(file, key) for key in self._keys(file)}
+        arrays = self._arrays(self._contents.calibration, self._contents.calibration)
         return {
             key.removesuffix("/scores"): Calibration(
                 scores=scores,
-                predicted=self._array(file, "predicted"),
+                predicted=arrays["predicted"],
                 dev=arrays.get(key.replace("/scores", "/dev")),
                 layers=arrays.get(key.replace("/scores", "/layers")),
             )
@@ -237,69 +254,23 @@ class Bundle(Calibrated):
             if key.endswith("/scores")
         }
 
-    @cached_property
+    @property
     def splits(self) -> dict[str, list[str]]:
         """Keys of the images in `reference, dev, calibration, evaluation`."""
-        return dict(json.loads((self.folder / "splits.json").read_text()))
+        return self._contents.splits
 
-    @cached_property
+    @property
     def gallery(self) -> list[GalleryRow]:
         """Verified attacks."""
-        rows = json.loads((self.folder / "gallery.json").read_text())
-        return [GalleryRow.from_dict(row) for row in rows]
+        return self._contents.gallery
 
-    @cached_property
+    @property
     def certificates(self) -> dict[str, Any]:
         """By set of images what `certify --ship` found of them; see `bundles.certified`."""
-        if CERTIFICATES not in self.manifest["files"]:
-            return {}
-        found = json.loads((self.folder / CERTIFICATES).read_text())
-        return dict(found["sets"]) if found.get("weight_hash") == self.weight_hash else {}
+        return self._contents.certificates
 
-    def _archive(self, file: str) -> NpzFile:
-        """Opened once: of many layers the list of what is inside is long."""
-        if file not in self._archives:
-            self._archives[file] = np.load(self.folder / file, allow_pickle=False)
-        return self._archives[file]
-
-    def _array(self, file: str, key: str) -> NDArray[Any]:
+    def _arrays(self, arrays: Arrays, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         try:
-            return np.asarray(self._archive(file)[key])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise BundleError(f"bundle '{self.name}' is damaged: {file} lacks '{key}'") from error
-
-    def _keys(self, file: str) -> list[str]:
-        try:
-            return list(self._archive(file))
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise BundleError(f"bundle '{self.name}' is damaged: {file} is no archive") from error
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except OSError as error:
-        raise BundleError(f"bundle '{folder.name}' has no manifest; build it again") from error
-    except ValueError as error:
-        raise BundleError(f"bundle '{folder.name}' has a damaged manifest.json") from error
-    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA:
-        version = manifest.get("schema_version") if isinstance(manifest, dict) else None
-        raise BundleError(
-            f"bundle '{folder.name}' has schema version {version}; this version reads {SCHEMA}"
-        )
-    missing = [key for key in NEEDED if key not in manifest]
-    if missing:
-        raise BundleError(f"bundle '{folder.name}' has a manifest without '{missing[0]}'")
-    files = set(manifest["files"])
-    absent = [file for file in {*FILES, *files} if not (folder / file).is_file()]
-    absent += set(FILES) - files
-    if absent:
-        raise BundleError(f"bundle '{folder.name}' lacks {min(absent)}")
-    if unknown := files - {*FILES, *STUDY_FILES, CERTIFICATES}:
-        raise BundleError(f"bundle '{folder.name}' lists an unknown file '{min(unknown)}'")
-    return manifest
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+            return {name: arrays[name] for name in names}
+        except UnreadableError as error:
+            raise BundleError(f"bundle '{self.name}' is damaged: {error}") from error

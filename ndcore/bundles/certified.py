@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ndcore.bundles.bundle import CERTIFICATES, Bundle
+from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.extras import put_files
+from ndcore.bundles.manifest import CERTIFICATES
 from ndcore.errors import BadRequestError
 
 # The sets that are told of: images that no choice was made on, and those that one pixel breaks.

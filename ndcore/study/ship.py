@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ndcore.bundles.bundle import STUDY_FILES, Bundle
+from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.extras import put_files
+from ndcore.bundles.manifest import STUDY_FILES
 from ndcore.errors import BundleError
 from ndcore.study.saved import load_study
 

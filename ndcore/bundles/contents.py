@@ -1,0 +1,199 @@
+"""Whether the files of a bundle are what its manifest says, before anybody relies on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from ndcore.bundles.manifest import CERTIFICATES
+from ndcore.data.gallery_row import GalleryRow
+from ndcore.data.splits import SPLITS
+from ndcore.errors import UnreadableError
+from ndcore.storage.arrays import Arrays
+from ndcore.storage.plain_files import read_json
+from ndcore.storage.schema import (
+    SHARE,
+    Check,
+    many,
+    one_of,
+    or_null,
+    record,
+    require,
+    row,
+    table,
+    text,
+    whole,
+)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What lies beside the weights.
+
+    Attributes:
+        splits: keys of the images of each split.
+        gallery: verified attacks.
+        distributions, calibration: arrays, unpacked when they are asked for.
+        certificates: by set of images what is proven of them; empty where nobody asked.
+    """
+
+    splits: dict[str, list[str]]
+    gallery: list[GalleryRow]
+    distributions: Arrays
+    calibration: Arrays
+    certificates: dict[str, Any]
+
+    @classmethod
+    def of(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
+        """The contents of a bundle's folder.
+
+        Raises:
+            UnreadableError: a file is damaged, or not what the manifest says.
+        """
+        return cls(
+            _splits(folder),
+            _gallery(folder, manifest),
+            _distributions(folder, manifest),
+            _calibration(folder, manifest),
+            _certificates(folder, manifest),
+        )
+
+
+_SPLITS = record(dict.fromkeys(SPLITS, many(text(4096))))
+
+
+_RATE = record({"rate": or_null(SHARE), "n": whole()})
+_PROVEN = record(
+    {
+        "weight_hash": text(64),
+        "sets": table(
+            record(
+                {
+                    "command": text(4096, r"[^`\n]*"),
+                    "summary": record(
+                        {
+                            **dict.fromkeys(("n", "certified", "certified_accuracy_n"), whole()),
+                            **dict.fromkeys(("accuracy", "certified_accuracy"), or_null(SHARE)),
+                            "correct": record({"certified": _RATE, "alarms": _RATE}),
+                            "wrong": record({"alarms": _RATE}),
+                            "breakable": record({"certified": _RATE}),
+                        }
+                    ),
+                }
+            ),
+            one_of("evaluation", "gallery"),
+        ),
+    }
+)
+
+
+def _splits(folder: Path) -> dict[str, list[str]]:
+    found = read_json(folder / "splits.json", within=folder)
+    require(_SPLITS, found, "splits.json")
+    return dict(found)
+
+
+def _gallery(folder: Path, manifest: Mapping[str, Any]) -> list[GalleryRow]:
+    found = read_json(folder / "gallery.json", within=folder)
+    require(many(_attack(manifest)), found, "gallery.json")
+    try:
+        return [GalleryRow.from_dict(each) for each in found]
+    except TypeError as error:
+        raise UnreadableError("gallery.json has entries that are not known") from error
+
+
+def _attack(manifest: Mapping[str, Any]) -> Check:
+    height, width, channels = manifest["shape"]
+    label = one_of(*manifest["classes"])
+    colour = row(*[whole(0, 255)] * channels)
+    pixel = record(
+        {
+            "row": whole(0, height - 1),
+            "col": whole(0, width - 1),
+            "rgb_before": colour,
+            "rgb_after": colour,
+        }
+    )
+    return record(
+        {
+            "id": text(4096),
+            **dict.fromkeys(("true", "predicted_before", "predicted_after"), label),
+            "pixels": many(pixel, 1, height * width),
+            "confidence_before": SHARE,
+            "confidence_after": SHARE,
+            "queries": whole(),
+        },
+        {
+            "first_hit": or_null(whole()),
+            "engine": or_null(text()),
+            "seed": or_null(whole()),
+        },
+    )
+
+
+def _distributions(folder: Path, manifest: Mapping[str, Any]) -> Arrays:
+    file = "distributions.npz"
+    arrays = Arrays(folder / file, folder)
+    about = manifest["distributions"]
+    held = len(about.get("held", manifest["classes"]))
+    bins = about.get("bins")
+    for layer in manifest["layers"]:
+        units = layer["units"]
+        for reduction in layer["reductions"]:
+            place = f"{layer['name']}/{reduction}"
+            width = None if bins is None else 1 + bins
+            _require(arrays, file, f"{place}/counts", (held, units, width), "u")
+            for end in ("lo", "hi"):
+                _require(arrays, file, f"{place}/{end}", (units,), "f")
+            low, high = arrays[f"{place}/lo"], arrays[f"{place}/hi"]
+            if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+                raise UnreadableError(f"{file} has no range for every unit of '{place}'")
+            if not arrays.heads[f"{place}/counts"].shape[2] > 1:
+                raise UnreadableError(f"{file} has no bins for '{place}'")
+    arrays.unpack()
+    return arrays
+
+
+def _calibration(folder: Path, manifest: Mapping[str, Any]) -> Arrays:
+    file = "calibration.npz"
+    arrays = Arrays(folder / file, folder)
+    if not len(arrays):
+        return arrays
+    _require(arrays, file, "predicted", (None,), "iu")
+    predicted = arrays["predicted"]
+    if not ((predicted >= 0) & (predicted < len(manifest["classes"]))).all():
+        raise UnreadableError(f"{file} knows classes that the bundle has not")
+    count, layers = len(predicted), len(manifest["layers"])
+    shapes = {"scores": (count,), "layers": (count, layers), "dev": (None, layers)}
+    for name in arrays:
+        what = name.rpartition("/")[2]
+        if name == "predicted":
+            continue
+        if what not in shapes:
+            raise UnreadableError(f"{file} has an array '{name}' that is not known")
+        _require(arrays, file, name, shapes[what], "f")
+        if np.isnan(arrays[name]).any():
+            raise UnreadableError(f"{file} has scores that are no numbers in '{name}'")
+    return arrays
+
+
+def _require(
+    arrays: Arrays, file: str, name: str, shape: tuple[int | None, ...], kinds: str
+) -> None:
+    if name not in arrays:
+        raise UnreadableError(f"{file} lacks '{name}'")
+    if not arrays.heads[name].fits(shape, kinds):
+        raise UnreadableError(f"{file} has '{name}' of another size than the manifest says")
+
+
+def _certificates(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of other weights tell nothing."""
+    if CERTIFICATES not in manifest["files"]:
+        return {}
+    found = read_json(folder / CERTIFICATES, within=folder)
+    require(_PROVEN, found, CERTIFICATES)
+    return dict(found["sets"]) if found["weight_hash"] == manifest["weight_hash"] else {}
