@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from ndcore.activations.distributions import layer_table
+from ndcore.activations.capture import reductions_of
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.bundles.contents import Contents
 from ndcore.bundles.manifest import read_manifest
@@ -37,7 +37,7 @@ from ndcore.networks.consent import require_allowed
 from ndcore.networks.form import Form
 from ndcore.networks.forward import forward
 from ndcore.networks.probe import is_answer, made_up_answer
-from ndcore.networks.registry import model_spec
+from ndcore.networks.registry import MODELS, model_spec
 from ndcore.networks.weights import load_weights, stamp, weight_hash
 from ndcore.storage.arrays import Arrays
 from ndcore.storage.places import bundles_dir
@@ -94,22 +94,28 @@ def load_bundle(name: str) -> Bundle:
         contents = Contents.of(folder, manifest)
     except UnreadableError as error:
         raise BundleError(f"bundle '{name}' is damaged: {error}") from error
-    try:
-        require_allowed(manifest["model"])
-        spec = model_spec(manifest["model"], Form.of(manifest.get("form")))
-        if spec.shape not in (None, tuple(manifest["shape"])):
-            raise DataError(f"{spec.name} takes images of another shape")
-        model = spec.build().eval()
-    except (BadRequestError, DataError) as error:
-        raise BundleError(f"bundle '{name}' cannot be opened: {error}") from error
+    model = _model_of(name, manifest)
     load_weights(model, folder / "weights.safetensors")
     if "answer" in manifest:
         _require_same_code(model, manifest)
     if weight_hash(model) != manifest["weight_hash"]:
         raise BundleError(f"bundle '{name}' has foreign weights: their hash is another one")
     model.requires_grad_(False)
-    _require_described(model, manifest)
+    if manifest["model"] in MODELS:
+        _require_described(model, manifest)
     return Bundle(folder, manifest, model, contents)
+
+
+def _model_of(name: str, manifest: dict[str, Any]) -> nn.Module:
+    """The model that a manifest names, in eval mode, if it may run here."""
+    try:
+        require_allowed(manifest["model"])
+        spec = model_spec(manifest["model"], Form.of(manifest.get("form")))
+        if spec.shape not in (None, tuple(manifest["shape"])):
+            raise DataError(f"{spec.name} takes images of another shape")
+        return spec.build().eval()
+    except (BadRequestError, DataError) as error:
+        raise BundleError(f"bundle '{name}' cannot be opened: {error}") from error
 
 
 def _require_same_code(model: nn.Module, manifest: dict[str, Any]) -> None:
@@ -127,16 +133,27 @@ def _require_same_code(model: nn.Module, manifest: dict[str, Any]) -> None:
 
 
 def _require_described(model: nn.Module, manifest: dict[str, Any]) -> None:
-    """The layers and classes of the manifest are the model's."""
-    names = [layer["name"] for layer in manifest["layers"]]
+    """The layers and classes of a manifest are those of the registered model, by one pass."""
     told = f"bundle '{manifest['name']}' is damaged: manifest.json"
+    parts = dict(model.named_modules())
+    seen: dict[str, tuple[int, list[str]]] = {}
+    hooks = []
+    for layer in manifest["layers"]:
+        name = layer["name"]
+        if not name or name not in parts:
+            raise BundleError(f"{told} names a layer '{name[:80]}' that the model has not")
+
+        def see(_module: nn.Module, _given: Any, output: Tensor, name: str = name) -> None:
+            seen[name] = output.shape[1], list(reductions_of(output))
+
+        hooks.append(parts[name].register_forward_hook(see))
     try:
-        found = layer_table(model, names, manifest["shape"])
         answers = forward(model, np.zeros((1, *manifest["shape"]), np.uint8)).shape[1]
-    except BadRequestError as error:
-        raise BundleError(f"{told} does not fit the model: {error}") from error
-    for row, layer in zip(found, manifest["layers"], strict=True):
-        if any(row[key] != layer[key] for key in ("units", "reductions")):
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for layer in manifest["layers"]:
+        if seen.get(layer["name"]) != (layer["units"], layer["reductions"]):
             raise BundleError(f"{told} says something else of layer '{layer['name']}' than it is")
     if answers != len(manifest["classes"]):
         raise BundleError(f"{told} names other classes than the model's {answers}")
