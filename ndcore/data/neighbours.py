@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+AROUND = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+
 
 def neighbours(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The eight pixels around each pixel.
@@ -27,8 +29,7 @@ def neighbours(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         ((0, 0), (1, 1), (1, 1), (0, 0)),
         constant_values=np.nan,
     )
-    around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return np.stack([padded[:, i : i + height, j : j + width] for i, j in around])
+    return np.stack([padded[:, 1 + i :, 1 + j :][:, :height, :width] for i, j in AROUND])
 
 
 def median_of_neighbours(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -56,20 +57,26 @@ def filled(image: NDArray[np.uint8], masks: NDArray[np.bool_]) -> NDArray[np.uin
     Returns:
         uint8 (P, H, W, C).
     """
-    known = ~masks
-    values = np.where(known[..., None], image, 0).astype(np.uint8)
-    while not known.all():
-        around = neighbours(values)
-        near = np.nan_to_num(neighbours(known[..., None].astype(np.uint8))) > 0
-        around[np.broadcast_to(~near, around.shape)] = np.nan
-        ordered = np.sort(around, axis=0)
+    # A border of pixels that are never known.
+    places = ((0, 0), (1, 1), (1, 1))
+    known = np.pad(~masks, places)
+    values = np.pad(np.broadcast_to(image, (*masks.shape, image.shape[-1])), (*places, (0, 0)))
+    left = np.argwhere(masks) + np.array((0, 1, 1))
+    while len(left):
+        around = [(left[:, 0], left[:, 1] + i, left[:, 2] + j) for i, j in AROUND]
+        near = np.stack([known[at] for at in around])
         count = near.sum(0)
-        low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, 0)[0]
-        high = np.take_along_axis(ordered, count[None] // 2, 0)[0]
-        ring = ~known & (count[..., 0] > 0)
-        values[ring] = np.rint((low[ring] + high[ring]) / 2).astype(np.uint8)
-        known = known | ring
-    return values
+        seen = np.stack([values[at] for at in around]).astype(np.float32)
+        seen[~near] = np.inf
+        ring = count > 0
+        ordered, count = np.sort(seen[:, ring], axis=0), count[None, ring, None]
+        low = np.take_along_axis(ordered, (count - 1) // 2, 0)[0]
+        high = np.take_along_axis(ordered, count // 2, 0)[0]
+        at = tuple(left[ring].T)
+        values[at] = np.rint((low + high) / 2)
+        known[at] = True
+        left = left[~ring]
+    return np.ascontiguousarray(values[:, 1:-1, 1:-1])
 
 
 def pixel_outlier(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

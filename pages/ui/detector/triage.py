@@ -62,7 +62,7 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
         return
     found = _uploaded(bundle) if chosen == "upload" else _drawn(bundle, chosen, more)
     detector, alpha = choose_detector(bundle, more), choose_alpha(more)
-    place = st.container()
+    place = st.container(horizontal=True)
     job = current(bundle)
     count = len(found[0]) if found else 0
     if (
@@ -78,7 +78,7 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
     ):
         start(bundle, TriageJob(names[chosen], detector.name, *found))
     if found is not None and not bundle.unasked:
-        certify_many(bundle, found[0])
+        certify_many(bundle, found[0], place)
     if job is not None and not job.active:
         _show_job(bundle, job, open_one, alpha)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.certificate import Certificate, certified_shares, certify
@@ -22,14 +23,13 @@ KIND = "certify"
 DEADLINE_S = 3600
 
 
-def certify_many(bundle: Bundle, images: Images) -> None:
-    """A button, then the job, then what it found so far where it was stopped."""
+def certify_many(bundle: Bundle, images: Images, place: DeltaGenerator) -> None:
+    """A button in `place`, then the job, then what it found so far where it was stopped."""
     total = len(images)
     about = image_key(bundle.weight_hash, images.pixels)
-    start = st.empty()
     job = job_bar(KIND, about, lambda job: _course(job, total), shared=True)
     if job is None or not (job.active or job.state == "done"):
-        asked = start.button(
+        asked = place.button(
             f"Certify {counted(total, 'image')}",
             icon=":material/verified_user:",
             key="certify_start",
