@@ -84,7 +84,7 @@ def own_images(bundle: Bundle) -> list[str]:
 
 def cards(bundle: Bundle) -> None:
     """The pages, each with a picture of what it shows."""
-    grid = side_by_side("cards", "13rem")
+    grid = side_by_side("cards", "11rem")
     for page in PAGES:
         with grid.container(border=True, height="stretch"):
             seen = preview(page, bundle)

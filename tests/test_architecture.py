@@ -42,6 +42,7 @@ ORDER: tuple[set[str], ...] = (
         "ndcore/figures/explorer",
         "ndcore/figures/graph",
         "ndcore/figures/lab",
+        "ndcore/figures/topology",
     },
     {"ndcore/figures/home"},  # the others in small
     {"ndcore/figures/detector/case", "ndcore/cli", "pages/ui/components"},
@@ -55,6 +56,7 @@ ORDER: tuple[set[str], ...] = (
         "pages/ui/explorer",
         "pages/ui/home",
         "pages/ui/lab",
+        "pages/ui/topology",
     },
     {"pages/ui/detector/pixels", "pages/ui/detector/study", "pages/ui/lab/second_network"},
     {"pages", "Home.py"},

@@ -10,6 +10,7 @@ import numpy as np
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.cli.selection import choose_images, choose_source
+from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
 from ndcore.steps import Step, counter
 from ndcore.topology.branches import branches
@@ -24,8 +25,10 @@ from ndcore.topology.stability import edge_stability
 from ndcore.topology.vectors import ToRead, fitting, most_vectors, read_vectors
 
 
-def space_of(bundle: Bundle, options: Namespace, step: Step, usual: int) -> tuple[Space, str]:
-    """The vectors that are asked for, and how positions were asked for.
+def space_of(
+    bundle: Bundle, options: Namespace, step: Step, usual: int
+) -> tuple[Space, str, ImageSource | None]:
+    """The vectors that are asked for, how positions were asked for, and where the images are.
 
     Where no images are named, those that came with the bundle are taken if there are any.
 
@@ -37,14 +40,14 @@ def space_of(bundle: Bundle, options: Namespace, step: Step, usual: int) -> tupl
     if not (options.source or options.data or options.n):
         shipped = find_space(bundle, layer, positions, SHIPPED)
         if shipped is not None:
-            return shipped, positions
+            return shipped, positions, None
     source, _, members = choose_source(bundle, options, "samples")
     count = min(options.n or usual, most_vectors(bundle.units(layer)), len(members))
     rng = np.random.default_rng(options.seed)
     members = sorted(rng.permutation(members)[:count].tolist())
     seen = counter(step, f"{layer}: images", count)
     read = read_spaces(bundle, [layer], positions, ToRead.of(source, members), on_batch=seen)
-    return read[layer], positions
+    return read[layer], positions, source
 
 
 def settings_of(space: Space, options: Namespace) -> tuple[Preset, MapperSettings]:

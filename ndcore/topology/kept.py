@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.bundles.images import finder, open_own
 from ndcore.data.batch import UNKNOWN
 from ndcore.data.catalog import Find
 from ndcore.data.gallery_row import GalleryRow
@@ -30,9 +29,9 @@ def vectors_dir(bundle: Bundle) -> Path:
     return cache_dir() / FOLDER / bundle.name
 
 
-def set_key(keys: Sequence[str]) -> str:
+def set_key(images: ToRead) -> str:
     """Tells a set of images, in their order, from others."""
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([images.about, *images.keys]).encode()).hexdigest()[:16]
 
 
 def find_space(bundle: Bundle, layer: str, positions: str, images: str) -> Space | None:
@@ -52,15 +51,14 @@ def find_space(bundle: Bundle, layer: str, positions: str, images: str) -> Space
     return found
 
 
-def ship(bundle: Bundle, layer: str, positions: str, space: Space) -> None:
+def ship(bundle: Bundle, layer: str, positions: str, space: Space, find: Find) -> None:
     """Put vectors into a bundle, so that they travel with it; no image does.
 
-    Besides them go those of the attacks of its gallery whose images are on this machine.
+    Besides them go those of the attacks of its gallery whose images `find` looks up.
     """
     folder = bundle.folder / FOLDER
     name, stamp = _named(bundle, layer, positions, SHIPPED)
     space.save(folder / name, stamp)
-    find = finder(open_own(bundle), alone=bool(bundle.unasked))
     pairs = [pair for row in bundle.gallery if (pair := _pair(row, find)) is not None]
     name, stamp = _named(bundle, layer, positions, ATTACKS)
     if pairs:
@@ -72,7 +70,8 @@ def attacked_images(pairs: Sequence[Pair]) -> ToRead:
     """The attacked images of pairs, each at the same position as its benign image."""
     pixels = np.stack([pair.images[-1] for pair in pairs])
     labels = np.array([UNKNOWN if pair.label is None else pair.label for pair in pairs], np.int64)
-    return ToRead(tuple(pair.image_id for pair in pairs), labels, lambda part: pixels[part])
+    about = hashlib.sha256(pixels.tobytes()).hexdigest()
+    return ToRead(tuple(pair.image_id for pair in pairs), labels, lambda part: pixels[part], about)
 
 
 def _pair(row: GalleryRow, find: Find) -> Pair | None:
@@ -95,7 +94,7 @@ def read_spaces(
 
     See `read_vectors` for the arguments and what it raises.
     """
-    named = set_key(images.keys)
+    named = set_key(images)
     known = {layer: find_space(bundle, layer, positions, named) for layer in layers}
     missing = [layer for layer, space in known.items() if space is None]
     made: dict[str, Space] = {layer: space for layer, space in known.items() if space is not None}

@@ -17,6 +17,7 @@ from ndcore.activations.divergence import layer_divergence
 from ndcore.activations.observed import Observed
 from ndcore.activations.reading import image_bytes
 from ndcore.data.sources import ImageSource
+from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import forward
 from ndcore.steps import ShouldStop, in_parts, stop_if
@@ -68,11 +69,13 @@ class ToRead:
         keys: names; an image and its attacked copy have the same, and so the same position.
         labels: int64 (N,), true classes.
         pixels: of a slice of them, uint8 (n, H, W, C).
+        about: what tells them from other images of the same names.
     """
 
     keys: tuple[str, ...]
     labels: NDArray[np.int64]
     pixels: Callable[[slice], NDArray[np.uint8]]
+    about: str = ""
 
     @classmethod
     def of(cls, source: ImageSource, members: Sequence[int]) -> Self:
@@ -83,6 +86,21 @@ class ToRead:
             source.labels[list(members)],
             lambda part: source.pixels(members[part]),
         )
+
+
+def spread_members(source: ImageSource, held_out: Sequence[str], n: int, seed: int) -> list[int]:
+    """Positions of a seeded draw of `n` images, of those that nothing was learnt from first.
+
+    Args:
+        source: of the images.
+        held_out: keys of those.
+        n: how many at most.
+        seed: of the draw.
+    """
+    order = np.random.default_rng(seed).permutation(len(source))
+    held = np.zeros(len(source), np.bool_)
+    held[positions(source, list(held_out))] = True
+    return sorted(order[np.argsort(~held[order], kind="stable")][:n].tolist())
 
 
 def fitting(observed: Observed, layer: str, positions: str) -> str:

@@ -15,7 +15,13 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles import load_bundle
 from tests.ui import opened
 
-NAMES = ("1_Attack_Lab", "2_Activation_Explorer", "3_Divergence_Detector", "4_Training_Evolution")
+NAMES = (
+    "1_Attack_Lab",
+    "2_Activation_Explorer",
+    "3_Divergence_Detector",
+    "4_Training_Evolution",
+    "6_Topology",
+)
 KINDS = (
     "selectbox",
     "button_group",
@@ -31,7 +37,7 @@ KINDS = (
 # What a link does not hold: what is typed before it is set, and the next pick's colour.
 LEFT_OUT = re.compile(r".*_hand_(row|col|colour)$")
 DIGITS, SHIPPED = "digits-cnn", "cifar10-vgg16"
-LAB, EXPLORER, DETECTOR, EVOLUTION = (f"pages/{name}.py" for name in NAMES)
+LAB, EXPLORER, DETECTOR, EVOLUTION, TOPOLOGY = (f"pages/{name}.py" for name in NAMES)
 STATES: dict[str, tuple[str, str, dict[str, str]]] = {
     "lab": (LAB, DIGITS, {"source": "digits"}),
     "lab, pgd": (LAB, DIGITS, {"source": "digits", "engine": "pgd"}),
@@ -58,6 +64,8 @@ STATES: dict[str, tuple[str, str, dict[str, str]]] = {
     "evolution, layer": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Layer"}),
     "evolution, neuron": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Neuron"}),
     "evolution, findings": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Findings"}),
+    "topology": (TOPOLOGY, DIGITS, {"topology_layers": "block1_conv1", "topology_n": "300"}),
+    "topology, what came with it": (TOPOLOGY, SHIPPED, {}),
 }
 
 
@@ -131,6 +139,8 @@ ASKED = {
     EXPLORER: "pair layers classes reduction sort order show rows opacity marks with off",
     DETECTOR: "judge detector alpha detector_tab triage study_attack desk_layers",
     EVOLUTION: "run against metric variant colours digits layer epoch unit clusters",
+    TOPOLOGY: "topology_layers topology_images topology_n topology_colour topology_lens "
+    "topology_intervals topology_share topology_classes topology_jaccard topology_tab",
 }
 ASKED_EACH = [(page, name) for page, names in ASKED.items() for name in names.split()]
 SHOWN_BY = {  # where the page does not show it at once

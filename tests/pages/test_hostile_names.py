@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.data import catalog
 from ndcore.storage.places import RUNS
-from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB
+from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, TOPOLOGY
 from tests.planted_runs import plant
 from tests.ui import GOOD, ended, job_of, opened
 
@@ -48,6 +48,9 @@ STATES: dict[str, tuple[str, dict[str, str]]] = {
     "detector, many images": (DETECTOR.path, {"detector_tab": "Many images"}),
     "detector, study": (DETECTOR.path, {"detector_tab": "The study"}),
     "detector, desk": (DETECTOR.path, {"detector_tab": "Hypothesis desk"}),
+    "topology": (TOPOLOGY.path, {"topology_n": "420", "node": "dense_1:0"}),
+    "topology, stable": (TOPOLOGY.path, {"topology_n": "420", "topology_tab": "Stability"}),
+    "topology, numbers": (TOPOLOGY.path, {"topology_n": "420", "topology_tab": "Numbers"}),
     "evolution": (EVOLUTION.path, {"network_table": "1"}),
     "evolution, two": (EVOLUTION.path, {"run": NAME, "against": f"b{NAME}"}),
     "evolution, layer": (EVOLUTION.path, {"run": NAME, "part": "Layer"}),

@@ -8,7 +8,7 @@ import torch
 
 from ndcore.activations.maps import activation_maps
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import open_source
+from ndcore.data.catalog import find_image, open_source
 from ndcore.data.pairs import Pair
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.topology import kept
@@ -148,7 +148,7 @@ def test_vectors_travel_with_a_bundle(twin: object) -> None:
     bundle = load_bundle("twin")
     assert find_space(bundle, "dense_1", "max", SHIPPED) is None
     space = read_spaces(bundle, ["dense_1"], "max", images())["dense_1"]
-    ship(bundle, "dense_1", "max", space)
+    ship(bundle, "dense_1", "max", space, find_image)
     found = find_space(load_bundle("twin"), "dense_1", "max", SHIPPED)
     assert found is not None
     assert np.array_equal(found.values, space.values)

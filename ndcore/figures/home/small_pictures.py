@@ -103,6 +103,39 @@ def score_humps(benign: NDArray[np.floating], attacked: NDArray[np.floating], *,
     return drawing("".join([*shapes, line]), (HEIGHT, WIDTH), label)
 
 
+def graph_dots(
+    places: NDArray[np.floating],
+    edges: NDArray[np.integer],
+    sizes: NDArray[np.integer],
+    colours: Sequence[str],
+    *,
+    label: str,
+) -> str:
+    """A graph in small: a dot per node, a line per edge.
+
+    Args:
+        places: (nodes, 2), at least one.
+        edges: (E, 2).
+        sizes: (nodes,), at least 1; dots grow with their logarithm.
+        colours: #rrggbb per node.
+        label: what a screen reader says.
+    """
+    low, span = places.min(0), np.maximum(np.ptp(places, axis=0), 1e-9)
+    room = 7
+    at = room + (places - low) / span * np.array([WIDTH - 2 * room, HEIGHT - 2 * room])
+    at[:, 1] = HEIGHT - at[:, 1]
+    lines = "".join(
+        f"M{at[a, 0]:.1f} {at[a, 1]:.1f}L{at[b, 0]:.1f} {at[b, 1]:.1f}" for a, b in edges.tolist()
+    )
+    grown = 1.6 + 2.6 * np.log(sizes) / max(float(np.log(sizes.max())), 1e-9)
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}"/>'
+        for (x, y), radius, colour in zip(at.tolist(), grown.tolist(), colours, strict=True)
+    )
+    path = f'<path d="{lines}" fill="none" stroke="{MUTED}"/>'
+    return drawing(path + dots, (HEIGHT, WIDTH), label)
+
+
 def layer_heat(values: NDArray[np.floating], *, label: str) -> str:
     """Layers x epochs, each layer from its smallest (dark) to its largest value (bright).
 

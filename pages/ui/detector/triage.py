@@ -22,7 +22,6 @@ from ndcore.study.saved import SavedStudy
 from ndcore.study.triage import Judged, judge_study
 from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.ranked import Lookup, Open, show_judged
-from pages.ui.detector.triage_job import TriageJob, current, start
 from pages.ui.elements.certify_many import certify_many
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
@@ -30,6 +29,7 @@ from pages.ui.frame.uploads import FILE_MB
 from pages.ui.frame.words import capital, counted, plain, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import ready_sources, source_name, tell_missing
+from pages.ui.images.triage_job import TriageJob, current, start
 
 USUAL = 100
 BENIGN = "evaluation"  # the set of the study that is judged

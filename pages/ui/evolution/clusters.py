@@ -16,11 +16,12 @@ from ndcore.figures.evolution.levels import exceptional
 from ndcore.figures.evolution.plane import plane_figure
 from ndcore.figures.evolution.tiles import PictureRow, picture_rows
 from ndcore.figures.style.palette import cluster_colours
+from pages.ui.elements.clicked import clicked
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.evolution.run_images import thumb
 from pages.ui.evolution.runs import OpenRun
-from pages.ui.evolution.state import View, clicked
+from pages.ui.evolution.state import View
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures, unit_words
 from pages.ui.frame.link import box, choice, number
 from pages.ui.frame.theme import page_ink

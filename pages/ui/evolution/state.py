@@ -1,11 +1,9 @@
-"""What the heat map of Training Evolution shows, and what was clicked in a chart."""
+"""What the heat map of Training Evolution shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.frame.link import choice
@@ -73,12 +71,3 @@ def view_controls(row: DeltaGenerator) -> View:
         local=switched(more, "Colour scale", COLOURS, "colours") == "local",
         digits=switched(more, "Digits in the cells", DIGITS, "digits", ABOUT_DIGITS),
     )
-
-
-def clicked(key: str) -> list[Any] | None:
-    """The `customdata` of the point that was clicked last in a chart, or None."""
-    try:
-        found = st.session_state[key]["selection"]["points"][-1]["customdata"]
-        return list(found)
-    except (IndexError, KeyError, TypeError):
-        return None

@@ -16,7 +16,7 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
 from pages.ui.frame import loaders
 from pages.ui.frame.link import just_linked, recall, remember
-from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB
+from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, TOPOLOGY
 from pages.ui.frame.words import sentence
 
 POLL_S = 0.4
@@ -35,13 +35,23 @@ PAGE_OF = {
     "pairs": DETECTOR,
     "certify": DETECTOR,
     "facet": EVOLUTION,
+    "topology-read": TOPOLOGY,
+    "stability": TOPOLOGY,
 }
 
 # How far a running job is: share 0..1 and words.
 Told = Callable[[Job], tuple[float, str]]
 
 
-def submit(kind: str, about: object, work: Callable[[Job], Any], *, label: str, **ask: Any) -> None:
+def submit(
+    kind: str,
+    about: object,
+    work: Callable[[Job], Any],
+    *,
+    label: str,
+    then: Callable[[], object] = st.rerun,
+    **ask: Any,
+) -> None:
     """Queue `work(job)`, put its id into the link and look at the page again.
 
     Args:
@@ -49,6 +59,7 @@ def submit(kind: str, about: object, work: Callable[[Job], Any], *, label: str, 
         about: what exactly is asked, such as the bundle's name and the settings.
         work: takes the job; may set `job.result` early, for results that grow.
         label: for people.
+        then: what is done instead of looking at the page again.
         ask: `deadline_s` and `lane`, see `JobManager.submit`. Work of the lane `HEAVY` is done by
             a process of its own, so it is a dataclass of `ndcore.tasks`.
     """
@@ -60,7 +71,7 @@ def submit(kind: str, about: object, work: Callable[[Job], Any], *, label: str, 
         st.error(sentence(error))
         return
     remember(kind, job.id)
-    st.rerun()
+    then()
 
 
 def find_job(kind: str, about: object, *, shared: bool = False) -> Job | None:

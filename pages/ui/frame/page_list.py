@@ -54,4 +54,11 @@ EVOLUTION = Page(
     "A network while it learns: how well its layers and neurons tell the classes apart, epoch "
     "by epoch.",
 )
-PAGES = (LAB, EXPLORER, DETECTOR, EVOLUTION)
+TOPOLOGY = Page(
+    "pages/6_Topology.py",
+    "Topology",
+    ":material/hub:",
+    "What shape do the images take?",
+    "A layer's answers as a graph of clusters: where classes part, and where attacked images go.",
+)
+PAGES = (LAB, EXPLORER, DETECTOR, EVOLUTION, TOPOLOGY)

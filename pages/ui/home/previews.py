@@ -14,14 +14,20 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.evolution import list_runs, load_run
 from ndcore.figures.home.small_pictures import (
     activation_rows,
+    graph_dots,
     layer_heat,
     ringed_images,
     score_humps,
 )
-from ndcore.figures.style.palette import distinct_colours
+from ndcore.figures.style.palette import class_colours, distinct_colours
 from ndcore.study.saved import SavedStudy
+from ndcore.topology.kept import SHIPPED, find_space
+from ndcore.topology.layout import layout
+from ndcore.topology.mapper import mapper_graph
+from ndcore.topology.nodes import node_facts
+from ndcore.topology.presets import PRESETS
 from pages.ui.frame import loaders
-from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, Page
+from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, TOPOLOGY, Page
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
 from pages.ui.images.example import example
@@ -44,7 +50,13 @@ class Preview:
 
 def preview(page: Page, bundle: Bundle) -> Preview | None:
     """The picture of a page, or None where nothing is there to be drawn."""
-    makers = {LAB: _lab, EXPLORER: _explorer, DETECTOR: _detector, EVOLUTION: _evolution}
+    makers = {
+        LAB: _lab,
+        EXPLORER: _explorer,
+        DETECTOR: _detector,
+        EVOLUTION: _evolution,
+        TOPOLOGY: _topology,
+    }
     try:
         return makers[page](bundle) if page in makers else None
     except NeuralDivergenceError:
@@ -151,4 +163,32 @@ def _learned(name: str) -> Preview:
     layers, epochs = values.shape
     picture = layer_heat(values, label=f"Discriminability of {name}, layers by epochs")
     words = f"{layers} layers of {plain(name)} over {epochs} epochs: bright tells classes apart."
+    return Preview(picture, words)
+
+
+def _topology(bundle: Bundle) -> Preview | None:
+    """From the vectors that came with the bundle."""
+    return None if bundle.limit else _shaped(bundle.weight_hash, bundle)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _shaped(weight_hash: str, _bundle: Bundle) -> Preview | None:
+    layer, usual = _bundle.layers[-2:][0], PRESETS["usual"]
+    space = find_space(_bundle, layer, usual.positions, SHIPPED)
+    if space is None:
+        return None
+    values, lens = space.wide, space.lens(usual.lens)
+    graph = mapper_graph(values, lens, usual.settings(space))
+    if not graph.nodes:
+        return None
+    facts = node_facts(space, graph, len(_bundle.classes))
+    colours = class_colours(len(_bundle.classes))
+    picture = graph_dots(
+        layout(graph, values, lens),
+        graph.edges,
+        facts.sizes,
+        [colours[label] for label in facts.majority],
+        label=f"Clusters of alike images in {layer}, coloured by class",
+    )
+    words = f"{len(graph.nodes)} clusters of {len(space):,} images in {plain(layer)}, by class."
     return Preview(picture, words)

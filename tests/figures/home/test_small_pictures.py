@@ -17,6 +17,7 @@ from ndcore.figures.home.small_pictures import (
     HEIGHT,
     WIDTH,
     activation_rows,
+    graph_dots,
     layer_heat,
     layered_graph,
     ringed_images,
@@ -128,3 +129,25 @@ def test_of_a_graph_the_last_layers_and_their_largest_units_are_drawn() -> None:
 
 def pictures_of(scene: Scene) -> list[np.ndarray]:
     return pictures(drawn(layered_graph(scene, label="graph")))
+
+
+def test_a_graph_in_small_keeps_its_dots_inside() -> None:
+    places = np.array([[0.0, 0], [10, 5], [10, 0]])
+    svg = drawn(
+        graph_dots(
+            places,
+            np.array([[0, 1]]),
+            np.array([1, 100, 10]),
+            ["#102030", "#405060", "#708090"],
+            label="x",
+        )
+    )
+    found = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)" fill="(#\w+)"', svg)
+    assert [row[3] for row in found] == ["#102030", "#405060", "#708090"]
+    ends = [(float(x), float(y)) for x, y, _, _ in found]
+    assert ends == [(7, HEIGHT - 7), (WIDTH - 7, 7), (WIDTH - 7, HEIGHT - 7)]
+    radii = [float(row[2]) for row in found]
+    assert radii[0] < radii[2] < radii[1]
+    assert svg.count("L") >= 1
+    one = drawn(graph_dots(places[:1], np.zeros((0, 2), int), np.array([1]), ["#000000"], label=""))
+    assert "nan" not in one

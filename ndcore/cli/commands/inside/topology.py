@@ -56,14 +56,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Read the layer, make its graph, and lay the images that were named on it."""
     from ndcore.bundles.bundle import load_bundle
+    from ndcore.bundles.images import finder
     from ndcore.cli.topology import graph_answer, settings_of, space_of
     from ndcore.topology.kept import ship
 
     bundle = load_bundle(options.bundle)
     with Progress() as progress:
-        space, positions = space_of(bundle, options, progress.step, USUAL_N)
+        space, positions, source = space_of(bundle, options, progress.step, USUAL_N)
         if options.ship:
             progress.step("attacks of the gallery")
-            ship(bundle, options.layer, positions, space)
+            ship(bundle, options.layer, positions, space, finder(source))
         preset, settings = settings_of(space, options)
         return graph_answer(bundle, options, space, positions, (preset, settings), progress.step)

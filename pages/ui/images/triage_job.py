@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -56,8 +57,8 @@ class TriageJob:
         return Pair(image_id, self.images.pixels[at], label=known)
 
 
-def start(bundle: Bundle, work: TriageJob) -> None:
-    """Queue the work and put its id into the link."""
+def start(bundle: Bundle, work: TriageJob, then: Callable[[], object] = st.rerun) -> None:
+    """Queue the work and put its id into the link; for `then` see `submit`."""
     detector = loaders.detectors(bundle).open(work.detector)
 
     def run(job: Job) -> TriageJob:
@@ -71,7 +72,7 @@ def start(bundle: Bundle, work: TriageJob) -> None:
         return work
 
     label = f"triage of {counted(len(work.images), 'image')}"
-    submit(KIND, bundle.weight_hash, run, label=label, deadline_s=DEADLINE_S)
+    submit(KIND, bundle.weight_hash, run, label=label, then=then, deadline_s=DEADLINE_S)
 
 
 def current(bundle: Bundle) -> Job | None:
