@@ -26,8 +26,7 @@ TODAY = (
     *numbered("DD", 1, 10),  # the Divergence Detector
     *numbered("CE", 1, 3),
     *numbered("CE", 5, 6),
-    *numbered("TA", 1, 2),  # topology
-    *numbered("TA", 4, 6),
+    *numbered("TA", 1, 7),  # topology
     *numbered("UX", 1, 7),
     "UX-9",
     *numbered("OM", 1, 9),  # own models
@@ -39,8 +38,6 @@ TO_COME = (
     *numbered("CG", 3, 9),
     "CE-4",
     "CE-7",
-    "TA-3",
-    "TA-7",
     *numbered("LB", 4, 6),
     "UX-8",
 )
