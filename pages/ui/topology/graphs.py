@@ -23,7 +23,7 @@ from ndcore.topology.stability import Stability
 from pages.ui.elements.clicked import clicked
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import plain, sentence
+from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.topology.settings import View
 from pages.ui.topology.vectors import Opened
 
@@ -217,7 +217,7 @@ def _tips(bundle: Bundle, made: Made) -> list[str]:
             f"{escape(bundle.classes[label][:30])} {facts.classes[node, label] / size:.0%}"
             for label in few
         )
-        words = f"<b>{size} image{'s' if size > 1 else ''}</b><br>{mix}"
+        words = f"<b>{counted(size, 'image')}</b><br>{mix}"
         words += f"<br>{facts.error[node]:.0%} taken for a wrong class"
         words += f"<br>mean length {facts.norm[node]:.3g}"
         if np.isfinite(facts.divergence[node]):
