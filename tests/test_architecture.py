@@ -32,6 +32,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/bundles", "ndcore/evolution"},
     {"ndcore/evolution/recording"},
     {"ndcore/evolution/findings"},
+    {"ndcore/study/measured"},
     {"ndcore/study"},
     {"ndcore/study/hypotheses", "ndcore/analysis", "ndcore/topology"},
     {"ndcore/tasks"},

@@ -3,7 +3,7 @@
 `least_divergent` keeps many flips and submits the one that the detector
 minds least. `stealthy_de` is differential evolution whose fitness also counts divergence.
 `decoy` changes two pixels, each of which flips the label alone, so that repairing either leaves
-the other at work.
+the other at work. `at_places` searches a few pixels alone, such as the holes of a certificate.
 
 What a one-pixel attacker can know of the repair score without running it: repairing the changed
 pixel gives the same image whatever colour was put there, so one table of repaired logits
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,11 @@ from ndcore.statistics.log_odds import log_odds
 
 CHUNK = 64
 SHORTLIST = 64  # flips with the smallest margins that a decoy is made of
+WEIGHED = 256  # pairs that an attacker who chooses among decoys asks the model about
 
-# Images uint8 (P, H, W, C) -> (P,), larger = more suspicious.
-Judge = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
+# Images uint8 (P, H, W, C) and the pixels (P, k, 2) that were changed -> (P,), larger = more
+# suspicious.
+Judge = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.floating]]
 # Candidates and their logits (P, classes) -> (P,), larger = more suspicious, 0 = not at all.
 Suspicion = Callable[[Candidates, NDArray[np.float32]], NDArray[np.floating]]
 
@@ -222,27 +224,73 @@ def decoy(
     flips: Flips,
     judge: Judge,
     tries: int = 8,
+    *,
+    chosen: bool = False,
 ) -> Hidden:
     """Two pixels, each flipping alone: repairing the one leaves the other at work.
 
     Pairs are made of flips to the same class, as far apart in the image as they come.
+
+    Args:
+        evaluator: of the model.
+        image: uint8 (H, W, C), classified as `label`.
+        label: true class.
+        flips: of one pixel.
+        judge: what the detector says.
+        tries: pairs that are shown to it.
+        chosen: ask the model about many pairs and show those that the repair of either pixel turns
+            least, every other one of them of colours that stand out least.
     """
+    pairs = _pairs(evaluator, image, label, flips)
+    queries = flips.queries
+    if chosen and len(pairs):
+        weighed = pairs[:WEIGHED]
+        queries += len(weighed)
+        pairs = _least_turned(evaluator, image, flips, weighed)
+    pairs = pairs[:tries]
+    if not len(pairs):
+        return Hidden(None, queries, 0, float("nan"))
+    positions, colours = flips.positions[pairs, 0], flips.colours[pairs, 0]
+    found = replace(flips, queries=queries)
+    return _submit(evaluator, image, positions, colours, label, judge, found)
+
+
+def _pairs(
+    evaluator: Evaluator, image: NDArray[np.uint8], label: int, flips: Flips
+) -> NDArray[np.int64]:
+    """Indices (P, 2) of flips to the same class, the farthest apart first."""
     if not len(flips):
-        return Hidden(None, flips.queries, 0, float("nan"))
+        return np.zeros((0, 2), np.int64)
     problem = Problem(image, label, None, 2, evaluator.order)
     order = np.argsort(-problem.margins(flips.logits), kind="stable")[:SHORTLIST]
-    at, new = flips.positions[order, 0], flips.colours[order, 0]
-    classes = flips.logits[order].argmax(1)
+    at, classes = flips.positions[order, 0], flips.logits[order].argmax(1)
     first, second = np.triu_indices(len(order), 1)
     gap = np.abs(at[first] - at[second]).max(1)
-    same = (classes[first] == classes[second]) & (gap > 0)
-    pairs = np.flatnonzero(same)
-    pairs = pairs[np.argsort(-gap[pairs], kind="stable")][:tries]
-    if not len(pairs):
-        return Hidden(None, flips.queries, 0, float("nan"))
-    positions = np.stack([at[first[pairs]], at[second[pairs]]], 1)
-    colours = np.stack([new[first[pairs]], new[second[pairs]]], 1)
-    return _submit(evaluator, image, positions, colours, label, judge, flips)
+    same = np.flatnonzero((classes[first] == classes[second]) & (gap > 0))
+    same = same[np.argsort(-gap[same], kind="stable")]
+    return np.stack([order[first[same]], order[second[same]]], 1)
+
+
+def _least_turned(
+    evaluator: Evaluator, image: NDArray[np.uint8], flips: Flips, pairs: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Pairs that keep their class, what a repair turns least first.
+
+    Repairing one pixel of a pair leaves the other alone, whose logits are known.
+    """
+    positions, colours = flips.positions[pairs, 0], flips.colours[pairs, 0]
+    logits = evaluator.evaluate(image, positions, colours)
+    classes = flips.logits[pairs[:, 0]].argmax(1)
+    alone = [log_odds(flips.logits[pairs[:, side]], classes) for side in (0, 1)]
+    turned = log_odds(logits, classes) / 2 - np.minimum(*alone)
+    turned = np.where(logits.argmax(1) == classes, turned, np.inf)
+    usual = median_of_neighbours(image[None])[0][positions[..., 0], positions[..., 1]]
+    gap = np.abs(colours.astype(int) - usual).max((1, 2))
+    by_turn = np.argsort(turned, kind="stable")
+    calm = by_turn[: max(2, len(by_turn) // 4)]
+    by_colour = calm[np.argsort(gap[calm], kind="stable")]
+    mixed = [*dict.fromkeys(np.stack([calm, by_colour], 1).ravel().tolist())]
+    return pairs[[at for at in mixed if np.isfinite(turned[at])]]
 
 
 def stealthy_de(suspicion: Suspicion) -> Callable[..., Search]:
@@ -275,6 +323,17 @@ def stealthy_de(suspicion: Suspicion) -> Callable[..., Search]:
     return search
 
 
+def at_places(places: NDArray[np.int64], colours: NDArray[np.uint8]) -> Callable[..., Search]:
+    """Every colour (P, C) at every one of a few positions (S, 2): a search for `all_flips`."""
+
+    def search(problem: Problem, _: np.random.Generator) -> Search:
+        for place in places:
+            at = np.broadcast_to(place, (len(colours), 1, 2)).astype(np.int64)
+            yield Candidates(at, colours[:, None], "a few pixels", problem.image)
+
+    return search
+
+
 def _as_logits(cost: NDArray[np.float64], true: int, classes: int) -> NDArray[np.float32]:
     """Logits under which the true class has probability `cost`, all that the search looks at."""
     cost = np.clip(cost, 1e-6, 1 - 1e-6)
@@ -300,6 +359,6 @@ def _submit(
     queries = flips.queries + len(wins)
     if not len(images):
         return Hidden(None, queries, 0, float("nan"))
-    scores = np.asarray(judge(images), np.float64)
+    scores = np.asarray(judge(images, positions), np.float64)
     best = int(scores.argmin())
     return Hidden(images[best], queries, len(images), float(scores[best]), positions[best])

@@ -36,3 +36,7 @@ class Progress:
             share = f" {done}/{total}" if total else ""
             sys.stderr.write(f"\r\x1b[K{what}{share}")
             sys.stderr.flush()
+
+    def note(self, text: str) -> None:
+        """Say something that stays."""
+        print(f"\r\x1b[K{text}" if self._live else text, file=sys.stderr)

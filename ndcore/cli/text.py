@@ -153,8 +153,16 @@ def study_text(document: dict[str, Any]) -> str:
             else ""
         )
         caught = found["detected"]
+        share = Rate.of(caught).percent()
+        lines.append(f"{name}: {won}{share} of {caught['n']} caught at 5%{slipped}")
+    if found := document.get("certificate"):
+        flip = found["flip"]
         lines.append(
-            f"{name}: {won}{100 * caught['rate']:.1f}% of {caught['n']} caught at 5%{slipped}"
+            f"proven against one pixel: {Rate.of(flip['correct']).text} of "
+            f"{flip['correct']['n']} correct images, {Rate.of(flip['breakable']).text} of "
+            f"{flip['breakable']['n']} that one pixel breaks; alarms on "
+            f"{Rate.of(flip['alarms']['correct']).text} of the correct; "
+            f"{sum(row['violations'] for row in found['attacks'])} attacks break the proof"
         )
     lines.append("* chosen on other images before these were looked at")
     return "\n".join(lines)

@@ -22,8 +22,8 @@ from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.errors import BundleError
 from ndcore.storage.stamped import load_stamped, save_stamped
-from ndcore.study.image_sets import Family, ImageSet, attacked_set
-from ndcore.study.measurements import Measurer
+from ndcore.study.measured.image_sets import Family, ImageSet, attacked_set
+from ndcore.study.measured.measurements import Measurer
 from ndcore.study.report import Scored
 from ndcore.study.saved import study_folder
 

@@ -13,11 +13,11 @@ from ndcore.data.sources import ImageSource
 from ndcore.detectors.regime import REGIMES, regime_of, typicality
 from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.features import FeaturePass
-from ndcore.detectors.scoring.scores import OneLayer, best_detector, layer_measures
+from ndcore.detectors.scoring.scores import OneLayer, layer_measures
 from ndcore.statistics.roc import auroc, rate
-from ndcore.study.adversaries import Adversary
 from ndcore.study.config import KINDS_OF_ATTACK, StudyConfig
-from ndcore.study.image_sets import Family, ImageSet
+from ndcore.study.measured.adversaries import Adversary
+from ndcore.study.measured.image_sets import Family, ImageSet
 from ndcore.study.report import (
     Scored,
     attack_figures,
@@ -43,6 +43,7 @@ def study_document(
     benign: dict[str, StudySet],
     attacks: dict[str, StudySet],
     controls: dict[str, StudySet],
+    frozen: str = "",
 ) -> dict[str, Any]:
     """How well every detector does, the best first.
 
@@ -51,9 +52,9 @@ def study_document(
         detectors: fitted.
         benign: `dev`, `calibration` and `evaluation`.
         attacks, controls: sets made from `evaluation`, by name; none is empty.
+        frozen: name of the detector that was fixed beforehand; "" for none.
     """
     held = benign["evaluation"]
-    best = best_detector().name
     rows: list[dict[str, Any]] = []
     places: dict[str, Any] = {}
     evasion: dict[str, Any] = {}
@@ -67,8 +68,8 @@ def study_document(
             name: rate(Scored.of(detector, each.images, each.measured).p <= 0.05)
             for name, each in controls.items()
         }
-        rows.append(row | {"frozen": detector.name == best, "controls": alarms})
-        if detector.name == best:
+        rows.append(row | {"frozen": detector.name == frozen, "controls": alarms})
+        if detector.name == frozen:
             evasion = {name: evasion_figures(each) for name, each in scored.items()}
             places = {
                 name: localisation(scored[name], each.images, each.measured)

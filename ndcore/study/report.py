@@ -21,7 +21,7 @@ from ndcore.statistics.roc import (
     rate,
     realised_band,
 )
-from ndcore.study.image_sets import ImageSet
+from ndcore.study.measured.image_sets import ImageSet
 
 ALPHAS = (0.01, 0.05, 0.1)
 MAIN_ALPHA = 0.05

@@ -7,6 +7,7 @@ were fixed before. A killed study goes on where it stopped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +26,15 @@ from ndcore.networks.steepest import gradient_of
 from ndcore.networks.stoppable import stoppable
 from ndcore.steps import ShouldStop, Step, no_step
 from ndcore.storage.places import study_dir
-from ndcore.study.adversaries import ADVERSARIES, Adversary, Defence, adversarial_set
-from ndcore.study.config import StudyConfig
+from ndcore.study.candidates import choose, judged_on
+from ndcore.study.certified import (
+    Proven,
+    certificate_figures,
+    holes_of,
+    mead_figures,
+    with_bounds,
+)
+from ndcore.study.config import StudyConfig, amounts
 from ndcore.study.desk import BENIGN, DESK, PAIRED, Desk, dev_attack, make_desk
 from ndcore.study.document import (
     StudySet,
@@ -35,7 +43,10 @@ from ndcore.study.document import (
     regime_figures,
     study_document,
 )
-from ndcore.study.image_sets import (
+from ndcore.study.families import FAMILY_IMAGES, best_for, family_figures
+from ndcore.study.measured.adversaries import ADVERSARIES, Adversary, Defence, adversarial_set
+from ndcore.study.measured.estimate import Estimate, estimate
+from ndcore.study.measured.image_sets import (
     CONTROLS,
     FAMILIES,
     Family,
@@ -45,12 +56,10 @@ from ndcore.study.image_sets import (
     control_set,
     gallery_set,
 )
-from ndcore.study.measurements import Measurer
+from ndcore.study.measured.measurements import Measurer
 from ndcore.study.saved import SavedStudy, save_study
 
-DEV_SHARE, CALIBRATION_SHARE = 2, 4  # images of these splits per evaluation image, with a limit
-BENIGN_IMAGES = 1500  # evaluation images that are judged, at most; attacks are made from all
-CONTROL_IMAGES = 60
+CURVES = ("repair-turn", "repair-floor", "repair-flip")  # beside the frozen one's
 
 
 def run_study(
@@ -60,6 +69,7 @@ def run_study(
     folder: Path | None = None,
     *,
     on_step: Step = no_step,
+    on_estimate: Callable[[Estimate], None] | None = None,
     should_stop: ShouldStop = None,
 ) -> SavedStudy:
     """Run, or finish, a study and save it.
@@ -70,6 +80,8 @@ def run_study(
         config: how much of it.
         folder: for its pieces and its outcome; None for `study_dir`.
         on_step: called with (what is being done, done, total).
+        on_estimate: called once with how long all of it takes, also where an earlier run has made
+            a part; the estimate itself takes some seconds.
         should_stop: asked before every function of torch; the pieces made so far stay.
 
     Raises:
@@ -77,45 +89,81 @@ def run_study(
         StoppedError: `should_stop` said so.
     """
     with stoppable(should_stop):
-        return _run(bundle, source, config, folder or study_dir(bundle.name), on_step)
+        measurer = Measurer(
+            bundle, source, folder or study_dir(bundle.name), config.per_class, config.seed, on_step
+        )
+        return _run(measurer, source, config, on_estimate)
 
 
 def _run(
-    bundle: Bundle, source: ImageSource, config: StudyConfig, folder: Path, on_step: Step
+    measurer: Measurer,
+    source: ImageSource,
+    config: StudyConfig,
+    on_estimate: Callable[[Estimate], None] | None,
 ) -> SavedStudy:
-    measurer = Measurer(bundle, source, folder, config.per_class, config.seed, on_step)
+    bundle, seed = measurer.bundle, config.seed
 
-    def measured(images: ImageSet) -> StudySet:
-        return StudySet(images, measurer.measure(images, config.repairs))
+    def measured(images: ImageSet, proven: bool = False) -> StudySet:
+        made = measurer.measure(images, config.repairs, proven=proven)
+        return StudySet(images, made)
 
-    benign = {}
-    for split, n in _benign_images(config).items():
-        benign[split] = measured(benign_set(bundle, source, split, n, config.seed))
-    everyone = benign_set(bundle, source, "evaluation", None, config.seed)
-    on_step("scores", 0, 0)
+    counts = amounts(config)
+    first = benign_set(bundle, source, "dev", 1, seed)
+    kinds, left_out = _wanted(config, bundle, first)
+    if on_estimate and config.repairs:
+        on_estimate(estimate(measurer, first, kinds, counts, config.n))
+    dev = measured(benign_set(bundle, source, "dev", counts["dev"], seed))
+    # What is frozen, and what is best for which attack, is chosen before any other split is seen.
+    on_dev = judged_on(measurer, dev.images, seed) if config.repairs else {}
+    name, choice = choose(measurer.reference, dev, on_dev) if config.repairs else ("", None)
+    families = _on_dev(measurer, dev.images, kinds, config)
+    benign = {"dev": dev}
+    for split in ("calibration", "evaluation"):
+        images = benign_set(bundle, source, split, counts[split], seed)
+        benign[split] = measured(images, proven=split == "evaluation")
+    everyone = benign_set(bundle, source, "evaluation", None, seed)
+    measurer.on_step("scores", 0, 0)
     detectors = _detectors(measurer, config.repairs)
     for detector in detectors:
-        detector.fit(benign["dev"].measured, benign["calibration"].measured, measurer.reference)
+        detector.fit(dev.measured, benign["calibration"].measured, measurer.reference)
+    frozen = next((each for each in detectors if each.name == name), None)
+    suited = best_for(dev, families, detectors)
+    defence = Defence(bundle, frozen, measurer.passes, holes_of(benign["evaluation"]), seed)
     attacks: dict[str, StudySet] = {}
     none: list[dict[str, Any]] = []
-    kinds, left_out = _wanted(config, bundle, everyone)
+    tried: dict[str, int] = {}
     for kind in kinds:
-        images = _attacked(measurer, everyone, kind, detectors[0], config)
+        start = benign["evaluation"].images if kind.name == "holes" else everyone
+        images = _attacked(measurer, start, kind, defence, config)
         if len(images):
             attacks[kind.name] = measured(images)
         else:
             none.append(attack_row(kind, images))
+            tried |= {kind.name: images.attacked} if isinstance(kind, Adversary) else {}
     controls = {}
-    for name in CONTROLS:
-        n = min(CONTROL_IMAGES, config.n or CONTROL_IMAGES)
-        images = control_set(bundle, everyone, name, n=n, seed=config.seed)
+    for control in CONTROLS:
+        images = control_set(bundle, everyone, control, n=counts["control"], seed=seed)
         if len(images):
-            controls[name] = measured(images)
-    document = study_document(bundle, source, config, detectors, benign, attacks, controls)
+            controls[control] = measured(images)
+    document = study_document(bundle, source, config, detectors, benign, attacks, controls, name)
     document["attacks"] += none
     document["left_out"] = left_out
     document["layers"] = layer_figures(measurer.passes, benign["evaluation"], attacks)
     document["regimes"] = regime_figures(bundle, {"benign": benign["evaluation"]} | attacks)
+    if frozen is not None:
+        document["choice"] = choice
+        shown = [each for each in detectors if each.name in (name, *CURVES)]
+        proven = Proven(benign["evaluation"], attacks, bundle.classes)
+        document |= {
+            "certificate": certificate_figures(proven, shown, measurer.exact, name),
+            "mead": mead_figures(frozen, attacks),
+            "evasion": with_bounds(proven, frozen, attacks, document["evasion"], tried),
+        }
+        document["families"] = family_figures(
+            frozen, suited, detectors, benign, attacks, measurer.reference
+        )
+        broken, most = attacks.get("one-pixel"), counts["self-test"]
+        document["self_test"] = _self_test(measurer, defence, everyone, broken, most)
     sets = {name: benign[name] for name in ("calibration", "evaluation")} | attacks | controls
     study = SavedStudy(
         document=document,
@@ -126,19 +174,35 @@ def _run(
         about={name: _identity(each) for name, each in sets.items()},
         names=tuple(detector.name for detector in detectors),
     )
-    save_study(folder, study)
-    _desk(measurer, benign, attacks, config.seed).save(folder / DESK)
+    save_study(measurer.folder, study)
+    _desk(measurer, benign, attacks, seed).save(measurer.folder / DESK)
     return study
 
 
-def _benign_images(config: StudyConfig) -> dict[str, int | None]:
-    """How many of each split are measured; None for all."""
-    n = config.n
-    return {
-        "dev": None if n is None else DEV_SHARE * n,
-        "calibration": None if n is None else CALIBRATION_SHARE * n,
-        "evaluation": min(n or BENIGN_IMAGES, BENIGN_IMAGES),
-    }
+def _on_dev(
+    measurer: Measurer, dev: ImageSet, kinds: list[Family | Adversary], config: StudyConfig
+) -> dict[str, StudySet]:
+    """Attacks on dev images that a family's best detector is chosen on, none of them empty."""
+    found = {}
+    for kind in kinds:
+        if kind.name in FAMILY_IMAGES and isinstance(kind, Family):
+            most = FAMILY_IMAGES[kind.name]
+            fewer = replace(kind, images=min(config.n or most, most))
+            images = dev_attack(measurer, dev, fewer, config.seed)
+            if len(images):
+                found[kind.name] = StudySet(images, measurer.measure(images, repairs=False))
+    return found
+
+
+def _self_test(
+    measurer: Measurer, defence: Defence, benign: ImageSet, broken: StudySet | None, most: int
+) -> dict[str, Any] | None:
+    """How strong the attackers are where a flip that passes is known to exist."""
+    if broken is None:
+        return None
+    images = benign.take([benign.ids.index(key) for key in broken.images.ids[:most]])
+    found = measurer.self_test(defence, images)
+    return None if found is None else found.to_dict()
 
 
 def _desk(
@@ -185,7 +249,7 @@ def _attacked(
     measurer: Measurer,
     benign: ImageSet,
     kind: Family | Adversary,
-    best: FeatureDetector,
+    defence: Defence,
     config: StudyConfig,
 ) -> ImageSet:
     """The gallery where it serves, else attacks made now or by an earlier run."""
@@ -202,9 +266,9 @@ def _attacked(
     if isinstance(kind, Family):
         make = partial(attacked_set, bundle, benign, kind, n=config.n, seed=config.seed)
     else:
-        defence = Defence(bundle, best, measurer.passes)
-        question += f" {best.name} {defence.cuts.tolist()}"
-        make = partial(adversarial_set, defence, benign, kind, n=config.n, seed=config.seed)
+        known = defence.detector.name if defence.detector else ""
+        question += f" {known} {defence.cuts.tolist()}"
+        make = partial(adversarial_set, defence, benign, kind, n=config.n)
     return measurer.images(kind.name, question, make)
 
 

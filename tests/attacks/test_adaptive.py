@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from ndcore.attacks.adaptive import (
     Flips,
     RepairTable,
     all_flips,
+    at_places,
     decoy,
     least_divergent,
     log_odds,
@@ -47,8 +50,8 @@ def test_nothing_flips(evaluator: Evaluator) -> None:
     assert not len(none)
     table = RepairTable(evaluator, DARK)
     for hidden in (
-        least_divergent(evaluator, DARK, 0, none, lambda images: np.zeros(len(images)), table),
-        decoy(evaluator, DARK, 0, none, lambda images: np.zeros(len(images))),
+        least_divergent(evaluator, DARK, 0, none, lambda images, _: np.zeros(len(images)), table),
+        decoy(evaluator, DARK, 0, none, lambda images, _: np.zeros(len(images))),
     ):
         assert not hidden.success
         assert np.isnan(hidden.score)
@@ -60,7 +63,8 @@ def test_the_least_suspicious_of_those_shown_is_submitted(
 ) -> None:
     shown: list[np.ndarray] = []
 
-    def judge(images: np.ndarray) -> np.ndarray:
+    def judge(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        assert (positions == [5, 2]).all()
         shown.append(images)
         return -images[:, 5, 2].astype(float).sum(1)  # minds dark changes most
 
@@ -72,7 +76,46 @@ def test_the_least_suspicious_of_those_shown_is_submitted(
 
 
 def test_a_decoy_needs_two_pixels_and_there_is_one(evaluator: Evaluator, flips: Flips) -> None:
-    assert not decoy(evaluator, DARK, 0, flips, lambda images: np.zeros(len(images))).success
+    assert not decoy(evaluator, DARK, 0, flips, lambda images, _: np.zeros(len(images))).success
+
+
+class _EitherPixel(OneDecisivePixel):
+    """Class 1 wins as soon as one of two pixels is bright."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        brightest = torch.maximum(images[:, 0, 5, 2], images[:, 0, 1, 6])
+        value = self.scale * (brightest - 0.5)
+        return torch.stack([-value, value], dim=1)
+
+
+@pytest.mark.spec("CE-7")
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_decoy_changes_two_pixels_that_flip_alone(chosen: bool) -> None:
+    evaluator = Evaluator(_EitherPixel(5, 2).eval(), (8, 8, 3))
+    flips = all_flips(evaluator, DARK, 0, "dark", max_queries=600)
+    shown: list[np.ndarray] = []
+
+    def judge(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        shown.append(positions)
+        return -images.astype(float).sum((1, 2, 3))
+
+    hidden = decoy(evaluator, DARK, 0, flips, judge, 4, chosen=chosen)
+    assert hidden.attacked is not None
+    assert hidden.positions is not None
+    assert sorted(hidden.positions.tolist()) == [[1, 6], [5, 2]]
+    assert evaluator.plain(hidden.attacked[None])[0].argmax() == 1
+    assert shown[0].shape == (hidden.judged, 2, 2)
+    assert hidden.queries >= flips.queries + hidden.judged + (1 if chosen else 0)
+
+
+def test_a_search_of_a_few_pixels_leaves_the_others(evaluator: Evaluator) -> None:
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    none = all_flips(evaluator, DARK, 0, "x", at_places(np.array([[0, 0], [1, 1]]), colours))
+    assert len(none) == 0
+    assert none.queries == 6
+    found = all_flips(evaluator, DARK, 0, "x", at_places(np.array([[1, 1], [5, 2]]), colours))
+    assert found.positions.tolist() == [[[5, 2]]]
+    assert found.colours.tolist() == [[[255, 0, 0]]]
 
 
 def test_what_the_table_says_is_what_the_repair_does(digits_bundle: Bundle) -> None:

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.neighbours import median_of_neighbours
-from ndcore.detectors.repair import Repairs, repair
+from ndcore.detectors.by_repair import FIRST, REPAIR_SCORES, repair_score
+from ndcore.detectors.repair import Repairs, repair, repair_at
 from ndcore.errors import StoppedError
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 from ndcore.networks.stoppable import stoppable
@@ -78,3 +81,48 @@ def test_repairs_on_disk_and_stopped(planted: np.ndarray, tmp_path: Path) -> Non
         asked = iter([False] * (questions - 1) + [True])
         with pytest.raises(StoppedError), stoppable(lambda asked=asked: next(asked)):
             repair(evaluator, planted[:1])
+
+
+class _EitherPixel(OneDecisivePixel):
+    """Class 1 wins as soon as one of two pixels is bright."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        brightest = torch.maximum(images[:, 0, 5, 2], images[:, 0, 1, 6])
+        value = self.scale * (brightest - 0.5)
+        return torch.stack([-value, value], dim=1)
+
+
+@pytest.mark.spec("CE-7")
+def test_a_pair_shows_what_neither_pixel_does() -> None:
+    pixels = np.full((1, 8, 8, 3), 40, np.uint8)
+    pixels[0, [5, 1], [2, 6], 0] = 255
+    pixels[0, 3, 3] = 90
+    evaluator = Evaluator(_EitherPixel(5, 2).eval(), (8, 8, 3))
+    found = repair(evaluator, pixels)
+    assert found.predicted.tolist() == [1]
+    assert not found.flips[0]
+    assert found.drop.max() == pytest.approx(0, abs=1e-4)
+    assert found.pair_flips[0]
+    assert sorted(found.pair[0].tolist()) == [[1, 6], [5, 2]]
+    assert found.pair_drop[0] == pytest.approx(40 * (255 - 40) / 255, rel=1e-4)
+    before = float(found.log_odds[0])
+    scores = {name: repair_score(name, found)[0] for name in REPAIR_SCORES}
+    assert scores["repair-turn"] == scores["repair-flip"] == pytest.approx(-before / 2, abs=1e-3)
+    assert scores["repair-pair"] == pytest.approx(float(found.pair_drop[0]) - before / 2, abs=1e-3)
+    assert scores["repair-pair-flip"] == pytest.approx(scores["repair-pair"] + FIRST)
+    assert scores["repair-floor"] == pytest.approx(-before, abs=1e-3)
+    # Looking at the changed pixels alone tells the same, and never more.
+    glimpse = repair_at(evaluator, pixels[0], np.array([[5, 2], [1, 6]]))
+    for name, score in scores.items():
+        assert repair_score(name, glimpse)[0] <= score + 1e-3
+    assert repair_score("repair-pair", glimpse)[0] == pytest.approx(scores["repair-pair"])
+    assert repair_at(evaluator, pixels[0], np.array([[5, 2]])).pair_drop[0] == -np.inf
+
+
+def test_an_image_of_one_colour_has_no_pair() -> None:
+    flat = np.full((1, 8, 8, 3), 40, np.uint8)
+    found = repair(Evaluator(OneDecisivePixel(5, 2).eval(), (8, 8, 3)), flat)
+    assert found.pair_drop[0] == -np.inf
+    assert (found.pair == -1).all()
+    assert not found.pair_flips[0]
+    assert np.isfinite(repair_score("repair-pair", found)).all()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +11,13 @@ import pytest
 from ndcore.bundles.bundle import Bundle
 from ndcore.cli import main
 from ndcore.data.catalog import open_source
-from ndcore.detectors.scoring.scores import best_detector
 from ndcore.errors import BadRequestError, BundleError, StoppedError
 from ndcore.statistics.roc import (
     auroc,
 )
 from ndcore.study import load_study
 from ndcore.study.config import StudyConfig
-from ndcore.study.image_sets import CONTROLS, benign_set, control_set
+from ndcore.study.measured.image_sets import CONTROLS, benign_set, control_set
 from ndcore.study.run import run_study
 
 
@@ -29,7 +29,28 @@ def study_folder(tmp_path: Path) -> Path:
 CONFIG = StudyConfig(attacks=("one-pixel", "fgsm"), n=30, per_class=30)
 
 
-@pytest.mark.spec("DD-5", "ND-22")
+def assert_proven(document: dict[str, Any]) -> None:
+    """What a study proves, beside what its attacks reach."""
+    found = document["certificate"]
+    assert found["n"] == document["images"]["evaluation"]
+    for row in found["attacks"]:
+        assert row["violations"] == row["violations_of_frozen"] == 0
+        assert row["on_certified"] <= row["n"]
+    for rows in found["curves"].values():
+        alarms = [row["alarms"]["all"]["rate"] for row in rows]
+        assert alarms == sorted(alarms)
+        shares = [row["certified"]["correct"]["rate"] for row in rows]
+        assert shares == sorted(shares)
+    plain = document["evasion"]["one-pixel"]
+    assert plain["flip_bound"]["rate"] == pytest.approx(1 - found["flip"]["correct"]["rate"])
+    families = document["families"]
+    assert [row["name"] for row in families["rows"]] == ["one-pixel", "fgsm"]
+    assert families["rows"][0]["chosen"] == document["choice"]["chosen"]
+    assert document["self_test"]["passes_what_one_passes"]["n"] == document["self_test"]["n"] > 0
+    assert document["mead"]["few-pixels"]["attacks"] == ["one-pixel"]
+
+
+@pytest.mark.spec("DD-5", "ND-22", "CE-5")
 def test_a_study_from_end_to_end(digits_bundle: Bundle, study_folder: Path) -> None:
     source = open_source("digits")
     study = run_study(digits_bundle, source, CONFIG, study_folder)
@@ -39,7 +60,10 @@ def test_a_study_from_end_to_end(digits_bundle: Bundle, study_folder: Path) -> N
     assert scores == sorted(scores, reverse=True)
     kinds = {row["kind"] for row in document["detectors"]}
     assert kinds == {"ours", "divergence", "baseline"}
-    assert [row["name"] for row in document["detectors"] if row["frozen"]] == [best_detector().name]
+    chosen = document["choice"]["chosen"]
+    assert [row["name"] for row in document["detectors"] if row["frozen"]] == [chosen]
+    assert chosen in [row["name"] for row in document["choice"]["rows"]]
+    assert_proven(document)
     evaluation = set(digits_bundle.splits["evaluation"])
     for name, about in study.about.items():
         keys = set(about["keys"].tolist())
@@ -120,6 +144,7 @@ def test_on_the_command_line(
     assert main([*arguments, "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert {"attacks", "detectors"} <= document.keys()
+    assert "certificate" not in document
     needed = {"name", "auroc", "ci95", "tpr_at_fpr", "realised_fpr"}
     assert needed <= document["detectors"][0].keys()
     assert not any(row["frozen"] for row in document["detectors"])

@@ -94,7 +94,14 @@ def _study_detectors(options: Namespace) -> Answer:
     source = open_for(bundle, options.data or default_data(bundle))
     folder = Path(options.out) if options.out else None
     with Progress() as progress:
-        found = run_study(bundle, source, config, folder, on_step=progress.step)
+        found = run_study(
+            bundle,
+            source,
+            config,
+            folder,
+            on_step=progress.step,
+            on_estimate=lambda told: progress.note(f"the whole study takes {told.text}"),
+        )
     if options.ship:
         ship_study(bundle, folder or study_dir(bundle.name))
     return found.document, study_text(found.document), 0

@@ -99,6 +99,10 @@ class FeatureDetector(Detector[Measured]):
         """The first half of `fit`: all that `score` needs."""
         return self
 
+    def bound(self, most: NDArray[np.floating], holes: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What no change of one pixel can bring the score below; see `by_repair.repair_bound`."""
+        return np.full(most.shape, -np.inf)
+
 
 class Layered(FeatureDetector):
     """Several scores brought to one scale by their rank among benign dev images, then averaged."""
@@ -132,13 +136,21 @@ class Union(Layered):
     Args:
         name, title, about: as in `Detector`; kind: as in `FeatureDetector`.
         members: fitted by this detector's own `fit`.
+        parts: of the allowed false alarms, one for each member; None for equal ones.
     """
 
     def __init__(
-        self, name: str, title: str, about: str, kind: str, members: Sequence[FeatureDetector]
+        self,
+        name: str,
+        title: str,
+        about: str,
+        kind: str,
+        members: Sequence[FeatureDetector],
+        parts: Sequence[float] | None = None,
     ) -> None:
         self.name, self.title, self.about, self.kind = name, title, about, kind
         self.members = members
+        self._weights = np.log(np.ones(len(members)) if parts is None else np.array(parts))
         self.parts = [member.name for member in members]
         self.needs_repair = any(member.needs_repair for member in members)
 
@@ -154,6 +166,15 @@ class Union(Layered):
 
     def shares(self, measured: Measured) -> NDArray[np.float64]:
         """The largest member's -ln of its benign tail share in its own column, 0 elsewhere."""
-        found = super().shares(measured) * len(self.members)
+        found = super().shares(measured) * len(self.members) + self._weights
         winner = found.argmax(1)[:, None]
         return np.where(np.arange(len(self.members)) == winner, found, 0.0)
+
+    def bound(self, most: NDArray[np.floating], holes: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """See `FeatureDetector.bound`; the best of the members'."""
+        each = [
+            np.where(np.isfinite(low), tail(low), -np.inf) + weight
+            for member, tail, weight in zip(self.members, self._tails, self._weights, strict=True)
+            for low in (member.bound(most, holes),)
+        ]
+        return np.asarray(np.max(each, axis=0))

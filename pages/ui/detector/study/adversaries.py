@@ -38,12 +38,13 @@ def adversaries_panel(study: SavedStudy) -> None:
     shown = {PLAIN: found[PLAIN]} if PLAIN in found else {}
     shown |= {name: found[name] for name in ("inconspicuous",) if name in found}
     shown |= _known(document)
-    shown = {name: row for name, row in shown.items() if row["success"] and row["detected"]["n"]}
-    if len(shown) < 2:
+    shown = {name: row for name, row in shown.items() if row["success"]}
+    drawn = {name: row for name, row in shown.items() if row["detected"]["n"]}
+    if len(drawn) < 2:
         return
     st.header("Attackers who know the detector")
     st.markdown(_price(document))
-    st.plotly_chart(_frontier(study.digest, shown), key="study_frontier")
+    st.plotly_chart(_frontier(study.digest, drawn), key="study_frontier")
     st.caption(
         f"Those after {' and '.join(name for name in shown if name not in _known(document))} know "
         "the score, its thresholds and its repair, and show it up to four images before they "
@@ -59,11 +60,46 @@ def adversaries_panel(study: SavedStudy) -> None:
             "successes": row["detected"]["n"],
             "of these caught": Rate.of(row["detected"]).text,
             "unnoticed": Rate.of(row["evasion"]).text,
-            "queries per success": f"{row['queries_mean']:,.0f}",
+            **_proven(row),
+            "queries per success": f"{row['queries_mean']:,.0f}" if row["queries_mean"] else "",
         }
         for name, row in shown.items()
     ]
-    st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)
+    frame = pd.DataFrame(rows)
+    st.table(frame.fillna(""), border="horizontal", hide_index=True)
+    if tested := document.get("self_test"):
+        st.caption(_tested(tested))
+    if together := document.get("mead"):
+        st.caption(
+            "Counting an image only when every attack on it is caught: "
+            f"{Rate.of(together['few-pixels']).text} of the {together['few-pixels']['n']:,} that "
+            "one or two pixels flipped."
+        )
+
+
+def _proven(row: dict[str, Any]) -> dict[str, str]:
+    """What no attacker of this kind can exceed; nothing in a study without certificates."""
+    if "flip_evasion" not in row:
+        return {}
+    by_flip = f"{Rate.of(row['by_flip']).percent()}"
+    if not row.get("bound"):
+        return {"caught by a flip": by_flip, "proven: never more than": "no proof"}
+    bound, flip = Rate.of(row["bound"]), Rate.of(row["flip_bound"])
+    proven = f"{bound.percent()}; by a flip {flip.percent()}"
+    return {"caught by a flip": by_flip, "proven: never more than": proven}
+
+
+def _tested(found: dict[str, Any]) -> str:
+    """How strong the attackers are where it is known that something passes."""
+    tenth, least = (
+        Rate.of(found[f"passes_what_{word}_passes"]).text for word in ("a_tenth", "one")
+    )
+    return (
+        f"Self-test of the attackers: on {found['n']:,} images an exhaustive search knows "
+        f"{found['flips_mean']:,.0f} flips on average, and a weakened detector lets some of them "
+        f"pass. Where a tenth pass, the attackers find one that passes in {tenth} of the images; "
+        f"where a single one does, in {least}."
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -20,7 +20,9 @@ from ndcore.study.saved import SavedStudy
 from pages.ui.detector.choices import study_command
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.detector.study.adversaries import adversaries_panel
+from pages.ui.detector.study.certified import certified_panel
 from pages.ui.detector.study.details import study_details
+from pages.ui.detector.study.families import families_panel
 from pages.ui.detector.study.findings import duels, headline, hypothesis
 from pages.ui.detector.study.rows import FEW, detector_rows, leading, plain_rows, row_formats
 from pages.ui.elements.csv_button import csv_button
@@ -76,6 +78,8 @@ def study_panel(bundle: Bundle) -> None:
     _by_attack(document)
     _every_detector(bundle, frame, name)
     adversaries_panel(study)
+    certified_panel(bundle, study)
+    families_panel(document)
     _layers(study, name)
     study_details(document, name)
 

@@ -24,17 +24,22 @@ from ndcore.detectors.scoring.reference import (
     save_reference,
 )
 from ndcore.errors import BundleError
-from ndcore.networks.evaluator import evaluator_for
+from ndcore.networks.evaluator import Evaluator, evaluator_for
 from ndcore.steps import Step, counter
 from ndcore.storage.stamped import load_stamped, save_stamped
-from ndcore.study.image_sets import ImageSet
+from ndcore.study.measured.adversaries import Defence
+from ndcore.study.measured.image_sets import ImageSet
+from ndcore.study.measured.proofs import ProvenRepairs, prove
+from ndcore.study.measured.self_test import SelfTest, self_test
 
 FEATURE_PIECE = 512
 REPAIR_PIECE = 64
+PROOF_PIECE = 16
+REPAIRED_AS = "with pairs"  # pieces of other repairs are made anew
 
 # More images are done.
 Count = Callable[[int], None]
-Piece = TypeVar("Piece", Features, Repairs)
+Piece = TypeVar("Piece", Features, Repairs, ProvenRepairs)
 
 
 class Measurer:
@@ -82,9 +87,16 @@ class Measurer:
             on_batch=counter(self.on_step, "reference images", per_class * len(bundle.classes)),
         )
 
-    def measure(self, images: ImageSet, repairs: bool = True) -> Measured:
-        """Features of a set of at least one image and, if wanted, its repairs."""
-        return Measured(self._features(images), self._repairs(images) if repairs else None)
+    def measure(self, images: ImageSet, repairs: bool = True, *, proven: bool = False) -> Measured:
+        """Features of a set of at least one image and, if wanted, its repairs.
+
+        Args:
+            images: the set.
+            repairs: repair every pixel of every image.
+            proven: in float32 throughout, so that the repairs are `ProvenRepairs`.
+        """
+        made = (self._proofs(images) if proven else self._repairs(images)) if repairs else None
+        return Measured(self._features(images), made)
 
     def images(self, name: str, question: str, make: Callable[..., ImageSet]) -> ImageSet:
         """A set that takes long to make: `make()`, or what it made for the same question.
@@ -101,6 +113,18 @@ class Measurer:
         found = make(on_image=told)
         arrays = {key: np.asarray(value) for key, value in vars(found).items() if key != "name"}
         save_stamped(path, arrays | {"keys": arrays.pop("ids")}, stamp)
+        return found
+
+    def self_test(self, defence: Defence, images: ImageSet) -> SelfTest | None:
+        """See `self_test`; what an earlier run has found."""
+        path = self.folder / "self-test.npz"
+        stamp = self._stamp(images.pixels)
+        found = SelfTest.load(path, stamp)
+        if found is None:
+            self.on_step("self-test of the attackers", 0, 0)
+            found = self_test(defence, images)
+            if found is not None:
+                found.save(path, stamp)
         return found
 
     def _stamp(self, pixels: NDArray[np.uint8]) -> str:
@@ -120,6 +144,18 @@ class Measurer:
         pieces = self._pieces(images, "repairs", REPAIR_PIECE, Repairs, make)
         return Repairs.joined(pieces)
 
+    def _proofs(self, images: ImageSet) -> ProvenRepairs:
+        def make(pixels: NDArray[np.uint8], count: Count) -> ProvenRepairs:
+            return prove(self.exact, self._evaluator, pixels, on_image=count)
+
+        pieces = self._pieces(images, "proofs", PROOF_PIECE, ProvenRepairs, make)
+        return ProvenRepairs.joined(pieces)
+
+    @property
+    def exact(self) -> Evaluator:
+        """What decides a proof: float32 throughout."""
+        return evaluator_for(self.bundle.model, self.bundle.shape, "float32")
+
     def _pieces(
         self,
         images: ImageSet,
@@ -133,7 +169,7 @@ class Measurer:
         for start in range(0, len(images), size):
             pixels = images.pixels[start : start + size]
             path = self.folder / f"{images.name}-{what}-{start:06d}.npz"
-            stamp = self._stamp(pixels)
+            stamp = self._stamp(pixels) + ("" if what == "features" else REPAIRED_AS)
             piece = kind.load(path, stamp)
             if piece is None:
                 told = f"{what} of {images.name}"
