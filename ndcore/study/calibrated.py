@@ -29,12 +29,15 @@ class Detectors:
         self._find = find or partial(find_study, bundle)
 
     @cached_property
-    def _of_study(self) -> Mapping[str, Calibration]:
+    def _study(self) -> SavedStudy | None:
         try:
-            study = self._find()
+            return self._find()
         except BundleError:
-            return {}  # a damaged study stops only what needs it
-        return study.calibrations if study else {}
+            return None  # a damaged study stops only what needs it
+
+    @property
+    def _of_study(self) -> Mapping[str, Calibration]:
+        return self._study.calibrations if self._study else {}
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
@@ -48,8 +51,12 @@ class Detectors:
 
     @property
     def usual(self) -> str:
-        """The one to judge with when none is named; "" where there is none."""
-        return next(iter(self.entries), "")
+        """The one to judge with when none is named: the study's choice, else the first; "" where
+        there is none.
+        """
+        choice = self._study.document.get("choice") if self._study else None
+        chosen = choice["chosen"] if choice else ""
+        return chosen if chosen in self.entries else next(iter(self.entries), "")
 
     def open(self, name: str = "") -> Detector[Any]:
         """A detector ready to judge, the usual one where none is named.
@@ -87,5 +94,8 @@ class Detectors:
 
     def repairer(self) -> RepairDetector:
         """The detector that tells the suspect pixel; not fitted where there is no calibration."""
-        found = self.open(BEST) if BEST in self.entries else None
-        return found if isinstance(found, RepairDetector) else RepairDetector(self.bundle)
+        for name in (self.usual, BEST):
+            found = self.open(name) if name in self.entries else None
+            if isinstance(found, RepairDetector):
+                return found
+        return RepairDetector(self.bundle)

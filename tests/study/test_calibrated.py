@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,21 @@ def test_the_frozen_detector_gives_the_study_s_p_values(shipped: Bundle) -> None
         frozen.detect(pixels, 0)
     with pytest.raises(BadRequestError, match="images must be"):
         frozen.detect(np.zeros((1, 9, 9, 1), np.uint8))
+
+
+def test_the_study_s_choice_is_the_usual_one(shipped: Bundle) -> None:
+    study = find_study(shipped)
+    assert study is not None
+    chosen = {"choice": {"chosen": "repair-pair-flip"}}
+    other = replace(study, document=study.document | chosen)
+    here = Detectors(shipped, lambda: other)
+    assert here.usual == here.repairer().name == here.open().name == "repair-pair-flip"
+    older = {key: value for key, value in study.document.items() if key != "choice"}
+    before = Detectors(shipped, lambda: replace(study, document=older))
+    assert before.usual == before.repairer().name == "repair-turn"
+    gone = {"choice": {"chosen": "knn"}}  # it judges no other images
+    none = Detectors(shipped, lambda: replace(study, document=study.document | gone))
+    assert none.usual == "repair-turn"
 
 
 def test_without_a_study_or_without_repairs_there_is_none(copied: Bundle, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
+from ndcore.figures.detector.certified_curve import Level, certified_curve
 from ndcore.figures.detector.frontier import Adversary, frontier
 from ndcore.figures.detector.layer_auroc import layer_auroc
 from ndcore.figures.detector.roc import operating_point, roc_figure
@@ -54,6 +55,23 @@ def test_the_frontier_shows_both_intervals() -> None:
     assert figure.data[0].error_y.array[0] == pytest.approx(wilson(396, 400)[1] - 0.99)
     assert figure.data[0].error_x.arrayminus[0] == pytest.approx(0.25 - wilson(400, 1600)[0])
     assert len({trace.marker.symbol for trace in figure.data}) == 2
+
+
+def test_what_is_proven_is_a_curve_and_a_rule_is_a_point() -> None:
+    def level(allowed: float | None, alarms: int, certified: int) -> Level:
+        return Level(allowed, Rate(alarms, 100), Rate(certified, 90))
+
+    turn = [level(0.01, 1, 9), level(0.05, 5, 72)]
+    figure = certified_curve({"turn": turn, "rule": [level(None, 4, 88)]})
+    json.loads(figure.to_json())
+    assert figure.data[0].x == (0.01, 0.05)
+    assert figure.data[0].y == (0.1, 0.8)
+    assert figure.data[0].text == ("allowed 1%", "allowed 5%")
+    assert figure.data[0].customdata[1] == Rate(72, 90).interval()
+    assert figure.data[1].mode == "markers"
+    assert figure.data[1].text == ("no threshold",)
+    assert figure.data[1].error_y.array[0] == pytest.approx(wilson(88, 90)[1] - 88 / 90)
+    assert figure.data[0].line.dash != figure.data[1].line.dash
 
 
 def test_suspects_are_bright_on_one_scale() -> None:

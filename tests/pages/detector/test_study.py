@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,14 +15,18 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.detectors.registry import title_of
+from ndcore.statistics.intervals import Rate
 from ndcore.storage.places import study_dir
 from ndcore.study.config import StudyConfig
 from ndcore.study.run import run_study
 from ndcore.study.saved import load_study
+from pages.ui.detector.study.adversaries import _proven
+from pages.ui.detector.study.certified import told
 from pages.ui.detector.study.findings import headline
 from pages.ui.detector.study.rows import detector_rows, leading
 from tests.ui import opened, texts
 
+NEW = ("certificate", "families", "mead", "self_test", "choice")
 PAGE = "pages/3_Divergence_Detector.py"
 
 
@@ -65,7 +70,44 @@ def test_the_study_is_shown_with_what_was_frozen_first(page: AppTest) -> None:
     told = texts(page)
     assert "fixed before these images were looked at" in told
     assert "benign images" in told
+    assert len(page.get("plotly_chart")) == 3
+
+
+@pytest.mark.spec("CE-5")
+def test_what_is_proven_is_told_or_that_the_study_is_older(
+    page: AppTest, digits_bundle: Bundle
+) -> None:
+    path = study_dir(digits_bundle.name) / "study.json"
+    document = json.loads(path.read_text())
+    correct = Rate.of(document["certificate"]["flip"]["correct"])
+    said = texts(page)
+    assert f"On **{correct.text}** of {correct.n:,} correctly classified images" in said
+    assert "none of them broke it" in said
+    assert "Which detector for which attack" in said
+    classes = next(f.value for f in page.dataframe if "class" in f.value.columns)
+    assert classes["n"].sum() == correct.n
+    older = {key: value for key, value in document.items() if key not in NEW}
+    path.write_text(json.dumps(older))
+    page.run()
+    assert not page.exception
+    assert "This study is older than its certificates" in texts(page)
+    assert "Which detector for which attack" not in texts(page)
     assert len(page.get("plotly_chart")) == 2
+
+
+def test_a_broken_proof_is_said_aloud(finished: Path) -> None:
+    found = json.loads((finished / "study.json").read_text())["certificate"]
+    found["attacks"][0] |= {"on_certified": 7, "violations": 2}
+    assert "**2 of them broke** it" in told(found)
+
+
+def test_a_row_of_an_attacker_has_its_bound() -> None:
+    rates = {"rate": 0.01, "ci95": [0.0, 0.1], "n": 100}
+    row = {"by_flip": rates, "flip_evasion": rates}
+    assert set(_proven(row).values()) == {"1.0%", "no proof"}
+    bound = _proven(row | {"bound": rates | {"rate": 0.2}, "flip_bound": rates})
+    assert bound["proven: never more than"] == "20.0%; by a flip 1.0%"
+    assert _proven({}) == {}
 
 
 def test_a_link_restores_what_was_chosen(page: AppTest, digits_bundle: Bundle) -> None:
@@ -110,7 +152,8 @@ def test_the_table_is_sorted_and_a_tie_goes_to_the_baseline(page: AppTest) -> No
     every = opened(PAGE, detector_tab="The study", study_every="1", duels="1")
     assert not every.exception
     frame = next(f.value for f in every.dataframe if "what it is" in f.value.columns)
-    assert set(every.table[-1].value["better"]) <= {"ours", "**baseline**"}
+    duels = next(table.value for table in every.table if "better" in table.value.columns)
+    assert set(duels["better"]) <= {"ours", "**baseline**"}
     assert frame["AUROC"].is_monotonic_decreasing
     assert {"vs. correct", "vs. natural errors", "same confidence"} <= set(frame.columns)
     found = {"auroc": 0.9, "ci95": [0.8, 1.0], "aupr": 0.5, "fpr_at_95_tpr": 0.1}
