@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.certificate.one_pixel import certificate_of
+from ndcore.certificate.one_pixel import alarm_on
 from ndcore.detectors.scoring.detector import FeatureDetector
 from ndcore.networks.evaluator import Evaluator
 from ndcore.statistics.conformal import ClassCalibration
@@ -125,7 +125,7 @@ def _kept(
     broken = [
         i
         for i, sure in zip(rows, certified, strict=True)
-        if sure and not repairs.flips[i] and not certificate_of(exact, each.images.pixels[i]).alarm
+        if sure and not repairs.flips[i] and not _alarm(exact, each, i)
     ]
     found = {
         "name": name,
@@ -167,6 +167,12 @@ def caught_by_flip(attacked: StudySet) -> dict[str, Any]:
         "by_flip": rate(flips),
         "flip_evasion": rate(np.arange(tried) < missed) if known else None,
     }
+
+
+def _alarm(exact: Evaluator, attacked: StudySet, at: int) -> bool:
+    """Whether the rule `flip` objects, in float32, to one attacked image."""
+    row, col = attacked.images.where[at].tolist()
+    return alarm_on(exact, attacked.images.pixels[at], (row, col))
 
 
 def mead(caught: Mapping[str, tuple[Sequence[str], NDArray[np.bool_]]]) -> dict[str, Any]:
