@@ -89,7 +89,7 @@ DEEP_VIEW = TrainConfig(
     identity_start=False,
 )
 
-# Ends at 97.8% on what it was trained on and 92.0% on other images.
+# Ends at 99.5% on what it was trained on and 92.0% on other images.
 VGG16_FIRST = TrainConfig(
     epochs=34,
     # A fall that would end at epoch 26, and from epoch 24 a warm restart that ends at 34.
@@ -99,6 +99,21 @@ VGG16_FIRST = TrainConfig(
     shift_px=4,
     cut_out_px=8,
     mirror=True,
+)
+
+# Makes the images harder rather than the fit closer: ends at 97.7% on what it was trained on and
+# 91.4% on other images; cross-entropy on the dev split falls from 0.32 to 0.27. An image and its
+# mirror image together are right 1.5 points more often there, so the third part averages its steps.
+VGG16_SECOND = TrainConfig(
+    epochs=20,
+    rates=((0.04, 0.1, 0.5), (1.0, 0.5, 0.0)),
+    sides=((0.25, 24), (1.0, 0)),
+    shift_px=4,
+    mirror=True,
+    varied=0.5,
+    mixed=0.5,
+    plain_from=0.9,
+    first=VGG16_FIRST,
 )
 
 # For networks that nobody has tuned a recipe for, from plain chains over residual ones to
@@ -118,17 +133,17 @@ GENERAL = TrainConfig(
 )
 
 RECIPES: dict[str, TrainConfig] = {
-    # So its second part makes the images harder rather than the fit closer.
     "cifar10-vgg16": TrainConfig(
-        epochs=20,
-        rates=((0.04, 0.1, 0.5), (1.0, 0.5, 0.0)),
-        sides=((0.25, 24), (1.0, 0)),
+        epochs=36,
+        rates=((0.03, 0.1, 0.4), (0.7, 0.4, 0.12), (1.0, 0.12, 0.01)),
+        average_from=0.82,
+        sides=((0.3, 24), (1.0, 0)),
         shift_px=4,
         mirror=True,
         varied=0.5,
         mixed=0.5,
-        plain_from=0.9,
-        first=VGG16_FIRST,
+        plain_from=0.8,
+        first=VGG16_SECOND,
     ),
     "digits-cnn": TrainConfig(epochs=20, batch_size=64, shift_px=1),
     "nin": replace(DEEP_VIEW, weight_decay=5e-4),
