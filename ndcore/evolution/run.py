@@ -5,6 +5,8 @@ It needs neither the model nor its images.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -82,7 +84,7 @@ class EvolutionRun:
         Raises:
             RunError: the file is damaged.
         """
-        if not epoch_file(self.folder, "epoch", 0).is_file():
+        if not os.path.lexists(epoch_file(self.folder, "epoch", 0)):
             return None
         return self._row(0, *METRICS, "between")
 
@@ -225,13 +227,15 @@ class EvolutionRun:
         level = arrays["level"][row, :k].astype(np.float32) / 255
         values = np.asarray(low + level * (high - low), np.float32)
         keys, labels = self._pool
-        images = arrays["image"][row, :k]
-        if len(images) and int(images.max()) >= len(keys):
+        images, places = arrays["image"][row, :k], arrays["position"][row, :k]
+        if len(images) and not 0 <= int(images.min()) <= int(images.max()) < len(keys):
             raise RunError(f"the recording is damaged: details of epoch {epoch} name no image")
+        if len(places) and not 0 <= int(places.min()) <= int(places.max()) < math.prod(here.size):
+            raise RunError(f"the recording is damaged: details of epoch {epoch} name no place")
         return Patches(
             keys=tuple(str(key) for key in keys[images]),
             labels=labels[images],
-            boxes=here.boxes(arrays["position"][row, :k], tuple(self.about["shape"])),
+            boxes=here.boxes(places, tuple(self.about["shape"])),
             activations=here.of(values) if here.follows else values,
         )
 

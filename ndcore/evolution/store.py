@@ -6,6 +6,7 @@ the images that top patches were looked for in), `epoch-001.npz`, ... (metrics a
 `detail-001.npz`, ... (class samples and top patches of the chosen epochs) and, in the end,
 `averages-045.npz` (the average of each unit's top patches at the last epoch) and `result.json`;
 `facets-32-045.npz` (what the facets of layer 32 show) where `evolve --facets` was asked for it.
+`checksums.json` has those of all the others.
 There is no image in it. Every file is written whole or not at all, and an epoch
 has one name, so that an epoch that is repeated after a kill takes its own place.
 `<run>/snapshots/` beside it holds the weights of the chosen epochs, for further measurements; it
@@ -14,25 +15,31 @@ may be deleted.
 
 from __future__ import annotations
 
+import hashlib
 import io
-import json
 import re
-import zipfile
-import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.errors import RunError
-from ndcore.storage.atomic import write_bytes
+from ndcore.errors import RunError, UnreadableError
+from ndcore.storage.arrays import Arrays as Archive
+from ndcore.storage.atomic import json_bytes, write_bytes, write_json
+from ndcore.storage.plain_files import read_json, sha256_of
+from ndcore.storage.schema import HASH, many, require, table
 
 SCHEMA = 1
 FOLDER = "evolution"
 SNAPSHOTS = "snapshots"
 RECORD = "record.json"
 RESULT = "result.json"
+SUMS = "checksums.json"
+MOST_BYTES = 512 << 20  # of a file's arrays, unpacked
+MOST_JSON = 16 << 20
+VALUES, TEXTS = "biuf", "U"  # numpy's letters
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -54,10 +61,21 @@ def epochs_in(folder: Path, what: str) -> list[int]:
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write compressed arrays, atomically."""
+    """Write compressed arrays, atomically, and keep their checksum."""
     out = io.BytesIO()
     np.savez_compressed(out, allow_pickle=False, **arrays)
-    write_bytes(path, out.getvalue())
+    _write(path, out.getvalue())
+
+
+def write_document(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON object, atomically, and keep its checksum."""
+    _write(path, json_bytes(document))
+
+
+def seal(folder: Path) -> None:
+    """Take the checksums of all files of a recording as they are now."""
+    files = sorted(path for path in folder.iterdir() if path.name != SUMS)
+    write_json(folder / SUMS, {path.name: [sha256_of(path)] for path in files if path.is_file()})
 
 
 def read_arrays(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> Arrays:
@@ -67,19 +85,15 @@ def read_arrays(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> Arrays
         RunError: the file is missing or damaged.
     """
     try:
-        # Opened here, as numpy leaves what is no archive open.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in shapes}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(f"the recording is damaged: {path} cannot be read") from error
-    for name, shape in shapes.items():
-        found = arrays[name].shape
-        fits = len(found) == len(shape) and all(
-            wanted in (None, size) for wanted, size in zip(shape, found, strict=True)
-        )
-        if not fits:
-            raise RunError(f"the recording is damaged: {path} does not fit its {RECORD}")
-    return arrays
+        _require_whole(path)
+        file = Archive(path, most=MOST_BYTES)
+        for name, shape in shapes.items():
+            head = file.heads.get(name)
+            if head is None or not head.fits(shape, TEXTS if name == "keys" else VALUES):
+                raise RunError(f"the recording is damaged: {path} does not fit its {RECORD}")
+        return {name: file[name] for name in shapes}
+    except UnreadableError as error:
+        raise RunError(f"the recording is damaged: {path} cannot be read ({error})") from error
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -89,9 +103,42 @@ def read_document(path: Path) -> dict[str, Any]:
         RunError: the file is missing or damaged.
     """
     try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"the recording is damaged: {path} cannot be read") from error
+        _require_whole(path)
+        document = read_json(path, MOST_JSON)
+    except UnreadableError as error:
+        raise RunError(f"the recording is damaged: {path} cannot be read ({error})") from error
     if not isinstance(document, dict):
         raise RunError(f"the recording is damaged: {path} cannot be read")
     return document
+
+
+def _write(path: Path, data: bytes) -> None:
+    """While a file is written both its checksums hold, so that a kill harms nothing."""
+    known = dict(_sums(path.parent))
+    new = hashlib.sha256(data).hexdigest()
+    write_json(path.parent / SUMS, known | {path.name: [*known.get(path.name, []), new][-2:]})
+    write_bytes(path, data)
+    write_json(path.parent / SUMS, known | {path.name: [new]})
+
+
+def _require_whole(path: Path) -> None:
+    """Older recordings have no checksums."""
+    known = _sums(path.parent).get(path.name)
+    if known is not None and sha256_of(path) not in known:
+        raise UnreadableError(f"{path.name} does not match its checksum")
+
+
+def _sums(folder: Path) -> dict[str, list[str]]:
+    place = folder / SUMS
+    try:
+        about = place.lstat()
+    except OSError:
+        return {}
+    return _read_sums(place, (about.st_ino, about.st_mtime_ns, about.st_size))
+
+
+@lru_cache(maxsize=32)
+def _read_sums(place: Path, _state: tuple[int, int, int]) -> dict[str, list[str]]:
+    found = read_json(place, MOST_JSON)
+    require(table(many(HASH, 1, 2)), found, SUMS)
+    return dict(found)

@@ -30,7 +30,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, document: Any) -> None:
     """Write `document` as indented JSON, atomically."""
-    write_bytes(path, (json.dumps(document, indent=1, sort_keys=False) + "\n").encode())
+    write_bytes(path, json_bytes(document))
+
+
+def json_bytes(document: Any) -> bytes:
+    """Indented JSON."""
+    return (json.dumps(document, indent=1, sort_keys=False) + "\n").encode()
 
 
 @contextmanager

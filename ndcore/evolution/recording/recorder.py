@@ -27,6 +27,7 @@ from ndcore.data.sources import ImageSource
 from ndcore.errors import DataError
 from ndcore.evolution.layers import BOUNDS, WatchedLayer
 from ndcore.evolution.metrics import between_classes, blocks, density, discriminability
+from ndcore.evolution.recording.about import CURVES
 from ndcore.evolution.recording.watch import top_patches, values_of_layers, watched_layers
 from ndcore.evolution.store import (
     FOLDER,
@@ -38,15 +39,10 @@ from ndcore.evolution.store import (
     epochs_in,
     snapshot_file,
     write_arrays,
+    write_document,
 )
 from ndcore.networks.weights import save_weights
-from ndcore.storage.atomic import write_json
 
-CURVES = tuple(
-    f"{part}_{name}"
-    for part in ("train", "validation")
-    for name in ("loss", "top1_error", "top5_error")
-)
 BLOCKS = 16
 POOL_BYTES = 256 << 20
 # Share of a bounded function's range that counts as its end.
@@ -142,7 +138,7 @@ class Recorder:
         self._forget(about["identity"], len(run["epochs"]))
         pool_arrays = {"keys": keys[pool], "labels": source.labels[pool].astype(np.int32)}
         write_arrays(self.folder / "pool.npz", pool_arrays)
-        write_json(self.folder / RECORD, about)
+        write_document(self.folder / RECORD, about)
         if not run["epochs"]:
             write_arrays(epoch_file(self.folder, "epoch", 0), self._measured(model, 0)[0])
 
@@ -185,7 +181,7 @@ class Recorder:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Keep the accuracy of the trained model beside its recording."""
-        write_json(self.folder / RESULT, result)
+        write_document(self.folder / RESULT, result)
 
     def holds(self, run: dict[str, Any]) -> bool:
         """Whether the recording on disk is that of `run`, up to its last epoch."""

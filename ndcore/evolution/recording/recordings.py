@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ndcore.errors import RunError
+from ndcore.errors import RunError, UnreadableError
 from ndcore.evolution.layers import WatchedLayer
+from ndcore.evolution.recording.about import require_known
 from ndcore.evolution.run import METRICS, EvolutionRun
 from ndcore.evolution.store import (
     FOLDER,
@@ -20,6 +23,7 @@ from ndcore.evolution.store import (
     read_document,
 )
 from ndcore.storage.places import RUNS, cache_dir
+from ndcore.storage.schema import SHARE, SHARES, or_null, record, require, whole
 
 SHIPPED = "shipped-runs"  # in the cache
 
@@ -38,12 +42,11 @@ def load_run(place: str | Path) -> EvolutionRun:
     if about.get("schema") != SCHEMA:
         raise RunError(f"the recording in {folder} was made by another version: record it anew")
     try:
-        layers = tuple(WatchedLayer.from_dict(row) for row in about["layers"])
-        names = [str(name) for name in about["curves"]]
-        for key in ("model", "classes", "shape", "sample_per_class", "blocks", "pool"):
-            about[key]
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"the recording is damaged: {folder / RECORD} lacks entries") from error
+        require_known(about)
+    except UnreadableError as error:
+        raise RunError(f"the recording in {folder} is damaged: {error}") from error
+    layers = tuple(WatchedLayer.from_dict(row) for row in about["layers"])
+    names = about["curves"]
     epochs = [epoch for epoch in epochs_in(folder, "epoch") if epoch]  # 0: see `EvolutionRun.start`
     if not epochs:
         raise RunError(f"the recording in {folder} has no epoch yet")
@@ -59,9 +62,24 @@ def load_run(place: str | Path) -> EvolutionRun:
         layers=layers,
         epochs=np.array(epochs, np.int64),
         curves=dict(zip(names, curves, strict=True)),
-        result=read_document(result) if result.is_file() else {},
+        result=_result(result) if os.path.lexists(result) else {},
         recorded={name: np.stack([row[name] for row in rows], axis=1) for name in METRICS},
     )
+
+
+def _result(path: Path) -> dict[str, Any]:
+    found = read_document(path)
+    try:
+        require(_RESULT, found, RESULT)
+    except UnreadableError as error:
+        raise RunError(f"the recording is damaged: {error}") from error
+    return found
+
+
+_ACCURACY = record({"n": whole(), "accuracy": or_null(SHARE)}, {"ci95": or_null(SHARES)})
+_RESULT = record(
+    {}, {"test_accuracy": or_null(SHARE), **dict.fromkeys(("test", "evaluation"), _ACCURACY)}
+)
 
 
 def run_folders() -> dict[str, Path]:
@@ -81,7 +99,10 @@ def list_runs() -> list[str]:
 
 
 def _recordings(folder: Path) -> dict[str, Path]:
-    found = folder.glob(f"*/{FOLDER}/{RECORD}")
+    try:
+        found = [path for path in folder.glob(f"*/{FOLDER}/{RECORD}") if path.is_file()]
+    except OSError:  # no folder that may be read
+        return {}
     return {path.parent.parent.name: path.parent.parent for path in found}
 
 
