@@ -23,6 +23,8 @@ from ndcore.figures.style.theme import styled
 ROW_PX, LOSS_PX, ERROR_PX, VULNERABLE_PX = 25, 96, 130, 120
 TOP_PX, BOTTOM_PX, LINE_PX, GAP_PX = 92, 104, 26, 20
 MOST_GAPS = 60  # more columns stand side by side without a gap
+# Rows of many layers are lower, as low as their names can be read.
+MAP_PX, LEAST_ROW_PX, NAME_PX = 1000, 12, 12
 DIGIT_PX = 15  # a cell with digits is at least so wide
 
 
@@ -56,7 +58,7 @@ def macro_figure(
         chosen: row whose cell at that epoch is marked, or None.
     """
     vulnerable = any(run.vulnerability for run in runs)
-    heights = [ROW_PX * len(rows), LOSS_PX, ERROR_PX, *([VULNERABLE_PX] if vulnerable else [])]
+    heights = [_row_px(rows) * len(rows), LOSS_PX, ERROR_PX, *([VULNERABLE_PX] if vulnerable else [])]
     count, inner = len(runs), sum(heights) + GAP_PX * (len(heights) - 1)
     figure = make_subplots(
         rows=len(heights),
@@ -111,6 +113,11 @@ def macro_figure(
         clickmode="event+select",
         dragmode=False,
     )
+
+
+def _row_px(rows: Sequence[str]) -> int:
+    """How high a row is."""
+    return max(LEAST_ROW_PX, min(ROW_PX, MAP_PX // len(rows)))
 
 
 def _shades(values: Sequence[Values], local: bool) -> list[Values]:
@@ -179,6 +186,7 @@ def _axes(
             range=[len(rows) - 0.5, -0.5],
             tickvals=list(range(len(rows))),
             ticktext=names,
+            tickfont={"size": min(NAME_PX, _row_px(rows) - 1)},
             showticklabels=col == 1,
             showgrid=col > count,
             zeroline=False,

@@ -193,3 +193,18 @@ def test_one_pixel_flips_and_auroc_stand_beneath_with_their_intervals() -> None:
     assert auroc["customdata"][0][2] == "20 flipped against 60 benign"
     assert figure["layout"]["xaxis"]["matches"] == flips["xaxis"], "aligned with the heat map"
     assert figure["layout"]["height"] > drawn(run())["layout"]["height"]
+
+
+def test_the_names_of_two_hundred_layers_fit_into_their_rows() -> None:
+    names = [f"stage{i // 50}_block{i % 50}" for i in range(200)]
+    values = np.random.default_rng(0).random((200, 5))
+    many = run(values=values, tips=[["tip"] * 5] * 200)
+    few, tall = (
+        plain(macro_figure([each], rows, metric="density", local=False))["layout"]
+        for each, rows in ((run(), ROWS), (many, names))
+    )
+    assert list(tall["yaxis"]["ticktext"]) == names
+    own = tall["height"] - (few["height"] - 25 * len(ROWS))  # of the map alone
+    assert own == 200 * 12
+    assert tall["yaxis"]["tickfont"]["size"] < 12
+    assert few["yaxis"]["tickfont"]["size"] == 12
