@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ndcore.data.image_file.eight_bits import flattened
 from ndcore.data.image_file.limits import MAX_PIXELS, require_bounded, require_few_parts
+from ndcore.data.pixels import smaller
 from ndcore.errors import BadImageError
 
 ORIENTATION = 0x112  # EXIF's entry, and what each of its values asks for
@@ -129,6 +130,13 @@ def encode_png(pixels: NDArray[np.uint8], scale: int = 1) -> bytes:
     out = io.BytesIO()
     image.save(out, format="PNG")
     return out.getvalue()
+
+
+def small_png(pixels: NDArray[np.uint8], side: int) -> bytes:
+    """PNG bytes of pixels uint8 (H, W, C), enlarged without blur or made smaller by whole factors:
+    the shorter side has about `side` pixels."""
+    short = min(pixels.shape[:2])
+    return encode_png(smaller(pixels, max(1, short // side)), max(1, side // short))
 
 
 def encode_webp(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:

@@ -58,7 +58,8 @@ def macro_figure(
         chosen: row whose cell at that epoch is marked, or None.
     """
     vulnerable = any(run.vulnerability for run in runs)
-    heights = [_row_px(rows) * len(rows), LOSS_PX, ERROR_PX, *([VULNERABLE_PX] if vulnerable else [])]
+    map_px = _row_px(rows) * len(rows)
+    heights = [map_px, LOSS_PX, ERROR_PX, *([VULNERABLE_PX] if vulnerable else [])]
     count, inner = len(runs), sum(heights) + GAP_PX * (len(heights) - 1)
     figure = make_subplots(
         rows=len(heights),

@@ -16,8 +16,7 @@ from streamlit import runtime
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.bundles.images import finder, open_own, own_folder
 from ndcore.data.catalog import Find, open_source
-from ndcore.data.decode import encode_png
-from ndcore.data.pixels import smaller
+from ndcore.data.decode import small_png
 from ndcore.data.sources import ImageSource
 from ndcore.detectors import Detector
 from ndcore.errors import DataError, NeuralDivergenceError
@@ -176,8 +175,7 @@ def thumbnail(of: Bundle, source_name: str, index: int, side: int = 96) -> bytes
 @st.cache_data(max_entries=2048, show_spinner=False)
 def _thumbnail(place: str, image_id: str, side: int, _source: ImageSource) -> bytes:
     pixels = _source.pixels([_source.index(image_id)])[0]
-    short = min(pixels.shape[:2])
-    return encode_png(smaller(pixels, max(1, short // side)), max(1, side // short))
+    return small_png(pixels, side)
 
 
 def predictions(of: Bundle, source_name: str, indices: Sequence[int]) -> list[int]:

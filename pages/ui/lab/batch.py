@@ -10,7 +10,7 @@ import streamlit as st
 
 from ndcore.attacks import ENGINES, AttackResult, summarise
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.decode import encode_png
+from ndcore.data.decode import small_png
 from ndcore.figures.lab.batch import HELD, success_curve
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.class_matrix import linked_cell, pick_cell
@@ -72,8 +72,7 @@ def _strip(bundle: Bundle, results: list[AttackResult], shown: list[int], at: in
     for index in shown[(screen - 1) * PER_STRIP : screen * PER_STRIP]:
         result = results[index]
         image = result.attacked if result.success else result.benign
-        picture = encode_png(image, max(1, SIDE // image.shape[0]))
-        place = tile(row, f"result_{index}", picture, width=TILE)
+        place = tile(row, f"result_{index}", small_png(image, SIDE), width=TILE)
         place.button(
             _outcome_words(bundle, result),
             type="primary" if index == at else "tertiary",

@@ -6,7 +6,7 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import Choice
-from ndcore.data.decode import encode_png
+from ndcore.data.decode import small_png
 from ndcore.data.pairs import Pair
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from pages.ui.frame.words import counted, plain, with_article
@@ -16,6 +16,7 @@ from pages.ui.images.tray import read
 from pages.ui.lab.result import show_pictures
 
 MOST_TILES = 48
+TILE = 76  # CSS pixels
 
 
 def show_chosen(bundle: Bundle, chosen: Choice) -> None:
@@ -35,12 +36,12 @@ def show_chosen(bundle: Bundle, chosen: Choice) -> None:
     st.markdown(f"Press “Attack {count:,} images”, and each is searched.{told}")
     height, width = chosen.pixels.shape[1:3]
     tiles = [
-        ImageTile(encode_png(pixels), (height, width), (), (bundle.classes[int(label)], name))
+        ImageTile(small_png(pixels, TILE), (height, width), (), (bundle.classes[int(label)], name))
         for pixels, label, name in zip(
             chosen.pixels[:MOST_TILES], chosen.labels, chosen.names, strict=False
         )
     ]
-    st.html(image_tiles(tiles, width=76))
+    st.html(image_tiles(tiles, width=TILE))
 
 
 def show_first(bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from ndcore.attacks import AttackProgress, summarise
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.decode import encode_png
+from ndcore.data.decode import small_png
 from ndcore.figures.lab.attack import search_course
 from ndcore.figures.lab.grid_map import lowest_colours, ramp_legend
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
@@ -19,6 +19,7 @@ from pages.ui.frame.words import counted, plain
 from pages.ui.lab.attack_job import KIND
 
 STRIP = 24  # images shown at a time
+TILE = 64  # CSS pixels
 PICTURE = 240
 COURSE = 380
 
@@ -100,11 +101,11 @@ def _strip(work: AttackJob, now: AttackProgress) -> None:
         broken = result if result is not None and result.success else None
         tiles.append(
             ImageTile(
-                encode_png(broken.attacked if broken else choice.pixels[index]),
+                small_png(broken.attacked if broken else choice.pixels[index], TILE),
                 (choice.pixels.shape[1], choice.pixels.shape[2]),
                 rings(broken.pixels) if broken else (),
                 (result.outcome if result else state, choice.names[index]),
             )
         )
     st.caption(f"Images {first + 1:,} to {first + len(tiles):,} of {images:,}")
-    st.html(image_tiles(tiles, width=64))
+    st.html(image_tiles(tiles, width=TILE))
