@@ -19,8 +19,9 @@ def numbered(kind: str, first: int, last: int) -> tuple[str, ...]:
 TODAY = (
     *numbered("ND", 1, 23),  # the Activation Explorer
     *numbered("SP", 1, 3),  # observation
-    *numbered("SP", 5, 7),  # the mechanism
-    *numbered("CG", 1, 2),
+    *numbered("SP", 4, 7),  # the mechanism
+    *numbered("CG", 1, 4),
+    "CG-6",
     *numbered("DV", 0, 30),  # Training Evolution
     *numbered("AL", 1, 14),  # the Attack Lab
     *numbered("DD", 1, 10),  # the Divergence Detector
@@ -33,9 +34,9 @@ TODAY = (
     *numbered("LB", 1, 3),  # a lab's server
 )
 TO_COME = (
-    "SP-4",
     "SP-8",
-    *numbered("CG", 3, 9),
+    "CG-5",
+    *numbered("CG", 7, 9),
     "CE-4",
     "CE-7",
     *numbered("LB", 4, 6),

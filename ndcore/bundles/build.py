@@ -27,8 +27,9 @@ from ndcore.bundles.calibrate import calibrate
 from ndcore.bundles.estimate import GALLERY_IMAGES, Estimate, estimate_build
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.bundles.image_findings import image_findings
-from ndcore.bundles.manifest import FILES, SCHEMA
+from ndcore.bundles.manifest import FILES, GRAPH_FILE, SCHEMA
 from ndcore.bundles.trained import random_weights, trained_model
+from ndcore.concept_graph.all_classes import graph_arrays
 from ndcore.data.catalog import own_root
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
@@ -198,11 +199,16 @@ def _build(
     gallery, manifest["gallery"] = make_gallery(
         model, source, members["evaluation"], asked, on_step
     )
-    on_step("writing", 0, 0)
     arrays = {
         "distributions.npz": _histogram_arrays(histograms),
         "calibration.npz": _calibration_arrays(calibrations),
     }
+    if not spec.form.closed:
+        try:
+            arrays[GRAPH_FILE] = graph_arrays(model, layers, source, reference, on_step)
+        except BadRequestError as why:
+            findings.append(Finding(str(why)))
+    on_step("writing", 0, 0)
     _write(manifest, model, splits, arrays, gallery_lines(gallery))
     allow(config.model)
     seconds = round(time.monotonic() - started, 1)
@@ -297,7 +303,8 @@ def _write(
         for name, content in arrays.items():
             np.savez_compressed(folder / name, allow_pickle=False, **content)
         manifest["files"] = {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in dict.fromkeys((*FILES, *arrays))
         }
         write_json(folder / "manifest.json", manifest)
 

@@ -7,6 +7,7 @@ distributions.npz       integer histograms per layer and reduction, ranges per u
 calibration.npz         benign scores per detector
 splits.json             ids per split
 gallery.json            verified attacks: ids, pixels, colours, confidences
+graph.npz               importance, edges and patches per class, where they were made
 study/                  a finished study of detectors, where there is one: figures and scores
 certificates.json       what is proven of how many of its images, where that was asked
 """
@@ -285,6 +286,16 @@ class Bundle(Calibrated):
     def certificates(self) -> dict[str, Any]:
         """By set of images what `certify --ship` found of them; see `bundles.certified`."""
         return self._contents.certificates
+
+    @cached_property
+    def graph_arrays(self) -> dict[str, NDArray[Any]] | None:
+        """The concept graphs of its classes as they are kept; None where they were not made.
+
+        Raises:
+            BundleError: the file has become unreadable.
+        """
+        graph = self._contents.graph
+        return None if graph is None else self._arrays(graph, graph)
 
     def _arrays(self, arrays: Arrays, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         try:

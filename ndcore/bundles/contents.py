@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ndcore.bundles.manifest import CERTIFICATES
+from ndcore.bundles.manifest import CERTIFICATES, GRAPH_FILE
+from ndcore.concept_graph.kept_file import wrong_with
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.data.splits import SPLITS
 from ndcore.errors import UnreadableError
@@ -38,6 +39,7 @@ class Contents:
         splits: keys of the images of each split.
         gallery: verified attacks.
         distributions, calibration: arrays, unpacked when they are asked for.
+        graph: arrays of the concept graphs; None where they were not made.
         certificates: by set of images what is proven of them; empty where nobody asked.
     """
 
@@ -45,6 +47,7 @@ class Contents:
     gallery: list[GalleryRow]
     distributions: Arrays
     calibration: Arrays
+    graph: Arrays | None
     certificates: dict[str, Any]
 
     @classmethod
@@ -54,11 +57,13 @@ class Contents:
         Raises:
             UnreadableError: a file is damaged, or not what the manifest says.
         """
+        splits = _splits(folder)
         return cls(
-            _splits(folder),
+            splits,
             _gallery(folder, manifest),
             _distributions(folder, manifest),
             _calibration(folder, manifest),
+            _graph(folder, manifest, len(splits["reference"])),
             _certificates(folder, manifest),
         )
 
@@ -178,6 +183,16 @@ def _calibration(folder: Path, manifest: Mapping[str, Any]) -> Arrays:
         _require(arrays, file, name, shapes[what], "f")
         if np.isnan(arrays[name]).any():
             raise UnreadableError(f"{file} has scores that are no numbers in '{name}'")
+    return arrays
+
+
+def _graph(folder: Path, manifest: Mapping[str, Any], images: int) -> Arrays | None:
+    if GRAPH_FILE not in manifest["files"]:
+        return None
+    arrays = Arrays(folder / GRAPH_FILE, folder)
+    units = {layer["name"]: layer["units"] for layer in manifest["layers"]}
+    if (why := wrong_with(arrays, units, len(manifest["classes"]), images)) is not None:
+        raise UnreadableError(f"{GRAPH_FILE} {why}")
     return arrays
 
 

@@ -39,6 +39,8 @@ FILES = (
 # A finished study of its detectors, where one was put into the bundle.
 STUDY_FILES = ("study/study.json", "study/study.npz", "study/desk.npz")
 CERTIFICATES = "certificates.json"
+# The concept graphs of its classes, where they were made.
+GRAPH_FILE = "graph.npz"
 MOST_BYTES = 4 << 20
 MOST_SIDE = 8192
 MOST_UNITS = 10_000_000
@@ -129,7 +131,7 @@ def _read(folder: Path, _state: tuple[int, int, int]) -> dict[str, Any]:
     if missing:
         raise BundleError(f"bundle '{name}' has a manifest without '{missing[0]}'")
     require(_MANIFEST, manifest, MANIFEST)
-    if unknown := {*manifest["files"]} - {*FILES, *STUDY_FILES, CERTIFICATES}:
+    if unknown := {*manifest["files"]} - {*FILES, *STUDY_FILES, CERTIFICATES, GRAPH_FILE}:
         raise BundleError(f"bundle '{name}' lists an unknown file '{min(unknown)[:80]}'")
     if absent := {*FILES} - {*manifest["files"]}:
         raise BundleError(f"bundle '{name}' lacks {min(absent)}")

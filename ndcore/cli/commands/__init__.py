@@ -29,6 +29,7 @@ COMMANDS = {
     "study": "which scores tell attacked images from benign ones",
     "distributions": "export the histograms of a layer",
     "topology": "the mapper graph of a layer's activation vectors",
+    "graph": "the units and edges that carry a class",
     "evolve": "how a recorded training run evolved",
     "bench": "ratios measured within one run",
 }

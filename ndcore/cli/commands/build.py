@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -39,12 +40,48 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="layers to observe (default: those that `layers` proposes)",
     )
+    parser.add_argument(
+        "--only",
+        choices=("graph",),
+        help="of a bundle that is there: make its concept graphs (again), and nothing else",
+    )
     parser.add_argument("--gallery", type=int, default=12, metavar="N", help="successes to collect")
     parser.add_argument("--gallery-images", type=int, default=60, metavar="N", help="images to try")
     parser.add_argument("--seed", type=int, default=0)
 
 
 def run(options: Namespace) -> Answer:
+    """Build a bundle, or a part of one that is there."""
+    return _graph(options) if options.only == "graph" else _whole(options)
+
+
+def _graph(options: Namespace) -> Answer:
+    """The concept graphs of a bundle that is there."""
+    from ndcore.analysis.class_graphs import add_graph
+    from ndcore.bundles.bundle import load_bundle
+    from ndcore.bundles.images import open_for
+    from ndcore.bundles.manifest import GRAPH_FILE
+    from ndcore.cli.selection import default_data, parts_of
+
+    started = time.monotonic()
+    bundle = load_bundle(options.bundle)
+    source = open_for(bundle, options.data or default_data(bundle), parts_of(options))
+    with Progress() as progress:
+        images = add_graph(bundle, source, on_step=progress.step)
+    document = {
+        "bundle": bundle.name,
+        "images": images,
+        "seconds": round(time.monotonic() - started, 1),
+        "graph_mb": round((bundle.folder / GRAPH_FILE).stat().st_size / 1e6, 2),
+    }
+    text = (
+        f"bundle {bundle.name}: concept graphs of {images:,} images in {document['seconds']} s, "
+        f"{document['graph_mb']} MB"
+    )
+    return document, text, 0
+
+
+def _whole(options: Namespace) -> Answer:
     """Build a bundle; a model whose data is known is trained first where it was not."""
     from ndcore.bundles.build import BuildConfig, build
     from ndcore.cli.selection import data_of, wishes_of

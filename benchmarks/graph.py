@@ -1,0 +1,82 @@
+"""What the concept graphs cost beside a plain forward pass, and how fast they open and answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.report import Row, limited, machine, row
+from ndcore.analysis.class_graphs import ClassGraphs
+from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.manifest import GRAPH_FILE
+from ndcore.concept_graph.sums import FOLDS, Watched, class_sums
+from ndcore.networks.forward import forward, most_images
+from ndcore.steps import in_parts
+
+IMAGES = 448  # of a fold of a class of CIFAR-10
+ROUNDS = 3
+MOST_PASSES, MOST_MB, OPENS_S, ANSWERS_S = 1.5, 12, 1.0, 0.5
+
+
+def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
+    """Time a fold of `n` seeded noise images, a plain pass and the graph's by turns."""
+    images = n or IMAGES
+    pixels = np.random.default_rng(0).integers(0, 256, (images, *bundle.shape)).astype(np.uint8)
+    watched = Watched.of(bundle.model, bundle.layers, pixels[:2])
+
+    def read(some: Sequence[int]) -> NDArray[np.uint8]:
+        return pixels[[at // FOLDS for at in some]]
+
+    def plain() -> None:
+        for part in in_parts(images, most_images(bundle.shape)):
+            forward(bundle.model, pixels[part])
+
+    def graph() -> None:
+        # As many images in all folds as the class would have, of which one fold is read.
+        members = range(images * FOLDS)
+        class_sums(
+            watched, lambda some: pixels[[at // FOLDS for at in some]], members, 0, folds=[0]
+        )
+
+    plain()
+    spent = [(_seconds(plain), _seconds(graph)) for _ in range(ROUNDS)]
+    bare = float(np.median([first for first, _ in spent])) / images
+    whole = float(np.median([second for _, second in spent])) / images
+    ratio = float(np.median([second / first for first, second in spent]))
+    rows = [
+        row("plain forward pass of an image", 1e3 * bare, "ms"),
+        row("pass of the concept graph", 1e3 * whole, "ms", "a plain pass", ratio),
+        limited("plain passes that it takes", ratio, "", MOST_PASSES),
+        *(_file_rows(bundle) if GRAPH_FILE in bundle.manifest["files"] else []),
+    ]
+    return {"name": "graph", "machine": machine(), "rows": rows}
+
+
+def _file_rows(bundle: Bundle) -> list[Row]:
+    """Of graphs that were made."""
+    size = (bundle.folder / GRAPH_FILE).stat().st_size / 1e6
+    opened = min(_seconds(lambda: ClassGraphs(bundle)) for _ in range(ROUNDS))
+    graphs = ClassGraphs(bundle)
+    label, other = graphs.labels[0], graphs.labels[-1]
+    graphs.of_class(label)
+    drawn = min(_seconds(lambda: graphs.of_class(label)) for _ in range(ROUNDS))
+    pair = tuple((bundle.classes[each], graphs.measured(each)) for each in (label, other))
+    compared = min(
+        _seconds(lambda: graphs.compared(pair[0], pair[1], "influence")) for _ in range(ROUNDS)
+    )
+    return [
+        limited("graph.npz", size, "MB", MOST_MB),
+        limited("opening the graphs of all classes", opened, "s", OPENS_S),
+        limited("drawing a class", drawn, "s", ANSWERS_S),
+        limited("difference of two classes", compared, "s", ANSWERS_S),
+    ]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,148 @@
+"""The concept graphs of a bundle: built with it or later, drawn, compared, and absent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ndcore.analysis.class_graphs import ClassGraphs
+from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.bundles.manifest import GRAPH_FILE
+from ndcore.cli import main
+from ndcore.concept_graph.graph import INFLUENCE, Unit
+from ndcore.data.catalog import open_source
+from ndcore.errors import BundleError
+
+DIGIT = 3
+
+
+def answered(capsys: pytest.CaptureFixture[str], *typed: str) -> dict[str, Any]:
+    assert main([*typed, "--json", "-"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def without_graph(folder: Path) -> None:
+    (folder / GRAPH_FILE).unlink()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"][GRAPH_FILE]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_bundle_without_graphs_says_how_to_make_them_and_they_are_those_of_a_build(
+    twin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = twin / "bundles" / "twin"
+    built = dict(np.load(folder / GRAPH_FILE).items())
+    without_graph(folder)
+    with pytest.raises(BundleError, match="python -m ndcore build twin --only graph"):
+        ClassGraphs(load_bundle("twin"))
+    assert main(["graph", "--bundle", "twin", "--class", "3"]) == 2
+    assert "build twin --only graph" in capsys.readouterr().err
+    made = answered(capsys, "build", "twin", "--only", "graph")
+    assert made["images"] == len(load_bundle("twin").splits["reference"])
+    assert made["graph_mb"] == round((folder / GRAPH_FILE).stat().st_size / 1e6, 2)
+    for key, values in np.load(folder / GRAPH_FILE).items():
+        assert values.tobytes() == built[key].tobytes(), key
+    (folder / GRAPH_FILE).write_bytes(b"broken")
+    with pytest.raises(BundleError, match=r"graph\.npz does not match its checksum"):
+        load_bundle("twin")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("labels", lambda values: values + 1, "names odd classes"),
+        ("units", lambda values: values + 1, "is of other layers"),
+        ("dense_1/sources", lambda values: values + 100, "names units that 'block2_conv1' has not"),
+        ("dense_1/patch_images", lambda values: values * 0 + 255, ""),
+        ("dense_1/patch_images", lambda v: v.astype(np.uint16) + 60000, "names images that the"),
+        ("dense_1/edge_error", lambda values: values[:, :, 1:], "lacks 'dense_1/edge_error'"),
+        ("links", lambda values: values[::-1, ::-1], "links layers that are not there"),
+    ],
+)
+def test_a_file_that_names_what_is_not_there_is_refused(
+    twin: Path, name: str, change: Callable[[NDArray[Any]], NDArray[Any]], told: str
+) -> None:
+    folder = twin / "bundles" / "twin"
+    arrays = dict(np.load(folder / GRAPH_FILE).items())
+    arrays[name] = change(arrays[name])
+    np.savez_compressed(folder / GRAPH_FILE, allow_pickle=False, **arrays)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    content = (folder / GRAPH_FILE).read_bytes()
+    manifest["files"][GRAPH_FILE] = hashlib.sha256(content).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    if not told:
+        ClassGraphs(load_bundle("twin"))
+        return
+    with pytest.raises(BundleError, match=told):
+        load_bundle("twin")
+
+
+@pytest.mark.spec("SP-4")
+def test_each_unit_comes_with_the_patches_that_drive_it_most(digits_bundle: Bundle) -> None:
+    source = open_source("digits")
+    graph = ClassGraphs(digits_bundle).of_class(DIGIT)
+    named = dict(zip(source.keys(), range(len(source)), strict=True))
+    for layer in ("block1_conv2", "dense_1"):
+        node = next(node for node in graph.nodes if node.unit.layer == layer)
+        assert node.patches
+        rows = [named[patch.image] for patch in node.patches]
+        assert (source.labels[rows] == DIGIT).all()
+        reduction = digits_bundle.judged_by(layer)
+        seen = digits_bundle.read(source.pixels(rows)).values(layer, reduction)[:, node.unit.unit]
+        assert [patch.activation for patch in node.patches] == pytest.approx(seen, rel=2e-3)
+        assert (np.diff(seen) <= 1e-3).all()
+        for patch in node.patches:
+            if layer == "dense_1":
+                assert patch.box is None
+            else:
+                assert patch.box is not None
+                top, left, bottom, right = patch.box
+                assert (bottom - top, right - left) == (5, 5)
+
+
+def test_the_command_draws_a_class_and_a_difference(
+    digits_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = ("--bundle", "digits-cnn")
+    found = answered(capsys, "graph", *bundle, "--class", "3", "--most", "4")
+    graph = ClassGraphs(digits_bundle).of_class(DIGIT)
+    assert found["class"] == "3"
+    assert 0 < found["carried"] < graph.carried
+    assert max(level["drawn"] for level in found["layers"]) == 4
+    units = {(node["layer"], node["unit"]) for node in found["nodes"]}
+    assert {
+        (e[end]["layer"], e[end]["unit"]) for e in found["edges"] for end in ("from", "to")
+    } == (units)
+    assert all(-1 <= edge["influence"] <= 1 for edge in found["edges"])
+    other = answered(capsys, "graph", *bundle, "--class", "3", "--against", "8")
+    last = {node["unit"]: node for node in other["nodes"] if node["layer"] == "dense_2"}
+    assert last[3]["difference"] == 1
+    assert last[8]["difference"] == -1
+    assert main(["graph", *bundle, "--class", "3"]) == 0
+    told = capsys.readouterr().out
+    assert f"3: {len(graph.nodes)} of {graph.units} neurons" in told
+    assert "dense_1: " in told
+    assert main(["graph", *bundle, "--class", "eleven"]) == 2
+    assert "unknown class 'eleven'" in capsys.readouterr().err
+    assert main(["graph", *bundle, "--class", "3", "--most", "0"]) == 2
+
+
+def test_some_images_make_a_graph_of_their_own(digits_bundle: Bundle) -> None:
+    graphs = ClassGraphs(digits_bundle)
+    source = open_source("digits")
+    pixels = source.pixels(np.flatnonzero(source.labels == DIGIT)[:1])
+    found = graphs.of_images(pixels, DIGIT)
+    assert (found.images, found.folds) == (1, 0)
+    assert graphs.patches(found, Unit("dense_1", 0)) == ()
+    compared = graphs.compared(("image", found), ("3", graphs.measured(DIGIT)), INFLUENCE)
+    assert not any(each.change.clear for each in compared.nodes)
+    assert any(each.change.difference for each in compared.nodes)
