@@ -45,6 +45,7 @@ from ndcore.networks.stoppable import stoppable
 from ndcore.networks.weights import round_weights, save_weights, stamp, weight_hash
 from ndcore.steps import ShouldStop, Step, counter, no_step
 from ndcore.storage.atomic import replace_folder, write_bytes, write_json
+from ndcore.storage.lock import only_one
 from ndcore.storage.places import bundles_dir
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "safetensors")
@@ -107,12 +108,16 @@ def build(
         to be known of the model) added.
 
     Raises:
-        BadRequestError: bad name, a model that cannot be used, or a layer that cannot be observed.
+        BadRequestError: bad name, one that another process builds, a model that cannot be used,
+            or a layer that cannot be observed.
         BundleError: there are no weights, or they belong to another model.
         DataError: the images do not fit the model.
         StoppedError: `should_stop` said so; nothing is written.
     """
-    with stoppable(should_stop):
+    if config.name != Path(config.name).name or config.name.startswith("."):
+        raise BadRequestError(f"'{config.name}' cannot be the name of a bundle")
+    place = bundles_dir() / config.name
+    with only_one(place, f"bundle '{config.name}'"), stoppable(should_stop):
         return _build(config, source, spec, on_step, on_cost)
 
 
@@ -124,8 +129,6 @@ def _build(
     on_cost: Callable[[Estimate], None] | None,
 ) -> dict[str, Any]:
     started = time.monotonic()
-    if config.name != Path(config.name).name or config.name.startswith("."):
-        raise BadRequestError(f"'{config.name}' cannot be the name of a bundle")
     spec = usable(spec or model_spec(config.model), source)
     _require_fit(spec, source)
     model, run = trained_model(spec, config.weights, config.run)

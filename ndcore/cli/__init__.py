@@ -7,6 +7,7 @@ stderr. With `--json -` stdout carries one JSON document and nothing else.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -20,6 +21,9 @@ from ndcore.errors import BadRequestError, NeuralDivergenceError
 from ndcore.storage.atomic import write_json
 
 __all__ = ["command_parser", "main"]
+
+# What a disk says that is full, or must not be written to.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # A reader that has seen enough does not turn a negative answer into a positive one.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in DISK:
+            traceback.print_exc()
+            return 3
+        where = f" {error.filename}" if error.filename else ""
+        print(f"ndcore: cannot write{where}: {error.strerror}", file=sys.stderr)
+        return 2
     except Exception:
         # Python's own status of a crash is 1, which would read as a negative answer.
         traceback.print_exc()

@@ -32,6 +32,7 @@ from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import load_weights, rounded, save_weights, weight_hash
 from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.atomic import write_json
+from ndcore.storage.lock import only_one
 from ndcore.training.augment import cut_mix, cut_out, resize, shift, vary
 from ndcore.training.checkpoints import (
     fingerprint,
@@ -95,10 +96,25 @@ def train(
 
     Raises:
         StoppedError: `should_stop` said so; whole epochs are kept.
-        BadRequestError: the model cannot be used; the sentence says what to do.
+        BadRequestError: the model cannot be used, or another process trains into this folder; the
+            sentence says what to do.
         DataError: a class is too small to split, a registered model does not take the images, or
             training diverged.
     """
+    with only_one(folder, f"run '{folder.name}'"):
+        return _train(spec, source, config, folder, device, on_epoch, should_stop, recorder)
+
+
+def _train(
+    spec: ModelSpec,
+    source: ImageSource,
+    config: TrainConfig,
+    folder: Path,
+    device: str,
+    on_epoch: Callable[[dict[str, Any]], None] | None,
+    should_stop: ShouldStop,
+    recorder: EpochRecorder | None,
+) -> dict[str, Any]:
     place = pick_device(device)
     spec = usable(spec, source)
     _require_fit(spec, source)
