@@ -6,7 +6,6 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.images import folder_name
-from ndcore.data.catalog import source_status
 from ndcore.evolution import list_runs
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.side_by_side import side_by_side
@@ -118,7 +117,7 @@ def main() -> None:
     readiness(bundle)
     lines = own_images(bundle)
     fitting = ready_sources(bundle)
-    for row in source_status():
+    for row in loaders.source_rows():
         told = counted(row.images, "image") if row.ready else f"not here; get it with `{row.how}`"
         if row.ready and row.name not in fitting:
             told += ", of other classes or another size than this network's"

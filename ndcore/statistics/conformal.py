@@ -10,6 +10,7 @@ Reference:
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,7 @@ class ClassCalibration:
         return threshold(self.benign(label), alpha)
 
 
+@cache
 def fpr_band(n: int, alpha: float) -> tuple[float, float]:
     """95% band of the false-positive rate that a threshold from n scores really has.
 

@@ -14,6 +14,7 @@ from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.detector.waterfall import waterfall
 from pages.ui.detector.side_by_side import side_by_side
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame.link import recall, tabs
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.theme import page_ink
@@ -75,7 +76,7 @@ def _profile(
     profile: dict[str, Sequence[float]] = {
         name: [layer.p_value for layer in verdict.layers] for name, verdict in _named
     }
-    return layer_profile(_layers, profile, _named[0][1].alpha, ink)
+    return kept_figure(layer_profile(_layers, profile, _named[0][1].alpha, ink))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
@@ -90,12 +91,14 @@ def _benign(
 ) -> go.Figure:
     benign = _detector.calibration.images.benign(_verdict.predicted)
     scores = {name: _verdict.score}
-    return null_distribution(benign, scores, _verdict.threshold, label=label, ink=ink)
+    return kept_figure(null_distribution(benign, scores, _verdict.threshold, label=label, ink=ink))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def _parts(said: str, _verdict: Verdict) -> go.Figure:
-    return waterfall(*shares(_verdict), total="score", title="What the score is made of")
+    return kept_figure(
+        waterfall(*shares(_verdict), total="score", title="What the score is made of")
+    )
 
 
 def _one(bundle: Bundle, detector: DivergenceDetector, name: str, verdict: Verdict) -> None:

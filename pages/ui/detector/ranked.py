@@ -21,6 +21,7 @@ from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.statistics.intervals import Rate
 from ndcore.study.triage import Judged
 from pages.ui.elements.csv_button import csv_button, formats
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.link import choice, remember
@@ -107,7 +108,7 @@ def show_judged(
 def _spread(
     digest: str, alpha: float, ink: str, _groups: dict[str, NDArray[np.floating]]
 ) -> go.Figure:
-    return p_histogram(_groups, alpha, ink)
+    return kept_figure(p_histogram(_groups, alpha, ink))
 
 
 def summary(judged: Judged, alpha: float) -> str:

@@ -18,6 +18,7 @@ from ndcore.figures.evolution.tiles import PictureRow, picture_rows
 from ndcore.figures.style.palette import cluster_colours
 from pages.ui.elements.clicked import clicked
 from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.evolution.run_images import thumb
 from pages.ui.evolution.runs import OpenRun
@@ -53,18 +54,20 @@ def _plane(
     _values: Mapping[str, np.ndarray],
 ) -> go.Figure:
     *_, view, unit, ink, _ = about
-    return plane_figure(
-        _found,
-        title="Neurons by likeness, in clusters",
-        group="cluster",
-        tips=[
-            f"neuron {u}<br>"
-            + "<br>".join(f"{view.name(name)} {of[u]:.3g}" for name, of in _values.items())
-            for u in range(len(_found.labels))
-        ],
-        pictures=[None if a is None else encode_png(thumb(a)) for a in _averages],
-        ink=ink,
-        chosen=unit,
+    return kept_figure(
+        plane_figure(
+            _found,
+            title="Neurons by likeness, in clusters",
+            group="cluster",
+            tips=[
+                f"neuron {u}<br>"
+                + "<br>".join(f"{view.name(name)} {of[u]:.3g}" for name, of in _values.items())
+                for u in range(len(_found.labels))
+            ],
+            pictures=[None if a is None else encode_png(thumb(a)) for a in _averages],
+            ink=ink,
+            chosen=unit,
+        )
     )
 
 

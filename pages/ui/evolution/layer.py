@@ -14,6 +14,7 @@ from ndcore.evolution import WatchedLayer
 from ndcore.evolution.trends import correlations
 from ndcore.figures.evolution.levels import EXCEPTIONAL, Chosen, exceptional, levels_figure
 from ndcore.figures.evolution.rows import Row
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.evolution.clusters import LEAST, clusters_panel, take_unit
 from pages.ui.evolution.runs import OpenRun
@@ -169,14 +170,16 @@ def _grid(
     _each: OpenRun,
 ) -> go.Figure:
     values = _each.run.units(layer, metric, variant)
-    return levels_figure(
-        _each.run.epochs,
-        values,
-        metric=metric,
-        title=f"{escape(_each.name)} · {layer}: {_size(_each.run.layer(layer))}",
-        top=top,
-        red=exceptional(values),
-        chosen=chosen,
+    return kept_figure(
+        levels_figure(
+            _each.run.epochs,
+            values,
+            metric=metric,
+            title=f"{escape(_each.name)} · {layer}: {_size(_each.run.layer(layer))}",
+            top=top,
+            red=exceptional(values),
+            chosen=chosen,
+        )
     )
 
 

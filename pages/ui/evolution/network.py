@@ -20,6 +20,7 @@ from ndcore.figures.evolution.macro import macro_figure, macro_width
 from ndcore.figures.evolution.rows import Row, aligned_rows
 from pages.ui.elements.clicked import clicked
 from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.evolution.runs import OpenRun, evolve_command
 from pages.ui.evolution.state import View
 from pages.ui.frame.link import box
@@ -63,7 +64,7 @@ def _overview(
         start=epoch,
         chosen=chosen,
     )
-    return Overview(figure, macro_width(runs), warnings)
+    return Overview(kept_figure(figure), macro_width(runs), warnings)
 
 
 def macro_panel(opened: Sequence[OpenRun], view: View, layer: str, epoch: int) -> None:

@@ -13,6 +13,7 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
 from pages.ui.elements.csv_button import folded_table
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame.link import choice
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import counted, plain, sentence
@@ -71,7 +72,9 @@ def _shown(
     _classes: tuple[str, ...],
 ) -> tuple[go.Figure, pd.DataFrame]:
     """Chart and numbers of a profile, made once; nobody changes them."""
-    return depth_figure(_profile, _classes, ink, measure), depth_rows(_profile, _classes)
+    return kept_figure(depth_figure(_profile, _classes, ink, measure)), depth_rows(
+        _profile, _classes
+    )
 
 
 def depth_rows(profile: DepthProfile, classes: tuple[str, ...]) -> pd.DataFrame:

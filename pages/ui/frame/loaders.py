@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit import runtime
 
-from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.bundles.bundle import Bundle, BundleInfo, list_bundles, load_bundle
 from ndcore.bundles.images import finder, open_own, own_folder
-from ndcore.data.catalog import Find, open_source
+from ndcore.data.catalog import Find, SourceStatus, open_source, source_status
 from ndcore.data.decode import small_png
 from ndcore.data.sources import ImageSource
 from ndcore.detectors import Detector
@@ -25,7 +26,7 @@ from ndcore.jobs import JobManager
 from ndcore.jobs.manager import HEAVY
 from ndcore.jobs.shelf import Shelf
 from ndcore.settings import settings
-from ndcore.storage.places import bundles_dir, jobs_dir, study_dir
+from ndcore.storage.places import bundles_dir, data_dir, jobs_dir, study_dir
 from ndcore.study.calibrated import Detectors
 from ndcore.study.saved import SavedStudy, find_study
 
@@ -64,9 +65,30 @@ def _class_panel(
     return ClassPanel(layer, reduction, found, names)
 
 
+def bundle_list() -> list[BundleInfo]:
+    """See `list_bundles`; looked at again when a file of a bundle was written or is gone."""
+    folder = bundles_dir()
+    return _bundle_list(str(folder), _stamps(folder, "*"), _stamps(folder, "*/*"))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _bundle_list(place: str, folders: str, files: str) -> list[BundleInfo]:
+    return list_bundles()
+
+
+def _stamps(folder: Path, pattern: str) -> str:
+    """Changes with the files of a folder."""
+    return repr([(str(path), path.stat().st_mtime_ns) for path in sorted(folder.glob(pattern))])
+
+
 def detectors(of: Bundle) -> Detectors:
     """What can judge the images of a bundle; opening one costs nothing once its study was read."""
-    return Detectors(of, lambda: study(of))
+    return _detectors(of.weight_hash, repr(of.manifest["files"]), _study_stamps(of), of)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _detectors(weight_hash: str, files: str, stamps: str, _of: Bundle) -> Detectors:
+    return Detectors(_of, lambda: study(_of))
 
 
 def seen(of: Bundle, by: Detector[Any], pixels: NDArray[np.uint8]) -> Any:
@@ -88,22 +110,21 @@ def study(of: Bundle) -> SavedStudy | None:
     Raises:
         BundleError: there is one, but it is damaged or of other weights.
     """
-    places = (study_dir(of.name), of.folder / "study")
-    stamps = tuple(
-        (str(path), path.stat().st_mtime_ns)
-        for folder in places
-        for path in sorted(folder.glob("study.*"))
-    )
-    return _study(of.weight_hash, stamps, of)
+    return _study(of.weight_hash, _study_stamps(of), of)
+
+
+def _study_stamps(of: Bundle) -> str:
+    return _stamps(study_dir(of.name), "study.*") + _stamps(of.folder / "study", "study.*")
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the study …")
-def _study(weight_hash: str, stamps: tuple[tuple[str, int], ...], _of: Bundle) -> SavedStudy | None:
+def _study(weight_hash: str, stamps: str, _of: Bundle) -> SavedStudy | None:
     return find_study(_of)
 
 
 ENDS_S = 2.0  # a server that is told to end waits for its jobs
 FOLDER = "folder"  # the images that a bundle was built from, where they are in a folder
+NEW_S = 20
 LOOK_AGAIN_S = 600  # listing a large folder takes a second
 
 
@@ -143,7 +164,26 @@ def find(of: Bundle) -> Find:
         own = source(FOLDER, of) if own_folder(of) else None
     except NeuralDivergenceError:
         own = None
-    return finder(own, alone=bool(of.unasked))
+    look_up, place = finder(own, alone=bool(of.unasked)), _place(of)
+
+    def once(image_id: str) -> tuple[NDArray[np.uint8], int]:
+        pixels, label = _looked_up(place, str(data_dir()), of.name, image_id, look_up)
+        return pixels.copy(), label
+
+    return once
+
+
+@st.cache_resource(ttl=LOOK_AGAIN_S, max_entries=256, show_spinner=False)
+def _looked_up(
+    place: str, data: str, bundle: str, image_id: str, _find: Find
+) -> tuple[NDArray[np.uint8], int]:
+    return _find(image_id)
+
+
+@st.cache_data(ttl=NEW_S, show_spinner=False)
+def source_rows() -> list[SourceStatus]:
+    """See `source_status`; what is new on the machine is seen after some seconds."""
+    return source_status()
 
 
 @st.cache_resource

@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when torch is 
 import streamlit as st
 import torch
 
-from ndcore.bundles.bundle import Bundle, list_bundles
+from ndcore.bundles.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.style.palette import ACCENT, PAGES
 from ndcore.statistics.intervals import Rate
@@ -70,7 +70,7 @@ def setup(title: str) -> Bundle | None:
     one_page_history()
     _warm_up()
     bound_uploads()
-    names = [info.name for info in list_bundles()]
+    names = [info.name for info in loaders.bundle_list()]
     if not names:
         st.sidebar.warning("No bundle is ready.")
         st.title(title)

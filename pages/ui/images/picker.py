@@ -13,7 +13,6 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.images import folder_name, own_folder
 from ndcore.data.apart.process import decode_apart
 from ndcore.data.batch import Choice
-from ndcore.data.catalog import source_status
 from ndcore.data.decode import Decoded
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadImageError, NeuralDivergenceError
@@ -43,7 +42,7 @@ def ready_sources(bundle: Bundle) -> list[str]:
 def _ready(name: str, weight_hash: str, intake: str, _bundle: Bundle) -> list[str]:
     if _bundle.unasked:
         return [FOLDER]
-    ready = [row.name for row in source_status() if row.ready]
+    ready = [row.name for row in loaders.source_rows() if row.ready]
     opened = {name: loaders.source(name) for name in ready}
     fitting = {
         name: source

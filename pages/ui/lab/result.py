@@ -14,6 +14,7 @@ from ndcore.data.pairs import Pair
 from ndcore.figures.lab.attack import probability_bars
 from ndcore.figures.style.difference import amplified_difference, difference_words
 from pages.ui.elements.csv_button import formats
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame.link import tabs
 from pages.ui.frame.words import colour_words, counted, plain, with_article
@@ -129,7 +130,7 @@ def _chart(
 ) -> go.Figure:
     """The bars, drawn once for the same numbers."""
     now = None if after is None else np.array(after)
-    return probability_bars(classes, np.array(before), now, true=true, kind=kind)
+    return kept_figure(probability_bars(classes, np.array(before), now, true=true, kind=kind))
 
 
 def _headline(bundle: Bundle, result: AttackResult) -> str:

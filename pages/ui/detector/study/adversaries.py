@@ -11,6 +11,7 @@ import streamlit as st
 from ndcore.figures.detector.frontier import Adversary, frontier
 from ndcore.statistics.intervals import Rate
 from ndcore.study.saved import SavedStudy
+from pages.ui.elements.kept_figure import kept_figure
 
 ALPHA = 0.05
 PLAIN = "one-pixel"
@@ -104,7 +105,9 @@ def _tested(found: dict[str, Any]) -> str:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _frontier(digest: str, _shown: dict[str, dict[str, Any]]) -> go.Figure:
-    return frontier([_adversary(name, row) for name, row in _shown.items()], alpha=ALPHA)
+    return kept_figure(
+        frontier([_adversary(name, row) for name, row in _shown.items()], alpha=ALPHA)
+    )
 
 
 def _known(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

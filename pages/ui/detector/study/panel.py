@@ -26,6 +26,7 @@ from pages.ui.detector.study.families import families_panel
 from pages.ui.detector.study.findings import duels, headline, hypothesis
 from pages.ui.detector.study.rows import FEW, detector_rows, leading, plain_rows, row_formats
 from pages.ui.elements.csv_button import csv_button
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame import loaders
 from pages.ui.frame.link import box, choice, number, several
 from pages.ui.frame.words import capital, counted, sentence
@@ -259,9 +260,11 @@ def _by_layer(
     digest: str, attack: str, against: str, measures: tuple[str, ...], _study: SavedStudy
 ) -> go.Figure:
     layers = _study.document["layers"]
-    return layer_auroc(
-        {
-            _measure(name): (layers[name]["layers"], layers[name]["attacks"][attack][against])
-            for name in measures
-        }
+    return kept_figure(
+        layer_auroc(
+            {
+                _measure(name): (layers[name]["layers"], layers[name]["attacks"][attack][against])
+                for name in measures
+            }
+        )
     )
