@@ -17,7 +17,7 @@ FILE = f"{PREFIX}SETTINGS"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the owner of a server decides; all numbers are at least 0.
+    """What the owner of a server decides; numbers are at least 0.
 
     Attributes:
         interactive_jobs: jobs of some seconds at a time, in the server's process.
@@ -30,6 +30,10 @@ class Settings:
         keep_days, keep_mb: results of jobs stay on disk for so long, in so many megabytes.
         own_models: whose code a bundle may run: `built` from it on this machine, `all`, or `none`.
         session_mb, server_mb: what one session and all of them may have uploaded at a time.
+        login: `none`; `oidc`, by the `[auth]` of Streamlit's secrets; or `headers`, by those that a
+            proxy sets and `server.trustedUserHeaders` names.
+        hosts: names under which `asgi.py` answers, with commas between; "" for any.
+        log: `text`, or `json`, a line for each event.
     """
 
     interactive_jobs: int = 2
@@ -44,6 +48,12 @@ class Settings:
     own_models: str = "built"
     session_mb: float = 50.0
     server_mb: float = 500.0
+    login: str = "none"
+    hosts: str = ""
+    log: str = "text"
+
+
+CHOICES = {"login": ("none", "oidc", "headers"), "log": ("text", "json")}
 
 
 def settings() -> Settings:
@@ -84,14 +94,14 @@ def _value(name: str, given: Any) -> Any:
     """A value of the type of its default."""
     kind = type(_DEFAULTS[name])
     try:
-        if isinstance(given, bool) != (kind is bool) and not isinstance(given, str):
+        if isinstance(given, bool):
             raise ValueError
-        if kind is bool:
-            return given if isinstance(given, bool) else {"1": True, "0": False}[given]
         value = kind(given)
         if kind is not str and not 0 <= value < float("inf"):
             raise ValueError
-    except (KeyError, TypeError, ValueError):
-        told = "1 or 0" if kind is bool else "a number from 0 on"
+        if kind is str and value not in CHOICES.get(name, (value,)):
+            raise ValueError
+    except (TypeError, ValueError):
+        told = " or ".join(CHOICES.get(name, ("a number from 0 on",)))
         raise BadRequestError(f"the setting {name} must be {told}, not '{given}'") from None
     return value

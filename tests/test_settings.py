@@ -29,6 +29,7 @@ def test_the_environment_wins_over_the_file(
         ("places = -1", "places must be a number"),
         ("places = true", "places must be a number"),
         ("keep_mb = nan", "keep_mb must be a number"),
+        ("login = 'password'", "login must be none or oidc or headers, not 'password'"),
         ("place = 3", "unknown setting 'place'"),
         ("places =", "cannot be read"),
     ],

@@ -15,6 +15,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
 from pages.ui.frame import loaders
+from pages.ui.frame.gate import user
 from pages.ui.frame.link import just_linked, recall, remember
 from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, TOPOLOGY
 from pages.ui.frame.words import sentence
@@ -200,7 +201,9 @@ def _long(seconds: float) -> str:
 
 
 def visitor() -> str:
-    """Whose places in the queue a job takes: those of this tab of a browser."""
+    """Whose places in the queue a job takes: a user's, else those of this tab of a browser."""
+    if who := user():
+        return f"user {who}"
     context = get_script_run_ctx()
     return "" if context is None else context.session_id
 

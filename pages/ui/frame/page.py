@@ -9,16 +9,21 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when torch is 
 
 import streamlit as st
 import torch
+from streamlit import runtime
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.style.palette import ACCENT, PAGES
+from ndcore.jobs.log import log_events
+from ndcore.settings import settings
 from ndcore.statistics.intervals import Rate
 from ndcore.storage.places import ROOT
 from pages.ui.components.one_page_history import one_page_history
 from pages.ui.frame import loaders
+from pages.ui.frame.gate import gate
 from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.link import choice
+from pages.ui.frame.posture import stay_at_home
 from pages.ui.frame.uploads import bound_uploads
 from pages.ui.frame.words import sentence
 
@@ -49,6 +54,9 @@ STYLE = f"""<style>
 def _warm_up() -> None:
     """Once per server: leave a core to the pages, and keep library objects out of collections."""
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    stay_at_home()
+    if runtime.exists():
+        log_events(as_json=settings().log == "json")
     gc.collect()
     gc.freeze()
 
@@ -67,6 +75,11 @@ def setup(title: str) -> Bundle | None:
     )
     st.logo(str(ICON), size="large")
     st.html(STYLE)
+    try:
+        gate()
+    except NeuralDivergenceError as error:
+        st.error(sentence(error))
+        st.stop()
     one_page_history()
     _warm_up()
     bound_uploads()
