@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit import runtime
 
 from ndcore.bundles.bundle import Bundle, BundleInfo, list_bundles, load_bundle
 from ndcore.bundles.images import finder, open_own, own_folder
@@ -29,6 +28,7 @@ from ndcore.settings import settings
 from ndcore.storage.places import bundles_dir, data_dir, jobs_dir, study_dir
 from ndcore.study.calibrated import Detectors
 from ndcore.study.saved import SavedStudy, find_study
+from pages.ui.frame.posture import is_served
 
 
 def bundle(name: str) -> Bundle:
@@ -193,7 +193,7 @@ def jobs() -> JobManager:
     lanes = {"": max(1, of.interactive_jobs), "quick": 1, HEAVY: max(1, of.heavy_jobs)}
     shelf = Shelf(jobs_dir(), of.keep_days, of.keep_mb)
     made = JobManager(lanes, of.queue, bounds=of, shelf=shelf)
-    if runtime.exists():
+    if is_served():
         atexit.register(_end, made)
     return made
 

@@ -9,7 +9,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when torch is 
 
 import streamlit as st
 import torch
-from streamlit import runtime
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
@@ -23,7 +22,7 @@ from pages.ui.frame import loaders
 from pages.ui.frame.gate import gate
 from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.link import choice
-from pages.ui.frame.posture import stay_at_home
+from pages.ui.frame.posture import is_served, stay_at_home
 from pages.ui.frame.uploads import bound_uploads
 from pages.ui.frame.words import sentence
 
@@ -55,7 +54,7 @@ def _warm_up() -> None:
     """Once per server: leave a core to the pages, and keep library objects out of collections."""
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     stay_at_home()
-    if runtime.exists():
+    if is_served():
         log_events(as_json=settings().log == "json")
     gc.collect()
     gc.freeze()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from streamlit import net_util
+from streamlit import net_util, runtime
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,6 +44,11 @@ HEADERS = {
 CLOSED = ("/_stcore/metrics",)  # who is there and what is kept is nobody's business
 HEALTH = "/api/health"
 REFUSED = 1008  # websocket: policy violation
+
+
+def is_served() -> bool:
+    """Whether a server runs the pages; tests run them without one, or with a stand-in."""
+    return runtime.exists() and type(runtime.get_instance()) is runtime.Runtime
 
 
 def stay_at_home() -> None:
