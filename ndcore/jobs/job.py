@@ -8,7 +8,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ndcore.errors import NeuralDivergenceError, StoppedError
@@ -40,19 +39,6 @@ class Keeper(Protocol):
         """The job is over, and will be in this state."""
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """How long a job may go on.
-
-    Attributes:
-        deadline_s: after its start.
-        abandon_s: after somebody last looked at it; 0 for ever.
-    """
-
-    deadline_s: float = 600.0
-    abandon_s: float = 0.0
-
-
 class Job:
     """Some work; its id is hard to guess, so that a link to it is the permission.
 
@@ -68,16 +54,22 @@ class Job:
         error: one sentence when it failed.
         ended_by: in words, what ended it where that was not its user; else "".
         keeper: is told of its results.
+
+    Args:
+        label, kind, about, lane, session: as above.
+        deadline_s: it is stopped so long after its start.
+        abandon_s: or so long after somebody last looked at it; 0 for never.
     """
 
     def __init__(
         self,
         label: str,
-        bounds: Bounds,
+        deadline_s: float,
         kind: str = "",
         about: object = None,
         lane: str = "",
         session: str = "",
+        abandon_s: float = 0.0,
     ) -> None:
         self.id = secrets.token_urlsafe(12)
         self.label = label
@@ -88,7 +80,7 @@ class Job:
         self.error = self.ended_by = ""
         self.keeper: Keeper | None = None
         self.grows = False
-        self._bounds = bounds
+        self._deadline_s, self._abandon_s = deadline_s, abandon_s
         self._stop = threading.Event()
         self._started = self._ended = 0.0
         self._looked = time.monotonic()
@@ -111,13 +103,12 @@ class Job:
     @property
     def late(self) -> bool:
         """It ran past its deadline."""
-        return bool(self._started) and time.monotonic() - self._started > self._bounds.deadline_s
+        return bool(self._started) and time.monotonic() - self._started > self._deadline_s
 
     @property
     def abandoned(self) -> bool:
         """Nobody has looked at it for too long."""
-        patience = self._bounds.abandon_s
-        return bool(patience) and time.monotonic() - self._looked > patience
+        return bool(self._abandon_s) and time.monotonic() - self._looked > self._abandon_s
 
     @property
     def seconds(self) -> float:
@@ -180,7 +171,7 @@ class Job:
     def _end(self, final: str) -> None:
         if final == "cancelled" and not self._stop.is_set():
             if self.late:
-                minutes = self._bounds.deadline_s / 60
+                minutes = self._deadline_s / 60
                 self.ended_by = f"it ran for {minutes:,.3g} minutes, the most this server allows"
             elif self.abandoned:
                 self.ended_by = ABANDONED

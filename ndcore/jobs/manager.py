@@ -12,7 +12,7 @@ from functools import partial
 from ndcore.errors import BadRequestError
 from ndcore.jobs.apart import run_apart
 from ndcore.jobs.fair_queue import FairQueue
-from ndcore.jobs.job import Bounds, Job, Work
+from ndcore.jobs.job import Job, Work
 from ndcore.jobs.shelf import Shelf
 from ndcore.settings import Settings
 
@@ -86,7 +86,7 @@ class JobManager:
                     f"you have {mine} jobs that wait or run, as many as one visitor may; try "
                     "again when one has finished, or stop one"
                 )
-            job = Job(label, Bounds(deadline_s, abandon_s), kind, about, lane, session)
+            job = Job(label, deadline_s, kind, about, lane, session, abandon_s)
             job.keeper = self._shelf
             self._jobs[job.id] = job
             done = (old for old in self._jobs.values() if not old.active)

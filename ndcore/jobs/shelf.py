@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ndcore.jobs.job import Bounds, Job
+from ndcore.jobs.job import Job
 from ndcore.storage.atomic import write_bytes
 from ndcore.storage.tree import TreeError, decode, encode
 
@@ -68,7 +68,7 @@ class Shelf:
             return None
         try:
             told = decode((folder / "job").read_bytes())
-            job = Job(told["label"], Bounds(), told["kind"], told["about"])
+            job = Job(told["label"], 0.0, told["kind"], told["about"])
             job.id = job_id
             job.result = decode((folder / "result").read_bytes())
             job.grows = bool(told["grows"])

@@ -10,7 +10,7 @@ import time
 from typing import IO, Any
 
 from ndcore.jobs.apart import STOP, framed, read_framed
-from ndcore.jobs.job import Bounds, Growing, Job
+from ndcore.jobs.job import Growing, Job
 
 REPORT_S = 0.2  # between two reports of progress
 NICER = 5  # than the server that answers people
@@ -21,7 +21,7 @@ class _Away(Job):
     """A job whose news goes to another process."""
 
     def __init__(self, news: IO[bytes]) -> None:
-        super().__init__("", Bounds(FOREVER_S))
+        super().__init__("", FOREVER_S)
         self._news, self._reported = news, 0.0
 
     def report(self, progress: Any) -> None:

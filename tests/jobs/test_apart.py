@@ -16,7 +16,6 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import Choice
 from ndcore.data.catalog import open_source
 from ndcore.jobs import Job, JobManager
-from ndcore.jobs.job import Bounds
 from ndcore.jobs.manager import HEAVY
 from ndcore.jobs.shelf import Shelf
 from ndcore.tasks.attack import AttackJob, AttackTask
@@ -61,7 +60,7 @@ def test_it_finds_what_this_process_would_find(manager: JobManager, digits_bundl
     asked = task(digits_bundle, 3, AttackConfig("fast", max_queries=60))
     job = ended(manager.submit(asked, label="attack", kind="job", about="x", lane=HEAVY))
     assert job.state == "done", job.error
-    here = Job("", Bounds())
+    here = Job("", 600)
     here.run(asked)
     rows = [
         [result.to_dict(digits_bundle.classes) | {"seconds": 0} for result in each.result.results]

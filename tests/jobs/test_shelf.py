@@ -12,7 +12,6 @@ import pytest
 from ndcore.attacks import AttackConfig
 from ndcore.data.batch import Choice
 from ndcore.jobs import Job, JobManager
-from ndcore.jobs.job import Bounds
 from ndcore.jobs.shelf import Shelf
 from ndcore.tasks.attack import AttackJob
 from tests.ui import ended
@@ -44,7 +43,7 @@ def test_a_result_outlives_its_server(tmp_path: Path) -> None:
 
 @pytest.mark.spec("LB-2")
 def test_what_grew_until_the_server_was_killed_is_there(tmp_path: Path) -> None:
-    job = Job("attack", Bounds(), kind="job", about="digits")
+    job = Job("attack", 600, kind="job", about="digits")
     job.keeper = Shelf(tmp_path)
     job.grow(attack())
     job.add((1, "second"))
