@@ -25,8 +25,7 @@ TODAY = (
     *numbered("DV", 0, 30),  # Training Evolution
     *numbered("AL", 1, 14),  # the Attack Lab
     *numbered("DD", 1, 10),  # the Divergence Detector
-    *numbered("CE", 1, 3),
-    *numbered("CE", 5, 6),
+    *numbered("CE", 1, 7),  # the certificate
     *numbered("TA", 1, 7),  # topology
     *numbered("UX", 1, 7),
     "UX-9",
@@ -37,8 +36,6 @@ TO_COME = (
     "SP-8",
     "CG-5",
     *numbered("CG", 7, 9),
-    "CE-4",
-    "CE-7",
     *numbered("LB", 4, 6),
     "UX-8",
 )
