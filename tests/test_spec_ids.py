@@ -20,8 +20,7 @@ TODAY = (
     *numbered("ND", 1, 23),  # the Activation Explorer
     *numbered("SP", 1, 3),  # observation
     *numbered("SP", 4, 7),  # the mechanism
-    *numbered("CG", 1, 4),
-    "CG-6",
+    *numbered("CG", 1, 6),
     *numbered("DV", 0, 30),  # Training Evolution
     *numbered("AL", 1, 14),  # the Attack Lab
     *numbered("DD", 1, 10),  # the Divergence Detector
@@ -34,7 +33,6 @@ TODAY = (
 )
 TO_COME = (
     "SP-8",
-    "CG-5",
     *numbered("CG", 7, 9),
     *numbered("LB", 4, 6),
     "UX-8",

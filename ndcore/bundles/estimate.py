@@ -21,6 +21,7 @@ from ndcore.activations.histograms import held_by
 from ndcore.activations.reading import BATCH_BYTES, image_bytes, read_pixels
 from ndcore.attacks import AttackConfig
 from ndcore.bundles.calibrate import MOST_QUERIES, repair_queries
+from ndcore.concept_graph.kept import kept_bytes
 from ndcore.data.sources import ImageSource
 from ndcore.networks.forward import forward
 from ndcore.networks.weights import rounded
@@ -28,6 +29,7 @@ from ndcore.networks.weights import rounded
 GALLERY_IMAGES = 60
 MB = 1e6
 TRIED = 8  # images of the trial pass
+GRAPH_PASS = 1.5  # plain passes that the concept graphs take
 # Bytes that a count other than 0 and a thousand zeros take once compressed, as measured.
 PER_COUNT, PER_ZEROS = 1.3, 1.5
 
@@ -89,11 +91,12 @@ def estimate_build(
         pixels = source.pixels(range(min(TRIED, len(source))))
     each = _seconds(lambda: read_pixels(model, layers, pixels)) / TRIED
     plain = _seconds(lambda: forward(model, pixels)) / TRIED
-    with capture(model, layers, lambda out: out.shape[1] * len(reductions_of(out))) as columns:
+    with capture(model, layers, lambda out: (out.shape[1], len(reductions_of(out)))) as found:
         outputs = forward(model, pixels[:1]).shape[1]
     images = 0 if source is None else len(source)
     labels = np.arange(outputs) if source is None else source.labels
-    values = sum(columns.values())
+    values = sum(units * reductions for units, reductions in found.values())
+    graph = kept_bytes(len(held_by(labels)), sum(units for units, _ in found.values()))
     bins = bins_within(values, labels)
     cells = len(held_by(labels)) * values * (1 + bins)
     counts = min(cells, images * values)
@@ -113,10 +116,10 @@ def estimate_build(
         + max(BATCH_BYTES, cost.raw)
     )
     return Estimate(
-        seconds=round(1.2 * images * each + repairs * plain, 1),
+        seconds=round(images * (1.2 * each + GRAPH_PASS * plain) + repairs * plain, 1),
         gallery_seconds=round(queries * plain, 1),
         memory_mb=round(memory / MB),
-        bundle_mb=round((half + PER_COUNT * counts + PER_ZEROS * cells / 1000) / MB, 1),
+        bundle_mb=round((half + PER_COUNT * counts + PER_ZEROS * cells / 1000 + graph) / MB, 1),
     )
 
 

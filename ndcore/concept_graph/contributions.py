@@ -26,19 +26,17 @@ EXACT = 1e-4  # of the largest sum of |c| of a link: what float32 sums may be of
 
 @dataclass(frozen=True)
 class Received:
-    """What came to the weights of a link in one pass, and where its targets received most.
+    """What came to the weights of a link in one pass, and what of it.
 
     Attributes:
         rows: float32 (N, places, sources), what lies at every place that a tap can fall on.
         places: int64 (positions, taps), on which of them each tap of each position falls.
-        at: int64 (N, targets), the position with the largest value.
-        values: float32 (N, targets), the value there.
+        put_out: float32 (N, targets) or (N, targets, h, w), what came of it; overwritten later.
     """
 
     rows: Tensor
     places: Tensor
-    at: Tensor
-    values: Tensor
+    put_out: Tensor
 
 
 class Weights:
@@ -77,22 +75,18 @@ class Weights:
         self._falls: dict[tuple[int, int], Tensor] = {}
 
     def received(self, given: Tensor, put_out: Tensor) -> Received:
-        """What was given to the weights, and what came of it, (N, targets) or (N, targets, h, w).
-
-        Both are read at once: what follows may overwrite them.
-        """
-        values, at = peaks(put_out)
+        """Of what was given to the weights and what came of it, (N, targets) or with (h, w)."""
         if isinstance(self._part, nn.Linear):
             rows = given.reshape(len(given), self.sources, -1).transpose(1, 2).contiguous()
-            return Received(rows, self._one_position(), at, values)
+            return Received(rows, self._one_position(), put_out)
         over, beside = _padding(self._part)
         padded = F.pad(given, (beside, beside, over, over)).permute(0, 2, 3, 1).flatten(1, 2)
         places = self._falls_on((given.shape[2] + 2 * over, given.shape[3] + 2 * beside))
         if not self.link.averaged:
-            return Received(padded.contiguous(), places, at, values)
+            return Received(padded.contiguous(), places, put_out)
         # The mean over all positions is linear too: its taps fall on mean values.
         rows = torch.stack([padded[:, places[:, k]].mean(1) for k in range(places.shape[1])], 1)
-        return Received(rows, self._one_position(), at, values)
+        return Received(rows, self._one_position(), put_out)
 
     def _one_position(self) -> Tensor:
         return torch.arange(self.taps.shape[1], device=self.taps.device)[None]
@@ -116,7 +110,8 @@ class Weights:
         """What each source adds, some targets at a time: float32 (targets, images, sources)."""
         places = len(found.rows[0])
         first = torch.arange(len(found.rows), device=found.rows.device)[images, None] * places
-        at = found.at[images, targets].T
+        # Where the targets receive most.
+        at = peaks(found.put_out[images, targets])[1].T
         taps = self.taps[targets]
         size = max(1, FLOATS // max(1, len(first) * self.taps[0].numel()))
         flat = found.rows.view(-1, self.sources)
@@ -218,13 +213,14 @@ def exact_weights(
             gaps.append(f"no edges are drawn from {link.source} to {link.target}: {why}")
 
     def see(each: Weights, found: Received) -> None:
-        if found.at.max() >= len(found.places) or found.at.shape[1] != units[each.link.target]:
+        values, at = peaks(found.put_out)
+        if at.max() >= len(found.places) or at.shape[1] != units[each.link.target]:
             wrong.add(each.link)
             return
         for start, part in _all(each, found):
             summed = part.sum(2) + each.bias[start : start + len(part), None]
             scale = max(1.0, float(part.abs().sum(2).max()))
-            off = summed - found.values[:, start : start + len(part)].T
+            off = summed - values[:, start : start + len(part)].T
             if not float(off.abs().max()) <= EXACT * scale:
                 wrong.add(each.link)
 
@@ -264,7 +260,7 @@ def contributions(
 
     def see(each: Weights, found: Received) -> None:
         parts = [part for _, part in _all(each, found)]
-        kept[each.link] = torch.cat(parts).transpose(0, 1), found.values.clone()
+        kept[each.link] = torch.cat(parts).transpose(0, 1), peaks(found.put_out)[0]
 
     with receiving(model, weights, see):
         forward(model, images)

@@ -194,6 +194,22 @@ def faithfulness_sentence(found: Faithfulness, name: str, units: int) -> str:
     )
 
 
+def gaps_sentence(gaps: Mapping[str, Mapping[str, PairedGap]]) -> str:
+    """How much more recall the drawn units keep and take away, and whether that is clear."""
+    told = []
+    for what, verb in (("remove", "takes away"), ("keep_only", "keeps")):
+        for name in (RANDOM, ACTIVE):
+            gap = gaps[what][name]
+            low, high = gap.ci95
+            told.append(
+                f"{'removing' if what == 'remove' else 'keeping only'} the drawn units {verb} "
+                f"{100 * gap.mean:+.1f} points of recall against as many {name} ones (95% interval "
+                f"{100 * low:+.1f} to {100 * high:+.1f}, {gap.n} classes)"
+                + ("" if gap.clear else ", which is not clearly more")
+            )
+    return "\n".join(told)
+
+
 @contextmanager
 def held_at_means(
     model: nn.Module, held: Mapping[str, NDArray[np.bool_]], means: Means

@@ -22,6 +22,7 @@ SOURCES, FEWEST = 32, 5  # kept of each unit
 EDGE_BYTES = 9e6  # of a file, what its edges may take
 MEMORY = 2**30  # of all classes' edges until they are chosen from
 PER_EDGE = 6  # bytes: two float16 and two shares
+PER_NODE, SMALLER = 26, 0.77  # bytes of a unit, and what is left of an edge's, once compressed
 STEPS, UNKNOWN = 250, 255
 KINDS = (INFLUENCE, COUNT, GRADIENT)
 Arrays = dict[str, NDArray[Any]]
@@ -47,6 +48,12 @@ def sources_within(classes: int, pairs: Mapping[str, tuple[int, int]]) -> int:
             "observe fewer layers"
         )
     return most
+
+
+def kept_bytes(classes: int, units: int) -> float:
+    """About what a file takes, with edges into all units; nothing where it would be too large."""
+    most = min(SOURCES, int(EDGE_BYTES / PER_EDGE / max(1, classes * units)))
+    return classes * units * (PER_NODE + SMALLER * PER_EDGE * most) if most >= FEWEST else 0
 
 
 class Keeper:

@@ -136,6 +136,25 @@ def test_the_command_draws_a_class_and_a_difference(
     assert main(["graph", *bundle, "--class", "3", "--most", "0"]) == 2
 
 
+def test_what_the_drawn_units_carry_is_told_for_all_classes_with_an_interval(
+    digits_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("graph", "--bundle", "digits-cnn", "--class", "3", "--faithful", "3")
+    found = answered(capsys, *asked)["faithfulness"]
+    assert [row["class"] for row in found["classes"]] == list(digits_bundle.classes)
+    for row in found["classes"]:
+        assert 0 < row["recall"]["n"] <= 3
+        assert set(row["remove"]) == set(row["keep_only"]) == {"drawn", "random", "most active"}
+    for others in (found["keep_only"], found["remove"]):
+        for gap in others.values():
+            low, high = gap["ci95"]
+            assert gap["n"] == 10
+            assert -1 <= low <= gap["mean"] <= high <= 1
+            assert gap["clear"] == (low > 0)
+    assert main([*asked[:-1], "0"]) == 2
+    assert main([*asked, "--against", "8"]) == 2
+
+
 def test_some_images_make_a_graph_of_their_own(digits_bundle: Bundle) -> None:
     graphs = ClassGraphs(digits_bundle)
     source = open_source("digits")

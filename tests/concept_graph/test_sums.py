@@ -41,7 +41,7 @@ def test_a_planted_circuit_is_recovered_units_and_edges_first() -> None:
     assert gradient[2] > 0 > gradient[0]
 
 
-@pytest.mark.spec("CG-2", "SP-7")
+@pytest.mark.spec("CG-2", "CG-5", "SP-7")
 def test_streamed_sums_are_those_of_every_image_by_itself(digits_bundle: Bundle) -> None:
     source = open_source("digits")
     pixels = source.pixels(np.flatnonzero(source.labels == DIGIT)[:37])
@@ -59,6 +59,9 @@ def test_streamed_sums_are_those_of_every_image_by_itself(digits_bundle: Bundle)
         by_fold = np.stack([shares[fold::10].mean(0) for fold in range(10)])
         error = by_fold.std(0, ddof=1) / np.sqrt(10)
         assert edges.error == pytest.approx(error, abs=1e-5)
+        strongest = np.sort(np.abs(by_fold), 2)[:, :, -5:][:, :, :1]
+        inside = (np.abs(by_fold) >= strongest) & (by_fold != 0)
+        assert np.mean(np.abs(edges.stability - inside.mean(0)) > 1e-6) < 0.01
         five = np.zeros(shares.shape, bool)
         np.put_along_axis(five, np.argsort(-np.abs(shares), 2)[:, :, :5], True, 2)
         five &= shares != 0

@@ -24,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             "distributions",
             "evolution",
             "explorer",
+            "graph",
             "sessions",
             "stop",
             "topology",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ndcore.cli.commands import Answer
-from ndcore.cli.shared_options import add_bundle
+from ndcore.cli.progress import Progress
+from ndcore.cli.shared_options import add_bundle, add_new_data
 from ndcore.errors import BadRequestError
 
 if TYPE_CHECKING:
+    from ndcore.analysis.class_graphs import ClassGraphs
+    from ndcore.bundles.bundle import Bundle
     from ndcore.concept_graph import ConceptGraph, DifferenceGraph
+    from ndcore.concept_graph.drawing import Rule
 
 LINES = 5  # units of a layer in the text
 
@@ -29,6 +33,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--nodes", type=float, default=0.8, help="share of a layer's influence")
     parser.add_argument("--edges", type=float, default=0.98, help="share of what runs between them")
     parser.add_argument("--most", type=int, default=15, help="units of a layer at most")
+    parser.add_argument(
+        "--faithful",
+        type=int,
+        metavar="N",
+        help="on N images of every class, none of which made the graphs: what is left of it when "
+        "its drawn units alone are kept, or are removed, beside random and the most active ones",
+    )
+    add_new_data(parser)
 
 
 def run(options: Namespace) -> Answer:
@@ -49,7 +61,14 @@ def run(options: Namespace) -> Answer:
     about = {"bundle": bundle.name, "weight_hash": bundle.weight_hash}
     if other is None:
         graph = graphs.of_class(label, rule)
-        return about | graph.to_dict(options.importance), _graph_text(graph, options.importance), 0
+        document = about | graph.to_dict(options.importance)
+        text = _graph_text(graph, options.importance)
+        if options.faithful is not None:
+            document["faithfulness"], told = _faithful(bundle, graphs, rule, options)
+            text += f"\n{told}"
+        return document, text, 0
+    if options.faithful is not None:
+        raise BadRequestError("--faithful is asked of one class's graph: leave out --against")
     compared = graphs.compared(
         (options.of, graphs.measured(label)),
         (options.against, graphs.measured(other)),
@@ -57,6 +76,50 @@ def run(options: Namespace) -> Answer:
         rule,
     )
     return about | compared.to_dict(), _difference_text(compared), 0
+
+
+def _faithful(
+    bundle: Bundle, graphs: ClassGraphs, rule: Rule, options: Namespace
+) -> tuple[dict[str, Any], str]:
+    """Keep and remove the drawn units of every class; the gaps are paired over classes."""
+    from ndcore.bundles.images import open_for
+    from ndcore.cli.selection import default_data, parts_of
+    from ndcore.concept_graph.faithful import (
+        faithfulness,
+        faithfulness_sentence,
+        gaps_sentence,
+        paired_gaps,
+    )
+    from ndcore.data.splits import positions
+
+    if options.faithful < 1:
+        raise BadRequestError(f"--faithful must be at least 1, got {options.faithful}")
+    source = open_for(bundle, options.data or default_data(bundle), parts_of(options))
+    members = positions(source, bundle.splits["dev"])
+    found = []
+    with Progress() as progress:
+        for done, label in enumerate(graphs.labels):
+            progress.step("keeping and removing units", done, len(graphs.labels))
+            own = [at for at in members if source.labels[at] == label][: options.faithful]
+            if own:
+                graph, known = graphs.of_class(label, rule), graphs.measured(label)
+                pixels = source.pixels(own)
+                found.append(faithfulness(bundle.model, graph, known, graphs.means, pixels))
+    if not found:
+        raise BadRequestError("the data holds no image of the bundle's dev split")
+    gaps = paired_gaps(found)
+    total = sum(graphs.measured(graphs.labels[0]).units.values())
+    lines = [
+        f"{bundle.classes[each.label]}: "
+        f"{faithfulness_sentence(each, bundle.classes[each.label], total)}"
+        for each in found
+    ]
+    document = {
+        "classes": [{"class": bundle.classes[each.label]} | each.to_dict() for each in found]
+    } | {
+        what: {name: gap.to_dict() for name, gap in others.items()} for what, others in gaps.items()
+    }
+    return document, "\n".join([*lines, gaps_sentence(gaps)])
 
 
 def _graph_text(graph: ConceptGraph, kind: str) -> str:
