@@ -16,6 +16,7 @@ STEPS = 90
 FAR = 3.0  # ideal lengths of an edge, beyond which nodes do not push each other
 HOME = 0.02  # how strongly a node is held at where it began
 MOST_NODES = 1200  # beyond them nodes stay where they begin
+ENOUGH = 2000  # vectors that tell the widest direction
 
 
 def layout(
@@ -29,9 +30,19 @@ def layout(
         graph: made of `values` (N, units) along `lens` (N,).
         values, lens: what it was made of.
     """
-    count = len(graph.nodes)
-    if not count:
+    from threadpoolctl import threadpool_limits
+
+    if not graph.nodes:
         return np.zeros((0, 2))
+    # Threads cost more than they save on steps so small, most of all on a busy machine.
+    with threadpool_limits(1, "blas"):
+        return _settled(graph, values, lens)
+
+
+def _settled(
+    graph: MapperGraph, values: NDArray[np.float32], lens: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    count = len(graph.nodes)
     held, sizes = graph.membership(), graph.sizes
     across = held @ np.nan_to_num(_ranks(lens)) / sizes
     up = held @ _ranks(widest(values)) / sizes
@@ -71,8 +82,9 @@ def widest(values: NDArray[np.float32]) -> NDArray[np.float64]:
 
     Its sign is that in which the unit that counts most grows.
     """
-    middle = values.mean(0)
-    spread = values - middle
+    some = values[np.linspace(0, len(values) - 1, min(len(values), ENOUGH)).astype(int)]
+    middle = some.mean(0)
+    spread = some - middle
     direction = spread.std(0) + 1e-12
     for _ in range(20):  # power iteration
         direction = spread.T @ (spread @ direction)
@@ -81,7 +93,7 @@ def widest(values: NDArray[np.float32]) -> NDArray[np.float64]:
             return np.zeros(len(values))
         direction /= size
     direction *= np.sign(direction[np.argmax(np.abs(direction))])
-    return np.asarray(spread @ direction, np.float64)
+    return np.asarray((values - middle) @ direction, np.float64)
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

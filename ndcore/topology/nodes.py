@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ndcore.topology.mapper import MapperGraph
 from ndcore.topology.space import Space
@@ -50,16 +51,17 @@ class NodeFacts:
 def node_facts(space: Space, graph: MapperGraph, classes: int) -> NodeFacts:
     """Facts of every node; `classes`: how many there are."""
     held, sizes = graph.membership(), graph.sizes
-    one_of = np.zeros((len(space), classes), np.int64)
     known = space.labels >= 0
-    one_of[np.flatnonzero(known), space.labels[known]] = 1
+    rows = np.flatnonzero(known)
+    ones = np.ones(len(rows), np.int64)
+    one_of = sparse.csr_array((ones, (rows, space.labels[known])), shape=(len(space), classes))
 
     def mean(values: NDArray[np.generic]) -> NDArray[np.float64]:
         return np.asarray(held @ values.astype(np.float64) / sizes, np.float64)
 
     return NodeFacts(
         sizes=sizes,
-        classes=np.asarray(held @ one_of, np.int64),
+        classes=np.asarray((held @ one_of).toarray(), np.int64),
         norm=mean(space.lens("norm")),
         divergence=mean(space.divergence),
         error=mean(known & (space.predicted != space.labels)),

@@ -311,7 +311,13 @@ def _ring(
         x=picture.places[rows, 0],
         y=picture.places[rows, 1],
         mode="markers",
-        marker={"symbol": shape, "size": size, "color": colour, "line": {"width": width}},
+        marker={
+            "symbol": shape,
+            "size": size,
+            "color": colour,
+            "line": {"width": width},
+            "opacity": 1,
+        },
         hoverinfo="skip",
         **look,
     )
