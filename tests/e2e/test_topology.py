@@ -20,12 +20,12 @@ def test_a_click_opens_a_cluster_and_the_link_restores_it(page: Page, server: st
     # The first page of a server loads its libraries and the bundle.
     expect(page.locator(DOTS).first).to_be_visible(timeout=FIRST_MS)
     settle(page)
-    expect(page.locator(f"{GRAPH} .legend")).to_be_in_viewport(ratio=1)
+    expect(page.locator(f"{GRAPH} .legend")).to_be_in_viewport(ratio=0.99)
     places = page.evaluate(
         """graph => { const plot = document.querySelector(`${graph} .js-plotly-plot`);
             const box = plot.querySelector(".nsewdrag").getBoundingClientRect();
             const { xaxis, yaxis } = plot._fullLayout;
-            return plot.data.filter(trace => trace.customdata && trace.mode === "markers")
+            return plot._fullData.filter(trace => trace.customdata && trace.mode === "markers")
                 .flatMap(trace => [...trace.customdata].map((row, at) => [row[0],
                     box.x + xaxis.l2p(trace.x[at]), box.y + yaxis.l2p(trace.y[at])])); }""",
         GRAPH,
