@@ -238,7 +238,7 @@ def test_a_build_without_weights_or_with_wrong_data_is_refused(
     with pytest.raises(DataError, match="classes"):
         build(BuildConfig("x", "digits-cnn", weights=weights), open_source("samples"))
     foreign = empty_cache / "foreign.safetensors"
-    foreign.parent.mkdir()
+    foreign.parent.mkdir(exist_ok=True)
     foreign.write_bytes(b"not at all")
     with pytest.raises(BundleError, match="not a readable"):
         build(BuildConfig("x", "digits-cnn", weights=foreign), digits)
