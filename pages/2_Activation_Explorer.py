@@ -8,6 +8,7 @@ import streamlit as st
 
 from ndcore.analysis.story import Claim, tell
 from ndcore.bundles.bundle import Bundle
+from ndcore.concept_graph import Unit
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import LayerPanel
@@ -39,6 +40,7 @@ from pages.ui.explorer.view import (
     usual_classes,
     view_state,
 )
+from pages.ui.frame.graph_link import graph_button
 from pages.ui.frame.link import box, choice, recall, switch, tabs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import EXPLORER
@@ -170,18 +172,25 @@ def choose_layers(bundle: Bundle) -> tuple[list[str], str]:
 
 
 @st.fragment
-def picture(bundle: Bundle, message: bytes, marks: dict[str, tuple[int, ...]]) -> None:
+def picture(
+    bundle: Bundle, message: bytes, marks: dict[str, tuple[int, ...]], classes: list[str]
+) -> None:
     """The Activation view; a change in it makes this part again, and not the whole page.
 
     Args:
         bundle: on show.
         message: what the view draws; as it stays the same, it is not sent again.
         marks: that the rest of the page was made with.
+        classes: that are drawn.
     """
     state = view_state(bundle)
     if state.marks != marks and (recall(TABLE) or recall("closer") == PLACES):
         st.rerun()
     activation_view(message, key=CANVAS, on_change=lambda: take_change(bundle, CANVAS))
+    marked = [Unit(layer, unit) for layer, units in state.marks.items() for unit in units]
+    if marked:
+        told = "this neuron" if len(marked) == 1 else f"these {len(marked)} neurons"
+        graph_button(bundle, f"See {told} in the Concept Graph", marked, classes[:1], "to_graph")
 
 
 def numbers(
@@ -232,7 +241,7 @@ def draw(
         [Instance(s.key, s.label, s.colour, s.shape, s.entry) for s in shown],
         sent_state(),
     )
-    picture(bundle, message, state.marks)
+    picture(bundle, message, state.marks, classes)
     for claim in seen:
         st.caption(f"{claim.view}. {plain(claim.sentence, MOST_TOLD)}")
     numbers(bundle, drawn, classes, shown, state)

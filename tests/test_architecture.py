@@ -55,6 +55,7 @@ ORDER: tuple[set[str], ...] = (
         "pages/ui/detector",
         "pages/ui/evolution",
         "pages/ui/explorer",
+        "pages/ui/graph",
         "pages/ui/home",
         "pages/ui/lab",
         "pages/ui/topology",

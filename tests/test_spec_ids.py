@@ -19,7 +19,7 @@ def numbered(kind: str, first: int, last: int) -> tuple[str, ...]:
 TODAY = (
     *numbered("ND", 1, 23),  # the Activation Explorer
     *numbered("SP", 1, 3),  # observation
-    *numbered("SP", 4, 7),  # the mechanism
+    *numbered("SP", 4, 8),  # the mechanism
     *numbered("CG", 1, 6),
     *numbered("DV", 0, 30),  # Training Evolution
     *numbered("AL", 1, 14),  # the Attack Lab
@@ -32,8 +32,6 @@ TODAY = (
     *numbered("LB", 1, 3),  # a lab's server
 )
 TO_COME = (
-    "SP-8",
-    *numbered("CG", 7, 9),
     *numbered("LB", 4, 6),
     "UX-8",
 )

@@ -167,7 +167,7 @@ def _holding(
 
 
 def _clamps(of: Observed, units: Sequence[Unit]) -> Mapping[str, Clamp]:
-    """Each unit at its mean over the images of all classes."""
+    """Each unit held at its mean over the images of all classes."""
     clamps = {}
     for layer in dict.fromkeys(unit.layer for unit in units):
         histograms = of.usual(layer)

@@ -20,6 +20,7 @@ NAMES = (
     "2_Activation_Explorer",
     "3_Divergence_Detector",
     "4_Training_Evolution",
+    "5_Concept_Graph",
     "6_Topology",
 )
 KINDS = (
@@ -37,7 +38,7 @@ KINDS = (
 # What a link does not hold: what is typed before it is set, and the next pick's colour.
 LEFT_OUT = re.compile(r".*_hand_(row|col|colour)$")
 DIGITS, SHIPPED = "digits-cnn", "cifar10-vgg16"
-LAB, EXPLORER, DETECTOR, EVOLUTION, TOPOLOGY = (f"pages/{name}.py" for name in NAMES)
+LAB, EXPLORER, DETECTOR, EVOLUTION, GRAPH, TOPOLOGY = (f"pages/{name}.py" for name in NAMES)
 STATES: dict[str, tuple[str, str, dict[str, str]]] = {
     "lab": (LAB, DIGITS, {"source": "digits"}),
     "lab, pgd": (LAB, DIGITS, {"source": "digits", "engine": "pgd"}),
@@ -64,6 +65,9 @@ STATES: dict[str, tuple[str, str, dict[str, str]]] = {
     "evolution, layer": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Layer"}),
     "evolution, neuron": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Neuron"}),
     "evolution, findings": (EVOLUTION, SHIPPED, {"run": "lenet", "part": "Findings"}),
+    "graph": (GRAPH, DIGITS, {"pair": ""}),
+    "graph, difference": (GRAPH, DIGITS, {"graph_show": "difference"}),
+    "graph, groups": (GRAPH, DIGITS, {"graph_groups": "1"}),
     "topology": (TOPOLOGY, DIGITS, {"topology_layers": "block1_conv1", "topology_n": "300"}),
     "topology, what came with it": (TOPOLOGY, SHIPPED, {}),
 }
@@ -139,6 +143,7 @@ ASKED = {
     EXPLORER: "pair layers classes reduction sort order show rows opacity marks with off",
     DETECTOR: "judge detector alpha detector_tab triage study_attack desk_layers",
     EVOLUTION: "run against metric variant colours digits layer epoch unit clusters",
+    GRAPH: "graph_show graph_class graph_other graph_kind graph_units graph_edges pin ringed",
     TOPOLOGY: "topology_layers topology_images topology_n topology_colour topology_lens "
     "topology_intervals topology_share topology_classes topology_jaccard topology_tab",
 }
@@ -150,6 +155,7 @@ SHOWN_BY = {  # where the page does not show it at once
     "desk_layers": {"detector_tab": "Hypothesis desk"},
     "unit": {"part": "Neuron"},
     "clusters": {"part": "Layer"},
+    "graph_other": {"graph_show": "difference"},
 }
 
 

@@ -10,11 +10,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.concept_graph import Unit
 from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.detector.waterfall import waterfall
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.kept_figure import kept_figure
+from pages.ui.frame.graph_link import graph_button
 from pages.ui.frame.link import recall, tabs
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.theme import page_ink
@@ -133,7 +135,16 @@ def shares(verdict: Verdict) -> tuple[list[str], list[float]]:
 
 
 def mark_units(bundle: Bundle, verdict: Verdict, name: str) -> None:
-    """Open the Explorer with these very neurons marked."""
+    """Open the Explorer with these very neurons marked, or the graph with them ringed."""
+    units = [Unit(unit.layer, unit.unit) for unit in verdict.units[:NEURONS]]
+    if units and not bundle.limit:
+        graph_button(
+            bundle,
+            "See these neurons in the Concept Graph",
+            units,
+            [bundle.classes[verdict.predicted]],
+            f"graph_{name}",
+        )
     marks: dict[str, list[str]] = {}
     for unit in verdict.units[:NEURONS]:
         marks.setdefault(unit.layer, []).append(str(unit.unit))

@@ -17,7 +17,7 @@ from ndcore.jobs import Job
 from pages.ui.frame import loaders
 from pages.ui.frame.gate import user
 from pages.ui.frame.link import just_linked, recall, remember
-from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, TOPOLOGY
+from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, GRAPH, LAB, TOPOLOGY
 from pages.ui.frame.words import sentence
 
 POLL_S = 0.4
@@ -38,6 +38,8 @@ PAGE_OF = {
     "facet": EVOLUTION,
     "topology-read": TOPOLOGY,
     "stability": TOPOLOGY,
+    "hold": GRAPH,
+    "carries": GRAPH,
 }
 
 # How far a running job is: share 0..1 and words.

@@ -13,8 +13,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from ndcore.analysis.class_graphs import ClassGraphs
 from ndcore.bundles.bundle import Bundle, BundleInfo, list_bundles, load_bundle
 from ndcore.bundles.images import finder, open_own, own_folder
+from ndcore.bundles.manifest import GRAPH_FILE
 from ndcore.data.catalog import Find, SourceStatus, open_source, source_status
 from ndcore.data.decode import small_png
 from ndcore.data.sources import ImageSource
@@ -79,6 +81,21 @@ def _bundle_list(place: str, folders: str, files: str) -> list[BundleInfo]:
 def _stamps(folder: Path, pattern: str) -> str:
     """Changes with the files of a folder."""
     return repr([(str(path), path.stat().st_mtime_ns) for path in sorted(folder.glob(pattern))])
+
+
+def class_graphs(of: Bundle) -> ClassGraphs | None:
+    """The concept graphs of a bundle, opened once per server; None where they were not made.
+
+    Raises:
+        BundleError: the file has become unreadable.
+    """
+    stamp = of.manifest["files"].get(GRAPH_FILE)
+    return None if stamp is None else _class_graphs(of.weight_hash, stamp, of)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Opening the graphs …")
+def _class_graphs(weight_hash: str, stamp: str, _of: Bundle) -> ClassGraphs:
+    return ClassGraphs(_of)
 
 
 def detectors(of: Bundle) -> Detectors:

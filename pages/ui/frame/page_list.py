@@ -54,6 +54,14 @@ EVOLUTION = Page(
     "A network while it learns: how well its layers and neurons tell the classes apart, epoch "
     "by epoch.",
 )
+GRAPH = Page(
+    "pages/5_Concept_Graph.py",
+    "Concept Graph",
+    ":material/account_tree:",
+    "Which neurons carry a class?",
+    "A class as a graph: the neurons that count for it, what drives them, and which of them an "
+    "attack makes use of.",
+)
 TOPOLOGY = Page(
     "pages/6_Topology.py",
     "Topology",
@@ -61,4 +69,4 @@ TOPOLOGY = Page(
     "What shape do the images take?",
     "A layer's answers as a graph of clusters: where classes part, and where attacked images go.",
 )
-PAGES = (LAB, EXPLORER, DETECTOR, EVOLUTION, TOPOLOGY)
+PAGES = (LAB, EXPLORER, DETECTOR, EVOLUTION, GRAPH, TOPOLOGY)

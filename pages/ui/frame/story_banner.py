@@ -8,7 +8,7 @@ from pages.ui.frame.link import recall, refuse, remember
 from pages.ui.frame.page_list import PAGES, Page
 
 STORY = "story"  # in the link
-# One for each page, in the order of the pages: name, and what to look at.
+# One for each of the first pages, in their order: name, and what to look at.
 STEPS = (
     ("The attack", "press “Attack”; a search changes one pixel until the network errs."),
     ("The neurons", "open the three views one by one; each answers its question."),

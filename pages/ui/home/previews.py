@@ -7,15 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from ndcore.analysis.class_graphs import ClassGraphs
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.evolution import list_runs, load_run
+from ndcore.figures.graph.class_scene import Look, class_scene
 from ndcore.figures.home.small_pictures import (
+    MOST_COLUMNS,
     activation_rows,
     graph_dots,
     layer_heat,
+    layered_graph,
     ringed_images,
     score_humps,
 )
@@ -27,13 +31,14 @@ from ndcore.topology.mapper import mapper_graph
 from ndcore.topology.nodes import node_facts
 from ndcore.topology.presets import PRESETS
 from pages.ui.frame import loaders
-from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, TOPOLOGY, Page
+from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, GRAPH, LAB, TOPOLOGY, Page
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
 from pages.ui.images.example import example
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.pair_key import pair_key
 from pages.ui.images.tray import read
+from pages.ui.images.unit_averages import unit_averages
 
 IMAGES = 2
 USUAL_RUN = "lenet"
@@ -55,6 +60,7 @@ def preview(page: Page, bundle: Bundle) -> Preview | None:
         EXPLORER: _explorer,
         DETECTOR: _detector,
         EVOLUTION: _evolution,
+        GRAPH: _graph,
         TOPOLOGY: _topology,
     }
     try:
@@ -192,3 +198,19 @@ def _shaped(weight_hash: str, _bundle: Bundle) -> Preview | None:
     )
     words = f"{len(graph.nodes)} clusters of {len(space):,} images in {plain(layer)}, by class."
     return Preview(picture, words)
+
+
+def _graph(bundle: Bundle) -> Preview | None:
+    graphs = loaders.class_graphs(bundle)
+    return None if graphs is None else _carried(bundle.weight_hash, graphs.stamp, graphs, bundle)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _carried(weight_hash: str, stamp: str, _graphs: ClassGraphs, _bundle: Bundle) -> Preview:
+    story = _bundle.classes.index("cat") if "cat" in _bundle.classes else _graphs.labels[0]
+    graph = _graphs.of_class(story if story in _graphs.labels else _graphs.labels[0])
+    last = {level.layer for level in graph.levels[-MOST_COLUMNS:]}
+    nodes = [node for node in graph.nodes if node.unit.layer in last]
+    scene = class_scene(graph, Look(pictures=unit_averages(_bundle, nodes)))
+    picture = layered_graph(scene, label=f"Concept graph of {graph.name}")
+    return Preview(picture, f"Neurons that carry {plain(graph.name)}, and what drives what.")

@@ -23,6 +23,7 @@ from ndcore.figures.graph.class_scene import (
 from tests.figures.graph.planted_graph import edge, graph
 
 
+@pytest.mark.spec("CG-5")
 def test_size_tells_the_importance_and_width_the_influence() -> None:
     scene = class_scene(graph(), Look())
     sizes_of = {unit.key: unit.size for unit in scene.units}

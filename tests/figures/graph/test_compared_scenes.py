@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from ndcore.concept_graph.graph import INFLUENCE, ConceptGraph, Unit
 from ndcore.figures.graph.class_scene import Look
 from ndcore.figures.graph.compared_scenes import attack_scene, difference_scene, exploited
@@ -67,6 +69,7 @@ def test_of_each_layer_those_that_differ_most_are_drawn() -> None:
     assert all(max(e.source, e.target) < 3 for e in scene.edges)
 
 
+@pytest.mark.spec("CG-7")
 def test_an_attack_exploits_what_grew_clearly() -> None:
     found = difference(attacked_cats(), graph())
     assert exploited(found) == [Unit("logits", 5), Unit("conv", 1), Unit("dense", 5)]

@@ -20,16 +20,33 @@ function paintGraph(ctx, app, place) {
     ctx.globalAlpha = !lit || lit.units.has(at) ? 1 : HIDDEN_UNIT;
     paintUnit(ctx, app, unit, place.placed[at], at);
   });
+  scene.units.forEach((unit, at) => {
+    if (unit.label && (!lit || lit.units.has(at))) paintLabel(ctx, app, unit.label, place.placed[at]);
+  });
   ctx.globalAlpha = 1;
+}
+
+// On a strip of the page's colour at the foot of the picture, over what stands below.
+function paintLabel(ctx, { theme, place }, label, { x, y, side }) {
+  ctx.globalAlpha = 1;
+  ctx.font = `600 11px ${theme.font}`;
+  const text = fitted(ctx, label, place.columnWidth - 6, true);
+  const [wide, top] = [ctx.measureText(text).width + 6, y + side / 2 - 5];
+  ctx.fillStyle = theme.background;
+  ctx.fillRect(x - wide / 2, top, wide, 14);
+  ctx.fillStyle = theme.text;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  ctx.fillText(text, x, top + 7.5);
 }
 
 // At rest the influence; on the paths through a thing all of it where it touches the thing.
 function edgeStrength(scene, thing, lit, at) {
   const { weight, source, target } = scene.edges[at];
-  if (!lit) return 0.22 + 0.68 * Math.sqrt(weight);
+  if (!lit) return 0.16 + 0.74 * weight;
   if (!lit.edges.has(at)) return HIDDEN_EDGE;
   const touches = thing === `edge:${at}` || thing === `unit:${source}` || thing === `unit:${target}`;
-  return touches ? 1 : FAR * (0.4 + 0.6 * Math.sqrt(weight));
+  return touches ? 1 : FAR * (0.3 + 0.7 * weight);
 }
 
 function paintEdge(ctx, theme, edge, path, strength) {
@@ -72,13 +89,6 @@ function paintUnit(ctx, app, unit, { x, y, side }, at) {
   ctx.strokeStyle = colour;
   ctx.lineWidth = width;
   ctx.strokeRect(x - side / 2 - width / 2, y - side / 2 - width / 2, side + width, side + width);
-  if (unit.label) {
-    ctx.fillStyle = theme.text;
-    ctx.font = `600 12px ${theme.font}`;
-    ctx.textAlign = "center";
-    ctx.textBaseline = "top";
-    ctx.fillText(fitted(ctx, unit.label, app.place.columnWidth - 2, true), x, y + side / 2 + 5);
-  }
   if (unit.pair) paintPair(ctx, theme, unit.pair, x, y, side);
   ctx.globalAlpha = alpha;
 }

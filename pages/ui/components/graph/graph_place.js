@@ -42,7 +42,7 @@ function placeGraph(scene, width) {
     const [from, to] = [placed[edge.source], placed[edge.target]];
     const [x1, x2] = [from.x + from.side / 2, to.x - to.side / 2];
     const bend = Math.max(8, (x2 - x1) * 0.45);
-    return { x1, y1: from.y, x2, y2: to.y, bend, width: 0.6 + 6 * edge.weight };
+    return { x1, y1: from.y, x2, y2: to.y, bend, width: 0.6 + 5 * edge.weight };
   });
   const heads = columns.map((name, at) => ({ name, x: left + (at + 0.5) * columnWidth }));
   return { width: wide, height: top + 8, columnWidth, rowHeight, lanes, placed, paths, heads };

@@ -54,6 +54,8 @@ function createApp(root) {
     fillLegend();
     canvas.setAttribute("aria-label", `${scene.title}. ${scene.units.length} neurons in ${scene.columns.length} layers, ${scene.edges.length} edges. Arrow keys move from neuron to neuron, Enter keeps one, Escape lets go. The same numbers stand in the table below.`);
     app.draw();
+    // Where it is wider than the page, what is nearest to the class is seen first.
+    if (other) find(".scroller").scrollLeft = app.place?.width ?? 0;
   };
 
   app.draw = () => {

@@ -1,0 +1,59 @@
+"""Concept Graph: which neurons carry a class, and which drive which."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ndcore.concept_graph import ConceptGraph, Unit
+from pages.ui.frame import loaders
+from pages.ui.frame.page import setup
+from pages.ui.frame.page_list import GRAPH
+from pages.ui.frame.pair import current_pair
+from pages.ui.frame.words import command
+from pages.ui.graph.carries import carries_panel
+from pages.ui.graph.choices import choose
+from pages.ui.graph.details import details
+from pages.ui.graph.drawing import drawing
+from pages.ui.graph.groups import name_groups
+from pages.ui.graph.header import header
+from pages.ui.graph.hold import hold_panel
+from pages.ui.graph.made import made
+from pages.ui.graph.numbers import numbers
+from pages.ui.graph.opened import attacks_of, kinds_of
+from pages.ui.graph.units import explorer_button, ringed_units, told_rings
+
+
+def main() -> None:
+    """Lay out the page."""
+    bundle = setup(GRAPH.name)
+    if bundle is None:
+        return
+    st.title(GRAPH.name)
+    graphs = loaders.class_graphs(bundle)
+    if graphs is None:
+        build = command("build", bundle.name, "--only", "graph")
+        st.info(f"This bundle has no concept graph yet; {build} makes it.")
+        return
+    pair = current_pair(bundle)
+    chosen = choose(bundle, pair, graphs.labels, attacks_of(bundle), kinds_of(graphs))
+    ringed = ringed_units(bundle)
+    drawn = made(bundle, graphs, chosen, pair, ringed)
+    st.markdown(header(drawn, chosen))
+    if ringed:
+        told_rings(ringed, [unit.key for unit in drawn.scene.units])
+
+    def below(units: tuple[Unit, ...]) -> None:
+        details(bundle, drawn, units)
+        if units:
+            explorer_button(bundle, units, drawn.labels)
+            hold_panel(bundle, units, chosen.label, pair)
+
+    drawing(bundle, drawn, below)
+    if chosen.grouped:
+        name_groups(drawn.groups)
+    if isinstance(drawn.graph, ConceptGraph):
+        carries_panel(bundle, graphs, drawn.graph)
+    numbers(bundle, drawn)
+
+
+main()

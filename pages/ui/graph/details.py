@@ -1,0 +1,130 @@
+"""The neuron or the edge that is kept: its pictures and all its numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.concept_graph import Patch, Unit
+from ndcore.data.decode import encode_png
+from ndcore.errors import NeuralDivergenceError
+from ndcore.evolution.patches import cut_patches
+from ndcore.figures.evolution.tiles import PictureRow, picture_rows
+from ndcore.figures.graph.class_scene import key_of
+from ndcore.figures.graph.scene import Told
+from pages.ui.elements.csv_button import formats
+from pages.ui.elements.side_by_side import side_by_side
+from pages.ui.frame import loaders
+from pages.ui.frame.link import text
+from pages.ui.frame.words import plain
+from pages.ui.graph.drawn import Drawn, name_key
+from pages.ui.graph.tables import edge_table
+
+SHOWN = 8  # patches
+HALF = "24rem"
+TABLE_PX = 200
+
+
+def details(bundle: Bundle, drawn: Drawn, units: tuple[Unit, ...]) -> None:
+    """What there is to say of one unit, or of the two ends of an edge."""
+    if not units:
+        st.caption("Click a neuron or an edge: its pictures and its numbers stand here then.")
+        return
+    halves = side_by_side("graph_details", HALF)
+    if len(units) == 1:
+        _unit(bundle, drawn, units[0], halves.container(), halves.container())
+        return
+    for unit in units:
+        _pictures(bundle, drawn, unit, halves.container())
+    ends = tuple(map(key_of, units))
+    named = {
+        (drawn.scene.units[edge.source].key, drawn.scene.units[edge.target].key): edge.told
+        for edge in drawn.scene.edges
+    }
+    if ends in named:
+        _told("edge", named[ends], st.container())
+    else:
+        st.info("This edge is not in the drawing.")
+
+
+def _unit(
+    bundle: Bundle, drawn: Drawn, unit: Unit, left: DeltaGenerator, right: DeltaGenerator
+) -> None:
+    _pictures(bundle, drawn, unit, left)
+    shown = next((each for each in drawn.scene.units if each.key == key_of(unit)), None)
+    if shown is None:
+        left.info(
+            "This neuron is not in the drawing: others of its layer count for more. “More” lets "
+            "more of them be drawn."
+        )
+    else:
+        _told("importance", shown.told, left)
+        text(
+            left.text_input,
+            "Name of this neuron",
+            key=f"graph_{name_key(unit)}",
+            name=name_key(unit),
+            placeholder="What does it answer to?",
+        )
+    for title, frame in (
+        ("What drives it", edge_table(drawn.graph, into=unit)),
+        ("What it drives", edge_table(drawn.graph, out_of=unit)),
+    ):
+        right.markdown(f"**{title}**")
+        if frame.empty:
+            right.caption("No edge of the graph.")
+        else:
+            _numbers(frame.drop(columns="to" if title == "What drives it" else "from"), right)
+
+
+def _numbers(frame: pd.DataFrame, place: DeltaGenerator) -> None:
+    shares = [name for name in frame if name in ("influence", "share", "stability", "count")]
+    place.dataframe(
+        frame,
+        hide_index=True,
+        height=min(TABLE_PX, 36 * (len(frame) + 1)),
+        column_config=formats({"percent": shares, "%.1f": ["z"] if "z" in frame else []}),
+    )
+
+
+def _told(about: str, told: Told, place: DeltaGenerator) -> None:
+    frame = pd.DataFrame(told, columns=[about, "value"])
+    place.table(frame, border="horizontal", hide_index=True)
+
+
+def _pictures(bundle: Bundle, drawn: Drawn, unit: Unit, place: DeltaGenerator) -> None:
+    """The average of what drives the unit, and the patches whose images are on this machine."""
+    node = drawn.node(unit)
+    patches = node.patches[:SHOWN] if node else ()
+    cut = _patches(bundle, patches)
+    average = drawn.pictures.get(unit)
+    words = "no picture was kept of it"
+    if average is not None:
+        words = "what drives it most, averaged" + (", and the patches" if cut else "")
+    name = node.name if node else ""
+    row = PictureRow(
+        f"{unit.layer} · neuron {unit.unit}" + (f" · {name}" if name else ""),
+        None if average is None else encode_png(average),
+        [encode_png(each) for each in cut],
+        words,
+    )
+    place.html(picture_rows([row], large=88, small=52))
+    if len(cut) < len(patches):
+        place.caption(plain("Images of its patches are not on this machine.", 200))
+
+
+def _patches(bundle: Bundle, patches: tuple[Patch, ...]) -> list[NDArray[np.uint8]]:
+    """The patches, cut out of those images that are here."""
+    find, found = loaders.find(bundle), []
+    for patch in patches:
+        try:
+            pixels = find(patch.image)[0]
+        except NeuralDivergenceError:
+            continue
+        box = patch.box or (0, 0, *pixels.shape[:2])
+        found.append(cut_patches(pixels[None], np.array([box]))[0])
+    return found

@@ -1,0 +1,61 @@
+"""What a drawing carries, in words above it."""
+
+from __future__ import annotations
+
+import math
+
+from ndcore.concept_graph import ConceptGraph
+from ndcore.figures.graph.class_scene import carried_by, strongest
+from ndcore.figures.graph.compared_scenes import exploited
+from pages.ui.frame.words import counted, plain
+from pages.ui.graph.choices import ATTACK, Chosen
+from pages.ui.graph.drawn import Drawn
+
+
+def header(drawn: Drawn, chosen: Chosen) -> str:
+    """How much of the influence the drawing carries, of how many images, and how sure it is."""
+    graph = drawn.graph
+    if isinstance(graph, ConceptGraph):
+        return f"{_carries(graph)} {_edges(graph, drawn, chosen)}"
+    first, second = graph.first, graph.second
+    clear = sum(each.change.clear for each in graph.nodes)
+    if chosen.view == ATTACK:
+        more = len(exploited(graph))
+        return (
+            f"In {counted(first.images, 'attacked image')} of {plain(second.name, 80)}, "
+            f"**{counted(more, 'neuron')}** count clearly more (z of 2 or more) than in "
+            f"{counted(second.images, 'benign one')}: what the attack makes use of."
+        )
+    words = (
+        f"**{plain(first.name, 80)} less {plain(second.name, 80)}**: "
+        f"{clear:,} of {counted(len(graph.nodes), 'neuron')} differ by more than other images "
+        f"would make them (|z| of 2 or more; {first.images:,} and {second.images:,} images in "
+        f"{first.folds} parts)."
+    )
+    carried = [each.carried for each in (first, second) if not math.isnan(each.carried)]
+    if carried:
+        words += f" The graphs compared carry at least {100 * min(carried):.0f}% of the influence."
+    return words
+
+
+def _carries(graph: ConceptGraph) -> str:
+    units = sum(level.drawn for level in graph.levels)
+    share = "an unknown share" if math.isnan(graph.carried) else f"{100 * graph.carried:.0f}%"
+    parts = f" in {graph.folds} parts" if graph.folds else ""
+    return (
+        f"These **{units:,} of {counted(graph.units, 'neuron')}** carry **{share}** of the "
+        f"influence on {plain(graph.name, 80)} ({counted(graph.images, 'image')}{parts})."
+    )
+
+
+def _edges(graph: ConceptGraph, drawn: Drawn, chosen: Chosen) -> str:
+    kept = strongest(graph.edges, chosen.per_target, lambda edge: edge.share)
+    if not kept:
+        return "No edges are known between them."
+    told = carried_by(kept, graph.edges)
+    stable = sum(edge.stable for edge in kept) / len(kept)
+    share = f", with {100 * told:.0f}% of what runs between them" if not math.isnan(told) else ""
+    return (
+        f"{len(kept):,} of {counted(len(graph.edges), 'edge')} are drawn{share}; "
+        f"{100 * stable:.0f}% of them are stable."
+    )

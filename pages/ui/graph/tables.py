@@ -1,0 +1,55 @@
+"""The numbers behind a drawing as tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ndcore.concept_graph.graph import ConceptGraph, DifferenceGraph, Edge, Unit
+
+Graph = ConceptGraph | DifferenceGraph
+
+
+def unit_table(graph: Graph) -> pd.DataFrame:
+    """One row per drawn unit: importance of every kind, or of the compared kind with its z."""
+    rows = []
+    if isinstance(graph, ConceptGraph):
+        for node in graph.nodes:
+            rows.append(node.unit._asdict() | {"name": node.name} | dict(node.importance))
+    else:
+        for each in graph.nodes:
+            named = each.node.unit._asdict() | {"name": each.node.name}
+            rows.append(named | _changed(graph, each.change))
+    return pd.DataFrame(rows).rename(columns={"unit": "neuron"})
+
+
+def edge_table(graph: Graph, into: Unit | None = None, out_of: Unit | None = None) -> pd.DataFrame:
+    """One row per edge, the strongest first.
+
+    Args:
+        graph: drawn.
+        into, out_of: only edges that end, or begin, there.
+    """
+    rows: list[tuple[Edge, dict[str, object]]]
+    if isinstance(graph, ConceptGraph):
+        kinds = ("influence", "share", "stability", "count")
+        rows = [(edge, {kind: getattr(edge, kind) for kind in kinds}) for edge in graph.edges]
+    else:
+        rows = [(each.edge, _changed(graph, each.change)) for each in graph.edges]
+    kept = [
+        _ends(edge) | numbers
+        for edge, numbers in rows
+        if (into is None or edge.target == into) and (out_of is None or edge.source == out_of)
+    ]
+    return pd.DataFrame(kept)
+
+
+def _ends(edge: Edge) -> dict[str, object]:
+    return {
+        "from": f"{edge.source.layer} · {edge.source.unit}",
+        "to": f"{edge.target.layer} · {edge.target.unit}",
+    }
+
+
+def _changed(graph: DifferenceGraph, change: object) -> dict[str, object]:
+    values = {name: getattr(change, name) for name in ("first", "second", "difference", "z")}
+    return {graph.first.name: values.pop("first"), graph.second.name: values.pop("second")} | values

@@ -1,0 +1,72 @@
+"""Units that a link names: those that are ringed, and the way from one to the Explorer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.concept_graph import Unit
+from ndcore.figures.graph.class_scene import key_of, unit_of
+from pages.ui.frame.graph_link import RINGED
+from pages.ui.frame.link import just_linked, recall, refuse, remember
+from pages.ui.frame.page_list import EXPLORER
+from pages.ui.frame.words import counted
+
+_STATE = "graph_ringed"
+MOST = 64
+
+
+def ringed_units(bundle: Bundle) -> tuple[Unit, ...]:
+    """The units that the link or this session asks to be ringed, of those that there are."""
+    asked = st.session_state.get(_STATE, [])
+    if just_linked(RINGED) or not asked:
+        asked = st.query_params.get_all(RINGED)[:MOST]
+    units = {key: unit_of(key) for key in asked}
+    fit = {key: unit for key, unit in units.items() if unit and exists(bundle, unit)}
+    if len(fit) < len(units):
+        refuse("neurons", [key for key in units if key not in fit])
+    st.session_state[_STATE] = list(fit)
+    remember(RINGED, list(fit))
+    return tuple(fit.values())
+
+
+def forget_rings() -> None:
+    """Callback: no unit is ringed any more."""
+    st.session_state.pop(_STATE, None)
+    remember(RINGED, "")
+
+
+def told_rings(ringed: Sequence[Unit], drawn: Sequence[str]) -> None:
+    """How many of the ringed units are drawn, and a button that takes the rings away."""
+    here = sum(key_of(unit) in drawn for unit in ringed)
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(
+        f"{counted(len(ringed), 'neuron')} brought here, {here} of them in this drawing, ringed in "
+        "red.",
+        width="content",
+    )
+    row.button("Take the rings away", on_click=forget_rings, key="graph_unring", type="tertiary")
+
+
+def exists(bundle: Bundle, unit: Unit) -> bool:
+    """Whether the bundle has such a unit."""
+    return unit.layer in bundle.layers and unit.unit < bundle.units(unit.layer)
+
+
+def explorer_button(bundle: Bundle, units: Sequence[Unit], classes: Sequence[int]) -> None:
+    """Opens the Explorer with these units marked and these classes drawn."""
+    if not st.button("Open in the Activation Explorer", icon=EXPLORER.icon, key="graph_explorer"):
+        return
+    marks: dict[str, list[str]] = {}
+    for unit in units:
+        marks.setdefault(unit.layer, []).append(str(unit.unit))
+    token = recall("pair")
+    link: dict[str, str | list[str]] = {
+        "bundle": bundle.name,
+        "layers": [layer for layer in bundle.layers if layer in marks],
+        "classes": [bundle.classes[label] for label in dict.fromkeys(classes)],
+        "marks": ";".join(f"{layer}:{','.join(numbers)}" for layer, numbers in marks.items()),
+    }
+    st.switch_page(EXPLORER.path, query_params=link | ({"pair": token} if token else {}))

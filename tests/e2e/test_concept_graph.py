@@ -1,0 +1,115 @@
+"""The Concept Graph in a real browser: pointing, clicking, keys, files and the link."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+from xml.etree import ElementTree
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import Serve
+from tests.e2e.settled import settle
+
+pytestmark = pytest.mark.e2e
+
+VIEW = ".st-key-graph_canvas"
+SVG = "{http://www.w3.org/2000/svg}"
+# Places of the largest unit of a middle column, as fractions of the canvas, and its key's number.
+MIDDLE = """(canvas) => {
+    const app = canvas.getRootNode().graphView ?? canvas.closest(".view").parentNode.graphView;
+    const { units, columns } = app.scene;
+    const column = Math.floor(columns.length / 2);
+    const here = units.map((unit, at) => at).filter((at) => units[at].column === column);
+    const at = here.sort((a, b) => units[b].size - units[a].size)[0];
+    const { x, y } = app.place.placed[at];
+    return { x, y, key: units[at].key };
+}"""
+PAINTED = "(canvas) => canvas.toDataURL()"
+
+
+@pytest.fixture(scope="module")
+def address(serve: Serve, digits_cache: Path) -> object:
+    with serve(ND_CACHE=str(digits_cache)) as found:
+        yield found
+
+
+def opened(page: Page, address: str, more: str = "") -> Locator:
+    page.goto(f"{address}/Concept_Graph?graph_class=3{more}")
+    canvas = page.locator(f"{VIEW} .canvas")
+    expect(canvas).to_have_attribute("aria-label", re.compile("Concept graph of 3"))
+    settle(page)
+    return canvas
+
+
+def pin_of(page: Page) -> str:
+    return parse_qs(urlparse(page.url).query).get("pin", [""])[0]
+
+
+@pytest.mark.spec("SP-8", "CG-8")
+def test_pointing_lights_paths_and_a_click_keeps_them(page: Page, address: str) -> None:
+    canvas = opened(page, address)
+    rest = canvas.evaluate(PAINTED)
+    spot = canvas.evaluate(MIDDLE)
+    canvas.hover(position={"x": spot["x"], "y": spot["y"]})
+    tip = page.locator(f"{VIEW} .tip")
+    layer, number = spot["key"].rsplit(":", 1)
+    expect(tip).to_contain_text(f"{layer} · {number}")
+    assert canvas.evaluate(PAINTED) != rest
+    page.mouse.move(2, 2)
+    expect(tip).to_be_hidden()
+    assert canvas.evaluate(PAINTED) == rest
+    canvas.click(position={"x": spot["x"], "y": spot["y"]})
+    expect(page.get_by_text(f"{layer} · neuron {number}")).to_be_visible()
+    assert pin_of(page) == spot["key"]
+    # The link shows the same to somebody else.
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_text(f"{layer} · neuron {number}")).to_be_visible()
+    other.close()
+    canvas.click(position={"x": spot["x"], "y": spot["y"]})
+    expect(page.get_by_text(f"{layer} · neuron {number}")).to_have_count(0)
+    assert pin_of(page) == ""
+
+
+@pytest.mark.spec("UX-4")
+def test_units_are_reached_and_kept_by_keyboard(page: Page, address: str) -> None:
+    canvas = opened(page, address)
+    canvas.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    spoken = page.locator(f"{VIEW} .spoken")
+    expect(spoken).to_contain_text("influence")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile("· neuron ")).first).to_be_visible()
+    assert pin_of(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_text(re.compile("· neuron "))).to_have_count(0)
+
+
+def test_the_picture_is_saved_with_its_legend(page: Page, address: str) -> None:
+    opened(page, address)
+    with page.expect_download() as found:
+        page.locator(f"{VIEW} [data-save=svg]").click()
+    root = ElementTree.fromstring(Path(found.value.path()).read_text())
+    words = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
+    assert "Concept graph of 3" in words
+    assert "raises its target" in words
+    assert len(list(root.iter(f"{SVG}image"))) > 5
+    with page.expect_download() as found:
+        page.locator(f"{VIEW} [data-save=png]").click()
+    assert Path(found.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("width", [800, 1400, 2200])
+def test_nothing_is_cut_at_any_width(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
+    opened(page, address)
+    assert page.evaluate(
+        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+    box = page.locator(f"{VIEW} .canvas").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] / 2 < 1000

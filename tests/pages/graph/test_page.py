@@ -1,0 +1,205 @@
+"""The Concept Graph's page: what it draws and says, and the ways to and from other pages."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.pairs import Pair
+from pages.ui.frame.page_list import DETECTOR, EXPLORER, GRAPH
+from tests.ui import components, ended, job_of, linked, opened, texts
+
+
+def scene(at: AppTest) -> dict[str, Any]:
+    """The header of what the canvas draws, with what is kept."""
+    (drawn,) = components(at)
+    message = drawn.proto.bytes
+    length, picture = struct.unpack("<II", message[:8])
+    header: dict[str, Any] = json.loads(message[8 : 8 + length])
+    return header | json.loads(message[8 + length + picture :])
+
+
+def keys(at: AppTest, layer: str = "") -> list[str]:
+    """The units that are drawn, of a layer or all."""
+    return [unit["key"] for unit in scene(at)["units"] if unit["key"].startswith(layer)]
+
+
+@pytest.mark.spec("SP-4", "SP-5", "SP-6")
+def test_a_class_is_drawn_with_what_it_carries(digits_bundle: Bundle) -> None:
+    at = opened(GRAPH.path, graph_class="3")
+    assert not at.exception
+    drawn = scene(at)
+    assert drawn["columns"] == list(digits_bundle.layers)
+    assert "of the influence on 3" in texts(at)
+    assert [unit["label"] for unit in drawn["units"] if unit["label"]] == ["3"]
+    for column in range(len(drawn["columns"])):
+        assert 1 <= sum(unit["column"] == column for unit in drawn["units"]) <= 15
+    for edge in drawn["edges"]:
+        source, target = (drawn["units"][edge[end]] for end in ("source", "target"))
+        assert source["column"] < target["column"]
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_fewer_units_and_edges_are_drawn_where_fewer_are_asked_for() -> None:
+    at = opened(GRAPH.path)
+    before = scene(at)
+    at.slider(key="graph_units").set_value(3).run()
+    at.slider(key="graph_edges").set_value(1).run()
+    after = scene(at)
+    assert len(after["units"]) < len(before["units"])
+    assert len(after["edges"]) < len(before["edges"])
+    assert linked(at, "graph_units") == "3"
+    fresh = opened(GRAPH.path, **dict(at.query_params))
+    assert scene(fresh)["units"] == after["units"]
+
+
+@pytest.mark.spec("CG-6")
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_difference_has_two_signs() -> None:
+    at = opened(GRAPH.path, graph_show="difference", graph_class="3", graph_other="8")
+    assert not at.exception
+    drawn = scene(at)
+    assert {unit["sign"] for unit in drawn["units"]} == {-1, 1}
+    assert "3 less 8" in texts(at)
+    told = dict(drawn["units"][0]["told"])
+    assert {"3", "8", "difference", "z"} <= set(told)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_what_is_kept_is_told_and_in_the_link() -> None:
+    at = opened(GRAPH.path)
+    key = keys(at)[0]
+    layer, number = key.rsplit(":", 1)
+    at.query_params["pin"] = key
+    at.run()
+    assert not at.exception
+    assert scene(at)["pinned"] == key
+    assert any(f"{layer} · neuron {number}" in html.proto.body for html in at.get("html"))
+    assert "What drives it" in texts(at)
+    edge = scene(at)["edges"][0]
+    units = scene(at)["units"]
+    at.query_params["pin"] = f"{units[edge['source']]['key']}>{units[edge['target']]['key']}"
+    at.run()
+    assert not at.exception
+    assert not at.warning
+    assert any("of what the target receives" in str(table.value) for table in at.table)
+
+
+@pytest.mark.parametrize("pin", ["x", "a:1>b:2", "dense_1:99999", "<b>x</b>:1", ">", "a:1>b:2>c:3"])
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_link_that_keeps_nothing_is_one_sentence(pin: str) -> None:
+    at = opened(GRAPH.path, pin=pin)
+    assert not at.exception
+    assert len(at.warning) == 1
+    assert "<b>" not in at.warning[0].value
+    assert not at.run().warning
+
+
+@pytest.mark.spec("CG-9")
+@pytest.mark.usefixtures("digits_bundle")
+def test_names_stand_in_the_drawing_and_in_the_link() -> None:
+    at = opened(GRAPH.path, graph_groups="1")
+    key = next(unit["key"] for unit in scene(at)["units"] if unit["group"] == 0)
+    at.text_input(key="graph_group_1").set_value("loops").run()
+    assert "loops" in [group["name"] for group in scene(at)["groups"]]
+    at.query_params["pin"] = key
+    at.run()
+    at.text_input(key=f"graph_name_{key}").set_value("a curve").run()
+    assert "a curve" in [unit["label"] for unit in scene(at)["units"]]
+    fresh = opened(GRAPH.path, **dict(at.query_params))
+    assert "a curve" in [unit["label"] for unit in scene(fresh)["units"]]
+    assert "loops" in [group["name"] for group in scene(fresh)["groups"]]
+
+
+@pytest.mark.spec("SP-8")
+def test_from_the_explorer_to_the_graph_and_back(digits_bundle: Bundle) -> None:
+    layer = digits_bundle.layers[0]
+    at = opened(EXPLORER.path, layers=layer, classes="3", marks=f"{layer}:2")
+    at.button(key="to_graph").click().run()
+    assert not at.exception
+    assert at.title[0].value == GRAPH.name
+    assert (linked(at, "pin"), linked(at, "graph_class")) == (f"{layer}:2", "3")
+    at.button(key="graph_explorer").click().run()
+    assert not at.exception
+    assert at.title[0].value == EXPLORER.name
+    assert at.session_state["explorer_view"][1].marks == {layer: (2,)}
+    assert at.session_state["pills_classes"] == ["3"]
+
+
+def test_the_units_behind_a_verdict_are_ringed(digits_bundle: Bundle, pair: Pair) -> None:
+    at = opened(DETECTOR.path, pair=pair.token(), detector="wasserstein")
+    at.button(key="graph_attacked").click().run()
+    assert not at.exception
+    assert at.title[0].value == GRAPH.name
+    ringed = at.query_params["ringed"]
+    drawn = scene(at)
+    marked = [unit["key"] for unit in drawn["units"] if unit["marked"]]
+    assert marked == [unit["key"] for unit in drawn["units"] if unit["key"] in ringed]
+    assert f"{len(ringed)} neurons brought here, {len(marked)} of them" in texts(at)
+    at.switch_page(GRAPH.path).run()
+    at.button(key="graph_unring").click().run()
+    assert "ringed" not in at.query_params
+    assert not any(unit["marked"] for unit in scene(at)["units"])
+
+
+def test_the_pair_lies_over_its_class(digits_bundle: Bundle, pair: Pair) -> None:
+    at = opened(GRAPH.path, pair=pair.token())
+    assert all(unit["pair"] is None for unit in scene(at)["units"])
+    at.toggle(key="graph_pair").set_value(True).run()
+    assert not at.exception
+    drawn = scene(at)
+    assert all(len(unit["pair"]) == 2 for unit in drawn["units"])
+    assert any(edge["marked"] for edge in drawn["edges"])
+
+
+@pytest.mark.spec("CG-8")
+def test_a_neuron_and_an_edge_are_held(digits_bundle: Bundle, pair: Pair) -> None:
+    at = opened(GRAPH.path, pair=pair.token())
+    drawn = scene(at)
+    edge = drawn["edges"][0]
+    source, target = (drawn["units"][edge[end]]["key"] for end in ("source", "target"))
+    for pin, what in ((source, "this neuron"), (f"{source}>{target}", "this edge")):
+        at.query_params["pin"] = pin
+        at.run()
+        at.button(key="graph_hold").click().run()
+        ended(job_of(at, "hold"))
+        at.run()
+        assert not at.exception
+        assert f"With {what} held at its mean over all images" in texts(at)
+        (table,) = [each.value for each in at.table if "held" in each.value]
+        assert table["held"].tolist()[:2] == ["nothing", what]
+        assert "attacked image" in table
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_whether_the_drawing_carries_the_class_is_said_with_numbers() -> None:
+    at = opened(GRAPH.path, graph_class="3")
+    at.button(key="graph_carries").click().run()
+    ended(job_of(at, "carries"))
+    at.run()
+    assert not at.exception
+    assert "neurons alone keep" in texts(at)
+    (table,) = [each.value for each in at.table if "these taken away" in each.value]
+    assert len(table) == 4
+    assert "(" in table["these alone kept"][0]
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_a_bundle_without_graphs_says_how_to_make_them(
+    twin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("twin", "digits-cnn"):
+        manifest = twin / "bundles" / name / "manifest.json"
+        about = json.loads(manifest.read_text())
+        about["files"].pop("graph.npz")
+        manifest.write_text(json.dumps(about))
+    at = opened(GRAPH.path, bundle="twin")
+    assert not at.exception
+    assert "python -m ndcore build twin --only graph" in at.info[0].value
+    assert not components(at)
