@@ -20,7 +20,7 @@ TODAY = (
     *numbered("ND", 1, 23),  # the Activation Explorer
     *numbered("SP", 1, 3),  # observation
     *numbered("SP", 4, 8),  # the mechanism
-    *numbered("CG", 1, 6),
+    *numbered("CG", 1, 9),
     *numbered("DV", 0, 30),  # Training Evolution
     *numbered("AL", 1, 14),  # the Attack Lab
     *numbered("DD", 1, 10),  # the Divergence Detector

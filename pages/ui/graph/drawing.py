@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import Unit
+from ndcore.figures.graph.class_scene import unit_of
 from ndcore.figures.graph.scene import with_pin
-from pages.ui.components.graph.graph_view import graph_view
+from pages.ui.components.graph.graph_view import LONGEST, Pin, graph_view, parse_pin
+from pages.ui.frame.graph_link import PIN
+from pages.ui.frame.link import just_linked, recall, refuse, remember
 from pages.ui.graph.drawn import Drawn, linked_names
-from pages.ui.graph.pin import kept_units, take_pin, told_pin
+from pages.ui.graph.units import exists
 
 CANVAS = "graph_canvas"
 
@@ -33,3 +37,54 @@ def drawing(bundle: Bundle, drawn: Drawn, below: Callable[[tuple[Unit, ...]], No
     below(units)
     if any(linked_names([unit]).get(unit, "") != drawn.name(unit) for unit in units):
         st.rerun()  # a name was typed: it stands in the drawing too
+
+
+_STATE = "graph_pin"  # (as it is, as the browser was last told)
+
+
+def pinned() -> Pin:
+    """What is kept now."""
+    state = st.session_state.get(_STATE)
+    if state is None or just_linked(PIN):
+        # Later than any stamp of a browser whose session a restarted server has forgotten.
+        later = max(state[0].stamp + 1 if state else 0, time.time_ns() // 1_000_000)
+        state = (Pin(recall(PIN)[:LONGEST], later),) * 2
+        st.session_state[_STATE] = state
+    pin: Pin = state[0]
+    remember(PIN, pin.name)
+    return pin
+
+
+def told_pin() -> Pin:
+    """What the browser was last told, once there is a `pinned`: its own clicks do not return."""
+    pin: Pin = st.session_state[_STATE][1]
+    return pin
+
+
+def set_pin(name: str) -> None:
+    """Keep a neuron or an edge from the server; the browser takes the newer stamp over."""
+    pin = Pin(name, pinned().stamp + 1)
+    st.session_state[_STATE] = (pin, pin)
+    remember(PIN, name)
+
+
+def take_pin(key: str) -> None:
+    """Callback of the canvas: keep what the browser says."""
+    pin = parse_pin(st.session_state[key]["pinned"])
+    if pin is not None:
+        st.session_state[_STATE] = (pin, told_pin())
+
+
+def kept_units(bundle: Bundle) -> tuple[Unit, ...]:
+    """The neuron that is kept, or the two ends of the edge; nothing where it makes no sense."""
+    name = pinned().name
+    single = unit_of(name)
+    if single and exists(bundle, single):
+        return (single,)
+    ends = [unit_of(part) for part in name.split(">")]
+    units = tuple(unit for unit in ends if unit and exists(bundle, unit))
+    if name and (len(units) != 2 or len(ends) != 2):
+        refuse("neuron", [name])
+        set_pin("")
+        return ()
+    return units

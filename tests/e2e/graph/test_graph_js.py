@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 pytestmark = pytest.mark.e2e
 
-SCRIPT = Path(__file__).resolve().parents[2] / "pages/ui/components/graph/graph_place.js"
+SCRIPT = Path(__file__).resolve().parents[3] / "pages/ui/components/graph/graph_place.js"
 
 
 def unit(column: int, slot: float, band: int = 0) -> dict[str, Any]:
