@@ -83,16 +83,18 @@ def own_images(bundle: Bundle) -> list[str]:
 
 def cards(bundle: Bundle) -> None:
     """The pages, each with a picture of what it shows."""
-    grid = side_by_side("cards", "11rem")
+    # Two rows of them fit on the first screen.
+    st.html("<style>.st-key-cards img{max-height:6.5rem;object-fit:contain}</style>")
+    grid = side_by_side("cards", "max(13rem, min(30%, 17rem))")
     for page in PAGES:
-        with grid.container(border=True, height="stretch"):
+        with grid.container(border=True, height="stretch", gap="xsmall"):
             seen = preview(page, bundle)
             if seen is not None:
                 st.html(seen.picture)
                 st.caption(seen.words)
             st.header(page.question)
-            st.write(page.about)
-            st.page_link(page.path, label=f"**{page.name}**", icon=page.icon)
+            # In a sentence of its own, two rows of cards would leave the first screen.
+            st.page_link(page.path, label=f"**{page.name}**", icon=page.icon, help=page.about)
 
 
 def main() -> None:

@@ -46,4 +46,4 @@ def test_nothing_is_cut(page: Page, server: str, width: int) -> None:
     assert beyond == 0
     boxes = [picture.bounding_box() for picture in page.locator(CARDS).all()]
     rows = {round(box["y"] / 20) for box in boxes if box}
-    assert len(rows) == {400: 3, 800: 3, 2200: 1}[width]
+    assert len(rows) == {400: 6, 800: 3, 2200: 1}[width]
