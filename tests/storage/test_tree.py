@@ -46,7 +46,11 @@ def test_arrays_numbers_and_what_is_not_a_number_come_back() -> None:
     assert np.isnan(found["nan"])
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, np.array([object()]), lambda: 0], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), {1, 2}, np.array([object()]), lambda: 0],
+    ids=["object", "set", "objects", "function"],  # the same in every process
+)
 def test_anything_else_is_refused(value: object) -> None:
     with pytest.raises(TreeError):
         encode([value])
