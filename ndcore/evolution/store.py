@@ -116,9 +116,14 @@ def _write(path: Path, data: bytes) -> None:
     """While a file is written both its checksums hold, so that a kill harms nothing."""
     known = dict(_sums(path.parent))
     new = hashlib.sha256(data).hexdigest()
-    write_json(path.parent / SUMS, known | {path.name: [*known.get(path.name, []), new][-2:]})
+    _write_sums(path.parent, known | {path.name: [*known.get(path.name, []), new][-2:]})
     write_bytes(path, data)
-    write_json(path.parent / SUMS, known | {path.name: [new]})
+    _write_sums(path.parent, known | {path.name: [new]})
+
+
+def _write_sums(folder: Path, sums: dict[str, list[str]]) -> None:
+    """In the order of names, so that a run that was killed ends with the same bytes."""
+    write_json(folder / SUMS, dict(sorted(sums.items())))
 
 
 def _require_whole(path: Path) -> None:

@@ -78,7 +78,8 @@ def _result(path: Path) -> dict[str, Any]:
 
 _ACCURACY = record({"n": whole(), "accuracy": or_null(SHARE)}, {"ci95": or_null(SHARES)})
 _RESULT = record(
-    {}, {"test_accuracy": or_null(SHARE), **dict.fromkeys(("test", "evaluation"), _ACCURACY)}
+    {},
+    {"test_accuracy": or_null(SHARE), **dict.fromkeys(("test", "evaluation"), or_null(_ACCURACY))},
 )
 
 

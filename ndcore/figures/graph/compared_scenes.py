@@ -139,8 +139,10 @@ def attack_scene(
     columns = {level.layer: at for at, level in enumerate(attacked.levels)}
     used = set(exploited(difference))
     lanes = _lanes(source, target, used)
-    nodes = {node.unit: node for graph in (source, target, attacked) for node in graph.nodes}
     changes = {each.node.unit: each for each in difference.nodes}
+    # What the attack exploits may be in neither class's drawing.
+    nodes = {unit: each.node for unit, each in changes.items()}
+    nodes |= {node.unit: node for graph in (source, target, attacked) for node in graph.nodes}
     strength = [influences(graph) for graph in (source, target, attacked)]
     strong = {unit: max(found.get(unit, 0.0) for found in strength) for unit in lanes}
     shown: list[Unit] = []

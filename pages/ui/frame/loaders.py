@@ -100,11 +100,12 @@ def _class_graphs(weight_hash: str, stamp: str, _of: Bundle) -> ClassGraphs:
 
 def detectors(of: Bundle) -> Detectors:
     """What can judge the images of a bundle; opening one costs nothing once its study was read."""
-    return _detectors(of.weight_hash, repr(of.manifest["files"]), _study_stamps(of), of)
+    files = repr(of.manifest["files"])
+    return _detectors(of.name, of.weight_hash, files, _study_stamps(of), of)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _detectors(weight_hash: str, files: str, stamps: str, _of: Bundle) -> Detectors:
+def _detectors(name: str, weight_hash: str, files: str, stamps: str, _of: Bundle) -> Detectors:
     return Detectors(_of, lambda: study(_of))
 
 

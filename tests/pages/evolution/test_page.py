@@ -18,6 +18,7 @@ from ndcore.errors import StoppedError
 from ndcore.evolution import EvolutionRun, keep_averages, load_run, trimmed, weighted_average
 from ndcore.evolution.findings import findings_of
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder
+from ndcore.evolution.store import seal
 from ndcore.jobs import Job
 from ndcore.networks.registry import model_spec
 from ndcore.training.loop import train
@@ -403,6 +404,7 @@ def test_without_its_images_a_recording_still_opens(
     shutil.copytree(recorded / "runs" / MODELS[0], tmp_path / "runs" / "own")
     about = tmp_path / "runs" / "own" / "evolution" / "record.json"
     about.write_text(about.read_text().replace('"data": "digits"', '"data": "folder"'))
+    seal(about.parent)
     monkeypatch.setenv("ND_CACHE", str(tmp_path))
     for part in ("Neuron", "Layer"):
         at = fine(opened(PAGE, run="own", layer="conv2", part=part))
@@ -445,7 +447,7 @@ def test_damaged_details_are_one_sentence_below_the_levels(
     at = opened(PAGE, run=MODELS[0], part="Layer")
     assert not at.exception
     assert len(at.error) == 1
-    assert f"{name} cannot be read." in at.error[0].value
+    assert f"{name} cannot be read (" in at.error[0].value
     assert at.get("plotly_chart"), "the layer's levels are shown"
 
 

@@ -19,7 +19,7 @@ from tests.shipped import RUNS_FOLDER, document
 from tests.ui import ended, opened, texts
 
 HOME = "Home.py"
-MOST_BYTES = 32_000
+MOST_BYTES = 40_000
 
 
 def pictures(at: AppTest) -> dict[str, str]:
