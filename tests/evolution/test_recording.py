@@ -31,7 +31,7 @@ from ndcore.evolution.layers import WatchedLayer, thinning
 from ndcore.evolution.metrics import density, discriminability, unit_distances
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder, chosen_epochs
 from ndcore.evolution.recording.watch import values_of_layers
-from ndcore.evolution.store import SUMS
+from ndcore.evolution.store import SUMS, seal
 from ndcore.networks.forward import predict
 from ndcore.networks.registry import build_model, model_spec
 from ndcore.networks.weights import load_weights
@@ -182,6 +182,7 @@ def test_the_classes_of_facets_are_kept_by_a_command(
     with pytest.raises(RunError, match="damaged"):
         kept_facet_classes(run, "conv2")
     path.unlink()
+    seal(run.folder)
     capsys.readouterr()
     assert main(["evolve", str(folder), "--facets", "conv99", "--data", "digits"]) == 2
     assert "'conv99' was not recorded" in capsys.readouterr().err
