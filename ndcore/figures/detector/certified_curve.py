@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from ndcore.figures.style.error_bars import rate_bar
 from ndcore.figures.style.palette import method_colours
 from ndcore.figures.style.theme import styled
 from ndcore.statistics.intervals import Rate
@@ -41,7 +42,7 @@ def certified_curve(curves: Mapping[str, Sequence[Level]]) -> go.Figure:
         alone = len(levels) == 1
         bars = {}
         if alone:
-            bars = {"error_x": _bar(levels[0].alarms), "error_y": _bar(levels[0].certified)}
+            bars = {"error_x": rate_bar(levels[0].alarms), "error_y": rate_bar(levels[0].certified)}
         figure.add_scatter(
             x=[level.alarms.share for level in levels],
             y=[level.certified.share for level in levels],
@@ -63,14 +64,3 @@ def certified_curve(curves: Mapping[str, Sequence[Level]]) -> go.Figure:
     return styled(
         figure, height=420, title="What is proven against one pixel, and its price", legend=True
     )
-
-
-def _bar(rate: Rate) -> dict[str, object]:
-    low, high = rate.ends
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - rate.share],
-        "arrayminus": [rate.share - low],
-        "thickness": 1.2,
-    }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from ndcore.figures.style.error_bars import rate_bar
 from ndcore.figures.style.palette import ATTACKED
 from ndcore.figures.style.theme import styled
 from ndcore.statistics.intervals import Rate
@@ -45,8 +46,8 @@ def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
         figure.add_scatter(
             x=[one.success.share],
             y=[one.detected.share],
-            error_x=_bar(one.success),
-            error_y=_bar(one.detected),
+            error_x=rate_bar(one.success),
+            error_y=rate_bar(one.detected),
             mode="markers",
             name=f"{one.name}: unnoticed {one.evasion.percent()}, {one.queries:,.0f} queries",
             marker={
@@ -67,14 +68,3 @@ def frontier(adversaries: Sequence[Adversary], *, alpha: float) -> go.Figure:
     return figure.update_layout(
         legend={"orientation": "v", "y": -0.2, "yanchor": "top"}, margin={"t": 44}
     )
-
-
-def _bar(rate: Rate) -> dict[str, object]:
-    low, high = rate.ends
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - rate.share],
-        "arrayminus": [rate.share - low],
-        "thickness": 1.2,
-    }

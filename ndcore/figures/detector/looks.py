@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from ndcore.figures.style.error_bars import error_bars
 from ndcore.figures.style.palette import ACCENT, MUTED
 from ndcore.figures.style.theme import styled
 
@@ -38,14 +39,7 @@ def frozen_figure(looks: Sequence[Look]) -> go.Figure:
         figure.add_scatter(
             x=[value for value, _, _ in found],
             y=[row + side for row in range(len(looks))],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [high - value for value, _, high in found],
-                "arrayminus": [value - low for value, low, _ in found],
-                "thickness": 2,
-                "width": 4,
-            },
+            error_x=error_bars(found, 2, width=4),
             mode="markers",
             name=name,
             marker={

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ndcore.figures.style.error_bars import error_bars
 from ndcore.figures.style.palette import ATTACKED, MUTED, TRAINING, VALIDATION, method_colours
 
 Curves = Mapping[str, NDArray[np.floating]]
@@ -117,15 +118,11 @@ def add_vulnerability(
         figure.add_scatter(
             x=[each["epoch"] for each in known],
             y=[each[key] for each in known],
-            error_y={
-                "type": "data",
-                "array": [high - each[key] for each, (_, high) in zip(known, bounds, strict=True)],
-                "arrayminus": [
-                    each[key] - low for each, (low, _) in zip(known, bounds, strict=True)
-                ],
-                "thickness": 1.5,
-                "width": 4,
-            },
+            error_y=error_bars(
+                [(each[key], *ends) for each, ends in zip(known, bounds, strict=True)],
+                1.5,
+                width=4,
+            ),
             customdata=[
                 [low, high, told.format(**each)]
                 for each, (low, high) in zip(known, bounds, strict=True)
