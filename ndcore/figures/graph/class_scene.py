@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -95,7 +95,6 @@ def class_scene(
     )
     edges = strongest(graph.edges, look.per_target, lambda edge: edge.share)
     marked = changed_most(edges, *pair) if pair else set()
-    width = widths(edges, [edge.share for edge in edges])
     bars = _bars(pair) if pair else {}
     units = tuple(
         SceneUnit(
@@ -111,18 +110,7 @@ def class_scene(
         )
         for node in graph.nodes
     )
-    drawn = tuple(
-        SceneEdge(
-            source=places[edge.source],
-            target=places[edge.target],
-            weight=width[edge.source, edge.target],
-            sign=-1 if edge.influence < 0 else 1,
-            told=edge_told(edge, graph.folds),
-            stable=edge.stable,
-            marked=(edge.source, edge.target) in marked,
-        )
-        for edge in edges
-    )
+    drawn = scene_edges(edges, places, graph.folds, marked)
     legend = [
         Entry("size", f"size: {KINDS[look.kind]}"),
         Entry("raises", "raises its target; the wider, the more of what runs into that layer"),
@@ -229,6 +217,35 @@ def value_words(kind: str, value: float) -> str:
     if math.isnan(value):
         return "not measured"
     return f"{100 * value:.1f}%" if kind in SHARES else f"{value:+.3g}"
+
+
+def scene_edges(
+    edges: Sequence[Edge],
+    places: Mapping[Unit, int],
+    folds: int,
+    marked: Collection[tuple[Unit, Unit]],
+) -> tuple[SceneEdge, ...]:
+    """Edges of a graph as they are drawn, as wide as their share.
+
+    Args:
+        edges: to draw.
+        places: where the units at their ends stand among those of the scene.
+        folds: parts of the images.
+        marked: ends of those that stand out.
+    """
+    width = widths(edges, [edge.share for edge in edges])
+    return tuple(
+        SceneEdge(
+            source=places[edge.source],
+            target=places[edge.target],
+            weight=width[edge.source, edge.target],
+            sign=-1 if edge.influence < 0 else 1,
+            told=edge_told(edge, folds),
+            stable=edge.stable,
+            marked=(edge.source, edge.target) in marked,
+        )
+        for edge in edges
+    )
 
 
 def edge_told(edge: Edge, folds: int) -> Told:

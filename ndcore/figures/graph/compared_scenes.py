@@ -11,10 +11,10 @@ from ndcore.figures.graph.class_scene import (
     DASHED,
     SHARES,
     Look,
-    edge_told,
     influences,
     key_of,
     name_of,
+    scene_edges,
     sizes,
     strongest,
     told_of,
@@ -158,7 +158,6 @@ def attack_scene(
         look.per_target,
         lambda edge: edge.share,
     )
-    width = widths(edges, [edge.share for edge in edges])
     units = tuple(
         SceneUnit(
             key=key_of(unit),
@@ -177,18 +176,10 @@ def attack_scene(
         )
         for unit in shown
     )
-    drawn = tuple(
-        SceneEdge(
-            source=places[edge.source],
-            target=places[edge.target],
-            weight=width[edge.source, edge.target],
-            sign=-1 if edge.influence < 0 else 1,
-            told=edge_told(edge, attacked.folds),
-            stable=edge.stable,
-            marked=edge.source in used and edge.target in used,
-        )
-        for edge in edges
-    )
+    both = {
+        (edge.source, edge.target) for edge in edges if edge.source in used and edge.target in used
+    }
+    drawn = scene_edges(edges, places, attacked.folds, both)
     return Scene(
         subject=f"attack {source.name} {target.name}",
         title=f"What the attack from {source.name} to {target.name} makes use of",
