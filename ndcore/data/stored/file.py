@@ -7,9 +7,8 @@ positions, ...), in the order of the file.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import zipfile
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ndcore.errors import DataError
+from ndcore.errors import DataError, UnreadableError
+from ndcore.storage.arrays import Arrays, Head
+from ndcore.storage.plain_files import sha256_of
 
 SUFFIX = ".npz"
 LARGEST = 4 * 2**30  # bytes of a file's arrays, all of which are held
 ABOUT = ("labels", "logits", "probabilities", "classes", "images")
+ANYWHERE = Path("/")
 PATCH = (1, 1, 3)  # of what stands for an image where the file has none
 WAY = "see `build --activations` in the README"
 
@@ -74,15 +75,13 @@ def read_activations(path: str | Path) -> StoredActivations:
 @lru_cache(maxsize=2)
 def _read(path: Path, _changed_ns: int, _size: int) -> StoredActivations:
     try:
-        shapes = _shapes(path)
-        _require_fitting(path, shapes)
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in shapes}
-        with open(path, "rb") as whole:
-            digest = hashlib.file_digest(whole, "sha256").hexdigest()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        told = str(error).partition("\n")[0]
-        raise DataError(f"'{path}' is no file of arrays that can be read: {told}") from error
+        # The owner's own file: a link may lead to it, and what it may hold is said below.
+        file = Arrays(path, within=ANYWHERE, most=sys.maxsize)
+        _require_fitting(path, file.heads)
+        arrays = dict(file)
+        digest = sha256_of(path, ANYWHERE)
+    except UnreadableError as error:
+        raise DataError(f"'{path}' is no file of arrays that can be read: {error}") from error
     labels = arrays["labels"].astype(np.int64)
     logits = _logits(path, arrays)
     images = arrays.get("images")
@@ -97,60 +96,34 @@ def _read(path: Path, _changed_ns: int, _size: int) -> StoredActivations:
         classes=classes,
         labels=labels,
         logits=logits,
-        layers={name: _units(arrays[name]) for name in shapes if name not in ABOUT},
+        layers={name: _units(values) for name, values in arrays.items() if name not in ABOUT},
         images=_patches(len(labels)) if images is None else images.reshape(*images.shape[:3], -1),
         pictured=images is not None,
         digest=digest,
     )
 
 
-def _shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """Shape and type of every array, from its first bytes alone.
-
-    Raises:
-        ValueError: an array is of another kind, or of another size than it says.
-    """
-    found = {}
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            name = entry.filename.removesuffix(".npy")
-            with archive.open(entry) as file:
-                version = npy.read_magic(file)
-                read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-                if version not in read:
-                    raise ValueError(f"array '{name}' is of an unknown version")
-                shape, _, kind = read[version](file)
-                if kind.hasobject:
-                    raise ValueError(f"array '{name}' holds Python objects, which are never read")
-                if math.prod(shape) * kind.itemsize + file.tell() != entry.file_size:
-                    raise ValueError(f"array '{name}' is of another size than it says")
-            found[name] = (shape, kind)
-    return found
-
-
-def _require_fitting(
-    path: Path,
-    shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]],
-) -> None:
-    if "labels" not in shapes or not {"logits", "probabilities"} & {*shapes}:
+def _require_fitting(path: Path, heads: dict[str, Head]) -> None:
+    if "labels" not in heads or not {"logits", "probabilities"} & {*heads}:
         raise DataError(
             f"'{path}' needs the arrays `labels` (N,) and `logits` or `probabilities` (N, classes),"
-            f" but has {', '.join(shapes) or 'none'}; {WAY}"
+            f" but has {', '.join(heads) or 'none'}; {WAY}"
         )
     # Layers are held as float32, whatever they are stored as.
     held = sum(
-        math.prod(shape) * (kind.itemsize if name in ABOUT else max(4, kind.itemsize))
-        for name, (shape, kind) in shapes.items()
+        math.prod(head.shape) * max(0 if name in ABOUT else 4, head.dtype.itemsize)
+        for name, head in heads.items()
     )
     if held > LARGEST:
         raise DataError(
             f"'{path}' holds {held / 2**30:.1f} GiB, more than {LARGEST / 2**30:.0f}: store the "
             "mean or the largest value over positions, fewer layers or fewer images"
         )
-    if not any(name not in ABOUT for name in shapes):
+    if not any(name not in ABOUT for name in heads):
         raise DataError(f"'{path}' has no layer: every array but {', '.join(ABOUT)} is one")
-    images = shapes["labels"][0]
-    for name, (shape, kind) in shapes.items():
+    images = heads["labels"].shape
+    for name, head in heads.items():
+        shape, kind = head.shape, head.dtype
         fits, told = _form(name, shape, kind)
         if name != "classes" and shape[:1] != images:
             raise DataError(f"'{path}' has {images[0]} labels but {name} {shape}; {WAY}")
