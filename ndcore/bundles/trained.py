@@ -37,7 +37,7 @@ def trained_model(
     how = f"python -m ndcore train {spec.name}"
     if run is None or not run["done"]:
         brought = run_name is None and spec.own and brings_weights(spec.build)
-        if brought and not (keeps_random_weights(spec.build) and runs_of(spec)):
+        if brought and not (runs_of(spec) and keeps_random_weights(spec.build)):
             return model.eval(), None
         raise BundleError(_no_run(spec, run_name))
     if not is_same_network(run, spec):

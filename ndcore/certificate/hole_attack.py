@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.attacks.engines.grid import Grid
 from ndcore.certificate.one_pixel import Certificate, Hole, alarm_on
 from ndcore.certificate.repairs import MARGIN, leads
 from ndcore.data.pixels import paint
@@ -61,7 +61,7 @@ def attack_holes(
         evaluator: of the model.
         image: uint8 (H, W, C); certificate: of it.
     """
-    colours = _grid(image.shape[2])
+    colours = hole_colours(image.shape[2])
     answers: dict[tuple[int, int], NDArray[np.float32]] = {}
     found = []
     for hole in certificate.holes:
@@ -90,7 +90,6 @@ def attack_holes(
     return found
 
 
-def _grid(channels: int) -> NDArray[np.uint8]:
-    """Colours to try, (P, C)."""
-    levels = range(256) if channels == 1 else np.linspace(0, 255, LEVELS).round().astype(int)
-    return np.array(list(product(levels, repeat=channels)), np.uint8)
+def hole_colours(channels: int) -> NDArray[np.uint8]:
+    """Colours to try at a hole, uint8 (P, C); the last channel changes fastest."""
+    return Grid(levels=256 if channels == 1 else LEVELS).colours(channels)[:, ::-1]

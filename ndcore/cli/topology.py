@@ -105,7 +105,7 @@ def graph_answer(
             for each in parting[:5]
         ]
     if options.images:
-        placed = _placed(bundle, options, space, preset.lens, graph)
+        placed = _placed(bundle, options, space, positions, preset.lens, graph)
         document["placed"] = [
             {"file": name, "nodes": list(nodes), "nearest": int(near), "epsilons": float(gap)}
             for name, nodes, near, gap in zip(
@@ -116,11 +116,12 @@ def graph_answer(
     return about | document, "\n".join(lines), 0
 
 
-def _placed(bundle: Bundle, options: Namespace, space: Space, lens: str, graph: Any) -> Placed:
-    named = Namespace(**{**vars(options), "source": None, "data": options.data})
+def _placed(
+    bundle: Bundle, options: Namespace, space: Space, positions: str, lens: str, graph: Any
+) -> Placed:
+    named = Namespace(**{**vars(options), "source": None})
     batch = choose_images(bundle, named, None)
     images = ToRead(batch.ids, batch.labels, lambda part: batch.pixels[part])
-    positions = options.positions or PRESETS[options.preset].positions
     read = read_vectors(bundle, [options.layer], positions, images)[options.layer]
     return place(graph, space.wide, read.wide, space.lens_of(read, lens))
 

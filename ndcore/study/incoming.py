@@ -127,14 +127,7 @@ def _files(files: Iterable[tuple[str, bytes]], problems: list[str]) -> Iterator[
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 yield from _members(archive, name, problems)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            RuntimeError,
-            ValueError,
-            OSError,
-            EOFError,
-        ) as error:
+        except BROKEN as error:
             problems.append(f"the archive {name} is damaged or locked: {_said(error)}")
 
 

@@ -24,10 +24,10 @@ from ndcore.attacks.adaptive import (
     stealthy_de,
 )
 from ndcore.attacks.engines.fast import best_first
-from ndcore.attacks.engines.grid import Grid
 from ndcore.attacks.engines.inconspicuous import inconspicuous
 from ndcore.attacks.engines.search import Candidates, Problem, Search
 from ndcore.bundles.bundle import Bundle
+from ndcore.certificate.hole_attack import hole_colours
 from ndcore.detectors.repair import repair, repair_at
 from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.features import FeaturePass
@@ -37,7 +37,7 @@ from ndcore.study.measured.image_sets import ImageSet
 ALPHA = 0.05  # the alarm rate that they try to slip under
 TRIES = 4  # images shown to the detector
 SEARCH, HIDE = 800, 4000  # queries of a search for flips, and of the evolution that hides one
-HOLES, LEVELS = 8, 9  # holes that are attacked, at most, and levels of each channel there
+HOLES = 8  # that are attacked, at most
 
 
 @dataclass(frozen=True)
@@ -253,8 +253,7 @@ def _holes(defence: Defence, image: NDArray[np.uint8], label: int, image_id: str
     places = defence.holes.get(image_id, np.zeros((0, 2), np.int64))[:HOLES]
     if not len(places):
         return Hidden(None, 0, 0, float("nan"))
-    channels = image.shape[2]
-    colours = Grid(levels=256 if channels == 1 else LEVELS).colours(channels)
+    colours = hole_colours(image.shape[2])[:, ::-1]
     search = at_places(places, colours)
     flips = defence.search(image, label, image_id, search, len(places) * len(colours))
     return _least(defence, image, label, image_id, flips)

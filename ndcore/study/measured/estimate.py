@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from ndcore.attacks.adaptive import all_flips
+from ndcore.attacks.engines.grid import Grid
 from ndcore.attacks.gradient import METHODS
 from ndcore.detectors.repair import repair
 from ndcore.networks.evaluator import evaluator_for
@@ -87,7 +88,7 @@ def estimate(
         "queries of searches": _timed(search) / QUERIES,
         "passes of an image": _timed(lambda: evaluator.plain(image)),
     }
-    values = bundle.shape[0] * bundle.shape[1] * 2 ** bundle.shape[2]
+    values = Grid().count(bundle.shape)
     often = _counts(kinds, counts, n, len(bundle.classes), values)
     cores = torch.get_num_threads()
     return Estimate({what: (often[what], cost) for what, cost in each.items()}, cores)

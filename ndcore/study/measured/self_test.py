@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ndcore.attacks.adaptive import Flips
 from ndcore.attacks.engines.exhaustive import exhaustive
+from ndcore.attacks.engines.grid import Grid
 from ndcore.statistics.roc import rate
 from ndcore.storage.stamped import StampedRows
 from ndcore.study.measured.adversaries import Defence
@@ -73,7 +74,7 @@ def self_test(defence: Defence, images: ImageSet) -> SelfTest | None:
     """
     rows = []
     for image, label, key in zip(images.pixels, images.labels, images.ids, strict=True):
-        queries = image.shape[0] * image.shape[1] * 2 ** image.shape[2]
+        queries = Grid().count(image.shape)
         known = defence.search(image, int(label), key, exhaustive, queries)
         if not len(known):
             continue
