@@ -8,16 +8,8 @@ from typing import Any
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.extras import put_files
-from ndcore.bundles.manifest import CERTIFICATES
+from ndcore.bundles.manifest import CERTIFICATES, EVALUATION, GALLERY
 from ndcore.errors import BadRequestError
-
-# The sets that are told of: images that no choice was made on, and those that one pixel breaks.
-EVALUATION, GALLERY = "evaluation", "gallery"
-
-
-def two_pixels_of(name: str) -> str:
-    """Under which name certificates for two pixels of a set are kept."""
-    return f"{name}, two pixels"
 
 
 def require_set(bundle: Bundle, name: str, keys: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ndcore.bundles.manifest import CERTIFICATES, GRAPH_FILE
+from ndcore.bundles.manifest import CERTIFICATES, EVALUATION, GALLERY, GRAPH_FILE, two_pixels_of
 from ndcore.concept_graph.kept_file import wrong_with
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.data.splits import SPLITS
@@ -71,7 +71,9 @@ class Contents:
 _SPLITS = record(dict.fromkeys(SPLITS, many(text(4096))))
 
 
+SETS = (EVALUATION, GALLERY)
 _RATE = record({"rate": or_null(SHARE), "n": whole()})
+_CERTIFIED = record({"certified": _RATE})
 _PROVEN = record(
     {
         "weight_hash": text(64),
@@ -85,12 +87,13 @@ _PROVEN = record(
                             **dict.fromkeys(("accuracy", "certified_accuracy"), or_null(SHARE)),
                             "correct": record({"certified": _RATE, "alarms": _RATE}),
                             "wrong": record({"alarms": _RATE}),
-                            "breakable": record({"certified": _RATE}),
-                        }
+                            "breakable": _CERTIFIED,
+                        },
+                        {"two_pixels": record({"block": whole(), "correct": _CERTIFIED})},
                     ),
                 }
             ),
-            one_of("evaluation", "gallery"),
+            one_of(*SETS, *map(two_pixels_of, SETS)),
         ),
     }
 )

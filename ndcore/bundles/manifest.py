@@ -39,6 +39,8 @@ FILES = (
 # A finished study of its detectors, where one was put into the bundle.
 STUDY_FILES = ("study/study.json", "study/study.npz", "study/desk.npz")
 CERTIFICATES = "certificates.json"
+# Its sets: images that no choice was made on, and those that one pixel breaks.
+EVALUATION, GALLERY = "evaluation", "gallery"
 # The concept graphs of its classes, where they were made.
 GRAPH_FILE = "graph.npz"
 MOST_BYTES = 4 << 20
@@ -86,6 +88,11 @@ ALSO = {
     ),
 }
 _MANIFEST = record(NEEDED, ALSO)
+
+
+def two_pixels_of(name: str) -> str:
+    """Under which name certificates for two pixels of a set are kept."""
+    return f"{name}, two pixels"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -55,6 +55,10 @@ def test_what_was_found_stays_in_the_bundle(capsys: pytest.CaptureFixture[str], 
     bundle = load_bundle("twin")
     assert set(bundle.manifest["files"]) == {*before, "certificates.json"}
     assert set(bundle.certificates) == {"evaluation", "gallery"}
+    assert main([*command, "--n", "2", "--pixels", "2", "--block", "4"]) == 0
+    two = load_bundle("twin").certificates["evaluation, two pixels"]
+    assert two["summary"]["two_pixels"]["correct"]["certified"]["n"] <= 2
+    bundle = load_bundle("twin")
     found, broken = bundle.certificates["evaluation"], bundle.certificates["gallery"]
     assert found["command"].endswith("--source digits --n 5 --seed 0 --ship")
     assert [row["key"] for row in broken["images"]] == [row.key for row in bundle.gallery]

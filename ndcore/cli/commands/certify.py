@@ -55,7 +55,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Certify images, and their stored attacks along with them."""
     from ndcore.bundles.bundle import load_bundle
-    from ndcore.bundles.certified import keep_certificates, require_set, two_pixels_of
+    from ndcore.bundles.certified import keep_certificates, require_set
+    from ndcore.bundles.manifest import two_pixels_of
     from ndcore.certificate.repairs import MARGIN
     from ndcore.cli.certificate import certify_text
     from ndcore.cli.certifying import Certifying

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.bundles.certified import EVALUATION, GALLERY, two_pixels_of
+from ndcore.bundles.manifest import EVALUATION, GALLERY, two_pixels_of
 from ndcore.figures.detector.certificate import proven_two_words, proven_words
 from pages.ui.detector.cards import Card
 from pages.ui.detector.search import Subject
