@@ -38,9 +38,7 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
     def graph() -> None:
         # As many images in all folds as the class would have, of which one fold is read.
         members = range(images * FOLDS)
-        class_sums(
-            watched, lambda some: pixels[[at // FOLDS for at in some]], members, 0, folds=[0]
-        )
+        class_sums(watched, read, members, 0, folds=[0])
 
     plain()
     spent = [(_seconds(plain), _seconds(graph)) for _ in range(ROUNDS)]

@@ -6,7 +6,6 @@ build leaves nothing behind that could be loaded.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -47,6 +46,7 @@ from ndcore.steps import ShouldStop, Step, counter, no_step
 from ndcore.storage.atomic import replace_folder, write_bytes, write_json
 from ndcore.storage.lock import only_one
 from ndcore.storage.places import bundles_dir
+from ndcore.storage.plain_files import sha256_of
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "safetensors")
 
@@ -306,8 +306,7 @@ def _write(
         for name, content in arrays.items():
             np.savez_compressed(folder / name, allow_pickle=False, **content)
         manifest["files"] = {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in dict.fromkeys((*FILES, *arrays))
+            name: sha256_of(folder / name) for name in dict.fromkeys((*FILES, *arrays))
         }
         write_json(folder / "manifest.json", manifest)
 
