@@ -6,6 +6,7 @@ began with where it grows; the parts that came since have numbers. All are of `s
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import shutil
@@ -95,8 +96,10 @@ class Shelf:
             self._tidied = time.monotonic()
         rows = []
         for folder in self._folder.glob("*"):
-            sizes = [file.stat().st_size for file in folder.glob("*")]
-            rows.append((folder.stat().st_mtime, sum(sizes), folder))
+            # Another server on this folder may remove it meanwhile.
+            with contextlib.suppress(OSError):
+                sizes = [file.stat().st_size for file in folder.glob("*")]
+                rows.append((folder.stat().st_mtime, sum(sizes), folder))
         left, now = sum(size for _, size, _ in rows), time.time()
         for changed, size, folder in sorted(rows):
             if folder.name in self._parts:
