@@ -19,7 +19,7 @@ from pages.ui.graph.header import header
 from pages.ui.graph.hold import hold_panel
 from pages.ui.graph.made import made
 from pages.ui.graph.numbers import numbers
-from pages.ui.graph.opened import attacks_of, kinds_of
+from pages.ui.graph.opened import attacks_of
 from pages.ui.graph.units import explorer_button, ringed_units, told_rings
 
 
@@ -35,7 +35,7 @@ def main() -> None:
         st.info(f"This bundle has no concept graph yet; {build} makes it.")
         return
     pair = current_pair(bundle)
-    chosen = choose(bundle, pair, graphs.labels, attacks_of(bundle), kinds_of(graphs))
+    chosen = choose(bundle, pair, graphs.labels, attacks_of(bundle), graphs.kinds)
     ringed = ringed_units(bundle)
     drawn = made(bundle, graphs, chosen, pair, ringed)
     st.markdown(header(drawn, chosen))

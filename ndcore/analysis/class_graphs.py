@@ -78,6 +78,8 @@ class ClassGraphs:
 
     Attributes:
         labels: positions of the classes that have a graph.
+        kinds: importances that were measured.
+        units: layer -> number of units, in order.
         stamp: tells these graphs from others.
 
     Args:
@@ -92,7 +94,7 @@ class ClassGraphs:
         if arrays is None:
             raise BundleError(how_to_make(bundle))
         self._bundle, self._kept = bundle, KeptGraphs(arrays)
-        self.labels = self._kept.labels
+        self.labels, self.kinds, self.units = self._kept.labels, self._kept.kinds, self._kept.units
         self.stamp: str = bundle.manifest["files"][GRAPH_FILE]
 
     def measured(self, label: int) -> Measured:

@@ -161,6 +161,7 @@ class KeptGraphs:
     Attributes:
         labels: classes that have a graph.
         units: layer -> number of units, in order.
+        kinds: importances that were measured.
         means: layer -> float (units,), mean activation over the images of all classes.
 
     Args:
@@ -173,6 +174,8 @@ class KeptGraphs:
         self.units: dict[str, int] = dict(
             zip(arrays["layers"].tolist(), arrays["units"].tolist(), strict=True)
         )
+        first = next(iter(self.units), "")
+        self.kinds = tuple(kind for kind in KINDS if f"{first}/{kind}" in arrays)
         images = arrays["images"]
         self.means = {
             layer: np.average(arrays[f"{layer}/means"].astype(np.float64), 0, weights=images)

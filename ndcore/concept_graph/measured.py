@@ -106,11 +106,12 @@ def measured(watched: Watched, sums: ClassSums) -> Measured:
     """What sums over the images of a class say."""
     done = sums.images > 0
     folds = int(done.sum())
-    edges = {
-        each.link.target: _edges(each.link.source, each.link.target, sums.links[each.link.target])
-        for each in watched.weights
-    }
-    by_fold = {name: _fold_shares(sums.links[name])[done] for name in edges}
+    edges, by_fold = {}, {}
+    for each in watched.weights:
+        link = sums.links[each.link.target]
+        shares = _fold_shares(link)
+        edges[each.link.target] = _edges(each.link.source, each.link.target, link, shares)
+        by_fold[each.link.target] = shares[done]
     graded = sums.gradients > 0
     values: dict[str, dict[str, Value]] = {}
     for layer, found in sums.layers.items():
@@ -207,9 +208,9 @@ def _fold_shares(sums: LinkSums) -> NDArray[np.float32]:
     return np.asarray(sums.shares / times[:, :, None], np.float32)
 
 
-def _edges(source: str, target: str, sums: LinkSums) -> Edges:
+def _edges(source: str, target: str, sums: LinkSums, folds: NDArray[np.float32]) -> Edges:
+    """`folds`: the shares of each fold, see `_fold_shares`."""
     mean = _mean_shares(sums)
-    folds = _fold_shares(sums)
     known = sums.measured > 0
     five = min(FIVE, mean.shape[1])
     inside = np.zeros(mean.shape)

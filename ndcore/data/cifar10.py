@@ -87,6 +87,14 @@ def _folders(place: Path, shape: tuple[int, int, int], stamps: tuple[int, ...]) 
 
 
 def _packed(root: Path) -> ImageSource:
+    files = [path for path in (root / CIFAR10_FOLDER).iterdir() if path.is_file()]
+    about = [(path.name, path.stat()) for path in sorted(files)]
+    return _unpacked(root, tuple((name, at.st_size, at.st_mtime_ns) for name, at in about))
+
+
+@lru_cache(maxsize=1)
+def _unpacked(root: Path, stamps: tuple[tuple[str, int, int], ...]) -> ImageSource:
+    """Read once as long as no file changes, which `stamps` tell."""
     from torchvision.datasets import CIFAR10
 
     try:  # torchvision compares checksums before it unpickles its own files
@@ -150,8 +158,8 @@ def find_cifar10(image_id: str) -> tuple[Pixels, int]:
                 return read_image(path, (32, 32, 3)), label
     try:
         source = cifar10_source(data_dir())
-        position = source.keys().index(key)
-    except (DataError, ValueError):
+        position = source.index(key)
+    except DataError:
         raise DataError(
             f"image '{image_id}' is part of CIFAR-10, which is not here; get it with: {CIFAR10_HOW}"
         ) from None

@@ -91,6 +91,10 @@ class ImageSource:
         CIFAR-10 in torchvision's files and as folders share `train/cat/0105` = the 106th cat of
         the training set; elsewhere it is the id, without its suffix where that is enough.
         """
+        return self._keys
+
+    @cached_property
+    def _keys(self) -> tuple[str, ...]:
         if self.name != "cifar10":
             stems = [os.path.splitext(image_id)[0] for image_id in self.ids]
             taken = Counter(stems) + Counter(self.ids)

@@ -108,7 +108,7 @@ def _faithful(
     if not found:
         raise BadRequestError("the data holds no image of the bundle's dev split")
     gaps = paired_gaps(found)
-    total = sum(graphs.measured(graphs.labels[0]).units.values())
+    total = sum(graphs.units.values())
     lines = [
         f"{bundle.classes[each.label]}: "
         f"{faithfulness_sentence(each, bundle.classes[each.label], total)}"

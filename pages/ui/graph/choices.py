@@ -27,9 +27,7 @@ KINDS = {
 ABOUT_KIND = (
     "Influence: the share of what reaches the class's logit that passes through the neuron. "
     "Share of images: in how many it is among the strongest of its layer, as in Summit. "
-    "Activation x gradient: what the logit owes to it to first order. Logit lost when held: what "
-    "becomes of the logit when the neuron is held at its mean over all images; measured for the "
-    "strongest alone."
+    "Activation x gradient: what the logit owes to it to first order."
 )
 CHOICE_PX, OTHER_PX = 170, 230
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ndcore.analysis.class_graphs import ClassGraphs
 from ndcore.bundles.bundle import Bundle
-from ndcore.concept_graph import IMPORTANCE, ConceptGraph, DifferenceGraph, Edge
+from ndcore.concept_graph import ConceptGraph, DifferenceGraph, Edge
 from ndcore.concept_graph.drawing import Rule, edge_shares, node_of
 from ndcore.concept_graph.measured import Measured
 from ndcore.data.gallery_row import GalleryRow
@@ -17,13 +17,6 @@ from pages.ui.frame import loaders
 from pages.ui.images.gallery import rows_here
 
 MOST_ATTACKED = 100  # attacked images that are read for one graph
-
-
-def kinds_of(graphs: ClassGraphs) -> tuple[str, ...]:
-    """Importances that were measured."""
-    values = graphs.measured(graphs.labels[0]).values
-    first = next(iter(values.values()))
-    return tuple(kind for kind in IMPORTANCE if kind in first)
 
 
 def attacks_of(bundle: Bundle) -> dict[int, tuple[int, ...]]:

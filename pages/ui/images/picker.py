@@ -152,7 +152,7 @@ def _count(head: DeltaGenerator, selection: Selection) -> None:
 
 def _tell_trained(bundle: Bundle, source: ImageSource, selection: Selection) -> None:
     """How many of the chosen images the network learnt from, where that is known."""
-    if not bundle.manifest["training"]:
+    if not bundle.manifest["training"] or not selection.ids:
         return
     learnt = {source.places.get(key) for key in bundle.splits["reference"]}
     count = sum(source.index(image_id) in learnt for image_id in selection.ids)

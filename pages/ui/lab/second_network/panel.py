@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from ndcore.bundles.bundle import Bundle, list_bundles
+from ndcore.bundles.bundle import Bundle
 from ndcore.data.decode import encode_png
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.lab.two_networks import judge_words, row_words, sides_words
@@ -59,7 +59,7 @@ def _others(bundle: Bundle) -> list[str]:
     """Bundles of the same size of images and the same classes."""
     return [
         info.name
-        for info in list_bundles()
+        for info in loaders.bundle_list()
         if info.ready
         and info.name != bundle.name
         and list(info.manifest["shape"]) == list(bundle.shape)
