@@ -5,13 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.bundles.images import folder_name
+from ndcore.bundles.images import FOLDER, folder_name
 from ndcore.evolution import list_runs
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import running_jobs
-from pages.ui.frame.loaders import FOLDER
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB, PAGES
 from pages.ui.frame.story_banner import STORY

@@ -39,7 +39,7 @@ def job_of(at: AppTest, name: str = "job") -> Job:
 
 
 def ended(job: Job) -> Job:
-    for _ in range(600):
+    for _ in range(6000):  # a process of its own loads torch first, on a busy machine
         if not job.active:
             return job
         time.sleep(0.05)

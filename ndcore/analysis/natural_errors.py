@@ -6,7 +6,7 @@ are such images. By default they are looked for among images that the model neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,7 @@ def find_errors(
     source: ImageSource,
     members: Sequence[int] | None = None,
     *,
-    on_batch: Callable[[int], None] | None = None,
+    on_batch: Callable[[int, list[NaturalError]], None] | None = None,
     should_stop: ShouldStop = None,
 ) -> tuple[NaturalError, ...]:
     """Wrongly classified images of a source, one float32 pass per image.
@@ -69,7 +69,7 @@ def find_errors(
         bundle: names the classes and has the model.
         source: of the bundle's classes and image shape.
         members: positions to look at; default: those that are `held_out`.
-        on_batch: told how many images were just read.
+        on_batch: told how many images were just read, and the errors among them.
         should_stop: asked before every function of torch; what was found until then is returned.
 
     Returns:
@@ -87,9 +87,15 @@ def find_errors(
     found: list[NaturalError] = []
     with until_stopped(should_stop):
         for part in in_parts(len(chosen), BATCH):
-            found += _wrong(bundle, source, chosen[part])
+            wrong = _wrong(bundle, source, chosen[part])
+            found += wrong
             if on_batch:
-                on_batch(len(chosen[part]))
+                on_batch(len(chosen[part]), wrong)
+    return most_confident_first(found)
+
+
+def most_confident_first(found: Iterable[NaturalError]) -> tuple[NaturalError, ...]:
+    """Errors in their order; equally confident ones in that of the source."""
     return tuple(sorted(found, key=lambda error: (-error.confidence, error.position)))
 
 

@@ -146,7 +146,7 @@ def compare_networks(
     *,
     detector: str,
     alpha: float = 0.05,
-    results: Sequence[AttackResult] = (),
+    results: Sequence[Sequence[AttackResult]] = ((), ()),
     on_step: Step = no_step,
     should_stop: ShouldStop = None,
 ) -> dict[str, Any]:
@@ -156,20 +156,16 @@ def compare_networks(
         pair: the networks and their detectors.
         images: labelled by the first one's classes.
         config: of the attack; its target is of the first one's classes.
-        results: of the attack on the first one, where it was made already.
+        results: of the attack on each, where it was made already.
         detector, alpha, on_step, should_stop: see `look_at`, as for what is raised.
     """
     first = pair[0].bundle
     found = []
-    for here, made in zip(pair, (results, ()), strict=True):
-        # Classes may have another order there.
-        target = config.target
-        if target is not None:
-            target = here.bundle.class_index(first.classes[target])
+    for here, made in zip(pair, results, strict=True):
         looked = look_at(
             here,
             relabelled(images, first.classes, here.bundle),
-            replace(config, target=target),
+            retargeted(config, first.classes, here.bundle),
             detector=detector,
             alpha=alpha,
             results=made,
@@ -195,6 +191,13 @@ def relabelled(images: ImageBatch, classes: Sequence[str], bundle: Bundle) -> Im
     place = {name: at for at, name in enumerate(bundle.classes)}
     labels = [place[classes[label]] if label >= 0 else UNKNOWN for label in images.labels]
     return ImageBatch(images.ids, np.array(labels, np.int64), images.pixels)
+
+
+def retargeted(config: AttackConfig, classes: Sequence[str], bundle: Bundle) -> AttackConfig:
+    """The same attack; a target that is a position in `classes` becomes one of a bundle's."""
+    if config.target is None:
+        return config
+    return replace(config, target=bundle.class_index(classes[config.target]))
 
 
 def compared(first: Network, second: Network) -> dict[str, Any]:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.catalog import Find, find_image, open_data, own_place
+from ndcore.data.catalog import Find, find_image, open_data, open_source, own_place
 from ndcore.data.class_list import with_classes
 from ndcore.data.sources import ImageSource, Pixels
 from ndcore.errors import BadRequestError, DataError
 from ndcore.networks.called.stored import Stored
+
+FOLDER = "folder"  # the images that a bundle was built from, where they are in a folder
 
 
 def folder_name(bundle: Bundle) -> str:
@@ -47,6 +49,21 @@ def open_own(bundle: Bundle) -> ImageSource | None:
     """
     folder = own_folder(bundle)
     return None if folder is None else open_for(bundle, folder)
+
+
+def open_named(bundle: Bundle, name: str) -> ImageSource:
+    """The images that a bundle was built from where `name` is `FOLDER`, else a source by its name.
+
+    Raises:
+        BadRequestError: see `open_own` and `open_source`.
+        DataError: it is not on this machine.
+    """
+    if name != FOLDER:
+        return open_source(name)
+    found = open_own(bundle)
+    if found is None:
+        raise DataError(f"the images of bundle '{bundle.name}' are not here")
+    return found
 
 
 def open_for(bundle: Bundle, data: str | Path, parts: bool | None = None) -> ImageSource:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.errors import UnreadableError
+from ndcore.storage.arrays import MOST_BYTES, Arrays
 from ndcore.storage.atomic import write_bytes
 
 
@@ -22,14 +23,15 @@ def save_stamped(path: Path, arrays: Mapping[str, NDArray[Any]], stamp: str) -> 
     write_bytes(path, out.getvalue())
 
 
-def load_stamped(path: Path, stamp: str) -> dict[str, NDArray[Any]] | None:
-    """What `save_stamped` wrote under the same stamp; None when absent, damaged or another's."""
+def load_stamped(path: Path, stamp: str, most: int = MOST_BYTES) -> dict[str, NDArray[Any]] | None:
+    """What `save_stamped` wrote under the same stamp; None when absent, damaged, larger than `most`
+    bytes unpacked, or another's."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            if str(arrays["stamp"]) != stamp:
-                return None
-            return {key: arrays[key] for key in arrays.files if key != "stamp"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = Arrays(path, most=most)
+        if "stamp" not in arrays or str(arrays["stamp"]) != stamp:
+            return None
+        return {key: arrays[key] for key in arrays if key != "stamp"}
+    except UnreadableError:
         return None
 
 
@@ -51,4 +53,5 @@ class StampedRows:
     def load(cls, path: Path, stamp: str) -> Self | None:
         """See `load_stamped`."""
         arrays = load_stamped(path, stamp)
-        return None if arrays is None else cls(**arrays)
+        known = arrays is not None and {*arrays} == {field.name for field in fields(cls)}
+        return cls(**arrays) if arrays is not None and known else None

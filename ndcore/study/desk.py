@@ -22,6 +22,7 @@ from ndcore.detectors.scoring.features import FeaturePass
 from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.errors import BundleError
 from ndcore.storage.stamped import load_stamped, save_stamped
+from ndcore.study.measured.form import MOST_SCORES
 from ndcore.study.measured.image_sets import Family, ImageSet, attacked_set
 from ndcore.study.measured.measurements import Measurer
 from ndcore.study.report import Scored
@@ -136,12 +137,20 @@ def load_desk(path: Path, known_as: str) -> Desk:
     Raises:
         BundleError: missing, damaged, or of other weights.
     """
-    arrays = load_stamped(path, known_as)
+    arrays = load_stamped(path, known_as, MOST_SCORES)
     if arrays is None:
         raise BundleError(f"the scores in {path} are missing, damaged or of other weights")
+    try:
+        return _desk_of(arrays, known_as)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the scores in {path} are damaged: {error}") from error
+
+
+def _desk_of(arrays: dict[str, NDArray[Any]], known_as: str) -> Desk:
     classes = tuple(str(name) for name in arrays.pop("classes"))
+    parts = arrays.pop("parts").tolist()
     measures: dict[str, tuple[str, ...]] = {}
-    for measure, layer in arrays.pop("parts").tolist():
+    for measure, layer in parts:
         measures[measure] = (*measures.get(measure, ()), layer)
     found: dict[str, dict[str, Any]] = {}
     for key, values in arrays.items():
@@ -151,6 +160,11 @@ def load_desk(path: Path, known_as: str) -> Desk:
     for name, each in found.items():
         keys = tuple(str(key) for key in each.pop("keys"))
         sets[name] = DeskSet(keys=keys, attacked=int(each.pop("attacked")), **each)
+        columns = [np.shape(each[what]) for what in ("labels", "predicted", "confidence")]
+        if sets[name].scores.shape != (len(keys), len(parts)):
+            raise ValueError(f"'{name}' has scores of another size")
+        if any(shape != (len(keys),) for shape in columns):
+            raise ValueError(f"'{name}' says more of some images than of others")
     return Desk(known_as, classes, measures, sets)
 
 

@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.calibration import Calibration
-from ndcore.errors import BundleError
+from ndcore.errors import BundleError, UnreadableError
 from ndcore.storage.atomic import write_bytes
 from ndcore.storage.places import study_dir
+from ndcore.storage.plain_files import read_json
 from ndcore.storage.stamped import load_stamped, save_stamped
+from ndcore.study.measured.form import MOST_JSON, MOST_SCORES, require_study
 
 DOCUMENT, SCORES = "study.json", "study.npz"
 DIGITS = 6
+ABOUT = ("keys", "labels", "predicted", "confidence")  # of the images of every set
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,12 @@ def load_study(folder: Path, known_as: str) -> SavedStudy:
         BundleError: missing, damaged, or of other weights.
     """
     try:
-        document = json.loads((folder / DOCUMENT).read_text())
-    except (OSError, ValueError) as error:
-        raise BundleError(f"there is no readable study in {folder}") from error
-    arrays = load_stamped(folder / SCORES, known_as)
-    if arrays is None or document.get("weight_hash") != known_as:
+        document = read_json(folder / DOCUMENT, MOST_JSON)
+        require_study(document, DOCUMENT)
+    except UnreadableError as error:
+        raise BundleError(f"there is no readable study in {folder}: {error}") from error
+    arrays = load_stamped(folder / SCORES, known_as, MOST_SCORES)
+    if arrays is None or document["weight_hash"] != known_as or not _fit(arrays):
         raise BundleError(f"the study in {folder} is damaged or of other weights")
     names = tuple(str(name) for name in arrays.pop("names"))
     scores: dict[str, NDArray[np.float32]] = {}
@@ -115,6 +119,24 @@ def load_study(folder: Path, known_as: str) -> SavedStudy:
         else:
             about.setdefault(name, {})[what] = values
     return SavedStudy(document, scores, about, names)
+
+
+def _fit(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the scores are of one size with each other and with what is known of the images."""
+    names = arrays.get("names")
+    if names is None or names.ndim != 1:
+        return False
+    sets = {key.removesuffix("/scores") for key in arrays if key.endswith("/scores")}
+    if not {"calibration", "evaluation"} <= sets:
+        return False
+    for name in sets:
+        scores = arrays[f"{name}/scores"]
+        about = [arrays.get(f"{name}/{key}") for key in ABOUT]
+        if scores.dtype.kind != "f" or scores.shape[1:] != names.shape or scores.ndim != 2:
+            return False
+        if any(each is None or each.shape != (len(scores),) for each in about):
+            return False
+    return True
 
 
 def without_nan(document: Any) -> Any:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from ndcore.attacks.attack import attack_images
 from ndcore.attacks.config import AttackConfig
 from ndcore.attacks.result import AttackResult
-from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import Choice
 from ndcore.jobs import Job
-from ndcore.tasks.opened import opened
+from ndcore.study.calibrated import Detectors
+from ndcore.tasks.opened import LIGHT_QUERIES
 
-LIGHT_QUERIES = 10_000  # some seconds for a network of 32 pixels
 LIGHT_IMAGES = 16  # for engines that follow gradients
 
 
@@ -45,7 +44,7 @@ class AttackJob:
 
     @property
     def light(self) -> bool:
-        """Whether it takes seconds, so that a process of its own would not pay."""
+        """See `Work`."""
         if not self.config.searches:
             return len(self.choice) <= LIGHT_IMAGES
         return self.queries <= LIGHT_QUERIES
@@ -54,35 +53,20 @@ class AttackJob:
         """Take in the result of the image at a position."""
         self.found[part[0]] = part[1]
 
-
-@dataclass(frozen=True)
-class AttackTask:
-    """The attack, for a process that has not opened the bundle."""
-
-    bundle: str
-    weight_hash: str
-    work: AttackJob
-
-    def __call__(self, job: Job) -> AttackJob:
-        """Do it."""
-        return run_attack(opened(self.bundle, self.weight_hash), self.work, job)
-
-
-def run_attack(bundle: Bundle, work: AttackJob, job: Job) -> AttackJob:
-    """Attack the images; finished ones show, and are kept, while others are searched."""
-    job.grow(work)
-    choice = work.choice
-    attack_images(
-        bundle.model,
-        choice.pixels,
-        choice.labels,
-        choice.names,
-        work.config,
-        on_progress=job.report,
-        on_result=lambda at, result: job.add((at, result)),
-        should_stop=lambda: job.stopping,
-    )
-    return work
+    def do(self, job: Job, *on: Detectors) -> AttackJob:
+        """Attack the images; finished ones show, and are kept, while others are searched."""
+        job.grow(self)
+        attack_images(
+            on[0].bundle.model,
+            self.choice.pixels,
+            self.choice.labels,
+            self.choice.names,
+            self.config,
+            on_progress=job.report,
+            on_result=lambda at, result: job.add((at, result)),
+            should_stop=lambda: job.stopping,
+        )
+        return self
 
 
 def results_of(job: Job) -> list[AttackResult]:

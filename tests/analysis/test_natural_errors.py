@@ -62,11 +62,15 @@ def test_a_source_beyond_the_splits_is_looked_at_whole(
 def test_members_progress_and_stop(digits_bundle: Bundle, digits: ImageSource) -> None:
     members = held_out(digits_bundle, digits)[: 3 * BATCH - 5]
     told: list[int] = []
-    whole = find_errors(digits_bundle, digits, members, on_batch=told.append)
+    whole = find_errors(digits_bundle, digits, members, on_batch=lambda n, _: told.append(n))
     assert told == [BATCH, BATCH, BATCH - 5]
     read: list[int] = []
     part = find_errors(
-        digits_bundle, digits, members, on_batch=read.append, should_stop=lambda: len(read) >= 2
+        digits_bundle,
+        digits,
+        members,
+        on_batch=lambda n, _: read.append(n),
+        should_stop=lambda: len(read) >= 2,
     )
     assert sum(read) == 2 * BATCH
     assert set(part) == {error for error in whole if error.position in members[: 2 * BATCH]}

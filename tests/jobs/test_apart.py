@@ -18,7 +18,8 @@ from ndcore.data.catalog import open_source
 from ndcore.jobs import Job, JobManager
 from ndcore.jobs.manager import HEAVY
 from ndcore.jobs.shelf import Shelf
-from ndcore.tasks.attack import AttackJob, AttackTask
+from ndcore.tasks.attack import AttackJob
+from ndcore.tasks.opened import Apart
 from tests.ui import ended
 
 
@@ -29,14 +30,14 @@ def manager(tmp_path: Path) -> Iterator[JobManager]:
     made.shutdown(5)
 
 
-def task(bundle: Bundle, images: int, config: AttackConfig, weights: str = "") -> AttackTask:
+def task(bundle: Bundle, images: int, config: AttackConfig, weights: str = "") -> Apart:
     source = open_source("digits")
     members = list(range(images))
     choice = Choice.of(source, members, names=tuple(source.ids[i] for i in members))
-    return AttackTask(bundle.name, weights or bundle.weight_hash, AttackJob(choice, config))
+    return Apart(AttackJob(choice, config), ((bundle.name, weights or bundle.weight_hash),))
 
 
-def endless(bundle: Bundle) -> AttackTask:
+def endless(bundle: Bundle) -> Apart:
     return task(bundle, 200, AttackConfig("exhaustive", pixels=5, max_queries=10_000_000))
 
 

@@ -20,6 +20,7 @@ from ndcore.settings import settings
 from ndcore.study.incoming import MOST, Images, draw, unpack
 from ndcore.study.saved import SavedStudy
 from ndcore.study.triage import Judged, judge_study
+from ndcore.tasks.triage import TriageJob
 from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.ranked import Lookup, Open, show_judged
 from pages.ui.elements.certify_many import certify_many
@@ -29,7 +30,7 @@ from pages.ui.frame.uploads import FILE_MB
 from pages.ui.frame.words import capital, counted, plain, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import ready_sources, source_name, tell_missing
-from pages.ui.images.triage_job import TriageJob, current, start
+from pages.ui.images.triage_job import current, start
 
 USUAL = 100
 BENIGN = "evaluation"  # the set of the study that is judged
@@ -77,8 +78,8 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
         and detector is not None
     ):
         start(bundle, TriageJob(names[chosen], detector.name, *found))
-    if found is not None and not bundle.unasked:
-        certify_many(bundle, found[0], place)
+    if not bundle.unasked:
+        certify_many(bundle, found[0] if found else None, place)
     if job is not None and not job.active:
         _show_job(bundle, job, open_one, alpha)
 

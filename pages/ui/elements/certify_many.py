@@ -9,53 +9,49 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.certificate import Certificate, certified_shares, certify
+from ndcore.certificate import Certificate, certified_shares
 from ndcore.data.pixels import image_key
 from ndcore.figures.detector.certificate import proven_words
 from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
 from ndcore.study.incoming import Images
+from ndcore.tasks.certificates import CertifyJob
 from pages.ui.elements.csv_button import folded_table
-from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame import loaders
+from pages.ui.frame.job_bar import job_bar, submit_on
+from pages.ui.frame.link import recall
 from pages.ui.frame.words import counted, plain
 
 KIND = "certify"
-DEADLINE_S = 3600
 
 
-def certify_many(bundle: Bundle, images: Images, place: DeltaGenerator) -> None:
-    """A button in `place`, then the job, then what it found so far where it was stopped."""
+def certify_many(bundle: Bundle, images: Images | None, place: DeltaGenerator) -> None:
+    """A button in `place`, then the job, then what it found so far where it was stopped.
+
+    Without images those of the job that the link names.
+    """
+    if images is None:
+        named = loaders.jobs().get(recall(KIND))
+        if named is None or named.kind != KIND or named.result is None:
+            return
+        images = named.result.images
     total = len(images)
     about = image_key(bundle.weight_hash, images.pixels)
     job = job_bar(KIND, about, lambda job: _course(job, total), shared=True)
     if job is None or not (job.active or job.state == "done"):
+        found = job.result.found if job is not None and job.result else []
         asked = place.button(
-            f"Certify {counted(total, 'image')}",
+            f"Certify {counted(total - len(found), 'more image' if found else 'image')}",
             icon=":material/verified_user:",
             key="certify_start",
             help="What no change of one pixel can do to each of them unnoticed: about a second an "
             "image of 32 x 32 pixels on two cores.",
         )
         if asked:
-            _start(bundle, images, about)
-    if job is not None and not job.active and job.result:
-        _show(bundle, images, job.result)
-
-
-def _start(bundle: Bundle, images: Images, about: str) -> None:
-    def work(job: Job) -> list[Certificate]:
-        found: list[Certificate] = []
-        job.result = found  # so that what was certified stays after a stop
-
-        def keep(one: Certificate) -> None:
-            found.append(one)
-            job.report(len(found))
-
-        certify(bundle.model, images.pixels, on_image=keep, should_stop=lambda: job.stopping)
-        return found
-
-    label = f"certificates of {counted(len(images), 'image')}"
-    submit(KIND, about, work, label=label, deadline_s=DEADLINE_S)
+            label = f"certificates of {counted(total, 'image')}"
+            submit_on(KIND, about, CertifyJob(images, list(found)), bundle, label=label)
+    if job is not None and not job.active and job.result and job.result.found:
+        _show(bundle, images, job.result.found)
 
 
 def _course(job: Job, total: int) -> tuple[float, str]:

@@ -96,7 +96,7 @@ def _natural_error(bundle: Bundle) -> None:
         key="error_source",
     )
     source = sources[name]
-    errors = known_errors(bundle, source)
+    errors = known_errors(bundle, name)
     if errors is None:
         return
     if not errors:

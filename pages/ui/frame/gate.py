@@ -11,8 +11,12 @@ NAMES = ("sub", "email", "user", "name")  # what may name a user, the surest fir
 
 def user() -> str:
     """Who is logged in, as the login names them; "" where none is asked for, or nobody is."""
-    told = dict(st.user.to_dict()) if settings().login != "none" else {}
-    if not told.get("is_logged_in", settings().login == "headers"):
+    return _user(settings().login)
+
+
+def _user(how: str) -> str:
+    told = dict(st.user.to_dict()) if how != "none" else {}
+    if not told.get("is_logged_in", how == "headers"):
         return ""
     return next((str(told[name]) for name in NAMES if told.get(name)), "")
 
@@ -24,7 +28,7 @@ def gate() -> None:
         BadRequestError: the settings cannot be read.
     """
     how = settings().login
-    if how == "none" or user():
+    if how == "none" or _user(how):
         return
     st.title("Neural Divergence")
     if how == "oidc":

@@ -6,14 +6,19 @@ A job's id lives in the link under its kind, so that a reload or a shared link f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ndcore.bundles.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
+from ndcore.jobs.manager import HEAVY
+from ndcore.study.calibrated import Detectors
+from ndcore.tasks.opened import Apart, Work
 from pages.ui.frame import loaders
 from pages.ui.frame.gate import user
 from pages.ui.frame.link import just_linked, recall, remember
@@ -24,6 +29,7 @@ POLL_S = 0.4
 REFRESH_S = 3.0  # at least so long between two looks of the whole page at new results
 STOP_S = 0.2  # waited for the end, before the page says that it is stopping
 
+DEADLINE_S = 3600
 MINUTES_FROM_S = 100
 LOOK_S = 2.0  # between two looks of other pages at a job
 # The page that shows the jobs of a kind.
@@ -63,8 +69,7 @@ def submit(
         work: takes the job; may set `job.result` early, for results that grow.
         label: for people.
         then: what is done instead of looking at the page again.
-        ask: `deadline_s` and `lane`, see `JobManager.submit`. Work of the lane `HEAVY` is done by
-            a process of its own, so it is a dataclass of `ndcore.tasks`.
+        ask: `deadline_s` and `lane`, see `JobManager.submit`.
     """
     try:
         job = loaders.jobs().submit(
@@ -75,6 +80,29 @@ def submit(
         return
     remember(kind, job.id)
     then()
+
+
+def submit_on(
+    kind: str,
+    about: object,
+    work: Work,
+    *on: Bundle,
+    label: str,
+    then: Callable[[], object] = st.rerun,
+    deadline_s: float = DEADLINE_S,
+) -> None:
+    """The same for work on bundles: in this process if it is light, else in one of its own."""
+    if work.light:
+        here = [loaders.detectors(each) for each in on]
+        task: Callable[[Job], Any] = partial(_done_here, work, here)
+    else:
+        task = Apart(work, tuple((each.name, each.weight_hash) for each in on))
+    lane = "" if work.light else HEAVY
+    submit(kind, about, task, label=label, then=then, deadline_s=deadline_s, lane=lane)
+
+
+def _done_here(work: Work, here: Sequence[Detectors], job: Job) -> Any:
+    return work.do(job, *here)
 
 
 def find_job(kind: str, about: object, *, shared: bool = False) -> Job | None:

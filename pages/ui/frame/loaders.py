@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 
 from ndcore.analysis.class_graphs import ClassGraphs
 from ndcore.bundles.bundle import Bundle, BundleInfo, list_bundles, load_bundle
-from ndcore.bundles.images import finder, open_own, own_folder
+from ndcore.bundles.images import FOLDER, finder, open_named, own_folder
 from ndcore.bundles.manifest import GRAPH_FILE
 from ndcore.data.catalog import Find, SourceStatus, open_source, source_status
 from ndcore.data.decode import small_png
 from ndcore.data.sources import ImageSource
 from ndcore.detectors import Detector
-from ndcore.errors import DataError, NeuralDivergenceError
+from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import ClassPanel
 from ndcore.jobs import JobManager
 from ndcore.jobs.manager import HEAVY
@@ -70,17 +71,31 @@ def _class_panel(
 def bundle_list() -> list[BundleInfo]:
     """See `list_bundles`; looked at again when a file of a bundle was written or is gone."""
     folder = bundles_dir()
-    return _bundle_list(str(folder), _stamps(folder, "*"), _stamps(folder, "*/*"))
+    return _bundle_list(str(folder), _stamps(folder, inside=True))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _bundle_list(place: str, folders: str, files: str) -> list[BundleInfo]:
+def _bundle_list(place: str, stamps: str) -> list[BundleInfo]:
     return list_bundles()
 
 
-def _stamps(folder: Path, pattern: str) -> str:
-    """Changes with the files of a folder."""
-    return repr([(str(path), path.stat().st_mtime_ns) for path in sorted(folder.glob(pattern))])
+def _stamps(folder: Path, inside: bool = False) -> str:
+    """Changes with the files of a folder, and with those of the folders in it.
+
+    What is hidden does not count: a build that is under way writes there. Of what goes away while
+    it is looked at nothing is said.
+    """
+    rows = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_file():
+                    rows.append((entry.name, entry.stat().st_mtime_ns, ""))
+                elif inside:
+                    rows.append((entry.name, 0, _stamps(folder / entry.name)))
+    return repr(sorted(rows))
 
 
 def class_graphs(of: Bundle) -> ClassGraphs | None:
@@ -132,7 +147,7 @@ def study(of: Bundle) -> SavedStudy | None:
 
 
 def _study_stamps(of: Bundle) -> str:
-    return _stamps(study_dir(of.name), "study.*") + _stamps(of.folder / "study", "study.*")
+    return _stamps(study_dir(of.name)) + _stamps(of.folder / "study")
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the study …")
@@ -141,7 +156,6 @@ def _study(weight_hash: str, stamps: str, _of: Bundle) -> SavedStudy | None:
 
 
 ENDS_S = 2.0  # a server that is told to end waits for its jobs
-FOLDER = "folder"  # the images that a bundle was built from, where they are in a folder
 NEW_S = 20
 LOOK_AGAIN_S = 600  # listing a large folder takes a second
 
@@ -165,10 +179,7 @@ def _source(name: str) -> ImageSource:
 
 @st.cache_resource(max_entries=4, ttl=LOOK_AGAIN_S, show_spinner="Opening the images …")
 def _own(place: str, _of: Bundle) -> ImageSource:
-    found = open_own(_of)
-    if found is None:
-        raise DataError(f"the images of bundle '{_of.name}' are not here")
-    return found
+    return open_named(_of, FOLDER)
 
 
 def _place(of: Bundle) -> str:

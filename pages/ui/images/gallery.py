@@ -5,12 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.bundles.images import folder_name, own_folder
+from ndcore.bundles.images import FOLDER, folder_name, own_folder
 from ndcore.data.cifar10 import CIFAR10_CLASSES, CIFAR10_HOW
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame import loaders
-from pages.ui.frame.loaders import FOLDER
 from pages.ui.frame.words import plain, sentence
 
 LOOK_AGAIN_S = 60

@@ -8,8 +8,9 @@ from ndcore.analysis.natural_errors import NaturalError, find_errors, held_out
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.sources import ImageSource
 from ndcore.jobs import Job
+from ndcore.tasks.natural_errors import ErrorSearch
 from pages.ui.frame import loaders
-from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.job_bar import job_bar, submit_on
 from pages.ui.images.picker import ready_sources
 
 AT_ONCE = 64  # images; more are read by a job
@@ -23,12 +24,13 @@ def sources_for(bundle: Bundle) -> dict[str, ImageSource]:
     return {name: loaders.source(name, bundle) for name in ready_sources(bundle)}
 
 
-def known_errors(bundle: Bundle, source: ImageSource) -> tuple[NaturalError, ...] | None:
-    """The natural errors of a source; None while they are being looked for, or before.
+def known_errors(bundle: Bundle, name: str) -> tuple[NaturalError, ...] | None:
+    """The natural errors of one of `sources_for`; None while they are looked for, or before.
 
     Few images are read at once, many by a job with progress and Stop; what a stopped job found is
     shown, what a finished one found is kept for everyone on this server.
     """
+    source = loaders.source(name, bundle)
     key = (bundle.weight_hash, source.name, repr((source.root, source.intake)))
     known = _known()
     if key in known:
@@ -44,33 +46,27 @@ def known_errors(bundle: Bundle, source: ImageSource) -> tuple[NaturalError, ...
         done = job.progress or 0
         return done / total, f"{done:,} of {total:,} images read · {job.seconds:.0f} s"
 
-    def look(job: Job) -> tuple[NaturalError, ...]:
-        return find_errors(
-            bundle,
-            source,
-            members,
-            on_batch=lambda images: job.report((job.progress or 0) + images),
-            should_stop=lambda: job.stopping,
-        )
-
     job = job_bar(KIND, key, course, shared=True)
     if job is not None and job.active:
         return None
     if job is not None and job.state == "done":
-        known[key] = job.result
+        known[key] = job.result.errors
         return known[key]
-    found: tuple[NaturalError, ...] | None = job.result if job is not None else None
-    if job is not None and found is not None:
-        st.caption(f"Stopped after {job.progress or 0:,} of {total:,} images; these were found.")
+    begun: ErrorSearch | None = job.result if job is not None else None
+    if begun is not None:
+        st.caption(f"Stopped after {begun.read:,} of {total:,} images; these were found.")
     else:
         st.caption(
             f"Each of {total:,} images that the model never learned from is read once; "
             "what is found is kept on this server."
         )
-    again = "Look for errors" if found is None else "Look again from the start"
-    if st.button(again, icon=":material/search:", key="find_errors"):
-        submit(KIND, key, look, label=f"natural errors of {source.name}")
-    return found
+    told = "Look for errors" if begun is None else "Go on"
+    if st.button(told, icon=":material/search:", key="find_errors"):
+        work = ErrorSearch(name, members)
+        if begun is not None:
+            work.add((begun.read, begun.found))
+        submit_on(KIND, key, work, bundle, label=f"natural errors of {source.name}")
+    return None if begun is None else begun.errors
 
 
 @st.cache_resource(show_spinner=False)

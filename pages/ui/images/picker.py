@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.bundles.images import folder_name, own_folder
+from ndcore.bundles.images import FOLDER, folder_name, own_folder
 from ndcore.data.apart.process import decode_apart
 from ndcore.data.batch import Choice
 from ndcore.data.decode import Decoded
@@ -19,7 +19,6 @@ from ndcore.errors import BadImageError, NeuralDivergenceError
 from pages.ui.elements.tiles import tile, tile_row
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, remember, several, switch
-from pages.ui.frame.loaders import FOLDER
 from pages.ui.frame.uploads import FILE_MB
 from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.gallery import where_images

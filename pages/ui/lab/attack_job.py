@@ -9,17 +9,15 @@ from ndcore.attacks import AttackConfig
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import Choice
 from ndcore.jobs import Job
-from ndcore.jobs.manager import HEAVY
 from ndcore.settings import settings
-from ndcore.tasks.attack import AttackJob, AttackTask, run_attack
+from ndcore.tasks.attack import AttackJob
 from pages.ui.elements.class_matrix import forget_cell
-from pages.ui.frame.job_bar import submit
+from pages.ui.frame.job_bar import submit_on
 from pages.ui.frame.link import remember
 from pages.ui.frame.words import counted
 from pages.ui.lab.batch import CELL, ROW
 
 KIND = "job"  # in links, since before there were jobs of other kinds
-DEADLINE_S = 3600
 
 
 def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
@@ -36,17 +34,7 @@ def start(bundle: Bundle, choice: Choice, config: AttackConfig) -> None:
     forget_cell(CELL)
     remember(ROW, "")
     label = f"attack on {counted(len(choice.ids), 'image')}"
-    if work.light:
-        submit(
-            KIND,
-            bundle.name,
-            lambda job: run_attack(bundle, work, job),
-            label=label,
-            deadline_s=DEADLINE_S,
-        )
-    else:
-        task = AttackTask(bundle.name, bundle.weight_hash, work)
-        submit(KIND, bundle.name, task, label=label, deadline_s=DEADLINE_S, lane=HEAVY)
+    submit_on(KIND, bundle.name, work, bundle, label=label)
 
 
 def is_about(job: Job, choice: Choice) -> bool:

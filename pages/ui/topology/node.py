@@ -18,6 +18,7 @@ from ndcore.figures.style.palette import distinct_colours
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 from ndcore.statistics.intervals import Rate
 from ndcore.study.incoming import MOST, Images
+from ndcore.tasks.triage import TriageJob
 from pages.ui.elements.download import download
 from pages.ui.elements.pictures import show_image
 from pages.ui.elements.tiles import tile, tile_row
@@ -26,7 +27,7 @@ from pages.ui.frame.page_list import DETECTOR
 from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.words import counted, plain
 from pages.ui.images.picker import ready_sources
-from pages.ui.images.triage_job import TriageJob, start
+from pages.ui.images.triage_job import start
 from pages.ui.topology.graphs import Made
 from pages.ui.topology.vectors import missing_words, pixels_of
 

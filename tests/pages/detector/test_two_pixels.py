@@ -50,7 +50,7 @@ def test_it_can_be_stopped(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     def evaluator_of(evaluator: object) -> None:
         evaluator.plain(pair.benign[None])  # type: ignore[attr-defined]
 
-    monkeypatch.setattr("pages.ui.detector.pixels.two_pixels.certify_two", slow)
+    monkeypatch.setattr("ndcore.tasks.certificates.certify_two", slow)
     at = opened(PAGE, pair=pair.token(), pairs_box="1", pairs_block="2")
     at.button(key="pairs_start").click().run()
     at.button(key="stop_pairs").click().run()

@@ -59,7 +59,7 @@ def test_what_was_found_before_a_stop_stays(monkeypatch: pytest.MonkeyPatch) -> 
             time.sleep(0.01)
         raise StoppedError("stopped")
 
-    monkeypatch.setattr("pages.ui.elements.certify_many.certify", slow)
+    monkeypatch.setattr("ndcore.tasks.certificates.certify", slow)
     at = opened(PAGE, **LINK)
     at.button(key="certify_start").click().run()
     at.button(key="stop_certify").click().run()

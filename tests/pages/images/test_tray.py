@@ -253,12 +253,11 @@ def test_a_search_for_errors_can_be_stopped(
     some = mistakes(digits_bundle)[:1]
 
     def endless(bundle, source, members, *, on_batch, should_stop):
-        on_batch(128)
+        on_batch(128, some)
         while not should_stop():
             time.sleep(0.005)
-        return some
 
-    monkeypatch.setattr(natural, "find_errors", endless)
+    monkeypatch.setattr("ndcore.tasks.natural_errors.find_errors", endless)
     at = adding(tray(app), "Natural error")
     at.button(key="find_errors").click().run()
     at.button(key="stop_error-search").click().run()

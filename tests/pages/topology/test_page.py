@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
+from ndcore.tasks.triage import TriageJob
 from pages.ui.frame.page_list import TOPOLOGY
-from pages.ui.images.triage_job import TriageJob
 from pages.ui.topology import vectors
 from tests.ui import ended, job_of, linked, opened, texts
 

@@ -8,23 +8,18 @@ from typing import Any
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.certificate.blocks import pairs_of
-from ndcore.certificate.recovery import recover
-from ndcore.certificate.two_pixels import certify_two
 from ndcore.data.pixels import image_key
 from ndcore.figures.detector.certificate import two_pixels_words
 from ndcore.jobs import Job
-from ndcore.networks.evaluator import evaluator_for
-from ndcore.networks.stoppable import stoppable
+from ndcore.tasks.certificates import PairsOfBlocks
 from pages.ui.detector.search import Subject
 from pages.ui.elements.certificate import with_badge
-from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.job_bar import job_bar, submit_on
 from pages.ui.frame.link import box, choice
 from pages.ui.frame.words import plain
 
 KIND = "pairs"
 BLOCKS = (4, 2, 1)
-DEADLINE_S = 3600
 
 
 def two_pixels_panel(bundle: Bundle, found: Sequence[Subject]) -> None:
@@ -51,28 +46,17 @@ def two_pixels_panel(bundle: Bundle, found: Sequence[Subject]) -> None:
             key="pairs_block",
             format_func=lambda side: f"{side} x {side}",
         )
-        pixels = found[names.index(name)][1]
-        pairs = pairs_of(bundle.shape, block)
-        about = (image_key(bundle.weight_hash, pixels), block)
+        work = PairsOfBlocks(found[names.index(name)][1], block)
+        about = (image_key(bundle.weight_hash, work.pixels), block)
         start = bar.empty()
-        job = job_bar(KIND, about, lambda job: _course(job, pairs), shared=True)
+        job = job_bar(KIND, about, lambda job: _course(job, work.pairs), shared=True)
         if job is not None and job.state == "done":
             _show(job.result)
         elif (job is None or not job.active) and start.button(
-            f"Ask up to {pairs:,} pairs", icon=":material/grid_on:", key="pairs_start"
+            f"Ask up to {work.pairs:,} pairs", icon=":material/grid_on:", key="pairs_start"
         ):
-
-            def work(job: Job) -> dict[str, Any]:
-                with stoppable(lambda: job.stopping):
-                    evaluator = evaluator_for(bundle.model, bundle.shape, "float32")
-                    certified = certify_two(evaluator, pixels, block, job.report)
-                    back = recover(evaluator, pixels, block)
-                    label = bundle.classes[int(evaluator.plain(pixels[None]).argmax())]
-                told = certified.to_dict() | {"recovered": back.to_dict(bundle.classes)}
-                return {"label": label} | told
-
             label = f"pairs of {block} x {block} blocks of one image"
-            submit(KIND, about, work, label=label, deadline_s=DEADLINE_S)
+            submit_on(KIND, about, work, bundle, label=label)
 
 
 def _show(result: dict[str, Any]) -> None:

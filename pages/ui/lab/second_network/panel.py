@@ -15,13 +15,14 @@ from ndcore.figures.lab.two_networks import judge_words, row_words, sides_words
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.jobs import Job
 from ndcore.tasks.attack import AttackJob
+from ndcore.tasks.comparison import ComparisonJob
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
-from pages.ui.frame.job_bar import job_bar
+from pages.ui.frame.job_bar import find_job, job_bar, submit_on
 from pages.ui.frame.link import choice
-from pages.ui.frame.words import plain, sentence
-from pages.ui.lab.second_network.comparison_job import KIND, start_comparison
+from pages.ui.frame.words import counted, plain, sentence
 
+KIND = "compare"
 SHOWN = 24  # images of each kind
 TILE = 64
 
@@ -36,13 +37,15 @@ def second_network(bundle: Bundle, attack: Job) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     name = choice(row.selectbox, "Second network", others, key="second", width=300)
     about = (bundle.weight_hash, name, attack.id)
-    pressed = row.button("Compare", icon=":material/compare_arrows:", key="start_compare")
-    try:
-        if pressed:
-            start_comparison(bundle, loaders.bundle(name), work, about)
-    except NeuralDivergenceError as error:
-        st.error(sentence(error))
-        return
+    job = find_job(KIND, about)
+    begun = job.result if job is not None and job.state in ("cancelled", "failed") else None
+    told = "Go on" if begun is not None and begun.found else "Compare"
+    if row.button(told, icon=":material/compare_arrows:", key="start_compare"):
+        try:
+            _start(bundle, loaders.bundle(name), begun or ComparisonJob(work), about)
+        except NeuralDivergenceError as error:
+            st.error(sentence(error))
+            return
     job = job_bar(KIND, about, _course)
     if job is None:
         st.caption(
@@ -50,9 +53,18 @@ def second_network(bundle: Bundle, attack: Job) -> None:
             "by image."
         )
     elif job.state == "done":
-        _show(job.result, work)
+        _show(job.result.document, work)
     elif job.state == "cancelled":
-        st.info("Stopped before both networks were through.")
+        found = len(job.result.found) if job.result else 0
+        st.info(
+            "Stopped before both networks were through: "
+            f"{found:,} of {counted(len(work.found), 'image')} attacked in {plain(name)}."
+        )
+
+
+def _start(bundle: Bundle, other: Bundle, work: ComparisonJob, about: object) -> None:
+    label = f"comparison on {counted(len(work.first.found), 'image')}"
+    submit_on(KIND, about, ComparisonJob(work.first, dict(work.found)), bundle, other, label=label)
 
 
 def _others(bundle: Bundle) -> list[str]:
