@@ -41,14 +41,13 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
         class_sums(watched, read, members, 0, folds=[0])
 
     plain()
-    spent = [(_seconds(plain), _seconds(graph)) for _ in range(ROUNDS)]
-    bare = float(np.median([first for first, _ in spent])) / images
-    whole = float(np.median([second for _, second in spent])) / images
-    ratio = float(np.median([second / first for first, second in spent]))
+    spent = [(_spent(plain), _spent(graph)) for _ in range(ROUNDS)]
+    wall, processor = ([(first[at], second[at]) for first, second in spent] for at in range(2))
+    bare, whole = np.median(wall, axis=0) / images
     rows = [
-        row("plain forward pass of an image", 1e3 * bare, "ms"),
-        row("pass of the concept graph", 1e3 * whole, "ms", "a plain pass", ratio),
-        limited("plain passes that it takes", ratio, "", MOST_PASSES),
+        row("plain forward pass of an image", 1e3 * float(bare), "ms"),
+        row("pass of the concept graph", 1e3 * float(whole), "ms", "a plain pass", _ratio(wall)),
+        limited("plain passes that it takes, processor time", _ratio(processor), "", MOST_PASSES),
         *(_file_rows(bundle) if GRAPH_FILE in bundle.manifest["files"] else []),
     ]
     return {"name": "graph", "machine": machine(), "rows": rows}
@@ -72,6 +71,16 @@ def _file_rows(bundle: Bundle) -> list[Row]:
         limited("drawing a class", drawn, "s", ANSWERS_S),
         limited("difference of two classes", compared, "s", ANSWERS_S),
     ]
+
+
+def _ratio(spent: Sequence[tuple[float, float]]) -> float:
+    return float(np.median([second / first for first, second in spent]))
+
+
+def _spent(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds on the clock, and of the processor, which a busy machine does not stretch."""
+    started = time.process_time()
+    return _seconds(work), time.process_time() - started
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -35,6 +35,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/study/measured"},
     {"ndcore/study"},
     {"ndcore/study/hypotheses", "ndcore/analysis", "ndcore/topology"},
+    {"ndcore/analysis/mechanism"},
     {"ndcore/tasks"},
     {"ndcore/figures/style"},
     {

@@ -10,7 +10,7 @@ their order, so what is clamped early changes what arrives at the units that are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from ndcore.activations.layer_hooks import on_layers
 from ndcore.errors import BadRequestError
+
+Masks = dict[str, NDArray[np.bool_]]  # layer -> (units,), the held ones
 
 
 @dataclass(frozen=True)
@@ -92,3 +94,28 @@ def clamped(model: nn.Module, clamps: Mapping[str, Clamp]) -> Iterator[None]:
 
     with on_layers(model, tuple(clamps), hold):
         yield
+
+
+def unit_masks(units: Iterable[tuple[str, int]], sizes: Mapping[str, int]) -> Masks:
+    """Units (layer, number) by layer.
+
+    Args:
+        units: to be held.
+        sizes: layer -> number of its units.
+    """
+    found: Masks = {}
+    for layer, unit in units:
+        found.setdefault(layer, np.zeros(sizes[layer], np.bool_))[unit] = True
+    return found
+
+
+def random_others(masks: Masks, rng: np.random.Generator) -> Masks:
+    """As many random units of the same layers, others where there are enough of them."""
+    found: Masks = {}
+    for layer, chosen in masks.items():
+        count = int(chosen.sum())
+        free = np.flatnonzero(~chosen)
+        pool = free if len(free) >= count else np.arange(len(chosen))
+        found[layer] = np.zeros(len(chosen), np.bool_)
+        found[layer][rng.choice(pool, count, replace=False)] = True
+    return found

@@ -7,19 +7,19 @@ forbids the very label that is asked for. So the output layer takes no part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from ndcore.activations.hold import Clamp, clamped
+from ndcore.activations.hold import Clamp, Masks, clamped, random_others, unit_masks
 from ndcore.activations.observed import Observed
 from ndcore.analysis.causal_finding import CausalTest, ClampStep
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
-from ndcore.detectors.verdict import UnitEvidence, Verdict
+from ndcore.detectors.verdict import Verdict
 from ndcore.networks.forward import forward, most_images
 from ndcore.networks.stoppable import stoppable
 from ndcore.steps import ShouldStop, in_parts
@@ -27,8 +27,6 @@ from ndcore.steps import ShouldStop, in_parts
 COUNTS = (1, 2, 5, 10, 20)
 DRAWS, SEED = 20, 0  # of the random units that are clamped beside the verdict's
 CLEAN = 100
-
-Masks = dict[str, NDArray[np.bool_]]  # layer -> (units,), the clamped ones
 
 
 def clean_members(source: ImageSource, dev: list[str], count: int = CLEAN) -> list[int]:
@@ -78,10 +76,13 @@ def causal_test(
     medians = _Medians(bundle)
     units = [unit for unit in verdict.units if unit.layer in medians.sizes][: COUNTS[-1]]
     tops = [count for count in COUNTS if count < len(units)] + [len(units)] * bool(units)
-    chosen = [_mask(units[:count], medians.sizes) for count in tops]
+    chosen = [
+        unit_masks(((unit.layer, unit.unit) for unit in units[:count]), medians.sizes)
+        for count in tops
+    ]
     whole = [{layer: np.ones(size, np.bool_)} for layer, size in medians.sizes.items()]
     rng = np.random.default_rng(SEED)
-    controls = [[_others(mask, rng) for _ in range(DRAWS)] for mask in chosen]
+    controls = [[random_others(mask, rng) for _ in range(DRAWS)] for mask in chosen]
     rows = [{}, *chosen, *whole, *(mask for several in controls for mask in several)]
     sets = len(chosen) + len(whole)
     runner = _Runner(bundle, medians, len(rows) + len(benign) * (1 + sets), on_pass)
@@ -192,22 +193,3 @@ class _Runner:
                 values = self._medians.of(layer, labels)
                 clamps[layer] = Clamp(where, values, self._medians.reductions[layer])
         return clamps
-
-
-def _mask(units: Sequence[UnitEvidence], sizes: Mapping[str, int]) -> Masks:
-    found: Masks = {}
-    for unit in units:
-        found.setdefault(unit.layer, np.zeros(sizes[unit.layer], np.bool_))[unit.unit] = True
-    return found
-
-
-def _others(mask: Masks, rng: np.random.Generator) -> Masks:
-    """As many random units of the same layers, others where there are enough of them."""
-    found: Masks = {}
-    for layer, chosen in mask.items():
-        count = int(chosen.sum())
-        free = np.flatnonzero(~chosen)
-        pool = free if len(free) >= count else np.arange(len(chosen))
-        found[layer] = np.zeros(len(chosen), np.bool_)
-        found[layer][rng.choice(pool, count, replace=False)] = True
-    return found

@@ -13,7 +13,7 @@ from ndcore.activations.capture import capture
 from ndcore.activations.receptive import ReceptiveField, receptive_fields
 from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.extras import put_files
-from ndcore.bundles.manifest import GRAPH_FILE
+from ndcore.bundles.manifest import GRAPH_FILE, GRAPHS
 from ndcore.concept_graph.all_classes import TRIED, graph_arrays
 from ndcore.concept_graph.differing import difference
 from ndcore.concept_graph.drawing import USUAL, Rule, draw
@@ -61,7 +61,7 @@ def add_graph(
         arrays = graph_arrays(bundle.model, bundle.layers, source, members, on_step)
     out = io.BytesIO()
     np.savez_compressed(out, allow_pickle=False, **arrays)
-    put_files(bundle, {GRAPH_FILE: out.getvalue()}, [GRAPH_FILE])
+    put_files(bundle, {GRAPH_FILE: out.getvalue()}, GRAPHS)
     return len(members)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from ndcore.activations.hold import Clamp, clamped
+from ndcore.activations.hold import Clamp, Masks, clamped, random_others, unit_masks
 from ndcore.activations.observed import Observed
 from ndcore.concept_graph.graph import Unit
 from ndcore.data.sources import ImageSource
@@ -119,14 +119,16 @@ def hold_test(
     alone = np.zeros((0, *of.shape), np.uint8) if single is None else single
     every = np.concatenate([pixels, alone])
     rng = np.random.default_rng(SEED)
+    settings: list[Masks | HeldEdge]
     if isinstance(held, HeldEdge):
-        others: list[Sequence[Unit] | HeldEdge] = [_other_edge(held, rng) for _ in range(DRAWS)]
+        settings = [held, *(_other_edge(held, rng) for _ in range(DRAWS))]
     else:
-        others = [_other_units(of, held, rng) for _ in range(DRAWS)]
+        own = unit_masks(held, {unit.layer: of.usual(unit.layer).units for unit in held})
+        settings = [own, *(random_others(own, rng) for _ in range(DRAWS))]
     outcomes = []
     with stoppable(should_stop):
         means = _mean_input(of.model, held, pixels) if isinstance(held, HeldEdge) else None
-        for done, each in enumerate([None, held, *others]):
+        for done, each in enumerate([None, *settings]):
             with _holding(of, each, means):
                 outcomes.append(_outcome(of.model, every, labels, label))
             if on_pass:
@@ -153,9 +155,7 @@ def _outcome(
 
 
 @contextmanager
-def _holding(
-    of: Observed, held: Sequence[Unit] | HeldEdge | None, means: Tensor | None
-) -> Iterator[None]:
+def _holding(of: Observed, held: Masks | HeldEdge | None, means: Tensor | None) -> Iterator[None]:
     if held is None:
         yield
     elif isinstance(held, HeldEdge):
@@ -166,16 +166,14 @@ def _holding(
             yield
 
 
-def _clamps(of: Observed, units: Sequence[Unit]) -> Mapping[str, Clamp]:
+def _clamps(of: Observed, masks: Masks) -> Mapping[str, Clamp]:
     """Each unit held at its mean over the images of all classes."""
     clamps = {}
-    for layer in dict.fromkeys(unit.layer for unit in units):
+    for layer, mask in masks.items():
         histograms = of.usual(layer)
         counts = histograms.counts.sum(0, dtype=np.float64)
         means = (counts * histograms.centres()).sum(1) / np.maximum(counts.sum(1), 1)
-        where = np.zeros((1, histograms.units), np.bool_)
-        where[0, [unit.unit for unit in units if unit.layer == layer]] = True
-        clamps[layer] = Clamp(where, means[None].astype(np.float32), of.judged_by(layer))
+        clamps[layer] = Clamp(mask[None], means[None].astype(np.float32), of.judged_by(layer))
     return clamps
 
 
@@ -218,18 +216,6 @@ def _edge_held(model: nn.Module, edge: HeldEdge, means: Tensor | None) -> Iterat
         yield
     finally:
         hook.remove()
-
-
-def _other_units(of: Observed, units: Sequence[Unit], rng: np.random.Generator) -> list[Unit]:
-    """As many random units of the same layers, others where there are enough of them."""
-    found = []
-    for layer in dict.fromkeys(unit.layer for unit in units):
-        own = [unit.unit for unit in units if unit.layer == layer]
-        every = np.arange(of.usual(layer).units)
-        free = np.setdiff1d(every, own)
-        pool = free if len(free) >= len(own) else every
-        found += [Unit(layer, int(at)) for at in rng.choice(pool, len(own), replace=False)]
-    return found
 
 
 def _other_edge(edge: HeldEdge, rng: np.random.Generator) -> HeldEdge:

@@ -287,6 +287,11 @@ class Bundle(Calibrated):
         """By set of images what `certify --ship` found of them; see `bundles.certified`."""
         return self._contents.certificates
 
+    @property
+    def faithful(self) -> list[dict[str, Any]]:
+        """By rule of drawing what `graph --faithful --ship` found; see `faithful_classes`."""
+        return self._contents.faithful
+
     @cached_property
     def graph_arrays(self) -> dict[str, NDArray[Any]] | None:
         """The concept graphs of its classes as they are kept; None where they were not made.
@@ -296,6 +301,16 @@ class Bundle(Calibrated):
         """
         graph = self._contents.graph
         return None if graph is None else self._arrays(graph, graph)
+
+    @cached_property
+    def picture_arrays(self) -> dict[str, NDArray[Any]] | None:
+        """Pictures of the graphs' units as they are kept, see `unit_pictures`; None without any.
+
+        Raises:
+            BundleError: the file has become unreadable.
+        """
+        pictures = self._contents.pictures
+        return None if pictures is None else self._arrays(pictures, pictures)
 
     def _arrays(self, arrays: Arrays, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         try:

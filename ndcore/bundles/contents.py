@@ -9,7 +9,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from ndcore.bundles.manifest import CERTIFICATES, EVALUATION, GALLERY, GRAPH_FILE, two_pixels_of
+from ndcore.bundles.manifest import (
+    CERTIFICATES,
+    EVALUATION,
+    FAITHFUL,
+    GALLERY,
+    GRAPH_FILE,
+    PICTURES,
+    two_pixels_of,
+)
+from ndcore.concept_graph.faithful import ACTIVE, DRAWN, RANDOM
 from ndcore.concept_graph.kept_file import wrong_with
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.data.splits import SPLITS
@@ -40,7 +49,10 @@ class Contents:
         gallery: verified attacks.
         distributions, calibration: arrays, unpacked when they are asked for.
         graph: arrays of the concept graphs; None where they were not made.
+        pictures: arrays of what drives their units; None where they were not made.
         certificates: by set of images what is proven of them; empty where nobody asked.
+        faithful: by rule of drawing what is left of each class without its drawn units; empty where
+            nobody asked.
     """
 
     splits: dict[str, list[str]]
@@ -48,7 +60,9 @@ class Contents:
     distributions: Arrays
     calibration: Arrays
     graph: Arrays | None
+    pictures: Arrays | None
     certificates: dict[str, Any]
+    faithful: list[dict[str, Any]]
 
     @classmethod
     def of(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
@@ -64,7 +78,9 @@ class Contents:
             _distributions(folder, manifest),
             _calibration(folder, manifest),
             _graph(folder, manifest, len(splits["reference"])),
+            _pictures(folder, manifest),
             _certificates(folder, manifest),
+            _faithful(folder, manifest),
         )
 
 
@@ -199,6 +215,23 @@ def _graph(folder: Path, manifest: Mapping[str, Any], images: int) -> Arrays | N
     return arrays
 
 
+def _pictures(folder: Path, manifest: Mapping[str, Any]) -> Arrays | None:
+    if PICTURES not in manifest["files"]:
+        return None
+    arrays = Arrays(folder / PICTURES, folder)
+    _require(arrays, PICTURES, "files", (None,), "u")
+    for name in ("label", "layer", "unit", "length"):
+        _require(arrays, PICTURES, name, arrays.heads["length"].shape[:1], "i")
+    units = np.array([layer["units"] for layer in manifest["layers"]])
+    layer, unit, length = arrays["layer"], arrays["unit"], arrays["length"]
+    known = (layer >= 0) & (layer < len(units)) & (unit >= 0)
+    if not known.all() or (unit >= units[layer]).any():
+        raise UnreadableError(f"{PICTURES} names units that the bundle has not")
+    if (length < 0).any() or int(length.sum()) != len(arrays["files"]):
+        raise UnreadableError(f"{PICTURES} does not fit its lengths")
+    return arrays
+
+
 def _require(
     arrays: Arrays, file: str, name: str, shape: tuple[int | None, ...], kinds: str
 ) -> None:
@@ -215,3 +248,26 @@ def _certificates(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     found = read_json(folder / CERTIFICATES, within=folder)
     require(_PROVEN, found, CERTIFICATES)
     return dict(found["sets"]) if found["weight_hash"] == manifest["weight_hash"] else {}
+
+
+def _faithful(folder: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """That of other weights or graphs tells nothing."""
+    if FAITHFUL not in manifest["files"]:
+        return []
+    found = read_json(folder / FAITHFUL, within=folder)
+    recalls = record(dict.fromkeys((DRAWN, ACTIVE, RANDOM), SHARE))
+    of_class = {
+        "label": whole(0, len(manifest["classes"]) - 1),
+        "units": whole(),
+        "recall": record({"recall": SHARE, "n": whole(1)}),
+        "keep_only": recalls,
+        "remove": recalls,
+    }
+    rule = record({"nodes": SHARE, "edges": SHARE, "most": whole(1)})
+    drawing = record(
+        {"rule": rule, "strongest": or_null(whole(1)), "classes": many(record(of_class), 1)}
+    )
+    check = record({"weight_hash": text(64), "graph": text(64), "drawings": many(drawing)})
+    require(check, found, FAITHFUL)
+    made = manifest["weight_hash"], manifest["files"].get(GRAPH_FILE)
+    return list(found["drawings"]) if (found["weight_hash"], found["graph"]) == made else []

@@ -43,6 +43,11 @@ CERTIFICATES = "certificates.json"
 EVALUATION, GALLERY = "evaluation", "gallery"
 # The concept graphs of its classes, where they were made.
 GRAPH_FILE = "graph.npz"
+# What is left of each class without the units that these draw, where that was measured.
+FAITHFUL = "faithful.json"
+# What drives the units of these, averaged.
+PICTURES = "graph_pictures.npz"
+GRAPHS = (GRAPH_FILE, FAITHFUL, PICTURES)
 MOST_BYTES = 4 << 20
 MOST_SIDE = 8192
 MOST_UNITS = 10_000_000
@@ -138,7 +143,7 @@ def _read(folder: Path, _state: tuple[int, int, int]) -> dict[str, Any]:
     if missing:
         raise BundleError(f"bundle '{name}' has a manifest without '{missing[0]}'")
     require(_MANIFEST, manifest, MANIFEST)
-    if unknown := {*manifest["files"]} - {*FILES, *STUDY_FILES, CERTIFICATES, GRAPH_FILE}:
+    if unknown := {*manifest["files"]} - {*FILES, *STUDY_FILES, CERTIFICATES, *GRAPHS}:
         raise BundleError(f"bundle '{name}' lists an unknown file '{min(unknown)[:80]}'")
     if absent := {*FILES} - {*manifest["files"]}:
         raise BundleError(f"bundle '{name}' lacks {min(absent)}")

@@ -19,23 +19,46 @@ from torch import Tensor, nn
 
 from ndcore.concept_graph.wiring import Link, Wiring
 from ndcore.networks.forward import forward
+from ndcore.steps import in_parts
 
-FLOATS = 1_000_000  # gathered at a time; many more leave the processor's cache
+FLOATS = 60_000  # gathered at a time: buffers that stay in the processor's cache
 EXACT = 1e-4  # of the largest sum of |c| of a link: what float32 sums may be off
 
 
 @dataclass(frozen=True)
+class Falls:
+    """Where the taps fall that do not fall in the padding.
+
+    Attributes:
+        places: int64 (positions, k), places on which taps of each position fall.
+        taps: int64 (positions, k), which taps; their number where there are fewer than k.
+    """
+
+    places: Tensor
+    taps: Tensor
+
+    @classmethod
+    def of(cls, places: Tensor, inside: Tensor) -> Falls:
+        """Of all taps: int64 and bool (positions, taps)."""
+        most = int(inside.sum(1).max())
+        taps = torch.argsort((~inside).int(), dim=1, stable=True)[:, :most]
+        there = inside.gather(1, taps)
+        none = torch.full_like(taps, inside.shape[1])
+        return cls(places.gather(1, taps), torch.where(there, taps, none))
+
+
+@dataclass(frozen=True)
 class Received:
-    """What came to the weights of a link in one pass, and what of it.
+    """What came to the weights of a link in one pass, and what of it; overwritten later.
 
     Attributes:
         rows: float32 (N, places, sources), what lies at every place that a tap can fall on.
-        places: int64 (positions, taps), on which of them each tap of each position falls.
-        put_out: float32 (N, targets) or (N, targets, h, w), what came of it; overwritten later.
+        falls: on which of them the taps do.
+        put_out: float32 (N, targets) or (N, targets, h, w), what came of it.
     """
 
     rows: Tensor
-    places: Tensor
+    falls: Falls
     put_out: Tensor
 
 
@@ -44,7 +67,7 @@ class Weights:
 
     Attributes:
         link: which.
-        taps: float32 (targets, taps, sources).
+        taps: float32 (targets, taps + 1, sources), the last one all 0.
         bias: float32 (targets,).
         sources, targets: how many units.
 
@@ -69,56 +92,75 @@ class Weights:
             bias = bias * scale + shift
         if weight.shape[1] % sources or (weight.ndim == 4 and weight.shape[1] != sources):
             raise ValueError(f"{weight.shape[1]} values of {sources} units")
-        self.taps = weight.reshape(len(weight), sources, -1).transpose(1, 2).contiguous()
+        taps = weight.reshape(len(weight), sources, -1).transpose(1, 2)
+        self.taps = torch.cat([taps, torch.zeros_like(taps[:, :1])], 1)
         self.bias = bias
         self.sources, self.targets = sources, len(weight)
-        self._falls: dict[tuple[int, int], Tensor] = {}
+        self._falls: dict[tuple[int, int], Falls] = {}
 
     def received(self, given: Tensor, put_out: Tensor) -> Received:
         """Of what was given to the weights and what came of it, (N, targets) or with (h, w)."""
         if isinstance(self._part, nn.Linear):
             rows = given.reshape(len(given), self.sources, -1).transpose(1, 2).contiguous()
             return Received(rows, self._one_position(), put_out)
-        over, beside = _padding(self._part)
-        padded = F.pad(given, (beside, beside, over, over)).permute(0, 2, 3, 1).flatten(1, 2)
-        places = self._falls_on((given.shape[2] + 2 * over, given.shape[3] + 2 * beside))
-        if not self.link.averaged:
-            return Received(padded.contiguous(), places, put_out)
-        # The mean over all positions is linear too: its taps fall on mean values.
-        rows = torch.stack([padded[:, places[:, k]].mean(1) for k in range(places.shape[1])], 1)
-        return Received(rows, self._one_position(), put_out)
+        part = self._part
+        if self.link.averaged:
+            # The mean over all positions is linear too: its taps fall on mean values.
+            taps = F.unfold(
+                given, part.kernel_size, part.dilation, _padding(part), part.stride
+            ).mean(2)
+            rows = taps.view(len(given), self.sources, -1).transpose(1, 2).contiguous()
+            return Received(rows, self._one_position(), put_out)
+        rows = given.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
+        return Received(rows, self._falls_on((given.shape[2], given.shape[3])), put_out)
 
-    def _one_position(self) -> Tensor:
-        return torch.arange(self.taps.shape[1], device=self.taps.device)[None]
+    def _one_position(self) -> Falls:
+        places = torch.arange(self.taps.shape[1] - 1, device=self.taps.device)[None]
+        return Falls(places, places)
 
-    def _falls_on(self, size: tuple[int, int]) -> Tensor:
-        """int64 (positions, taps) of a padded map."""
+    def _falls_on(self, size: tuple[int, int]) -> Falls:
+        """Of the positions on a map."""
         if size not in self._falls:
             part = self._part
             assert isinstance(part, nn.Conv2d)
             axes = []
-            for side, kernel, step, spread in zip(
-                size, part.kernel_size, part.stride, part.dilation, strict=True
+            for side, kernel, step, spread, beyond in zip(
+                size, part.kernel_size, part.stride, part.dilation, _padding(part), strict=True
             ):
-                taps = torch.arange(kernel) * spread
-                axes.append(torch.arange(0, side - int(taps[-1]), step)[:, None] + taps)
-            falls = axes[0][:, None, :, None] * size[1] + axes[1][None, :, None, :]
-            self._falls[size] = falls.reshape(-1, self.taps.shape[1]).to(self.taps.device)
+                taps = torch.arange(kernel) * spread - beyond
+                axes.append(torch.arange(0, side + beyond - int(taps[-1]), step)[:, None] + taps)
+            rows, cols = axes[0][:, None, :, None], axes[1][None, :, None, :]
+            inside = (rows >= 0) & (rows < size[0]) & (cols >= 0) & (cols < size[1])
+            flat, device = (-1, self.taps.shape[1] - 1), self.taps.device
+            places = (rows * size[1] + cols) * inside
+            self._falls[size] = Falls.of(
+                places.reshape(flat).to(device), inside.reshape(flat).to(device)
+            )
         return self._falls[size]
 
-    def added(self, found: Received, images: slice, targets: slice) -> Iterator[Tensor]:
-        """What each source adds, some targets at a time: float32 (targets, images, sources)."""
-        places = len(found.rows[0])
-        first = torch.arange(len(found.rows), device=found.rows.device)[images, None] * places
-        # Where the targets receive most.
-        at = peaks(found.put_out[images, targets])[1].T
-        taps = self.taps[targets]
-        size = max(1, FLOATS // max(1, len(first) * self.taps[0].numel()))
-        flat = found.rows.view(-1, self.sources)
-        for start in range(0, len(at), size):
-            rows = found.places[at[start : start + size]] + first
-            gathered = flat.index_select(0, rows.flatten()).view(*rows.shape, self.sources)
-            yield gathered.mul_(taps[start : start + size, None]).sum(2)
+    def added(self, found: Received, images: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """What each source adds to each target where that receives most, a few targets at a time.
+
+        Args:
+            found: of a batch.
+            images: int64 (targets, k), which images of the batch each target is looked at on.
+
+        Yields:
+            Which targets, and float32 (these, k, sources).
+        """
+        every = torch.arange(self.targets, device=images.device)[:, None]
+        at = peaks(found.put_out[images, every])[1]
+        rows, taps = found.rows.view(-1, self.sources), self.taps.view(-1, self.sources)
+        first_row, first_tap = images * found.rows.shape[1], every * self.taps.shape[1]
+        falls, k = found.falls, images.shape[1]
+        for part in in_parts(self.targets, max(1, FLOATS // max(1, k * self.sources))):
+            here = at[part]
+            added = rows.new_zeros(here.numel(), self.sources)
+            for places, by in zip(falls.places.T, falls.taps.T, strict=True):
+                fallen = rows.index_select(0, (places[here] + first_row[part]).flatten())
+                weights = taps.index_select(0, (by[here] + first_tap[part]).flatten())
+                added.addcmul_(fallen, weights)
+            yield part, added.view(*here.shape, self.sources)
 
 
 def peaks(output: Tensor) -> tuple[Tensor, Tensor]:
@@ -214,13 +256,13 @@ def exact_weights(
 
     def see(each: Weights, found: Received) -> None:
         values, at = peaks(found.put_out)
-        if at.max() >= len(found.places) or at.shape[1] != units[each.link.target]:
+        if at.max() >= len(found.falls.places) or at.shape[1] != units[each.link.target]:
             wrong.add(each.link)
             return
-        for start, part in _all(each, found):
-            summed = part.sum(2) + each.bias[start : start + len(part), None]
-            scale = max(1.0, float(part.abs().sum(2).max()))
-            off = summed - values[:, start : start + len(part)].T
+        for part, added in _on_all(each, found):
+            summed = added.sum(2) + each.bias[part, None]
+            scale = max(1.0, float(added.abs().sum(2).max()))
+            off = summed - values[:, part].T
             if not float(off.abs().max()) <= EXACT * scale:
                 wrong.add(each.link)
 
@@ -235,11 +277,9 @@ def exact_weights(
     return [each for each in made if each.link not in wrong], tuple(gaps)
 
 
-def _all(weights: Weights, found: Received) -> Iterator[tuple[int, Tensor]]:
-    start = 0
-    for part in weights.added(found, slice(None), slice(None)):
-        yield start, part
-        start += len(part)
+def _on_all(weights: Weights, found: Received) -> Iterator[tuple[slice, Tensor]]:
+    images = torch.arange(len(found.rows), device=found.rows.device)
+    return weights.added(found, images.expand(weights.targets, -1))
 
 
 def contributions(
@@ -259,7 +299,7 @@ def contributions(
     kept: dict[Link, tuple[Tensor, Tensor]] = {}
 
     def see(each: Weights, found: Received) -> None:
-        parts = [part for _, part in _all(each, found)]
+        parts = [added for _, added in _on_all(each, found)]
         kept[each.link] = torch.cat(parts).transpose(0, 1), peaks(found.put_out)[0]
 
     with receiving(model, weights, see):

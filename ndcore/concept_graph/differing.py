@@ -83,6 +83,17 @@ def difference(
     return DifferenceGraph(*graphs, kind, tuple(nodes), tuple(edges))
 
 
+def exploited(difference: DifferenceGraph) -> list[Unit]:
+    """Units that count clearly more for the first than for the second, the most first.
+
+    Args:
+        difference: attacked images less benign ones.
+    """
+    grown = [each for each in difference.nodes if each.change.clear and each.change.difference > 0]
+    grown.sort(key=lambda each: -each.change.difference)
+    return [each.node.unit for each in grown]
+
+
 def _edges(
     one: Measured, two: Measured, target: str, chosen: dict[str, list[int]]
 ) -> list[EdgeChange]:

@@ -38,7 +38,7 @@ class Faithfulness:
 
     Attributes:
         label: the class.
-        units: drawn ones, without those of the last layer.
+        units: how many are kept or removed; the last layer has none of them.
         whole: recall with nothing held.
         kept: which units -> recall when these alone are kept.
         removed: which units -> recall when these are removed. Random ones are the mean of draws.
@@ -59,6 +59,17 @@ class Faithfulness:
             "keep_only": dict(self.kept),
             "remove": dict(self.removed),
         }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Faithfulness:
+        """Of what `to_dict` gave."""
+        return cls(
+            found["label"],
+            found["units"],
+            Rate.of(found["recall"], "recall"),
+            found["keep_only"],
+            found["remove"],
+        )
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,7 @@ def faithfulness(
     means: Means,
     pixels: NDArray[np.uint8],
     *,
+    strongest: int | None = None,
     on_pass: Callable[[int, int], None] | None = None,
     should_stop: ShouldStop = None,
 ) -> Faithfulness:
@@ -109,6 +121,7 @@ def faithfulness(
         found: what it was drawn from.
         means: layer -> (units,), mean activation over the images of all classes.
         pixels: uint8 (n, H, W, C), benign images of the class that took no part in the graph.
+        strongest: of each layer's drawn units these alone are taken, by influence; None for all.
         on_pass: called with how many of how many settings are through.
         should_stop: asked before every function of torch.
 
@@ -118,7 +131,7 @@ def faithfulness(
     rng = np.random.default_rng(SEED)
     inner = [level.layer for level in graph.levels[:-1]]
     drawn = {
-        layer: [node.unit.unit for node in graph.nodes if node.unit.layer == layer]
+        layer: [node.unit.unit for node in graph.nodes if node.unit.layer == layer][:strongest]
         for layer in inner
     }
     active = {

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ndcore.analysis.class_graphs import ClassGraphs
+from ndcore.analysis.mechanism.faithful_classes import kept_faithful
 from ndcore.bundles.bundle import Bundle, load_bundle
-from ndcore.bundles.manifest import GRAPH_FILE
+from ndcore.bundles.manifest import FAITHFUL, GRAPH_FILE, PICTURES
 from ndcore.cli import main
 from ndcore.concept_graph.graph import INFLUENCE, Unit
 from ndcore.data.catalog import open_source
@@ -48,7 +49,8 @@ def test_a_bundle_without_graphs_says_how_to_make_them_and_they_are_those_of_a_b
     assert "build twin --only graph" in capsys.readouterr().err
     made = answered(capsys, "build", "twin", "--only", "graph")
     assert made["images"] == len(load_bundle("twin").splits["reference"])
-    assert made["graph_mb"] == round((folder / GRAPH_FILE).stat().st_size / 1e6, 2)
+    kept = [folder / GRAPH_FILE, folder / PICTURES]
+    assert made["graph_mb"] == round(sum(each.stat().st_size for each in kept) / 1e6, 2)
     for key, values in np.load(folder / GRAPH_FILE).items():
         assert values.tobytes() == built[key].tobytes(), key
     (folder / GRAPH_FILE).write_bytes(b"broken")
@@ -153,6 +155,47 @@ def test_what_the_drawn_units_carry_is_told_for_all_classes_with_an_interval(
             assert gap["clear"] == (low > 0)
     assert main([*asked[:-1], "0"]) == 2
     assert main([*asked, "--against", "8"]) == 2
+    assert main([*asked, "--strongest", "0"]) == 2
+    assert main([*asked[:-2], "--ship"]) == 2
+
+
+@pytest.mark.spec("CG-4")
+def test_what_all_classes_lose_is_kept_in_the_bundle_until_its_graphs_change(
+    twin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("graph", "--bundle", "twin", "--class", "all", "--faithful", "2")
+    whole = answered(capsys, *asked, "--ship")["faithfulness"]
+    few = answered(capsys, *asked, "--ship", "--strongest", "1")["faithfulness"]
+    kept = kept_faithful(load_bundle("twin"))
+    assert [each.strongest for each in kept] == [None, 1]
+    for found, rows in zip(kept.values(), (whole, few), strict=True):
+        assert [each.to_dict() for each in found] == [
+            {key: value for key, value in row.items() if key != "class"} for row in rows["classes"]
+        ]
+    levels = len(load_bundle("twin").layers) - 1
+    assert all(0 < row["units"] <= levels for row in few["classes"])
+    again = answered(capsys, *asked, "--ship")["faithfulness"]
+    assert again == whole
+    assert len(kept_faithful(load_bundle("twin"))) == 2
+    assert main([*asked]) == 0
+    told = capsys.readouterr().out
+    assert "without them" in told
+    assert "95% interval" in told
+    place = twin / "bundles" / "twin" / FAITHFUL
+    change(twin, place, lambda document: document | {"graph": "0" * 64})
+    assert kept_faithful(load_bundle("twin")) == {}
+    change(twin, place, lambda document: document | {"drawings": [{}]})
+    with pytest.raises(BundleError, match=FAITHFUL):
+        load_bundle("twin")
+
+
+def change(twin: Path, place: Path, how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change a file of the bundle, and its checksum with it."""
+    place.write_text(json.dumps(how(json.loads(place.read_text()))))
+    listed = twin / "bundles" / "twin" / "manifest.json"
+    manifest = json.loads(listed.read_text())
+    manifest["files"][place.name] = hashlib.sha256(place.read_bytes()).hexdigest()
+    listed.write_text(json.dumps(manifest))
 
 
 def test_some_images_make_a_graph_of_their_own(digits_bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.observed import Observed
@@ -15,41 +15,7 @@ from ndcore.analysis.hold_test import DRAWS, HeldEdge, class_members, hold_test
 from ndcore.concept_graph.graph import Unit
 from ndcore.data.catalog import open_source
 from ndcore.errors import StoppedError
-
-SIDE = 4
-
-
-class Corner(nn.Module):
-    """Units 0 and 1 are the red and green of an image's maps, units 2 to 7 see blue."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return torch.cat([images[:, :2], images[:, 2:].expand(-1, 6, -1, -1)], 1)
-
-
-def by_hand() -> Observed:
-    """Class 1 wins where the mean of red exceeds 1/2: by hidden unit 0; unit 1 sees red as well.
-
-    The second logit reads hidden unit 0 alone, the third nothing.
-    """
-    hidden = nn.Linear(8 * SIDE * SIDE, 5)
-    logits = nn.Linear(5, 3)
-    with torch.no_grad():
-        for weights in (hidden.weight, hidden.bias, logits.weight, logits.bias):
-            weights.zero_()
-        hidden.weight[:2, : SIDE * SIDE] = 1 / SIDE**2
-        logits.weight[1, 0] = 10
-        logits.bias[0], logits.bias[2] = 5, -100
-    parts = OrderedDict(spots=Corner(), flat=nn.Flatten(), hidden=hidden, logits=logits)
-    values = np.full((100, 8), 0.4, np.float32)
-    values[:50] = 0.2
-    labels = np.arange(100) % 3
-    found = {
-        ("spots", "max"): ClassHistograms.empty(3, values).update(values, labels),
-        ("hidden", "value"): ClassHistograms.empty(3, values[:, :5]).update(values[:, :5], labels),
-        ("logits", "value"): ClassHistograms.empty(3, values[:, :3]).update(values[:, :3], labels),
-    }
-    model = nn.Sequential(parts).eval()
-    return Observed(model, ("spots", "hidden", "logits"), ("a", "b", "c"), (SIDE, SIDE, 3), found)
+from tests.analysis.by_hand import SIDE, by_hand
 
 
 @pytest.fixture

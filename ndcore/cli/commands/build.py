@@ -58,9 +58,10 @@ def run(options: Namespace) -> Answer:
 def _graph(options: Namespace) -> Answer:
     """The concept graphs of a bundle that is there."""
     from ndcore.analysis.class_graphs import add_graph
+    from ndcore.analysis.mechanism.unit_pictures import add_unit_pictures
     from ndcore.bundles.bundle import load_bundle
     from ndcore.bundles.images import open_for
-    from ndcore.bundles.manifest import GRAPH_FILE
+    from ndcore.bundles.manifest import GRAPHS
     from ndcore.cli.selection import default_data, parts_of
 
     started = time.monotonic()
@@ -68,22 +69,27 @@ def _graph(options: Namespace) -> Answer:
     source = open_for(bundle, options.data or default_data(bundle), parts_of(options))
     with Progress() as progress:
         images = add_graph(bundle, source, on_step=progress.step)
+        pictures = add_unit_pictures(load_bundle(options.bundle), source, progress.step)
+    size = sum(each.stat().st_size for name in GRAPHS if (each := bundle.folder / name).is_file())
     document = {
         "bundle": bundle.name,
         "images": images,
         "seconds": round(time.monotonic() - started, 1),
-        "graph_mb": round((bundle.folder / GRAPH_FILE).stat().st_size / 1e6, 2),
+        "pictures": pictures,
+        "graph_mb": round(size / 1e6, 2),
     }
     text = (
-        f"bundle {bundle.name}: concept graphs of {images:,} images in {document['seconds']} s, "
-        f"{document['graph_mb']} MB"
+        f"bundle {bundle.name}: concept graphs of {images:,} images and {pictures:,} pictures of "
+        f"their units in {document['seconds']} s, {document['graph_mb']} MB"
     )
     return document, text, 0
 
 
 def _whole(options: Namespace) -> Answer:
     """Build a bundle; a model whose data is known is trained first where it was not."""
+    from ndcore.analysis.mechanism.unit_pictures import add_unit_pictures
     from ndcore.bundles.build import BuildConfig, build
+    from ndcore.bundles.bundle import load_bundle
     from ndcore.cli.selection import data_of, wishes_of
     from ndcore.cli.text import share
     from ndcore.data.stored.file import SUFFIX
@@ -132,6 +138,9 @@ def _whole(options: Namespace) -> Answer:
             on_step=progress.step,
             on_cost=lambda cost: print(cost.sentence, file=sys.stderr),
         )
+        bundle = load_bundle(options.bundle)
+        if bundle.graph_arrays is not None:
+            add_unit_pictures(bundle, source, progress.step)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     document = {
         "bundle": options.bundle,

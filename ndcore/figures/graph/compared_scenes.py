@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from ndcore.concept_graph.differing import exploited
 from ndcore.concept_graph.graph import ConceptGraph, DifferenceGraph, NodeChange, Unit
 from ndcore.figures.graph.class_scene import (
     DASHED,
@@ -104,17 +105,6 @@ def difference_scene(graph: DifferenceGraph, look: Look, most: int = PER_LAYER) 
             *look.legend,
         ),
     )
-
-
-def exploited(difference: DifferenceGraph) -> list[Unit]:
-    """Units that count clearly more for attacked images than for benign ones, the most first.
-
-    Args:
-        difference: attacked less benign.
-    """
-    grown = [each for each in difference.nodes if each.change.clear and each.change.difference > 0]
-    grown.sort(key=lambda each: -each.change.difference)
-    return [each.node.unit for each in grown]
 
 
 def attack_scene(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from ndcore.concept_graph import ConceptGraph
+from ndcore.concept_graph.differing import exploited
 from ndcore.figures.graph.class_scene import carried_by, strongest
-from ndcore.figures.graph.compared_scenes import exploited
 from pages.ui.frame.words import counted, plain
 from pages.ui.graph.choices import ATTACK, Chosen
 from pages.ui.graph.drawn import Drawn

@@ -97,7 +97,7 @@ def _asked(
     chosen = cast(Chosen, key[2])
     own = class_graph(_graphs, chosen.label, chosen.units)
     if chosen.view == CLASS or chosen.other is None:
-        pictures = unit_averages(_bundle, own.nodes)
+        pictures = unit_averages(_bundle, own.nodes, [chosen.label])
         if not _pixels:
             return _Asked(own, pictures)
         benign, attacked = (image_graph(_graphs, each, own) for each in _pixels)
@@ -105,13 +105,14 @@ def _asked(
     labels = (chosen.label, chosen.other)
     if chosen.view != ATTACK:
         graph = class_difference(_bundle, _graphs, labels, chosen.kind, chosen.units)
-        return _Asked(graph, unit_averages(_bundle, nodes_of(graph)))
+        return _Asked(graph, unit_averages(_bundle, nodes_of(graph), labels))
     graph = attack_difference(_bundle, _graphs, labels, chosen.kind, chosen.units)
     other = class_graph(_graphs, chosen.other, chosen.units)
     # What drives a unit is told by the classes: attacked images are in no source.
     known = _graphs.measured(chosen.other)
     nodes = [node_of(known, node.unit, _graphs.patches) for node in nodes_of(graph)]
-    return _Asked(graph, unit_averages(_bundle, [*nodes, *own.nodes, *other.nodes]), (own, other))
+    every = [*nodes, *own.nodes, *other.nodes]
+    return _Asked(graph, unit_averages(_bundle, every, labels[::-1]), (own, other))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.analysis.class_graphs import ClassGraphs
+from ndcore.analysis.mechanism.attacked_units import attack_difference as on_the_way
 from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import ConceptGraph, DifferenceGraph, Edge
 from ndcore.concept_graph.drawing import Rule, edge_shares, node_of
@@ -54,16 +55,8 @@ def attack_difference(
 ) -> DifferenceGraph:
     """Attacked images of a class less the same images before, both on the way to the new class."""
     label, target = labels
-    benign, attacked = (
-        graphs.of_images(pixels, target) for pixels in _images(bundle, label, target)
-    )
-    name = bundle.classes[label]
-    return graphs.compared(
-        (f"attacked images of {name}", attacked),
-        (f"the same images of {name} before", benign),
-        kind,
-        Rule(most=units),
-    )
+    pairs = _images(bundle, label, target)
+    return on_the_way(graphs, bundle.classes[label], pairs, target, kind, Rule(most=units))
 
 
 def image_graph(

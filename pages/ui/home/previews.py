@@ -211,6 +211,6 @@ def _carried(weight_hash: str, stamp: str, _graphs: ClassGraphs, _bundle: Bundle
     graph = _graphs.of_class(story if story in _graphs.labels else _graphs.labels[0])
     last = {level.layer for level in graph.levels[-MOST_COLUMNS:]}
     nodes = [node for node in graph.nodes if node.unit.layer in last]
-    scene = class_scene(graph, Look(pictures=unit_averages(_bundle, nodes)))
+    scene = class_scene(graph, Look(pictures=unit_averages(_bundle, nodes, [graph.label])))
     picture = layered_graph(scene, label=f"Concept graph of {graph.name}")
     return Preview(picture, f"Neurons that carry {plain(graph.name)}, and what drives what.")

@@ -1,4 +1,4 @@
-"""What drives units of a concept graph, averaged from images that are on this machine."""
+"""What drives units of a concept graph, averaged: from images that are here, else as kept."""
 
 from __future__ import annotations
 
@@ -7,37 +7,32 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.analysis.mechanism.unit_pictures import averaged, unit_pictures
 from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import Node, Unit
 from ndcore.errors import NeuralDivergenceError
-from ndcore.evolution.averages import average_of
-from ndcore.evolution.patches import Patches
 from pages.ui.images.natural_errors import sources_for
 
 
-def unit_averages(bundle: Bundle, nodes: Iterable[Node]) -> dict[Unit, NDArray[np.uint8]]:
-    """What drives each unit most, averaged; only of units whose images are on this machine."""
-    kept = {node.unit: node.patches for node in nodes if node.patches}
-    pixels = _pixels(bundle, {patch.image for patches in kept.values() for patch in patches})
-    height, width = bundle.shape[:2]
-    found = {}
-    for unit, patches in kept.items():
-        here = [patch for patch in patches if patch.image in pixels]
-        if not here:
-            continue
-        average, _ = average_of(
-            np.stack([pixels[patch.image] for patch in here]),
-            Patches(
-                keys=tuple(patch.image for patch in here),
-                labels=np.zeros(len(here), np.int64),
-                boxes=np.array([patch.box or (0, 0, height, width) for patch in here], np.int64),
-                activations=np.array([patch.activation for patch in here], np.float32),
-            ),
-            bundle.shape,
-        )
-        if average.image is not None:
-            found[unit] = average.image
-    return found
+def unit_averages(
+    bundle: Bundle, nodes: Iterable[Node], labels: Iterable[int] = ()
+) -> dict[Unit, NDArray[np.uint8]]:
+    """What drives each unit most, averaged.
+
+    Args:
+        bundle: on show.
+        nodes: the units, with the patches that drive them.
+        labels: classes whose kept pictures stand for units whose images are not on this machine.
+    """
+    patches = {node.unit: node.patches for node in nodes}
+    pixels = _pixels(bundle, {patch.image for few in patches.values() for patch in few})
+    found = {unit: averaged(few, pixels, bundle.shape) for unit, few in patches.items()}
+    kept: dict[Unit, NDArray[np.uint8]] = {}
+    if not all(picture is not None for picture in found.values()):
+        for label in labels:
+            kept = unit_pictures(bundle, label) | kept
+    pictures = {unit: kept.get(unit) if own is None else own for unit, own in found.items()}
+    return {unit: picture for unit, picture in pictures.items() if picture is not None}
 
 
 def _pixels(bundle: Bundle, keys: set[str]) -> dict[str, NDArray[np.uint8]]:

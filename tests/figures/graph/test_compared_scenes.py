@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from ndcore.concept_graph.differing import exploited
 from ndcore.concept_graph.graph import INFLUENCE, ConceptGraph, Unit
 from ndcore.figures.graph.class_scene import Look
-from ndcore.figures.graph.compared_scenes import attack_scene, difference_scene, exploited
+from ndcore.figures.graph.compared_scenes import attack_scene, difference_scene
 from ndcore.figures.graph.scene import Scene
 from tests.figures.graph.planted_graph import difference, edge, graph, node
 

@@ -1,0 +1,1 @@
+"""What concept graphs are worth: on all classes, on attacked images, and in pictures."""
