@@ -139,8 +139,8 @@ def curve(made: Made, view: View) -> None:
         key=f"curve_{made.layer}",
     )
     st.caption(
-        f"{view.bend(space):.0%} of the vectors have {neighbours}, their own among them, within "
-        f"epsilon {made.graph.settings.epsilon:.4g}."
+        f"{space.bend(view.min_samples, view.share):.0%} of the vectors have {neighbours}, their "
+        f"own among them, within epsilon {made.graph.settings.epsilon:.4g}."
     )
 
 

@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.sources import ImageSource
-from ndcore.data.splits import SPLITS, positions
+from ndcore.data.splits import held_out_keys, positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import predict
 from ndcore.networks.stoppable import until_stopped
@@ -47,10 +47,8 @@ def held_out(bundle: Bundle, source: ImageSource) -> list[int]:
     Where the source holds images of the bundle's splits these are dev, calibration and evaluation,
     never the reference images that trained the model; any other source is new from end to end.
     """
-    splits = bundle.splits
-    unseen = [key for name in SPLITS if name != "reference" for key in splits[name]]
-    found = positions(source, unseen)
-    if found or positions(source, splits["reference"]):
+    found = positions(source, held_out_keys(bundle.splits))
+    if found or positions(source, bundle.splits["reference"]):
         return sorted(found)
     return list(range(len(source)))
 

@@ -151,16 +151,19 @@ class Weights:
         every = torch.arange(self.targets, device=images.device)[:, None]
         at = peaks(found.put_out[images, every])[1]
         rows, taps = found.rows.view(-1, self.sources), self.taps.view(-1, self.sources)
-        first_row, first_tap = images * found.rows.shape[1], every * self.taps.shape[1]
-        falls, k = found.falls, images.shape[1]
+        first = images * found.rows.shape[1], every * self.taps.shape[1]
+        k = images.shape[1]
+        # Where each tap of each target on each image finds what it weighs, and its weights.
+        fallen, weights = (
+            (where[at] + start[:, :, None]).permute(2, 0, 1).flatten(1)
+            for where, start in zip((found.falls.places, found.falls.taps), first, strict=True)
+        )
         for part in in_parts(self.targets, max(1, FLOATS // max(1, k * self.sources))):
-            here = at[part]
-            added = rows.new_zeros(here.numel(), self.sources)
-            for places, by in zip(falls.places.T, falls.taps.T, strict=True):
-                fallen = rows.index_select(0, (places[here] + first_row[part]).flatten())
-                weights = taps.index_select(0, (by[here] + first_tap[part]).flatten())
-                added.addcmul_(fallen, weights)
-            yield part, added.view(*here.shape, self.sources)
+            span = slice(part.start * k, part.stop * k)
+            added = rows.new_zeros(span.stop - span.start, self.sources)
+            for places, by in zip(fallen[:, span], weights[:, span], strict=True):
+                added.addcmul_(rows.index_select(0, places), taps.index_select(0, by))
+            yield part, added.view(-1, k, self.sources)
 
 
 def peaks(output: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,8 @@ sets thresholds; `evaluation` is touched once, for the reported figures. Lists h
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,11 @@ ENOUGH = 5000
 HELD_OUT = {"dev": 0.1, "calibration": 0.4, "evaluation": 0.5}
 # Of a class: fewer held-out images leave a split without it.
 FEWEST, FEWEST_HELD = 14, 6
+
+
+def held_out_keys(splits: Mapping[str, Sequence[str]]) -> list[str]:
+    """Keys of the images of all splits that did not train the model."""
+    return [key for name in SPLITS if name != "reference" for key in splits[name]]
 
 
 def make_splits(source: ImageSource, seed: int = 0) -> dict[str, list[str]]:

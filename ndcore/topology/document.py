@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from ndcore.concept_graph.graph import plain
 from ndcore.topology.branches import Branch
 from ndcore.topology.mapper import MapperGraph
 from ndcore.topology.nodes import NodeFacts
@@ -41,7 +41,7 @@ def graph_document(
                 "classes": {classes[i]: int(counts[i]) for i in counts.nonzero()[0]},
                 "purity": float(facts.purity[node]),
                 "norm": float(facts.norm[node]),
-                "divergence": _known(facts.divergence[node]),
+                "divergence": plain(facts.divergence[node]),
                 "error": float(facts.error[node]),
                 "lens": [low, high],
             }
@@ -79,7 +79,3 @@ def branch_document(branch: Branch) -> dict[str, Any]:
         "apart": branch.apart,
         "score": branch.score,
     }
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

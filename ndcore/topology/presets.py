@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ndcore.topology.mapper import MapperSettings
-from ndcore.topology.space import Space, elbow
+from ndcore.topology.space import Space
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class Preset:
 
     def settings(self, space: Space) -> MapperSettings:
         """With the epsilon that fits these vectors."""
-        share = elbow(space.curve(self.min_samples)) if self.share is None else self.share
-        epsilon = space.epsilon(self.min_samples, share)
+        epsilon = space.epsilon(self.min_samples, self.share)
         return MapperSettings(epsilon, self.intervals, self.overlap, self.min_samples)
 
 

@@ -69,9 +69,13 @@ class Space(LayerVectors):
             raise BadRequestError(f"min-samples must lie between 1 and {NEIGHBOURS}")
         return np.sort(self.near[:, min(min_samples, self.near.shape[1]) - 1].astype(np.float64))
 
-    def epsilon(self, min_samples: int, share: float) -> float:
-        """The radius within which a share (0 to 1) of the vectors has so many neighbours."""
-        return float(np.quantile(self.curve(min_samples), share))
+    def bend(self, min_samples: int, share: float | None) -> float:
+        """Where epsilon is on the curve, 0 to 1: at a share of the vectors; None for its elbow."""
+        return elbow(self.curve(min_samples)) if share is None else share
+
+    def epsilon(self, min_samples: int, share: float | None) -> float:
+        """The radius within which that share of the vectors has so many neighbours."""
+        return float(np.quantile(self.curve(min_samples), self.bend(min_samples, share)))
 
 
 def elbow(curve: NDArray[np.floating]) -> float:

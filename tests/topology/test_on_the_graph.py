@@ -14,7 +14,7 @@ from ndcore.topology.document import graph_document
 from ndcore.topology.layout import layout, widest
 from ndcore.topology.mapper import MapperGraph, MapperSettings, mapper_graph
 from ndcore.topology.nodes import node_facts
-from ndcore.topology.placing import place, way
+from ndcore.topology.placing import place, share_of_new, way
 from ndcore.topology.space import Space
 from ndcore.topology.stability import edge_stability, found_again
 from tests.topology.planted import fork, vectors_of
@@ -154,3 +154,16 @@ def test_the_widest_direction_is_that_of_the_data(rng: np.random.Generator) -> N
     found = widest(values)
     assert abs(np.corrcoef(found, values[:, 1])[0, 1]) > 0.99
     assert np.array_equal(widest(np.ones((4, 3), np.float32)), np.zeros(4))
+
+
+def test_vectors_that_made_no_graph_are_the_yardstick_for_those_that_are_laid_on_it() -> None:
+    rng = np.random.default_rng(0)
+    dense = rng.normal(0, 0.05, (400, 3)) + 1
+    scattered = rng.uniform(2, 40, (100, 3))
+    values = np.concatenate([dense, scattered]).astype(np.float32)
+    lens = np.linalg.norm(values, axis=1).astype(np.float64)
+    found = share_of_new(values, lens, MapperSettings(0.2, 10, 0.3, 5))
+    assert found.n == 50
+    assert found == share_of_new(values, lens, MapperSettings(0.2, 10, 0.3, 5))
+    new = np.random.default_rng(0).permutation(500)[:50]
+    assert found.k == int((new < 400).sum())

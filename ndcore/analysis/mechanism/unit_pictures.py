@@ -31,6 +31,7 @@ PICTURED = Rule(nodes=1.0, most=24)  # units of a layer that have one
 MOST_BYTES = 3_400_000
 SIDE = 48  # pixels of a picture's shorter side, about
 COLOURS = 3  # WebP knows no more
+FEWEST = 3  # images in an average that is kept: a bundle holds no image
 
 
 def add_unit_pictures(bundle: Bundle, source: ImageSource, on_step: Step = no_step) -> int:
@@ -64,7 +65,8 @@ def add_unit_pictures(bundle: Bundle, source: ImageSource, on_step: Step = no_st
             keys = sorted({each.image for few in patches.values() for each in few})
             pixels = dict(zip(keys, source.pixels([where[key] for key in keys]), strict=True))
             for rank, (unit, few) in enumerate(patches.items()):
-                picture = averaged(few, pixels, bundle.shape)
+                enough = len({each.image for each in few}) >= FEWEST
+                picture = averaged(few, pixels, bundle.shape) if enough else None
                 if picture is not None:
                     factor = max(1, min(picture.shape[:2]) // SIDE)
                     made.append((rank, label, number, unit, encode_webp(smaller(picture, factor))))

@@ -52,7 +52,7 @@ def node_panel(bundle: Bundle, made: Made) -> None:
         f"{facts.error[node]:.0%} taken for a wrong class; mean length {facts.norm[node]:.3g}."
     )
     # The nearest to the middle first: they show what the cluster is about.
-    values = space.wide[members]
+    values = space.take(members).wide
     order = np.argsort(np.linalg.norm(values - values.mean(0), axis=1), kind="stable")
     ordered = members[order]
     left, right = st.columns([2, 5])

@@ -8,7 +8,8 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.topology.graph import Laid
-from ndcore.topology.placing import Placed, place, way
+from ndcore.statistics.intervals import Rate
+from ndcore.topology.placing import Placed, place, share_of_new, way
 from ndcore.topology.vectors import LayerVectors
 from pages.ui.frame.words import counted, plain, sentence
 from pages.ui.images.pair_key import pair_key
@@ -28,8 +29,9 @@ def lay_pair(bundle: Bundle, made: Made, view: View, positions: str, pair: Pair 
     except NeuralDivergenceError as error:
         st.info(sentence(f"the pair cannot be laid on the graph: {error}"))
         return Laid(chosen=made.node())
-    space = made.opened.space
-    placed = place(made.graph, space.wide, read.wide, space.lens_of(read, view.lens))
+    placed = _placed(
+        (pair_key(bundle, pair), made.opened.key, view.lens, made.graph.settings), made, read
+    )
     beside = frozenset(role for role, nodes in zip(ROLES, placed.nodes, strict=False) if not nodes)
     where = [
         nodes or (int(near),) for nodes, near in zip(placed.nodes, placed.nearest, strict=True)
@@ -50,6 +52,12 @@ def _read(
     pair: str, vectors: str, _bundle: Bundle, _opened: Opened, _positions: str, _pair: Pair
 ) -> LayerVectors:
     return pair_vectors(_bundle, _opened, _positions, _pair)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _placed(key: tuple[object, ...], _made: Made, _read: LayerVectors) -> Placed:
+    space = _made.opened.space
+    return place(_made.graph, space.wide, _read.wide, space.lens_of(_read, str(key[2])))
 
 
 def _tell(made: Made, placed: Placed, path: tuple[int, ...], both: bool) -> None:
@@ -79,9 +87,15 @@ def attacked_words(made: Made) -> str:
     """How many attacked images lie on the graph, beside how many benign ones do; "" without any."""
     if made.attacked is None:
         return ""
-    count, held = len(made.attacked.nodes), made.graph.count
-    on, own = count - made.attacked.beside, held - made.graph.loose
+    count = len(made.attacked.nodes)
+    on, new = Rate(count - made.attacked.beside, count), _benign(made.key, made)
     return (
-        f"Of {count:,} attacked images {on / count:.0%} lie in a cluster of {plain(made.layer)}, "
-        f"of the {held:,} benign ones that made the graph {own / held:.0%}."
+        f"Of {count:,} attacked images {on.percent(0)} ({on.interval(0)}) lie in a cluster of "
+        f"{plain(made.layer)}; of {new.n:,} benign ones, laid on the graph of the others, "
+        f"{new.percent(0)} ({new.interval(0)})."
     )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _benign(key: str, _made: Made) -> Rate:
+    return share_of_new(_made.opened.space.wide, _made.lens, _made.graph.settings)

@@ -9,7 +9,7 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.topology.mapper import MapperSettings
 from ndcore.topology.presets import PRESETS
-from ndcore.topology.space import LENSES, NEIGHBOURS, Space, elbow
+from ndcore.topology.space import LENSES, NEIGHBOURS, Space
 from ndcore.topology.vectors import POSITIONS
 from pages.ui.frame.link import choice, number, several, switch
 from pages.ui.frame.words import plain
@@ -52,13 +52,9 @@ class View:
     least: float
     classes: tuple[str, ...]
 
-    def bend(self, space: Space) -> float:
-        """Where epsilon is on the curve, as a share of the vectors."""
-        return elbow(space.curve(self.min_samples)) if self.share is None else self.share
-
     def settings(self, space: Space) -> MapperSettings:
         """With the epsilon of these vectors."""
-        epsilon = space.epsilon(self.min_samples, self.bend(space))
+        epsilon = space.epsilon(self.min_samples, self.share)
         return MapperSettings(epsilon, self.intervals, self.overlap, self.min_samples)
 
 

@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.images import finder
 from ndcore.data.pairs import Pair
+from ndcore.data.splits import held_out_keys
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
 from ndcore.topology.kept import (
@@ -66,13 +67,12 @@ class Opened:
     """The vectors of a layer.
 
     Attributes:
-        layer: its name; way: which positions they are of.
+        layer: its name.
         key: tells them from others.
         space: of the benign images; attacks: of the attacked ones, None without any.
     """
 
     layer: str
-    way: str
     key: str
     space: Space
     attacks: Space | None
@@ -229,7 +229,7 @@ def _all(
             return None
         way = fitting(bundle, layer, positions)
         key = f"{bundle.weight_hash} {layer} {way} {benign} {attacked}"
-        found.append(Opened(layer, way, key, space, attacks))
+        found.append(Opened(layer, key, space, attacks))
     return found
 
 
@@ -255,7 +255,7 @@ def _held() -> dict[tuple[str, ...], Space]:
 def _asked(bundle: Bundle, layer: str, wanted: Wanted) -> ToRead:
     source = loaders.source(wanted.source, bundle)
     n = min(wanted.n, most_vectors(bundle.units(layer)))
-    held = [key for name, keys in bundle.splits.items() if name != "reference" for key in keys]
+    held = held_out_keys(bundle.splits)
     return ToRead.of(source, spread_members(source, held, n, 0))
 
 
