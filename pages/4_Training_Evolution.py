@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.errors import RunError
 from ndcore.evolution import list_runs
+from pages.ui.evolution.epoch_graph import graph_panel
 from pages.ui.evolution.findings import findings_panel
 from pages.ui.evolution.layer import (
     choose_epoch,
@@ -26,7 +27,7 @@ from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import counted, plain, sentence
 
 LAYER_PX, NEURON_PX, EPOCH_PX = 220, 215, 150  # their names whole, all controls on one line
-NETWORK, NEURON, FINDINGS = "Network", "Neuron", "Findings"
+NETWORK, NEURON, GRAPH, FINDINGS = "Network", "Neuron", "Graph", "Findings"
 
 
 def told(opened: list[OpenRun]) -> None:
@@ -50,7 +51,7 @@ def choose_part(row: DeltaGenerator) -> str:
     return choice(
         row.segmented_control,
         "Part",
-        (NETWORK, LAYER, NEURON, FINDINGS),
+        (NETWORK, LAYER, NEURON, GRAPH, FINDINGS),
         key="evo_part",
         name="part",
     )
@@ -101,6 +102,11 @@ def main() -> None:
     keep_looking(opened)
     if part == FINDINGS:
         findings_panel()
+    elif part == GRAPH:
+        try:
+            graph_panel(opened[0])
+        except RunError as error:
+            st.error(sentence(error))
     else:
         levels(opened, part)
 

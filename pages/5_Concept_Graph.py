@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from ndcore.concept_graph import ConceptGraph, Unit
 from pages.ui.frame import loaders
+from pages.ui.frame.graph_link import PIN
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import GRAPH
 from pages.ui.frame.pair import current_pair
 from pages.ui.frame.words import command
 from pages.ui.graph.carries import carries_panel
+from pages.ui.graph.carries_all import carries_all_panel
 from pages.ui.graph.choices import choose
-from pages.ui.graph.details import details
-from pages.ui.graph.drawing import drawing
 from pages.ui.graph.groups import name_groups
 from pages.ui.graph.header import header
 from pages.ui.graph.hold import hold_panel
 from pages.ui.graph.made import made
-from pages.ui.graph.numbers import numbers
 from pages.ui.graph.opened import attacks_of
-from pages.ui.graph.units import explorer_button, ringed_units, told_rings
+from pages.ui.graph.shown.details import details
+from pages.ui.graph.shown.drawing import drawing
+from pages.ui.graph.shown.numbers import numbers
+from pages.ui.graph.shown.pinned import Pinned
+from pages.ui.graph.units import exists, explorer_button, ringed_units, told_rings
 
 
 def main() -> None:
@@ -38,22 +43,26 @@ def main() -> None:
     chosen = choose(bundle, pair, graphs.labels, attacks_of(bundle), graphs.kinds)
     ringed = ringed_units(bundle)
     drawn = made(bundle, graphs, chosen, pair, ringed)
-    st.markdown(header(drawn, chosen))
+    if drawn is None:
+        return
+    st.markdown(header(bundle, drawn, chosen))
     if ringed:
         told_rings(ringed, [unit.key for unit in drawn.scene.units])
 
     def below(units: tuple[Unit, ...]) -> None:
-        details(bundle, drawn, units)
+        details(drawn, units, loaders.find(bundle))
         if units:
             explorer_button(bundle, units, drawn.labels)
             hold_panel(bundle, units, chosen.label, pair)
 
-    drawing(bundle, drawn, below)
+    drawing(Pinned("graph_canvas", PIN, partial(exists, bundle)), drawn, below)
     if chosen.grouped:
         name_groups(drawn.groups)
     if isinstance(drawn.graph, ConceptGraph):
         carries_panel(bundle, graphs, drawn.graph)
-    numbers(bundle, drawn)
+        carries_all_panel(bundle, graphs, chosen.units)
+    about = {"bundle": bundle.name, "weight_hash": bundle.weight_hash}
+    numbers(f"{bundle.name}-graph", about, drawn)
 
 
 main()

@@ -225,8 +225,7 @@ def main() -> None:
         follow_node(made)
         if made:
             graphs(bundle, made, view, positions)
-    if made:
-        below(bundle, made, view)
+            below(bundle, made, view)
 
 
 main()

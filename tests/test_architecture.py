@@ -51,7 +51,7 @@ ORDER: tuple[set[str], ...] = (
     {"ndcore/cli/commands", "pages/ui/components/activation", "pages/ui/components/graph"},
     {"ndcore/cli/commands/own", "ndcore/cli/commands/inside", "pages/ui/frame"},
     {"pages/ui/elements"},
-    {"pages/ui/images"},
+    {"pages/ui/images", "pages/ui/graph/shown"},
     {
         "pages/ui/detector",
         "pages/ui/evolution",

@@ -239,6 +239,19 @@ class EvolutionRun:
             activations=here.of(values) if here.follows else values,
         )
 
+    def pool_labels(self) -> tuple[int, ...]:
+        """Labels of the classes that the pool has images of, in order.
+
+        Raises:
+            RunError: the pool is damaged.
+        """
+        return tuple(np.unique(self._pool[1]).tolist())
+
+    def class_keys(self, label: int, most: int) -> tuple[str, ...]:
+        """Keys of the first images of a class in the pool, `most` at most; errors as above."""
+        keys, labels = self._pool
+        return tuple(str(key) for key in keys[labels == label][:most])
+
     @cached_property
     def _pool(self) -> tuple[NDArray[np.str_], NDArray[np.integer]]:
         count = int(self.about["pool"])

@@ -1,5 +1,5 @@
 """Values as bytes and back, without running what the bytes say: plain values, arrays, and the
-dataclasses of this project."""
+dataclasses and named tuples of this project."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-PACKAGES = ("ndcore", "pages")  # whose dataclasses are made
+PACKAGES = ("ndcore", "pages")  # whose dataclasses and named tuples are made
 _LENGTH = struct.Struct(">Q")
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -23,7 +23,7 @@ class TreeError(ValueError):
 
 def encode(value: Any) -> bytes:
     """None, truth values, numbers, texts, bytes, lists, tuples, dictionaries, numpy arrays and
-    numbers, and dataclasses of `PACKAGES`, in each other.
+    numbers, and dataclasses and named tuples of `PACKAGES`, in each other.
 
     Raises:
         TreeError: anything else.
@@ -81,14 +81,18 @@ def _packed(value: Any, blocks: _Blocks) -> Any:
         held = np.ascontiguousarray(value)
         named = "array" if isinstance(value, np.ndarray) else "number"
         return {named: blocks.put(held.tobytes()), "type": value.dtype.str, "shape": value.shape}
-    if is_dataclass(kind) and kind.__module__.partition(".")[0] in PACKAGES:
-        held_fields = {
-            field.name: _packed(getattr(value, field.name), blocks)
-            for field in fields(kind)
-            if field.init
-        }
+    names = _names(kind)
+    if names is not None and kind.__module__.partition(".")[0] in PACKAGES:
+        held_fields = {name: _packed(getattr(value, name), blocks) for name in names}
         return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": held_fields}
     raise TreeError(f"a value of {kind.__module__}.{kind.__qualname__} is not stored")
+
+
+def _names(kind: type) -> tuple[str, ...] | None:
+    """What a dataclass or a named tuple is made of; None of any other kind."""
+    if is_dataclass(kind):
+        return tuple(field.name for field in fields(kind) if field.init)
+    return getattr(kind, "_fields", None) if issubclass(kind, tuple) else None
 
 
 def _unpacked(held: Any, blocks: memoryview) -> Any:
@@ -127,8 +131,8 @@ def _instance(held: Any, blocks: memoryview) -> Any:
         kind = getattr(import_module(module), name)
     except ImportError as error:
         raise TreeError(f"there is no {held['class']} any longer") from error
-    if not (isinstance(kind, type) and is_dataclass(kind)):
-        raise TreeError(f"{held['class']} is no dataclass")
+    if not isinstance(kind, type) or _names(kind) is None:
+        raise TreeError(f"{held['class']} is no dataclass and no named tuple")
     return kind(**{key: _unpacked(each, blocks) for key, each in held["fields"].items()})
 
 

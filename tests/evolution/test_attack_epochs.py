@@ -16,7 +16,7 @@ from ndcore.data.catalog import open_source
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError, DataError, RunError, StoppedError
 from ndcore.evolution import EvolutionRun, Vulnerability, VulnerabilityConfig, load_run
-from ndcore.evolution.attack_epochs import measure_vulnerability
+from ndcore.evolution.recording.attack_epochs import measure_vulnerability
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder
 from ndcore.networks.registry import build_model, model_spec
 from ndcore.networks.weights import load_weights

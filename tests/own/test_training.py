@@ -15,7 +15,7 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import DataError, StoppedError
 from ndcore.evolution import load_run
-from ndcore.evolution.attack_epochs import _model_of
+from ndcore.evolution.recording.kept_weights import model_at
 from ndcore.networks.forward import evaluate, forward, to_images
 from ndcore.networks.registry import model_spec
 from ndcore.networks.weights import load_weights
@@ -110,7 +110,7 @@ def test_a_recorded_run_keeps_the_form_of_its_model(
     assert main(["train", *asked, "--record"]) == 0
     run = load_run("soft")
     (snapshot,) = (run.folder.parent / "snapshots").iterdir()
-    model = _model_of(run, snapshot, "cpu")
+    model = model_at(run, snapshot)
     told = forward(model, np.zeros((2, 12, 12, 3), np.uint8))
     # Logarithms of the probabilities that the module itself answers with.
     np.testing.assert_allclose(told.exp().sum(1), 1, atol=1e-5)

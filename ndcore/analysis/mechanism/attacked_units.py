@@ -22,6 +22,7 @@ from ndcore.analysis.class_graphs import ClassGraphs
 from ndcore.concept_graph.differing import exploited
 from ndcore.concept_graph.drawing import USUAL, Rule
 from ndcore.concept_graph.graph import INFLUENCE, DifferenceGraph, Unit
+from ndcore.concept_graph.measured import Measured
 from ndcore.errors import BadRequestError
 from ndcore.networks.forward import forward, most_images
 from ndcore.networks.stoppable import stoppable
@@ -119,6 +120,18 @@ def attack_difference(
         rule: by which each is drawn.
     """
     benign, attacked = (graphs.of_images(pixels, target) for pixels in pairs)
+    return attack_change(graphs, name, (benign, attacked), kind, rule)
+
+
+def attack_change(
+    graphs: ClassGraphs,
+    name: str,
+    found: tuple[Measured, Measured],
+    kind: str = INFLUENCE,
+    rule: Rule = USUAL,
+) -> DifferenceGraph:
+    """The same of what the benign and the attacked images say; see `attack_difference`."""
+    benign, attacked = found
     return graphs.compared(
         (f"attacked images of {name}", attacked),
         (f"the same images of {name} before", benign),

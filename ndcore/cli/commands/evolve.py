@@ -74,8 +74,8 @@ def _measure(found: EvolutionRun, options: Namespace) -> None:
     from ndcore.data.catalog import open_data, own_place
     from ndcore.data.folder.intake import Intake
     from ndcore.evolution import VulnerabilityConfig
-    from ndcore.evolution.attack_epochs import measure_vulnerability
     from ndcore.evolution.facet_classes import keep_facet_classes
+    from ndcore.evolution.recording.attack_epochs import measure_vulnerability
     from ndcore.networks.registry import model_spec
 
     spec = model_spec(found.model)

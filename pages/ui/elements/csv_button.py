@@ -23,10 +23,19 @@ def folded_table(label: str, frame: pd.DataFrame, file: str, key: str) -> None:
         csv_button(frame, file, f"{key}_csv")
 
 
-def formats(columns: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Format, such as `percent` or `%.3f`, -> columns, as `st.dataframe` takes it."""
-    return {
-        name: st.column_config.NumberColumn(format=form)
+def formats(
+    columns: Mapping[str, Sequence[str]], about: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What `st.dataframe` takes of columns.
+
+    Args:
+        columns: format, such as `percent` or `%.3f`, -> columns.
+        about: column -> what it says, shown on pointing at its head.
+    """
+    told = about or {}
+    found = {
+        name: st.column_config.NumberColumn(format=form, help=told.get(name))
         for form, names in columns.items()
         for name in names
     }
+    return {name: st.column_config.Column(help=words) for name, words in told.items()} | found

@@ -28,7 +28,7 @@ Images = Sequence[NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class MadeOnce(Generic[Made]):
-    """One kind of thing that is made of single images.
+    """One kind of thing that is made of single images, or of sets of them.
 
     Attributes:
         kind: of its job; the key of its button begins so.
@@ -37,6 +37,7 @@ class MadeOnce(Generic[Made]):
         course: of image so many of so many, in words for the job bar; one image needs no number.
         kept: how many a server remembers.
         stopped: what is said of a stop.
+        noun: what each is made of.
     """
 
     kind: str
@@ -45,10 +46,15 @@ class MadeOnce(Generic[Made]):
     course: Callable[[str], str]
     kept: int
     stopped: str = "stopped"
+    noun: str = "image"
 
-    def known(self, bundle: Bundle, images: Images) -> list[Made]:
-        """What was made of these images (H, W, C), if this server has made it of all."""
-        made, keys = _made(self.kind), [image_key(bundle.weight_hash, each) for each in images]
+    def known(self, bundle: Bundle, images: Images, about: str = "") -> list[Made]:
+        """What was made of these images (H, W, C), if this server has made it of all.
+
+        `about` tells what else it hangs on.
+        """
+        whose = f"{bundle.weight_hash}{about}"
+        made, keys = _made(self.kind), [image_key(whose, each) for each in images]
         return [made[key] for key in keys] if all(key in made for key in keys) else []
 
     def of(
@@ -57,6 +63,7 @@ class MadeOnce(Generic[Made]):
         images: Images,
         make: Callable[[NDArray[np.uint8]], Made],
         *,
+        about: str = "",
         patience_s: float = 0.0,
         spinner: str = "",
     ) -> list[Made]:
@@ -65,9 +72,10 @@ class MadeOnce(Generic[Made]):
         Work that lasts longer than `patience_s` is shown here with Stop; what was stopped waits
         for a button. `make` may be left at any function of torch.
         """
-        if found := self.known(bundle, images):
+        if found := self.known(bundle, images, about):
             return found
-        wanted = {image_key(bundle.weight_hash, pixels): pixels for pixels in images}
+        whose = f"{bundle.weight_hash}{about}"
+        wanted = {image_key(whose, pixels): pixels for pixels in images}
         keys = tuple(sorted(wanted))  # whichever image comes first, it is the same work
         job = loaders.jobs().find(self.kind, keys)
         label, icon = self.again
@@ -93,7 +101,7 @@ class MadeOnce(Generic[Made]):
             return []
         if job.state != "done":
             st.rerun()
-        return self.known(bundle, images)
+        return self.known(bundle, images, about)
 
     def _submit(
         self,
@@ -112,12 +120,12 @@ class MadeOnce(Generic[Made]):
             for old in list(made)[: -self.kept]:
                 del made[old]
 
-        label = f"{self.label} {counted(len(wanted), 'image')}"
+        label = f"{self.label} {counted(len(wanted), self.noun)}"
         return loaders.jobs().submit(run, label=label, kind=self.kind, about=about, lane="quick")
 
     def _course(self, job: Job) -> tuple[float, str]:
         at, images = job.progress or (0, 1)
-        of = f" of image {at + 1} of {images}" if images > 1 else ""
+        of = f" of {self.noun} {at + 1} of {images}" if images > 1 else ""
         return at / images, f"{self.course(of)} · {job.seconds:.0f} s"
 
 

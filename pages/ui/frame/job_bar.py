@@ -42,10 +42,13 @@ PAGE_OF = {
     "pairs": DETECTOR,
     "certify": DETECTOR,
     "facet": EVOLUTION,
+    "epoch-graph": EVOLUTION,
     "topology-read": TOPOLOGY,
     "stability": TOPOLOGY,
+    "graph-images": GRAPH,
     "hold": GRAPH,
     "carries": GRAPH,
+    "carries-all": GRAPH,
 }
 
 # How far a running job is: share 0..1 and words.

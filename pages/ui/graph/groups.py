@@ -14,7 +14,7 @@ from ndcore.figures.style.palette import cluster_colours
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.frame.link import text
 from pages.ui.frame.words import counted
-from pages.ui.graph.drawn import typed
+from pages.ui.graph.shown.drawn import typed
 
 
 @st.cache_data(max_entries=64, show_spinner="Grouping the neurons …")

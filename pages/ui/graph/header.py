@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
+from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import ConceptGraph
 from ndcore.concept_graph.differing import exploited
 from ndcore.figures.graph.class_scene import carried_by, strongest
 from pages.ui.frame.words import counted, plain
 from pages.ui.graph.choices import ATTACK, Chosen
-from pages.ui.graph.drawn import Drawn
+from pages.ui.graph.shown.drawn import Drawn
 
 
-def header(drawn: Drawn, chosen: Chosen) -> str:
+def header(bundle: Bundle, drawn: Drawn, chosen: Chosen) -> str:
     """How much of the influence the drawing carries, of how many images, and how sure it is."""
     graph = drawn.graph
     if isinstance(graph, ConceptGraph):
@@ -22,20 +23,25 @@ def header(drawn: Drawn, chosen: Chosen) -> str:
     if chosen.view == ATTACK:
         more = len(exploited(graph))
         return (
-            f"In {counted(first.images, 'attacked image')} of {plain(second.name, 80)}, "
-            f"**{counted(more, 'neuron')}** count clearly more (z of 2 or more) than in "
-            f"{counted(second.images, 'benign one')}: what the attack makes use of."
+            f"**{counted(more, 'neuron')}** count clearly more for {_name(bundle, chosen.other)} "
+            f"(z of 2 or more) in {counted(first.images, 'attacked image')} of "
+            f"{_name(bundle, chosen.label)} than in the same images before: what the attack makes "
+            "use of."
         )
     words = (
         f"**{plain(first.name, 80)} less {plain(second.name, 80)}**: "
-        f"{clear:,} of {counted(len(graph.nodes), 'neuron')} differ by more than other images "
-        f"would make them (|z| of 2 or more; {first.images:,} and {second.images:,} images in "
-        f"{first.folds} parts)."
+        f"{clear:,} of {counted(len(graph.nodes), 'neuron')} compared differ by more than other "
+        f"images would make them (|z| of 2 or more; {first.images:,} and {second.images:,} images "
+        f"in {first.folds} parts)."
     )
     carried = [each.carried for each in (first, second) if not math.isnan(each.carried)]
     if carried:
         words += f" The graphs compared carry at least {100 * min(carried):.0f}% of the influence."
     return words
+
+
+def _name(bundle: Bundle, label: int | None) -> str:
+    return "" if label is None else plain(bundle.classes[label])
 
 
 def _carries(graph: ConceptGraph) -> str:
@@ -55,7 +61,7 @@ def _edges(graph: ConceptGraph, drawn: Drawn, chosen: Chosen) -> str:
     told = carried_by(kept, graph.edges)
     stable = sum(edge.stable for edge in kept) / len(kept)
     share = f", with {100 * told:.0f}% of what runs between them" if not math.isnan(told) else ""
-    return (
-        f"{len(kept):,} of {counted(len(graph.edges), 'edge')} are drawn{share}; "
-        f"{100 * stable:.0f}% of them are stable."
-    )
+    words = f"{len(kept):,} of {counted(len(graph.edges), 'edge')} are drawn{share}"
+    if not graph.folds:
+        return f"{words}."
+    return f"{words}; {100 * stable:.0f}% of them hold in 9 of 10 parts, the others are dashed."

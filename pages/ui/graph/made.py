@@ -11,24 +11,22 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.analysis.class_graphs import ClassGraphs
+from ndcore.analysis.mechanism.attacked_units import attack_change
 from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import ConceptGraph, Unit
-from ndcore.concept_graph.drawing import node_of
+from ndcore.concept_graph.drawing import Rule, node_of
+from ndcore.concept_graph.measured import Measured
 from ndcore.data.pairs import Pair
 from ndcore.data.pixels import image_key
 from ndcore.figures.graph.class_scene import Look, class_scene
 from ndcore.figures.graph.compared_scenes import attack_scene, difference_scene
 from ndcore.figures.graph.scene import Scene, pack_scene
 from pages.ui.graph.choices import ATTACK, CLASS, Chosen
-from pages.ui.graph.drawn import Drawn, linked_names, nodes_of, with_names
 from pages.ui.graph.groups import group_names, groups_of
-from pages.ui.graph.opened import (
-    attack_difference,
-    class_difference,
-    class_graph,
-    image_graph,
-)
-from pages.ui.graph.tables import Graph
+from pages.ui.graph.image_sets import measured_sets
+from pages.ui.graph.opened import attacked_images, image_graph
+from pages.ui.graph.shown.drawn import Drawn, linked_names, nodes_of, with_names
+from pages.ui.graph.shown.tables import Graph
 from pages.ui.images.unit_averages import unit_averages
 
 KEPT = 64  # drawings that a server remembers
@@ -55,8 +53,8 @@ def made(
     chosen: Chosen,
     pair: Pair | None,
     ringed: Sequence[Unit],
-) -> Drawn:
-    """The chosen graph with its drawing.
+) -> Drawn | None:
+    """The chosen graph with its drawing; None while images of it are measured, which is shown.
 
     Args:
         bundle, graphs: on show.
@@ -64,10 +62,15 @@ def made(
         pair: the current one, to be drawn over the class where that was chosen.
         ringed: units that are ringed.
     """
-    over = pair.images if pair is not None and chosen.with_pair else []
-    images = tuple(image_key(bundle.weight_hash, pixels) for pixels in over)
+    label, sets = _sets(bundle, chosen, pair)
+    found = measured_sets(bundle, graphs, label, sets) if sets else []
+    if sets and not found:
+        if chosen.view != CLASS:
+            return None
+        sets = []  # the class itself is there meanwhile
+    images = tuple(image_key(bundle.weight_hash, pixels) for pixels in sets)
     key = (bundle.weight_hash, graphs.stamp, chosen, images)
-    asked = _asked(key, bundle, graphs, over)
+    asked = _asked(key, bundle, graphs, found)
     units = [node.unit for node in nodes_of(asked.graph)]
     names = linked_names(units)
     groups = groups_of(bundle, units) if chosen.grouped else {}
@@ -87,32 +90,47 @@ def made(
     return Drawn(graph, scene, packed, labels, asked.pictures, groups, look.group_names)
 
 
+def _sets(bundle: Bundle, chosen: Chosen, pair: Pair | None) -> tuple[int, list[NDArray[np.uint8]]]:
+    """Images, (n, H, W, C) each, that the choice is about beside the classes; whose logit is told.
+
+    Both images of the pair; or those that attacks made of a class, after those from before where
+    the attack itself is shown.
+    """
+    label, other = chosen.label, chosen.other
+    if chosen.view == CLASS:
+        return label, [each[None] for each in pair.images] if pair and chosen.with_pair else []
+    if chosen.view == ATTACK and other is not None:
+        return other, list(attacked_images(bundle, label, other))
+    return label, [attacked_images(bundle, label)[1]] if other == label else []
+
+
 @st.cache_resource(max_entries=KEPT, show_spinner="Reading the graph …")
 def _asked(
-    key: tuple[object, ...],
-    _bundle: Bundle,
-    _graphs: ClassGraphs,
-    _pixels: list[NDArray[np.uint8]],
+    key: tuple[object, ...], _bundle: Bundle, _graphs: ClassGraphs, _found: list[Measured]
 ) -> _Asked:
     chosen = cast(Chosen, key[2])
-    own = class_graph(_graphs, chosen.label, chosen.units)
-    if chosen.view == CLASS or chosen.other is None:
-        pictures = unit_averages(_bundle, own.nodes, [chosen.label])
-        if not _pixels:
+    label, other, rule = chosen.label, chosen.other, Rule(most=chosen.units)
+    own = _graphs.of_class(label, rule)
+    if chosen.view == CLASS or other is None:
+        pictures = unit_averages(_bundle, own.nodes, [label])
+        if not _found:
             return _Asked(own, pictures)
-        benign, attacked = (image_graph(_graphs, each, own) for each in _pixels)
+        benign, attacked = (image_graph(each, own) for each in _found)
         return _Asked(own, pictures, (benign, attacked))
-    labels = (chosen.label, chosen.other)
+    name = _bundle.classes[label]
     if chosen.view != ATTACK:
-        graph = class_difference(_bundle, _graphs, labels, chosen.kind, chosen.units)
-        return _Asked(graph, unit_averages(_bundle, nodes_of(graph), labels))
-    graph = attack_difference(_bundle, _graphs, labels, chosen.kind, chosen.units)
-    other = class_graph(_graphs, chosen.other, chosen.units)
+        second = (_bundle.classes[other], _graphs.measured(other))
+        if other == label:
+            second = (f"attacked images of {name}", _found[0])
+        compared = _graphs.compared((name, _graphs.measured(label)), second, chosen.kind, rule)
+        return _Asked(compared, unit_averages(_bundle, nodes_of(compared), (label, other)))
+    graph = attack_change(_graphs, name, (_found[0], _found[1]), chosen.kind, rule)
+    towards = _graphs.of_class(other, rule)
     # What drives a unit is told by the classes: attacked images are in no source.
-    known = _graphs.measured(chosen.other)
+    known = _graphs.measured(other)
     nodes = [node_of(known, node.unit, _graphs.patches) for node in nodes_of(graph)]
-    every = [*nodes, *own.nodes, *other.nodes]
-    return _Asked(graph, unit_averages(_bundle, every, labels[::-1]), (own, other))
+    every = [*nodes, *own.nodes, *towards.nodes]
+    return _Asked(graph, unit_averages(_bundle, every, (other, label)), (own, towards))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)

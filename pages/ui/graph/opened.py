@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import streamlit as st
 from numpy.typing import NDArray
 
-from ndcore.analysis.class_graphs import ClassGraphs
-from ndcore.analysis.mechanism.attacked_units import attack_difference as on_the_way
 from ndcore.bundles.bundle import Bundle
-from ndcore.concept_graph import ConceptGraph, DifferenceGraph, Edge
-from ndcore.concept_graph.drawing import Rule, edge_shares, node_of
+from ndcore.concept_graph import ConceptGraph, Edge
+from ndcore.concept_graph.drawing import edge_shares, node_of
 from ndcore.concept_graph.measured import Measured
 from ndcore.data.gallery_row import GalleryRow
 from pages.ui.frame import loaders
@@ -32,38 +31,8 @@ def attacks_of(bundle: Bundle) -> dict[int, tuple[int, ...]]:
     }
 
 
-def class_graph(graphs: ClassGraphs, label: int, units: int) -> ConceptGraph:
-    """The graph of a class with at most so many units of a layer."""
-    return graphs.of_class(label, Rule(most=units))
-
-
-def class_difference(
-    bundle: Bundle, graphs: ClassGraphs, labels: tuple[int, int], kind: str, units: int
-) -> DifferenceGraph:
-    """A class less another; less its own attacked images where both are the same."""
-    label, other = labels
-    name = bundle.classes[label]
-    second = bundle.classes[other], graphs.measured(other)
-    if other == label:
-        pixels = _images(bundle, label)[1]
-        second = f"attacked images of {name}", graphs.of_images(pixels, label)
-    return graphs.compared((name, graphs.measured(label)), second, kind, Rule(most=units))
-
-
-def attack_difference(
-    bundle: Bundle, graphs: ClassGraphs, labels: tuple[int, int], kind: str, units: int
-) -> DifferenceGraph:
-    """Attacked images of a class less the same images before, both on the way to the new class."""
-    label, target = labels
-    pairs = _images(bundle, label, target)
-    return on_the_way(graphs, bundle.classes[label], pairs, target, kind, Rule(most=units))
-
-
-def image_graph(
-    graphs: ClassGraphs, pixels: NDArray[np.uint8], graph: ConceptGraph
-) -> ConceptGraph:
-    """What one image does with the units and edges of a class's graph."""
-    found = graphs.of_images(pixels[None], graph.label)
+def image_graph(found: Measured, graph: ConceptGraph) -> ConceptGraph:
+    """What one image, of which this is known, does with the units and edges of a class's graph."""
     nodes = tuple(node_of(found, node.unit) for node in graph.nodes)
     return ConceptGraph(
         "", graph.label, graph.levels, nodes, _edges(found, graph.edges), np.nan, 1, 0
@@ -80,17 +49,32 @@ def _edges(found: Measured, edges: Sequence[Edge]) -> tuple[Edge, ...]:
     return tuple(kept)
 
 
-def _images(
+def attacked_images(
     bundle: Bundle, label: int, target: int | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Stored attacks on a class, before and after, uint8 (n, H, W, C) each."""
+    """Stored attacks on a class, before and after, uint8 (n, H, W, C) each.
+
+    Args:
+        bundle: on show; has such attacks.
+        label: of the class.
+        target: what they turn it into; any where it is None.
+    """
     own = bundle.classes[label]
     wanted = None if target is None else bundle.classes[target]
-    rows: list[GalleryRow] = [
+    rows = [
         row
         for row in rows_here(bundle)
         if row.predicted_before == own and wanted in (None, row.predicted_after)
-    ]
-    find = loaders.find(bundle)
-    pairs = [row.look_up(find).images for row in rows[:MOST_ATTACKED]]
+    ][:MOST_ATTACKED]
+    stored = bundle.manifest["files"]["gallery.json"]
+    asked = (label, target, tuple(row.id for row in rows))
+    return _looked_up(bundle.weight_hash, stored, asked, rows, bundle)
+
+
+@st.cache_resource(max_entries=16, ttl=loaders.LOOK_AGAIN_S, show_spinner="Reading the images …")
+def _looked_up(
+    weight_hash: str, stored: str, asked: object, _rows: list[GalleryRow], _bundle: Bundle
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    find = loaders.find(_bundle)
+    pairs = [row.look_up(find).images for row in _rows]
     return np.stack([pair[0] for pair in pairs]), np.stack([pair[-1] for pair in pairs])

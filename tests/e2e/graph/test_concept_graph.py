@@ -103,13 +103,18 @@ def test_the_picture_is_saved_with_its_legend(page: Page, address: str) -> None:
     assert Path(found.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("width", [800, 1400, 2200])
+@pytest.mark.parametrize("width", [400, 800, 1400, 2200])
 def test_nothing_is_cut_at_any_width(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 1000})
     opened(page, address)
     assert page.evaluate(
         "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )
+    ends = page.locator(f"{VIEW} .legend .item").evaluate_all(
+        "items => items.map((item) => item.getBoundingClientRect().right)"
+    )
+    assert len(ends) >= 3
+    assert max(ends) <= width, "words of the legend take another line"
     box = page.locator(f"{VIEW} .canvas").bounding_box()
     assert box is not None
     assert box["y"] + box["height"] / 2 < 1000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,47 +16,19 @@ from ndcore.data.catalog import open_source
 from ndcore.errors import StoppedError
 from ndcore.evolution import EvolutionRun, keep_averages, load_run, trimmed, weighted_average
 from ndcore.evolution.findings import findings_of
-from ndcore.evolution.recording.recorder import RecordConfig, Recorder
 from ndcore.evolution.store import seal
 from ndcore.jobs import Job
-from ndcore.networks.registry import model_spec
-from ndcore.training.loop import train
-from ndcore.training.recipes import recipe
 from pages.ui.evolution.findings import accuracy_frame, findings_frame
 from pages.ui.evolution.network import curve_rows, macro_rows, spans
 from pages.ui.evolution.run_images import reader_of
 from pages.ui.evolution.runs import OpenRun, open_run
 from pages.ui.evolution.unit import find_facets
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures
+from tests.pages.evolution.conftest import EPOCHS, MODELS
 from tests.planted_runs import plant
 from tests.ui import ended, job_of, linked, opened, texts
 
 PAGE = "pages/4_Training_Evolution.py"
-EPOCHS = 3
-MODELS = ("lenet-digits", "lenet-sig4-digits")
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with two short runs and no bundle."""
-    cache = tmp_path_factory.mktemp("evolution")
-    for name in MODELS:
-        folder = cache / "runs" / name
-        train(
-            model_spec(name),
-            open_source("digits"),
-            replace(recipe(name), epochs=EPOCHS),
-            folder,
-            recorder=Recorder(folder, RecordConfig(per_class=16, pool=300, top=20, top_last=40)),
-        )
-        Recorder(folder).finish({"test_accuracy": 0.5})
-    return cache
-
-
-@pytest.fixture
-def cache(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ND_CACHE", str(recorded))
-    return recorded
 
 
 @pytest.fixture

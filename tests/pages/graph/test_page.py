@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.concept_graph.faithful import ACTIVE, RANDOM, PairedGap, paired_gaps
 from ndcore.data.pairs import Pair
 from pages.ui.frame.page_list import DETECTOR, EXPLORER, GRAPH
+from pages.ui.graph.carries_all import claim
 from tests.ui import components, ended, job_of, linked, opened, texts
 
 
@@ -23,6 +26,17 @@ def scene(at: AppTest) -> dict[str, Any]:
     length, picture = struct.unpack("<II", message[:8])
     header: dict[str, Any] = json.loads(message[8 : 8 + length])
     return header | json.loads(message[8 + length + picture :])
+
+
+def measured(at: AppTest) -> AppTest:
+    """The page, once the job that measures images for it has ended."""
+    for _ in range(600):
+        assert not at.exception
+        if all(button.key != "stop_graph-images" for button in at.button):
+            return at
+        time.sleep(0.05)
+        at.run()
+    raise AssertionError("the images are measured for too long")
 
 
 def keys(at: AppTest, layer: str = "") -> list[str]:
@@ -151,8 +165,7 @@ def test_the_units_behind_a_verdict_are_ringed(digits_bundle: Bundle, pair: Pair
 def test_the_pair_lies_over_its_class(digits_bundle: Bundle, pair: Pair) -> None:
     at = opened(GRAPH.path, pair=pair.token())
     assert all(unit["pair"] is None for unit in scene(at)["units"])
-    at.toggle(key="graph_pair").set_value(True).run()
-    assert not at.exception
+    measured(at.toggle(key="graph_pair").set_value(True).run())
     drawn = scene(at)
     assert all(len(unit["pair"]) == 2 for unit in drawn["units"])
     assert any(edge["marked"] for edge in drawn["edges"])
@@ -188,6 +201,49 @@ def test_whether_the_drawing_carries_the_class_is_said_with_numbers() -> None:
     (table,) = [each.value for each in at.table if "these taken away" in each.value]
     assert len(table) == 4
     assert "(" in table["these alone kept"][0]
+
+
+@pytest.mark.spec("CG-4")
+@pytest.mark.usefixtures("digits_bundle")
+def test_the_gaps_over_all_classes_are_paired_with_their_interval() -> None:
+    at = opened(GRAPH.path, graph_class="3", graph_units="3")
+    at.button(key="graph_carries_all").click().run()
+    found = ended(job_of(at, "carries-all")).result
+    at.run()
+    assert not at.exception
+    gap = paired_gaps(found)["remove"]["most active"]
+    (table,) = [
+        each.value for each in at.table if "taken away, recall falls further by" in each.value
+    ]
+    told = table["taken away, recall falls further by"].tolist()
+    low, high = (100 * end for end in gap.ci95)
+    assert told[1] == f"{100 * gap.mean:+.1f} ({low:+.1f} to {high:+.1f})"
+    assert f"the mean over {gap.n} classes" in texts(at)
+    assert f"{sum(each.whole.n for each in found):,} held-out images" in texts(at)
+
+
+@pytest.mark.parametrize(
+    ("random", "active", "told"),
+    [
+        (0.1, 0.1, "more than random ones and than the most active"),
+        (0.1, -0.1, "but not clearly more than the most active"),
+        (-0.1, 0.1, "do not read the drawings as mechanisms"),
+    ],
+)
+def test_the_claim_says_no_more_than_the_gaps(random: float, active: float, told: str) -> None:
+    gaps = {name: PairedGap.of([gap] * 3) for name, gap in ((RANDOM, random), (ACTIVE, active))}
+    assert told in claim({"remove": gaps, "keep_only": gaps}, "these")
+
+
+def test_an_attack_is_measured_beside_the_page(digits_bundle: Bundle) -> None:
+    row = digits_bundle.gallery[0]
+    link = {"graph_class": row.predicted_before, "graph_other": row.predicted_after}
+    at = measured(opened(GRAPH.path, graph_show="attack", **link))
+    assert scene(at)["bands"][3]["name"] == "exploited by the attack"
+    assert "attacked image" in texts(at)
+    link |= {"graph_other": link["graph_class"]}
+    own = measured(opened(GRAPH.path, graph_show="difference", **link))
+    assert f"less attacked images of {row.predicted_before}" in texts(own)
 
 
 @pytest.mark.usefixtures("digits_bundle")

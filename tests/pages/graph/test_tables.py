@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ndcore.concept_graph.graph import Unit
-from pages.ui.graph.tables import edge_table, unit_table
+from pages.ui.graph.shown.tables import edge_table, unit_table
 from tests.figures.graph.planted_graph import difference, graph
 
 

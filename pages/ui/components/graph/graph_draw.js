@@ -24,6 +24,7 @@ function paintGraph(ctx, app, place) {
     if (unit.label && (!lit || lit.units.has(at))) paintLabel(ctx, app, unit.label, place.placed[at]);
   });
   ctx.globalAlpha = 1;
+  paintLanes(ctx, app, place);
 }
 
 // On a strip of the page's colour at the foot of the picture, over what stands below.
@@ -43,7 +44,7 @@ function paintLabel(ctx, { theme, place }, label, { x, y, side }) {
 // At rest the influence; on the paths through a thing all of it where it touches the thing.
 function edgeStrength(scene, thing, lit, at) {
   const { weight, source, target } = scene.edges[at];
-  if (!lit) return 0.16 + 0.74 * weight;
+  if (!lit) return 0.15 + 0.5 * weight;
   if (!lit.edges.has(at)) return HIDDEN_EDGE;
   const touches = thing === `edge:${at}` || thing === `unit:${source}` || thing === `unit:${target}`;
   return touches ? 1 : FAR * (0.3 + 0.7 * weight);
@@ -125,18 +126,25 @@ function paintHeads(ctx, { theme, scene }, place) {
       ctx.fillText(fitted(ctx, line, place.columnWidth - 4), x, y);
     });
   }
+}
+
+// Names of lanes, over what runs through them.
+function paintLanes(ctx, { theme, scene }, place) {
   if (scene.bands.length < 2) return;
   ctx.textAlign = "left";
+  ctx.textBaseline = "middle";
   ctx.lineWidth = 1;
   ctx.strokeStyle = theme.grid;
+  ctx.font = `600 12px ${theme.font}`;
   for (const { name, top } of place.lanes) {
     ctx.beginPath();
     ctx.moveTo(0, top + 0.5);
     ctx.lineTo(place.width, top + 0.5);
     ctx.stroke();
+    ctx.fillStyle = theme.background;
+    ctx.fillRect(0, top + 2, ctx.measureText(name).width + 6, 15);
     ctx.fillStyle = theme.text;
-    ctx.font = `600 12px ${theme.font}`;
-    ctx.fillText(name, 2, top + 11);
+    ctx.fillText(name, 2, top + 10);
   }
 }
 

@@ -2,13 +2,14 @@
 
 const HEAD = 40;
 const BAND_HEAD = 19;
-const COLUMN_LEAST = 48;
+const COLUMN_LEAST = 62;
 const COLUMN_MOST = 190;
 const ROW_LEAST = 27;
 const ROW_MOST = 46;
-const VIEW_HEIGHT = 540;
-const SIDE_LEAST = 14;
+const VIEW_HEIGHT = 510;
+const SIDE_LEAST = 16;
 const SIDE_MOST = 44;
+const LABEL = 8; // of a name below a picture, what reaches beyond it
 const REACH = 5;
 const STEPS = 18;
 
@@ -32,17 +33,18 @@ function placeGraph(scene, width) {
   bands.reduce((sum, band) => (starts.push(sum), sum + band.rows), 0);
   const placed = units.map((unit) => {
     const lane = lanes[unit.band];
+    const room = most - (unit.label ? LABEL : 0);
     return {
       x: left + (unit.column + 0.5) * columnWidth,
       y: lane.top + lane.head + (unit.slot - starts[unit.band]) * rowHeight,
-      side: SIDE_LEAST + (most - SIDE_LEAST) * unit.size,
+      side: SIDE_LEAST + (room - SIDE_LEAST) * Math.sqrt(unit.size), // an area tells the amount
     };
   });
   const paths = edges.map((edge) => {
     const [from, to] = [placed[edge.source], placed[edge.target]];
     const [x1, x2] = [from.x + from.side / 2, to.x - to.side / 2];
     const bend = Math.max(8, (x2 - x1) * 0.45);
-    return { x1, y1: from.y, x2, y2: to.y, bend, width: 0.6 + 5 * edge.weight };
+    return { x1, y1: from.y, x2, y2: to.y, bend, width: 0.6 + 4 * edge.weight };
   });
   const heads = columns.map((name, at) => ({ name, x: left + (at + 0.5) * columnWidth }));
   return { width: wide, height: top + 8, columnWidth, rowHeight, lanes, placed, paths, heads };

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from ndcore.concept_graph.graph import ConceptGraph, DifferenceGraph, Edge, Unit
 
 Graph = ConceptGraph | DifferenceGraph
+# What the columns say.
+OF_NEURONS = {
+    "influence": "share of the class's influence that passes through the neuron",
+    "count": "share of images in which it is among the strongest of its layer",
+    "gradient": "activation x gradient of the class's logit",
+    "causal": "drop of the class's logit when the neuron is held at its mean",
+}
+OF_EDGES = {
+    "influence": "of all that the target receives, what comes along this edge, with its sign",
+    "share": "of the class's influence, what runs along this edge",
+    "stability": "share of parts of the images in which it is among its target's five strongest",
+    "count": "share of images in which it is",
+}
+OF_CHANGES = {
+    "difference": "the first less the second",
+    "z": "the difference over its standard error between parts of the images",
+}
 
 
 def unit_table(graph: Graph) -> pd.DataFrame:
@@ -41,6 +60,11 @@ def edge_table(graph: Graph, into: Unit | None = None, out_of: Unit | None = Non
         if (into is None or edge.target == into) and (out_of is None or edge.source == out_of)
     ]
     return pd.DataFrame(kept)
+
+
+def about_columns(frame: pd.DataFrame, known: Mapping[str, str]) -> dict[str, str]:
+    """Column -> what it says, of those of a table whose head is not all there is to say."""
+    return {name: words for name, words in {**known, **OF_CHANGES}.items() if name in frame}
 
 
 def _ends(edge: Edge) -> dict[str, object]:

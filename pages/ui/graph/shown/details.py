@@ -8,8 +8,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import Patch, Unit
+from ndcore.data.catalog import Find
 from ndcore.data.decode import encode_png
 from ndcore.errors import NeuralDivergenceError
 from ndcore.evolution.patches import cut_patches
@@ -18,76 +18,87 @@ from ndcore.figures.graph.class_scene import key_of
 from ndcore.figures.graph.scene import Told
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.side_by_side import side_by_side
-from pages.ui.frame import loaders
 from pages.ui.frame.link import text
 from pages.ui.frame.words import plain
-from pages.ui.graph.drawn import Drawn, name_key
-from pages.ui.graph.tables import edge_table
+from pages.ui.graph.shown.drawn import Drawn, name_key
+from pages.ui.graph.shown.tables import OF_EDGES, about_columns, edge_table
 
 SHOWN = 8  # patches
 HALF = "24rem"
 TABLE_PX = 200
 
 
-def details(bundle: Bundle, drawn: Drawn, units: tuple[Unit, ...]) -> None:
-    """What there is to say of one unit, or of the two ends of an edge."""
+def details(
+    drawn: Drawn, units: tuple[Unit, ...], find: Find | None = None, *, named: bool = True
+) -> None:
+    """What there is to say of one unit, or of the two ends of an edge.
+
+    Args:
+        drawn: on show.
+        units: kept ones.
+        find: looks the images of patches up.
+        named: a name can be given to a unit, and more of them be drawn.
+    """
     if not units:
         st.caption("Click a neuron or an edge: its pictures and its numbers stand here then.")
         return
     halves = side_by_side("graph_details", HALF)
     if len(units) == 1:
-        _unit(bundle, drawn, units[0], halves.container(), halves.container())
+        left, right = halves.container(), halves.container()
+        _pictures(drawn, units[0], find, left)
+        _importance(drawn, units[0], left, named=named)
+        _edges(drawn, units[0], right)
         return
     for unit in units:
-        _pictures(bundle, drawn, unit, halves.container())
+        _pictures(drawn, unit, find, halves.container())
     ends = tuple(map(key_of, units))
-    named = {
+    edges = {
         (drawn.scene.units[edge.source].key, drawn.scene.units[edge.target].key): edge.told
         for edge in drawn.scene.edges
     }
-    if ends in named:
-        _told("edge", named[ends], st.container())
+    if ends in edges:
+        _told("edge", edges[ends], st.container())
     else:
         st.info("This edge is not in the drawing.")
 
 
-def _unit(
-    bundle: Bundle, drawn: Drawn, unit: Unit, left: DeltaGenerator, right: DeltaGenerator
-) -> None:
-    _pictures(bundle, drawn, unit, left)
+def _importance(drawn: Drawn, unit: Unit, place: DeltaGenerator, *, named: bool) -> None:
     shown = next((each for each in drawn.scene.units if each.key == key_of(unit)), None)
     if shown is None:
-        left.info(
-            "This neuron is not in the drawing: others of its layer count for more. “More” lets "
-            "more of them be drawn."
-        )
-    else:
-        _told("importance", shown.told, left)
+        words = "This neuron is not in the drawing: others of its layer count for more."
+        place.info(f"{words} “More” lets more of them be drawn." if named else words)
+        return
+    _told("importance", shown.told, place)
+    if named:
         text(
-            left.text_input,
+            place.text_input,
             "Name of this neuron",
             key=f"graph_{name_key(unit)}",
             name=name_key(unit),
             placeholder="What does it answer to?",
         )
+
+
+def _edges(drawn: Drawn, unit: Unit, place: DeltaGenerator) -> None:
     for title, frame in (
         ("What drives it", edge_table(drawn.graph, into=unit)),
         ("What it drives", edge_table(drawn.graph, out_of=unit)),
     ):
-        right.markdown(f"**{title}**")
+        place.markdown(f"**{title}**")
         if frame.empty:
-            right.caption("No edge of the graph.")
+            place.caption("No edge of the graph.")
         else:
-            _numbers(frame.drop(columns="to" if title == "What drives it" else "from"), right)
+            _numbers(frame.drop(columns="to" if title == "What drives it" else "from"), place)
 
 
 def _numbers(frame: pd.DataFrame, place: DeltaGenerator) -> None:
+    about = about_columns(frame, OF_EDGES)
     shares = [name for name in frame if name in ("influence", "share", "stability", "count")]
     place.dataframe(
         frame,
         hide_index=True,
         height=min(TABLE_PX, 36 * (len(frame) + 1)),
-        column_config=formats({"percent": shares, "%.1f": ["z"] if "z" in frame else []}),
+        column_config=formats({"percent": shares, "%.1f": ["z"] if "z" in frame else []}, about),
     )
 
 
@@ -96,11 +107,11 @@ def _told(about: str, told: Told, place: DeltaGenerator) -> None:
     place.table(frame, border="horizontal", hide_index=True)
 
 
-def _pictures(bundle: Bundle, drawn: Drawn, unit: Unit, place: DeltaGenerator) -> None:
+def _pictures(drawn: Drawn, unit: Unit, find: Find | None, place: DeltaGenerator) -> None:
     """The average of what drives the unit, and the patches whose images are on this machine."""
     node = drawn.node(unit)
-    patches = node.patches[:SHOWN] if node else ()
-    cut = _patches(bundle, patches)
+    patches = node.patches[:SHOWN] if node and find else ()
+    cut = _patches(find, patches) if find else []
     average = drawn.pictures.get(unit)
     words = "no picture was kept of it"
     if average is not None:
@@ -117,9 +128,9 @@ def _pictures(bundle: Bundle, drawn: Drawn, unit: Unit, place: DeltaGenerator) -
         place.caption(plain("Images of its patches are not on this machine.", 200))
 
 
-def _patches(bundle: Bundle, patches: tuple[Patch, ...]) -> list[NDArray[np.uint8]]:
+def _patches(find: Find, patches: tuple[Patch, ...]) -> list[NDArray[np.uint8]]:
     """The patches, cut out of those images that are here."""
-    find, found = loaders.find(bundle), []
+    found = []
     for patch in patches:
         try:
             pixels = find(patch.image)[0]

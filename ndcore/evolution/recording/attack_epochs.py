@@ -12,7 +12,6 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,8 @@ from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.detectors import DivergenceDetector
-from ndcore.errors import BadRequestError, BundleError, DataError, RunError
+from ndcore.errors import DataError, RunError
+from ndcore.evolution.recording.kept_weights import kept_weights, model_at
 from ndcore.evolution.run import EvolutionRun
 from ndcore.evolution.store import snapshot_file
 from ndcore.evolution.vulnerability import (
@@ -35,11 +35,8 @@ from ndcore.evolution.vulnerability import (
     read_vulnerability,
     write_vulnerability,
 )
-from ndcore.networks.form import Form
-from ndcore.networks.forward import pick_device
-from ndcore.networks.registry import layer_names, model_spec
+from ndcore.networks.registry import layer_names
 from ndcore.networks.stoppable import stoppable
-from ndcore.networks.weights import load_weights
 from ndcore.statistics.roc import auroc, bootstrap_auroc
 from ndcore.steps import ShouldStop, Step, counter, in_parts, no_step
 from ndcore.training.checkpoints import read_run
@@ -89,8 +86,7 @@ def measure_vulnerability(
     """
     config = config or VulnerabilityConfig()
     images = _choose(run, source, config)
-    weights = {epoch: snapshot_file(run.folder, epoch) for epoch in run.detailed}
-    kept = {epoch: path for epoch, path in weights.items() if path.is_file()}
+    kept = kept_weights(run)
     rows = {row.epoch: row for row in _earlier(run, source, config)}
     if not kept and not rows:
         raise RunError(
@@ -106,7 +102,7 @@ def measure_vulnerability(
         def step(what: str, done: int, total: int, label: str = label) -> None:
             on_step(f"{label}: {what}", done, total)
 
-        model = _model_of(run, path, device)
+        model = model_at(run, path, device)
         with stoppable(should_stop, "stopped; the epochs measured so far are kept"):
             rows[epoch] = _measure(model, source, images, config, epoch, digest, step)
         found = Vulnerability(config, source.name, tuple(rows[each] for each in sorted(rows)))
@@ -157,15 +153,6 @@ def _choose(run: EvolutionRun, source: ImageSource, config: VulnerabilityConfig)
         reference=np.sort(np.concatenate(reference)).tolist(),
         ranked=np.sort(rng.permutation(members["calibration"])[: config.ranked]).tolist(),
     )
-
-
-def _model_of(run: EvolutionRun, path: Path, device: str) -> nn.Module:
-    try:
-        form = Form.of(run.about.get("form"))
-        model = load_weights(model_spec(run.model, form).build(), path)
-    except (BundleError, BadRequestError) as error:
-        raise RunError(f"the weights in {path} cannot be used: {error}") from error
-    return model.eval().to(pick_device(device))
 
 
 def _measure(

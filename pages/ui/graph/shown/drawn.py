@@ -13,7 +13,7 @@ from ndcore.concept_graph import ConceptGraph, DifferenceGraph, Node, Unit
 from ndcore.figures.graph.class_scene import key_of
 from ndcore.figures.graph.scene import Scene
 from pages.ui.frame.link import LONGEST_TEXT, just_linked, recall, remember
-from pages.ui.graph.tables import Graph
+from pages.ui.graph.shown.tables import Graph
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,134 @@
+"""Over all classes: whether the drawn neurons matter more than as many others, paired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.analysis.class_graphs import ClassGraphs
+from ndcore.analysis.mechanism.faithful_classes import Asked, faithful_classes, kept_faithful
+from ndcore.bundles.bundle import Bundle
+from ndcore.concept_graph.drawing import Rule
+from ndcore.concept_graph.faithful import (
+    ACTIVE,
+    DRAWS,
+    RANDOM,
+    Faithfulness,
+    PairedGap,
+    paired_gaps,
+)
+from ndcore.data.sources import ImageSource
+from ndcore.jobs import Job
+from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.words import counted
+from pages.ui.graph.hold import asked_images
+
+KIND = "carries-all"
+IMAGES = 50  # of each class
+NAMES = {RANDOM: f"as many random ones ({DRAWS} draws)", ACTIVE: "as many of the most active"}
+REMOVE, KEEP = "remove", "keep_only"
+Gaps = Mapping[str, Mapping[str, PairedGap]]
+
+
+def carries_all_panel(bundle: Bundle, graphs: ClassGraphs, units: int) -> None:
+    """What is kept of these drawings; else a button, the job, and the gaps with their intervals.
+
+    Args:
+        bundle, graphs: on show.
+        units: at most so many of a layer are drawn.
+    """
+    rule = Rule(most=units)
+    kept = {asked: found for asked, found in kept_faithful(bundle).items() if asked.rule == rule}
+    for asked, found in kept.items():
+        _show(found, asked)
+    if any(asked.strongest is None for asked in kept) or bundle.unasked or bundle.limit:
+        return
+    about = (bundle.weight_hash, graphs.stamp, units)
+    job = job_bar(KIND, about, _course, shared=True)
+    if job is not None and job.state == "done":
+        _show(job.result, Asked(rule))
+    elif (job is None or not job.active) and st.button(
+        f"Do the drawings of all {len(graphs.labels)} classes?",
+        icon=":material/balance:",
+        key="graph_carries_all",
+    ):
+        images = asked_images(bundle, graphs.labels[0])
+        if images is None:
+            st.info("There are no images on this machine to ask.")
+            return
+        work = _work(bundle, images.source, Asked(rule))
+        submit(KIND, about, work, label="what carries each class")
+
+
+def _work(bundle: Bundle, source: ImageSource, asked: Asked) -> Callable[[Job], list[Faithfulness]]:
+    def run(job: Job) -> list[Faithfulness]:
+        return faithful_classes(
+            bundle,
+            source,
+            IMAGES,
+            asked,
+            on_step=lambda _, done, total: job.report((done, total)),
+            should_stop=lambda: job.stopping,
+        )
+
+    return run
+
+
+def _course(job: Job) -> tuple[float, str]:
+    done, total = job.progress or (0, 1)
+    return done / total, f"{done} of {total} classes asked · {job.seconds:.0f} s"
+
+
+def _show(found: Sequence[Faithfulness], asked: Asked) -> None:
+    gaps, images = paired_gaps(found), sum(each.whole.n for each in found)
+    what = "the drawn neurons"
+    if asked.strongest is not None:
+        what = f"the {counted(asked.strongest, 'strongest drawn neuron')} of each layer"
+    st.markdown(f"**{claim(gaps, what)}**")
+    st.table(
+        pd.DataFrame(
+            {
+                f"{what} against": list(NAMES.values()),
+                "taken away, recall falls further by": _column(gaps[REMOVE]),
+                "kept alone, recall stays higher by": _column(gaps[KEEP]),
+            }
+        ),
+        border="horizontal",
+        hide_index=True,
+    )
+    st.caption(
+        f"Points of recall, the mean over {len(found)} classes of the gap within each, with its "
+        f"95% interval (bootstrap over classes); {images:,} held-out images."
+    )
+
+
+def claim(gaps: Gaps, what: str) -> str:
+    """What the gaps allow to say of the drawings.
+
+    Args:
+        gaps: see `paired_gaps`.
+        what: was taken away, in words.
+    """
+    random, active = gaps[REMOVE][RANDOM], gaps[REMOVE][ACTIVE]
+    if not random.clear:
+        return (
+            f"Over the classes {what} do not clearly matter more than random ones: do not read "
+            "the drawings as mechanisms."
+        )
+    if not active.clear:
+        return (
+            f"Over the classes {what} matter more than random ones, but not clearly more than "
+            "the most active."
+        )
+    return f"Over the classes {what} matter more than random ones and than the most active."
+
+
+def _column(gaps: Mapping[str, PairedGap]) -> list[str]:
+    return [_told(gaps[name]) for name in NAMES]
+
+
+def _told(gap: PairedGap) -> str:
+    low, high = (100 * end for end in gap.ci95)
+    return f"{100 * gap.mean:+.1f} ({low:+.1f} to {high:+.1f})"
