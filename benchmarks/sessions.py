@@ -6,7 +6,8 @@ and click after half to one and a half of the think time: on another link to it,
 makes it, or on the same one. Every link was opened once before, as on a server that has been up for
 a while. Visitors and server share the machine, so what the visitors take of it is told too.
 
-Besides, every page is run again with nothing changed, in processor time of its process alone.
+Besides, every page is asked for again with nothing changed, by a single visitor, in processor time
+of the server, beside an empty page with the same sidebar.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from benchmarks.browser import serving
 from benchmarks.exploring.scene import choose_scene
 from benchmarks.report import Row, limited, machine, row
 from benchmarks.serving.load import Page, Seen, attacked_meanwhile, visit
-from benchmarks.serving.page_reruns import rerun_ms
+from benchmarks.serving.page_reruns import empty_page, rerun_ms
 from benchmarks.serving.visitor import Visitor
 from ndcore.bundles.bundle import Bundle
 from ndcore.errors import BadRequestError
@@ -58,7 +59,7 @@ def run(bundle: Bundle, n: int | None = None, *, on_step: Step = no_step) -> dic
         raise BadRequestError(f"the number of visitors must be 1 to 200, got {visitors}")
     pages = pages_of(bundle)
     on_step("every page again, nothing changed", 0, 0)
-    rows = rerun_rows(pages)
+    rows = asyncio.run(rerun_rows(pages))
     on_step(f"{visitors} visitors", 0, 0)
     rows += asyncio.run(load_rows(bundle, pages, visitors, LIMITS, RERUNS))
     return {"name": "sessions", "machine": machine(), "bundle": bundle.name, "rows": rows}
@@ -86,14 +87,16 @@ def _picks(bundle: Bundle) -> list[list[str]]:
     return [list(bundle.classes[at : at + 2]) for at in range(3)]
 
 
-def rerun_rows(pages: Sequence[Page]) -> list[Row]:
-    """What every page takes of the processor when nothing changed."""
-    scripts = ["Home.py", *(page.path for page in PAGES)]
-    rows = []
-    for script, (name, links) in zip(scripts, pages, strict=True):
-        _, again = rerun_ms(script, links[0])
-        words = f"{name or 'Home'}: again, nothing changed"
-        rows.append(limited(words, again, "ms of CPU", RERUN_LIMIT_MS))
+async def rerun_rows(pages: Sequence[Page]) -> list[Row]:
+    """What every page takes of a server's processor when nothing changed; an empty one first."""
+    with empty_page() as (address, pid):
+        _, floor = await rerun_ms(address, pid, "", {})
+    rows = [row("an empty page with the sidebar: again, nothing changed", floor, "ms of CPU")]
+    with serving("Home.py") as (address, process):
+        for name, links in pages:
+            _, again = await rerun_ms(address, process.pid, name, links[0])
+            words = f"{name or 'Home'}: again, nothing changed"
+            rows.append(limited(words, again, "ms of CPU", RERUN_LIMIT_MS))
     return rows
 
 

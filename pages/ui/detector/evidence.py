@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
+import pyarrow as pa
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
@@ -103,6 +104,16 @@ def _parts(said: str, _verdict: Verdict) -> go.Figure:
     )
 
 
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _numbers(said: str, _verdict: Verdict) -> tuple[pa.Table, pa.Table]:
+    """Of neurons and layers, as the browser gets them."""
+    units, layers = (
+        pa.Table.from_pandas(pd.DataFrame([vars(row) for row in rows]), preserve_index=False)
+        for rows in (_verdict.units, _verdict.layers)
+    )
+    return units, layers
+
+
 def _one(bundle: Bundle, detector: DivergenceDetector, name: str, verdict: Verdict) -> None:
     charts = side_by_side("evidence_charts", 380)
     said, calibrated = repr(verdict), detector.calibration.digest
@@ -113,8 +124,8 @@ def _one(bundle: Bundle, detector: DivergenceDetector, name: str, verdict: Verdi
     charts.container().plotly_chart(_parts(said, verdict), key=f"units_{name}")
     st.caption(guarantee(bundle, verdict))
     with st.expander("Numbers"):
-        for rows in (verdict.units, verdict.layers):
-            st.dataframe(pd.DataFrame([vars(row) for row in rows]), hide_index=True)
+        for table in _numbers(said, verdict):
+            st.dataframe(table, hide_index=True)
     mark_units(bundle, verdict, name)
 
 

@@ -54,16 +54,31 @@ def others_table(
     bundle: Bundle, leading: str, found: Sequence[Subject], alpha: float
 ) -> pd.DataFrame:
     """What every other detector says of the images; those that wait for the search say so."""
-    here, rows = loaders.detectors(bundle), []
     searched = bool(known_repairs(bundle, found))
+    named = tuple((name, image_key(bundle.weight_hash, pixels)) for name, pixels, _ in found)
+    stamp = loaders.detectors_stamp(bundle)
+    return _others(stamp, leading, named, alpha, searched, bundle, found)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _others(
+    stamp: str,
+    leading: str,
+    named: tuple[tuple[str, str], ...],
+    alpha: float,
+    searched: bool,
+    _bundle: Bundle,
+    _found: Sequence[Subject],
+) -> pd.DataFrame:
+    here, rows = loaders.detectors(_bundle), []
     for name, entry in here.entries.items():
         if name == leading:
             continue
         detector = here.open(name)
         waits = isinstance(detector, RepairDetector) and not searched
-        told = [] if waits else verdicts_by(bundle, detector, found, alpha)
-        words = [_outcome(verdict) for verdict in told] or [WAITS] * len(found)
-        images = [f"{subject[0]} image" for subject in found]
+        told = [] if waits else verdicts_by(_bundle, detector, _found, alpha)
+        words = [_outcome(verdict) for verdict in told] or [WAITS] * len(_found)
+        images = [f"{subject[0]} image" for subject in _found]
         row = {"Flagged by other detectors?": capital(entry.title)}
         rows.append(row | dict(zip(images, words, strict=True)))
     return pd.DataFrame(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import streamlit as st
@@ -23,6 +24,12 @@ def rings(changes: Sequence[PixelChange]) -> tuple[tuple[int, int], ...]:
     if len(changes) > MOST_RINGS:
         return ()
     return tuple((change.row, change.col) for change in changes)
+
+
+@lru_cache(maxsize=256)
+def _png(data: bytes, shape: tuple[int, ...]) -> bytes:
+    """The same images are drawn again and again."""
+    return encode_png(np.frombuffer(data, np.uint8).reshape(shape))
 
 
 def show_image(
@@ -51,7 +58,7 @@ def show_image(
     dots = [] if candidates is None else [(int(row), int(col)) for row, col in candidates]
     where.html(
         pixel_image(
-            encode_png(pixels),
+            _png(pixels.tobytes(), pixels.shape),
             (height, across),
             label=caption,
             ringed=rings(changes),

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
 from pages.ui.frame.link import choice
+from pages.ui.frame.loaders import stamps
 from pages.ui.frame.words import command, counted, plain, sentence
 
 LOOK_S = 5.0
@@ -120,8 +121,7 @@ def open_run(name: str) -> OpenRun:
 def stamp_of(name: str) -> str:
     """Changes with a run's files and the folder they are in."""
     folder = run_folders().get(name)
-    files = sorted(folder.glob("*/*")) if folder else []
-    seen = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    seen = (str(folder), stamps(folder, inside=True) if folder else "")
     return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 

@@ -166,7 +166,8 @@ def job_bar(
 
 def running_jobs() -> None:
     """A line for each job of this session that runs: how far it is, and its page."""
-    active = [job for kind in PAGE_OF if (job := loaders.jobs().get(recall(kind))) and job.active]
+    known, named = loaders.jobs(), [recall(kind) for kind in PAGE_OF]
+    active = [job for each in named if each and (job := known.get(each)) and job.active]
     if not active:
         return
 

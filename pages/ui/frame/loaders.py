@@ -71,7 +71,7 @@ def _class_panel(
 def bundle_list() -> list[BundleInfo]:
     """See `list_bundles`; looked at again when a file of a bundle was written or is gone."""
     folder = bundles_dir()
-    return _bundle_list(str(folder), _stamps(folder, inside=True))
+    return _bundle_list(str(folder), stamps(folder, inside=True))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -79,7 +79,7 @@ def _bundle_list(place: str, stamps: str) -> list[BundleInfo]:
     return list_bundles()
 
 
-def _stamps(folder: Path, inside: bool = False) -> str:
+def stamps(folder: Path, inside: bool = False) -> str:
     """Changes with the files of a folder, and with those of the folders in it.
 
     What is hidden does not count: a build that is under way writes there. Of what goes away while
@@ -94,7 +94,7 @@ def _stamps(folder: Path, inside: bool = False) -> str:
                 if entry.is_file():
                     rows.append((entry.name, entry.stat().st_mtime_ns, ""))
                 elif inside:
-                    rows.append((entry.name, 0, _stamps(folder / entry.name)))
+                    rows.append((entry.name, 0, stamps(folder / entry.name)))
     return repr(sorted(rows))
 
 
@@ -115,12 +115,16 @@ def _class_graphs(weight_hash: str, stamp: str, _of: Bundle) -> ClassGraphs:
 
 def detectors(of: Bundle) -> Detectors:
     """What can judge the images of a bundle; opening one costs nothing once its study was read."""
-    files = repr(of.manifest["files"])
-    return _detectors(of.name, of.weight_hash, files, _study_stamps(of), of)
+    return _detectors(detectors_stamp(of), of)
+
+
+def detectors_stamp(of: Bundle) -> str:
+    """Changes with the bundle and its study: names what its detectors say of an image."""
+    return repr((of.name, of.weight_hash, of.manifest["files"], _study_stamps(of)))
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _detectors(name: str, weight_hash: str, files: str, stamps: str, _of: Bundle) -> Detectors:
+def _detectors(stamp: str, _of: Bundle) -> Detectors:
     return Detectors(_of, lambda: study(_of))
 
 
@@ -147,7 +151,7 @@ def study(of: Bundle) -> SavedStudy | None:
 
 
 def _study_stamps(of: Bundle) -> str:
-    return _stamps(study_dir(of.name)) + _stamps(of.folder / "study")
+    return stamps(study_dir(of.name)) + stamps(of.folder / "study")
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the study …")
@@ -234,17 +238,22 @@ def _end(manager: JobManager) -> None:
         os._exit(0)
 
 
-def thumbnail(of: Bundle, source_name: str, index: int, side: int = 96) -> bytes:
-    """PNG of an image of a source, enlarged without blur or made smaller to about `side` pixels."""
+def thumbnails(
+    of: Bundle, source_name: str, indices: Sequence[int], side: int = 96
+) -> tuple[bytes, ...]:
+    """PNGs of some images of a source, enlarged without blur or made smaller to about `side`
+    pixels; looked up together, as a screen of them is drawn again and again."""
     origin = source(source_name, of)
     place = _place(of) if source_name == FOLDER else source_name
-    return _thumbnail(place, origin.ids[index], side, origin)
+    return _thumbnails(place, tuple(origin.ids[at] for at in indices), side, origin)
 
 
-@st.cache_data(max_entries=2048, show_spinner=False)
-def _thumbnail(place: str, image_id: str, side: int, _source: ImageSource) -> bytes:
-    pixels = _source.pixels([_source.index(image_id)])[0]
-    return small_png(pixels, side)
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _thumbnails(
+    place: str, ids: tuple[str, ...], side: int, _source: ImageSource
+) -> tuple[bytes, ...]:
+    pixels = _source.pixels([_source.index(image_id) for image_id in ids])
+    return tuple(small_png(each, side) for each in pixels)
 
 
 def predictions(of: Bundle, source_name: str, indices: Sequence[int]) -> list[int]:

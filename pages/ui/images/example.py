@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.images import own_folder
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
@@ -21,7 +22,7 @@ from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import current_pair, keep_pair, no_pair_wanted
 from pages.ui.frame.story_banner import STORY
 from pages.ui.frame.words import plain, with_article
-from pages.ui.images.gallery import rows_here
+from pages.ui.images.gallery import LOOK_AGAIN_S, rows_here
 from pages.ui.images.picker import ready_sources
 from pages.ui.images.tray import read
 
@@ -48,13 +49,19 @@ class Example:
 
 def example(bundle: Bundle) -> Example | None:
     """An attack, of a cat where there is one; else an image that the network gets right."""
-    here = rows_here(bundle)
+    place = str(own_folder(bundle) or "")
+    return _example(bundle.manifest["files"]["gallery.json"], bundle.weight_hash, place, bundle)
+
+
+@st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner=False)
+def _example(gallery: str, weight_hash: str, place: str, _bundle: Bundle) -> Example | None:
+    here = rows_here(_bundle)
     known = [row for row in here if ":" in row.id] or here[:1]
     row = next((row for row in known if row.true == "cat"), known[0] if known else None)
     try:
-        return (
-            _untouched(bundle) if row is None else Example(row.look_up(loaders.find(bundle)), row)
-        )
+        if row is None:
+            return _untouched(_bundle)
+        return Example(row.look_up(loaders.find(_bundle)), row)
     except NeuralDivergenceError:
         return None
 

@@ -15,9 +15,9 @@ from pages.ui.frame.words import plain, sentence
 LOOK_AGAIN_S = 60
 
 
-@st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for the images …")
-def _here(checksum: str, place: str, _bundle: Bundle) -> list[bool]:
-    """Whether each row's image is on this machine; looked up once per data set, as that is slow."""
+@st.cache_resource(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for the images …")
+def _here(checksum: str, place: str, _bundle: Bundle) -> tuple[GalleryRow, ...]:
+    """The rows whose image is on this machine; looked up once per data set, as that is slow."""
     ready: dict[str, bool] = {}
     find = loaders.find(_bundle)
     kinds = [_data_set(row.id, bool(place)) for row in _bundle.gallery]
@@ -28,7 +28,8 @@ def _here(checksum: str, place: str, _bundle: Bundle) -> list[bool]:
                 ready[kind] = True
             except NeuralDivergenceError:
                 ready[kind] = False
-    return [ready[kind] for kind in kinds]
+    pairs = zip(_bundle.gallery, kinds, strict=True)
+    return tuple(row for row, kind in pairs if ready[kind])
 
 
 def _data_set(image_id: str, own: bool) -> str:
@@ -41,8 +42,7 @@ def _data_set(image_id: str, own: bool) -> str:
 def rows_here(bundle: Bundle) -> list[GalleryRow]:
     """The gallery's rows whose images are on this machine."""
     place = str(own_folder(bundle) or "")
-    here = _here(bundle.manifest["files"]["gallery.json"], place, bundle)
-    return [row for row, ready in zip(bundle.gallery, here, strict=True) if ready]
+    return list(_here(bundle.manifest["files"]["gallery.json"], place, bundle))
 
 
 def where_images(bundle: Bundle) -> str:

@@ -171,11 +171,12 @@ def _grid(
         st.info("No image here fits the filter; choose other classes or another page.")
         return
     grid = tile_row("thumbnails")
-    for i, label in rows:
+    images = loaders.thumbnails(bundle, name, [i for i, _ in rows])
+    for (i, label), image in zip(rows, images, strict=True):
         image_id = source.ids[i]
         true = bundle.classes[int(source.labels[i])]
         told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
-        place = tile(grid, image_id, loaders.thumbnail(bundle, name, i), width=TILE)
+        place = tile(grid, image_id, image, width=TILE)
         key = f"pick_{bundle.name}_{image_id}"
         st.session_state[key] = image_id in selection
         place.checkbox(
