@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ndcore.analysis.class_graphs import ClassGraphs
+from ndcore.analysis.mechanism.faithful_classes import kept_faithful
+from ndcore.analysis.mechanism.unit_pictures import unit_pictures
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.certificate import certify
+from ndcore.concept_graph.faithful import ACTIVE, RANDOM, paired_gaps
 from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
 from ndcore.data.pixels import paint
 from ndcore.detectors import load_detector
 from ndcore.networks.evaluator import evaluator_for
 from ndcore.storage.places import bundles_dir
+from tests.shipped import README
 
 
 @pytest.fixture
@@ -118,3 +123,34 @@ def test_no_stored_attack_breaks_the_proof(shipped: Bundle) -> None:
         if clean.certified:
             assert attacked.labels is not None
             assert clean.predicted in attacked.labels
+
+
+@pytest.mark.spec("CG-4")
+def test_what_its_classes_lose_without_their_drawn_units_is_as_the_readme_says(
+    shipped: Bundle,
+) -> None:
+    kept = {asked.strongest: found for asked, found in kept_faithful(shipped).items()}
+    assert set(kept) == {None, 4, 2}
+    text = " ".join(README.split())
+    for strongest, found in kept.items():
+        assert [each.label for each in found] == list(range(10))
+        assert all(each.whole.n == 30 for each in found)
+        removed = paired_gaps(found)["remove"]
+        assert removed[RANDOM].clear
+        if strongest is None:
+            assert not removed[ACTIVE].clear
+            continue
+        assert removed[ACTIVE].clear
+        for gap in removed.values():
+            low, high = (100 * end for end in gap.ci95)
+            assert f"{100 * gap.mean:.1f}" in text
+            assert f"{low:.1f} to {high:.1f}" in text
+
+
+def test_units_that_its_graphs_draw_have_a_picture(shipped: Bundle) -> None:
+    graphs = ClassGraphs(shipped)
+    for label in graphs.labels:
+        nodes = graphs.of_class(label).nodes
+        pictures = unit_pictures(shipped, label)
+        without = [node.unit for node in nodes if node.unit not in pictures]
+        assert not without, shipped.classes[label]
