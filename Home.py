@@ -7,6 +7,7 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.images import FOLDER, folder_name
 from ndcore.evolution import list_runs
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.frame import loaders
@@ -14,7 +15,7 @@ from pages.ui.frame.job_bar import running_jobs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB, PAGES
 from pages.ui.frame.story_banner import STORY
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 from pages.ui.home.previews import preview
 from pages.ui.images.example import example, show_example
 from pages.ui.images.gallery import where_images

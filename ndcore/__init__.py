@@ -24,7 +24,7 @@ _PUBLIC = {
     "EvolutionRun": "ndcore.evolution",
     "Pair": "ndcore.data.pairs",
     "TrainConfig": "ndcore.training.recipes",
-    "adapt_model": "ndcore.networks.probe",
+    "adapt_model": "ndcore.networks.brought.opening",
     "attack_images": "ndcore.attacks",
     "build": "ndcore.bundles.build",
     "certify": "ndcore.certificate",

@@ -12,7 +12,8 @@ from ndcore.concept_graph import Unit
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.activation_panels import LayerPanel
-from ndcore.figures.style.few_of_many import evenly
+from ndcore.legible.few_of_many import evenly
+from ndcore.legible.plurals import counted
 from pages.ui.components.activation.activation_view import (
     Instance,
     ViewState,
@@ -46,7 +47,7 @@ from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.pair import current_pair
 from pages.ui.frame.story_banner import story_banner
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 from pages.ui.images.example import offer_example
 from pages.ui.images.pair_key import pair_key
 from pages.ui.images.tray import read, show_only

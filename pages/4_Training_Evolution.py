@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.errors import RunError
 from ndcore.evolution import list_runs
+from ndcore.legible.plurals import counted
 from pages.ui.evolution.epoch_graph import graph_panel
 from pages.ui.evolution.findings import findings_panel
 from pages.ui.evolution.layer import (
@@ -24,7 +25,7 @@ from pages.ui.frame.link import choice, just_linked
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import EVOLUTION
 from pages.ui.frame.story_banner import story_banner
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 
 LAYER_PX, NEURON_PX, EPOCH_PX = 220, 215, 150  # their names whole, all controls on one line
 NETWORK, NEURON, GRAPH, FINDINGS = "Network", "Neuron", "Graph", "Findings"

@@ -18,6 +18,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.detectors import load_detector
 from ndcore.errors import BadRequestError
+from ndcore.legible.few_of_many import evenly
 
 FAR = 0.05
 COMMON_BINS = 64
@@ -112,13 +113,12 @@ def compared_classes(histograms: ClassHistograms, always: Sequence[int]) -> list
     Raises:
         BadRequestError: one of `always` has no images.
     """
-    held = np.array(histograms.held)
-    if not {*always} <= {*histograms.held}:
+    held = histograms.held
+    if not {*always} <= {*held}:
         raise BadRequestError(
             "the story compares two classes, and of one of them no image was counted"
         )
-    places = np.linspace(0, len(held) - 1, min(len(held), MOST_CLASSES)).round().astype(int)
-    return sorted({*held[places].tolist(), *always})
+    return sorted({*(held[place] for place in evenly(len(held), MOST_CLASSES)), *always})
 
 
 def _alike(

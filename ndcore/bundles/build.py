@@ -27,18 +27,19 @@ from ndcore.bundles.estimate import GALLERY_IMAGES, Estimate, estimate_build
 from ndcore.bundles.gallery import GalleryConfig, gallery_lines, make_gallery
 from ndcore.bundles.image_findings import image_findings
 from ndcore.bundles.manifest import FILES, GRAPH_FILE, SCHEMA
-from ndcore.bundles.trained import random_weights, trained_model
+from ndcore.bundles.trained import trained_model
 from ndcore.concept_graph.all_classes import graph_arrays
 from ndcore.data.catalog import own_root
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.detectors import Calibration
 from ndcore.errors import BadRequestError, DataError
+from ndcore.networks.brought.made_up import made_up_answer
+from ndcore.networks.brought.opening import usable
 from ndcore.networks.called.stored import Stored
 from ndcore.networks.consent import allow
 from ndcore.networks.form import INNER, PLAIN, Finding
 from ndcore.networks.forward import evaluate
-from ndcore.networks.probe import made_up_answer, usable
 from ndcore.networks.registry import ModelSpec, layer_names, model_spec
 from ndcore.networks.stoppable import stoppable
 from ndcore.networks.weights import round_weights, save_weights, stamp, weight_hash
@@ -131,13 +132,12 @@ def _build(
     started = time.monotonic()
     spec = usable(spec or model_spec(config.model), source)
     _require_fit(spec, source)
-    model, run = trained_model(spec, config.weights, config.run)
+    model, run, untrained = trained_model(spec, config.weights, config.run)
     if run and run.get("crop") != source.intake.crop:
         was = f"with --crop {run['crop']:g}" if run.get("crop") else "without --crop"
         raise DataError(f"{config.model} was trained on images {was}: build it so too")
     if isinstance(model, Stored) and model.held.classes != source.classes:
         raise DataError(f"the images are of other classes than {spec.name} has answers for")
-    untrained = [] if run or config.weights else random_weights(spec)
     findings = [*untrained, *(spec.findings or ()), *_rounding(model)]
     answer = made_up_answer(model, source.shape) if spec.own else None
     if answer is not None:

@@ -33,11 +33,11 @@ from ndcore.data.folder.intake import Intake
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.detectors.calibration import Calibrated, Calibration
 from ndcore.errors import BadRequestError, BundleError, DataError, UnreadableError
+from ndcore.networks.brought.made_up import is_answer, made_up_answer
 from ndcore.networks.called.stored import STORED, Stored
 from ndcore.networks.consent import require_allowed
 from ndcore.networks.form import Form
 from ndcore.networks.forward import forward
-from ndcore.networks.probe import is_answer, made_up_answer
 from ndcore.networks.registry import MODELS, model_spec
 from ndcore.networks.weights import load_weights, stamp, weight_hash
 from ndcore.storage.arrays import Arrays
@@ -110,7 +110,7 @@ def load_bundle(name: str) -> Bundle:
 def _model_of(name: str, manifest: dict[str, Any]) -> nn.Module:
     """The model that a manifest names, in eval mode, if it may run here."""
     try:
-        require_allowed(manifest["model"])
+        require_allowed(manifest["model"], name, manifest.get("data", {}).get("root", ""))
         spec = model_spec(manifest["model"], Form.of(manifest.get("form")))
         if spec.shape not in (None, tuple(manifest["shape"])):
             raise DataError(f"{spec.name} takes images of another shape")

@@ -15,8 +15,9 @@ from ndcore.bundles.trained import random_weights
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, make_splits
 from ndcore.errors import BadImageError, BadRequestError, NeuralDivergenceError
+from ndcore.networks.brought.opening import Wishes, open_images
+from ndcore.networks.brought.probe import probe
 from ndcore.networks.form import Finding
-from ndcore.networks.probe import Wishes, open_images, probe
 from ndcore.networks.registry import ModelSpec
 
 READ = 1000  # images that are read to see whether they can be

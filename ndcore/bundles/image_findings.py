@@ -8,10 +8,10 @@ from itertools import count
 import numpy as np
 
 from ndcore.data.copies import first_copies
-from ndcore.data.folder.listing import many
 from ndcore.data.folders import image_sizes
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import HELD_OUT, LARGEST_SHARE, positions
+from ndcore.legible.plurals import counted
 from ndcore.networks.form import Finding
 from ndcore.statistics.conformal import rank
 
@@ -42,7 +42,7 @@ def _copies(source: ImageSource) -> Iterator[Finding]:
     conflict = int((source.labels[again] != source.labels[first[again]]).sum())
     told = f", {conflict} of them in another class" if conflict else ""
     yield Finding(
-        f"copies of other images: {many(len(again), 'file')}{told}, such as {pair}",
+        f"copies of other images: {counted(len(again), 'file')}{told}, such as {pair}",
         remedy="copies are never on both sides of what is learnt and what is judged, but within "
         "a side each of them counts",
     )

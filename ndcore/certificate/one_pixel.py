@@ -20,6 +20,7 @@ from torch import nn
 from ndcore.certificate.repairs import MARGIN, leads, repaired_answers
 from ndcore.data.neighbours import median_of_neighbours
 from ndcore.errors import BadRequestError
+from ndcore.legible.plurals import counted
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 from ndcore.networks.stoppable import stoppable
 from ndcore.steps import ShouldStop
@@ -93,7 +94,7 @@ class Certificate:
             return ""
         pixels = {(hole.row, hole.col) for hole in self.holes}
         silent = sum(hole.label is None for hole in self.holes)
-        told = f"the repair of {len(pixels):,} {'pixel' if len(pixels) == 1 else 'pixels'} "
+        told = f"the repair of {counted(len(pixels), 'pixel')} "
         told += "has another label or ties with one"
         return told + (f"; for {silent:,} of them the model gives no numbers" if silent else "")
 

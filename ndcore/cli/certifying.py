@@ -24,6 +24,7 @@ from ndcore.certificate.two_pixels import PairCertificate, certify_two
 from ndcore.cli.progress import Progress
 from ndcore.data.batch import UNKNOWN, ImageBatch
 from ndcore.data.pairs import Pair
+from ndcore.legible.plurals import counted
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 
 Counted = Callable[[int, int], None]
@@ -75,7 +76,7 @@ class Certifying:
         height, width = self.bundle.shape[:2]
         with Progress() as progress:
             seconds = len(chosen) * expected_seconds(self._evaluator, chosen.pixels[0])
-            images = "1 image" if len(chosen) == 1 else f"{len(chosen):,} images"
+            images = counted(len(chosen), "image")
             progress.step(
                 f"{images} of {height} x {width} pixels, a float32 query for each: about "
                 f"{seconds:,.0f} s"

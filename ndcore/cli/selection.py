@@ -20,7 +20,7 @@ from ndcore.data.folder.intake import Intake
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import SPLITS, positions
 from ndcore.errors import BadImageError, BadRequestError
-from ndcore.networks.probe import Wishes
+from ndcore.networks.brought.opening import Wishes
 from ndcore.networks.registry import ModelSpec
 
 

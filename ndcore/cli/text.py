@@ -12,6 +12,7 @@ import numpy as np
 
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.figures.detector.certificate import certificate_words
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 
 
@@ -42,9 +43,8 @@ def attack_text(document: dict[str, Any]) -> str:
     summary = document["summary"]
     if summary["attacked"]:
         rate = Rate(summary["succeeded"], summary["attacked"])
-        noun = "image" if rate.n == 1 else "images"
         lines.append(
-            f"{rate.k} of {rate.n} correctly classified {noun} broken "
+            f"{rate.k:,} of {counted(rate.n, 'correctly classified image')} broken "
             f"({rate.percent()}, 95% interval {rate.interval()})"
         )
     else:
@@ -53,7 +53,7 @@ def attack_text(document: dict[str, Any]) -> str:
 
 
 def _queries(row: dict[str, Any]) -> str:
-    return "1 query" if row["queries"] == 1 else f"{row['queries']:,} queries"
+    return counted(row["queries"], "query", "queries")
 
 
 def _failure(row: dict[str, Any], after: str, where: str) -> str:
@@ -73,8 +73,8 @@ def _failure(row: dict[str, Any], after: str, where: str) -> str:
 def _undecided(row: dict[str, Any]) -> str:
     """Why there is no verdict, and from which share of false alarms on there would be one."""
     count = row["calibration_images"]
-    images = "image is" if count == 1 else "images are"
-    told = f"undecided: {count} calibration {images} too few for {100 * row['alpha']:g}% of false"
+    images = counted(count, "calibration image is", "calibration images are")
+    told = f"undecided: {images} too few for {100 * row['alpha']:g}% of false"
     # The smallest p-value that so many images give.
     decides = f" (--alpha {ceil(1000 / (count + 1)) / 1000:g} or more decides)" if count else ""
     return f"{told} alarms{decides}"

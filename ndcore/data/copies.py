@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.data.folder.listing import many
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadImageError, DataError
+from ndcore.legible.plurals import counted
 
 
 def first_copies(source: ImageSource) -> NDArray[np.int64]:
@@ -69,7 +69,7 @@ def without_broken(source: ImageSource) -> tuple[ImageSource, list[str]]:
         intake=replace(source.intake, without=(*source.intake.without, *broken)),
         left_out=(
             *source.left_out,
-            f"left out, because they cannot be read: {many(len(broken), 'image file')}, such as "
+            f"left out, because they cannot be read: {counted(len(broken), 'image file')}, such as "
             f"{broken[0]}",
         ),
     ), broken

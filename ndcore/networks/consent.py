@@ -8,6 +8,7 @@ app can pick a bundle by a link, but neither build one nor set this.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from ndcore.errors import BadRequestError, UnreadableError
@@ -29,20 +30,31 @@ def allow(model: str) -> None:
         write_json(_file(), sorted({*known, _place(model)}))
 
 
-def require_allowed(model: str) -> None:
+def require_allowed(model: str, bundle: str = "NAME", root: str = "") -> None:
     """Refuse to run what the owner of this machine did not allow.
 
+    Args:
+        model: that a bundle or a recording names.
+        bundle: that would be built from it.
+        root: the folder of images that it was built from, where that is known.
+
     Raises:
-        BadRequestError: the model is somebody's own, and not allowed.
+        BadRequestError: the model is somebody's own, and not allowed; the sentence says how it is.
     """
     told = settings().own_models
     if told not in CHOICES:
         raise BadRequestError(f"the setting own_models is {', '.join(CHOICES)}, not '{told}'")
     if model in MODELS or told == "all" or (told == "built" and _place(model) in _allowed()):
         return
+    code = f"it runs code of its own, '{model}'"
+    if told == "none":
+        raise BadRequestError(f"{code}, and the setting own_models lets none run (ND_OWN_MODELS)")
+    data = ["--data", root] if root else []
+    again = shlex.join(["python", "-m", "ndcore", "build", bundle, "--model", model, *data])
     raise BadRequestError(
-        f"it runs code of its own, '{model}', which the owner of this machine has not allowed: "
-        "build it here, or set ND_OWN_MODELS=all if you trust every bundle"
+        f"{code}, which no build on this machine has allowed: if you trust that code, build from "
+        f"it here (`{again}`, with the options of before), or set ND_OWN_MODELS=all in the "
+        "environment, which trusts every bundle"
     )
 
 

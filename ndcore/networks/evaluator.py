@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,20 +21,14 @@ from torch import Tensor, nn
 
 from ndcore.data.pixels import paint
 from ndcore.errors import StoppedError
-from ndcore.networks.forward import device_of, forward, laid_out, to_images
+from ndcore.networks.forward import device_of, forward
 from ndcore.networks.incremental.folding import fold_batch_norm
-from ndcore.networks.incremental.graph import graph_of
-from ndcore.networks.incremental.small_maps import with_matrices
 from ndcore.networks.incremental.tracing import traced
-from ndcore.networks.incremental.windows import Incremental
 from ndcore.networks.steepest import gradient_of
 from ndcore.networks.stoppable import ask
+from ndcore.networks.way import SLOTS, Way, fast_bfloat16
 from ndcore.steps import ASK_EVERY_S, in_parts
 
-LARGEST = {"cpu": 256, "cuda": 2048}  # candidates in one pass; more gains nothing
-FEW = 64  # the same for a path that only confirms
-WHOLE = {"cpu": 64, "cuda": 2048}  # whole images in one pass
-SLOTS = {"cpu": 16, "cuda": 64}  # images whose maps are kept
 TOLERANCE = 1e-4  # of float32 logits against the plain model, per unit of logit
 TRIALS = 64  # changes in the self-test
 LARGE = 128 * 128  # pixels
@@ -56,58 +49,6 @@ class Query:
     base: NDArray[np.uint8]
     positions: NDArray[np.int64]
     colours: NDArray[np.uint8]
-
-
-class _Path:
-    """One way to compute: a model in one dtype, on windows where it can.
-
-    Args:
-        model: the graph to run.
-        shape: (H, W, C).
-        device: of the model.
-        own: the weights are this path's own, to be laid out and reshaped for speed.
-    """
-
-    def __init__(
-        self, model: nn.Module, shape: Sequence[int], device: torch.device, *, own: bool
-    ) -> None:
-        weight = next(model.parameters(), torch.zeros(1))
-        self.dtype, self.device = weight.dtype, device
-        kind = device.type if device.type in LARGEST else "cpu"
-        self.largest, slots = LARGEST[kind] if own else FEW, SLOTS[kind]
-        self.most_whole = min(self.largest, WHOLE[kind])
-        self.model = laid_out(model) if own else model
-        self.windows: Incremental | None = None
-        self._kept: OrderedDict[bytes, int] = OrderedDict()
-        self._slots = slots
-        steps = graph_of(model, shape, device, self.dtype)
-        if steps is not None:
-            if own:
-                steps = with_matrices(steps)
-            windows = Incremental(steps, slots, device, self.dtype)
-            self.windows = windows if windows.useful else None
-
-    @torch.inference_mode()
-    def whole(self, images: NDArray[np.uint8]) -> Tensor:
-        """Logits of whole images (n, H, W, C)."""
-        batch = to_images(images).to(self.device, self.dtype)
-        found = self.model(batch.contiguous(memory_format=torch.channels_last))
-        assert isinstance(found, Tensor)
-        return found.float()
-
-    def slot(self, base: NDArray[np.uint8]) -> int:
-        """Where the maps of an image are kept; the image used longest ago makes room."""
-        assert self.windows is not None
-        key = base.tobytes()
-        if key not in self._kept:
-            if len(self._kept) >= self._slots:
-                self._kept.popitem(last=False)
-            # A stop may leave a slot half written; it then belongs to no image.
-            free = min(set(range(self._slots)) - set(self._kept.values()))
-            self.windows.prepare(free, to_images(base[None]))
-            self._kept[key] = free
-        self._kept.move_to_end(key)
-        return self._kept[key]
 
 
 class Evaluator:
@@ -132,13 +73,13 @@ class Evaluator:
         self._sample = _trial(shape).base[None]
         self._told = self.plain(self._sample)
         weighs = next(model.parameters(), None) is not None  # else nothing is faster in bfloat16
-        if precision == "auto" and weighs and _fast_bfloat16(self._device):
+        if precision == "auto" and weighs and fast_bfloat16(self._device):
             # Float32 only confirms, so it shares the model's weights: memory before speed.
-            self._screen = self._exact = _Path(traced(model), shape, self._device, own=False)
+            self._screen = self._exact = Way(traced(model), shape, self._device, own=False)
             self._self_test(shape)
             if self._try_screen(shape):
                 return
-        self._screen = self._exact = _Path(fold_batch_norm(model), shape, self._device, own=True)
+        self._screen = self._exact = Way(fold_batch_norm(model), shape, self._device, own=True)
         self._self_test(shape)
 
     @property
@@ -207,42 +148,42 @@ class Evaluator:
             queries: of at most `slots` different images; one may hold no change at all.
             exact: in float32, whatever `precision` says.
         """
-        path = self._exact if exact else self._screen
+        way = self._exact if exact else self._screen
         nothing = np.empty((0, self.classes), np.float32)
         answers = [None if len(query.positions) else nothing for query in queries]
         single = [
             i
             for i, query in enumerate(queries)
-            if path.windows is not None
+            if way.windows is not None
             and query.positions.shape[1] == 1
             and len(query.positions) > 0
         ]
         if single:
             with _held(self._lock):
-                found = self._windows(path, [queries[i] for i in single])
+                found = self._windows(way, [queries[i] for i in single])
             for i, logits in zip(single, found, strict=True):
                 answers[i] = logits
         for i, query in enumerate(queries):
             if answers[i] is None:
                 parts = [
-                    path.whole(paint(query.base, query.positions[part], query.colours[part]))
-                    for part in in_parts(len(query.positions), path.most_whole)
+                    way.whole(paint(query.base, query.positions[part], query.colours[part]))
+                    for part in in_parts(len(query.positions), way.most_whole)
                 ]
                 answers[i] = torch.cat(parts).cpu().numpy()
         return [np.asarray(answer, np.float32) for answer in answers]
 
-    def _windows(self, path: _Path, queries: Sequence[Query]) -> list[NDArray[np.float32]]:
-        assert path.windows is not None
+    def _windows(self, way: Way, queries: Sequence[Query]) -> list[NDArray[np.float32]]:
+        assert way.windows is not None
         slots = torch.cat(
-            [torch.full((len(query.positions),), path.slot(query.base)) for query in queries]
+            [torch.full((len(query.positions),), way.slot(query.base)) for query in queries]
         )
         positions = torch.from_numpy(np.concatenate([query.positions[:, 0] for query in queries]))
         colours = np.concatenate([query.colours[:, 0] for query in queries])
         # As `to_images` does it, so that equal pixels give equal floats.
         values = torch.from_numpy(colours).to(torch.float32).div_(255)
         parts = [
-            path.windows.logits(slots[part], positions[part], values[part])
-            for part in in_parts(len(slots), path.largest)
+            way.windows.logits(slots[part], positions[part], values[part])
+            for part in in_parts(len(slots), way.largest)
         ]
         found = torch.cat(parts).cpu().numpy()
         ends = np.cumsum([len(query.positions) for query in queries])[:-1]
@@ -250,8 +191,8 @@ class Evaluator:
 
     def whole(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (n, classes) of whole images (n, H, W, C) in float32, within `TOLERANCE`."""
-        path = self._exact
-        parts = [path.whole(images[part]) for part in in_parts(len(images), path.most_whole)]
+        way = self._exact
+        parts = [way.whole(images[part]) for part in in_parts(len(images), way.most_whole)]
         return torch.cat(parts).cpu().numpy() if parts else np.empty((0, self.classes), np.float32)
 
     def plain(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -312,7 +253,7 @@ class Evaluator:
         exact = self.confirm(query.base, query.positions, query.colours)
         try:
             folded = fold_batch_norm(self._model, torch.bfloat16)
-            self._screen = _Path(folded, shape, self._device, own=True)
+            self._screen = Way(folded, shape, self._device, own=True)
             if not self.incremental:
                 self._screen.windows = None
             found = self.evaluate(query.base, query.positions, query.colours)
@@ -385,11 +326,3 @@ def _trial(shape: Sequence[int]) -> Query:
     base = rng.integers(0, 256, (height, width, channels)).astype(np.uint8)
     colours = rng.integers(0, 2, (len(positions), channels)) * 255
     return Query(base, positions[:, None].astype(np.int64), colours[:, None].astype(np.uint8))
-
-
-def _fast_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 matrices faster than float32 ones."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    told = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(told.get("avx512_bf16") or told.get("amx_bf16") or told.get("bf16"))

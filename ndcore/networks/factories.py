@@ -15,6 +15,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,26 +75,38 @@ def factory_of(name: str) -> Callable[[], nn.Module]:
     return partial(_exported if suffix in EXPORTS else _scripted, name)
 
 
-def brings_weights(make: Callable[[], nn.Module]) -> bool:
-    """Whether a factory gives the same weights each time, as one that loads them does."""
-    return _same(_weights_of(make, 1), _weights_of(make, 2))
+class Origin(Enum):
+    """Where the weights of a module come from."""
+
+    BROUGHT = "loaded, or set to numbers that nothing draws"
+    SEEDED = "drawn at random, the same each time"
+    DRAWN = "drawn at random, others each time"
 
 
-def keeps_random_weights(make: Callable[[], nn.Module]) -> bool:
-    """Whether a factory leaves weights as drawn at random, even where it seeds them itself.
+def made(make: Callable[[], nn.Module]) -> tuple[nn.Module, Origin]:
+    """A module of a factory, and where its weights come from; made two or three times to see that.
 
-    What numpy draws is not seen.
+    What numpy draws by a seed is not seen.
     """
-    drawn = _weights_of(make, 1)
+    module = _made(make, 1)
+    weights = _weights_of(module)
     with _OtherNumbers():  # type: ignore[no-untyped-call]
-        return not _same(drawn, _weights_of(make, 1))
+        other = _weights_of(_made(make, 2))
+    if _same(weights, other):
+        return module, Origin.BROUGHT
+    again = _same(weights, _weights_of(_made(make, 2)))
+    return module, Origin.SEEDED if again else Origin.DRAWN
 
 
-def _weights_of(make: Callable[[], nn.Module], seed: int) -> dict[str, Tensor]:
+def _made(make: Callable[[], nn.Module], seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        held = make().state_dict().items()
-        return {name: value for name, value in held if isinstance(value, Tensor)}
+        return make()
+
+
+def _weights_of(module: nn.Module) -> dict[str, Tensor]:
+    held = module.state_dict().items()
+    return {name: value for name, value in held if isinstance(value, Tensor)}
 
 
 def _same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:

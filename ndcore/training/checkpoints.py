@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ndcore.errors import BadRequestError
-from ndcore.networks.probe import is_answer, made_up_answer
+from ndcore.networks.brought.made_up import is_answer, made_up_answer
 from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import save_weights
 

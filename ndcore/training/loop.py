@@ -26,8 +26,8 @@ from torch.optim.swa_utils import AveragedModel
 from ndcore.data.sources import ImageSource
 from ndcore.data.splits import make_splits, positions
 from ndcore.errors import BadRequestError, DataError
+from ndcore.networks.brought.opening import usable
 from ndcore.networks.forward import device_of, laid_out, pick_device, predict
-from ndcore.networks.probe import usable
 from ndcore.networks.registry import ModelSpec
 from ndcore.networks.weights import load_weights, rounded, save_weights, weight_hash
 from ndcore.steps import ShouldStop, stop_if

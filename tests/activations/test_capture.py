@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ndcore.activations.calls import is_finite
 from ndcore.activations.capture import capture, reduce_units, unit_layout
 from ndcore.activations.distributions import layer_table
 from ndcore.activations.reading import read_pixels
@@ -131,3 +132,17 @@ def test_a_layer_that_runs_several_times_is_told() -> None:
         row = {"name": "block", "units": 2, "reductions": ["mean", "max"]}
         told = row | ({"runs": 3} if times == 3 else {})
         assert layer_table(model, ["block"], (4, 4, 3)) == [told]
+
+
+@pytest.mark.parametrize(
+    ("values", "finite"),
+    [
+        ([1.0, -2.0], True),
+        ([3e38, 3e38, -1.0], True),  # whose sum is beyond float32
+        ([1.0, float("inf"), float("-inf")], False),
+        ([1.0, float("nan")], False),
+    ],
+)
+def test_numbers_are_told_from_what_is_none(values: list[float], finite: bool) -> None:
+    assert is_finite(torch.tensor(values)) is finite
+    assert is_finite(torch.arange(3))

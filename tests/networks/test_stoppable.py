@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from ndcore.errors import StoppedError
-from ndcore.networks.evaluator import SLOTS, Evaluator, Query
+from ndcore.networks.evaluator import Evaluator, Query
 from ndcore.networks.forward import forward
 from ndcore.networks.registry import build_model
 from ndcore.networks.stoppable import ask, stoppable, until_stopped
+from ndcore.networks.way import SLOTS
 
 
 def after(questions: int) -> tuple[Callable[[], bool], list[int]]:

@@ -17,7 +17,7 @@ from ndcore.bundles.bundle import load_bundle
 from ndcore.cli import main
 from ndcore.detectors import load_detector
 from ndcore.errors import NeuralDivergenceError
-from ndcore.networks.probe import Wishes, open_images
+from ndcore.networks.brought.opening import Wishes, open_images
 from ndcore.networks.registry import model_spec
 from tests.own import kinds
 

@@ -25,12 +25,12 @@ from ndcore.data.splits import positions
 from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import repair
 from ndcore.errors import BadRequestError, BundleError, StoppedError
+from ndcore.networks.brought.opening import Wishes, adapt_model, open_images
 from ndcore.networks.called import function
 from ndcore.networks.called.function import Called, to_pixels
 from ndcore.networks.evaluator import Evaluator
 from ndcore.networks.form import Form, adapted
 from ndcore.networks.forward import to_images
-from ndcore.networks.probe import Wishes, adapt_model, open_images
 from ndcore.networks.registry import model_spec
 from ndcore.networks.stoppable import stoppable
 from tests.own import called

@@ -18,7 +18,7 @@ from ndcore.bundles.build import BuildConfig, build
 from ndcore.bundles.bundle import load_bundle
 from ndcore.cli import main
 from ndcore.errors import BadRequestError, BundleError, DataError
-from ndcore.networks.probe import Wishes, open_images
+from ndcore.networks.brought.opening import Wishes, open_images
 from ndcore.networks.registry import model_spec
 from tests.own import kinds
 

@@ -17,7 +17,7 @@ from ndcore.activations.reading import read_source
 from ndcore.bundles.check import check_model
 from ndcore.bundles.estimate import Estimate
 from ndcore.errors import BadRequestError
-from ndcore.networks.probe import Wishes
+from ndcore.networks.brought.opening import Wishes
 from ndcore.networks.registry import model_spec
 from tests.own.large import SHAPE, built, noise, observed, thousand
 

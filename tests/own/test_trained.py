@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from ndcore.bundles.bundle import load_bundle
 from ndcore.cli import main
-from ndcore.networks.factories import brings_weights, keeps_random_weights
+from ndcore.networks.factories import Origin, made
 from ndcore.networks.registry import model_spec
 
 RANDOM = "THE WEIGHTS ARE RANDOM"
@@ -59,22 +60,29 @@ def nets(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "same", "random"),
+    ("name", "origin", "times"),
     [
-        ("net", False, True),
-        ("seeded", True, True),
-        ("generated", True, True),
-        ("loaded", True, False),
-        ("fixed", True, False),
-        ("called", True, False),
+        ("net", Origin.DRAWN, 3),
+        ("seeded", Origin.SEEDED, 3),
+        ("generated", Origin.SEEDED, 3),
+        ("loaded", Origin.BROUGHT, 2),
+        ("fixed", Origin.BROUGHT, 2),
+        ("called", Origin.BROUGHT, 2),
     ],
 )
 def test_a_factory_that_seeds_its_weights_is_told_from_one_that_loads_them(
-    name: str, same: bool, random: bool, nets: str
+    name: str, origin: Origin, times: int, nets: str
 ) -> None:
-    build = model_spec(f"{nets}:{name}").build
-    assert brings_weights(build) is same
-    assert keeps_random_weights(build) is random
+    build, built = model_spec(f"{nets}:{name}").build, []
+
+    def make() -> nn.Module:
+        built.append(build())
+        return built[-1]
+
+    model, found = made(make)
+    assert found is origin
+    assert model is built[0]
+    assert len(built) == times
 
 
 def test_random_weights_are_said_and_a_run_of_another_name_is_asked_for(

@@ -13,7 +13,7 @@ from ndcore.activations.reading import read_source
 from ndcore.bundles.build import BuildConfig, build
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.data.catalog import open_source
-from ndcore.networks.probe import Wishes, open_images
+from ndcore.networks.brought.opening import Wishes, open_images
 from ndcore.networks.registry import model_spec
 from pages.ui.frame.page_list import DETECTOR, EXPLORER, LAB, PAGES
 from tests.own import called

@@ -15,6 +15,7 @@ from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
 from ndcore.cli.shared_options import add_bundle, add_images
 from ndcore.errors import BadRequestError
+from ndcore.legible.plurals import counted
 from ndcore.storage.atomic import write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -199,8 +200,8 @@ def _estimate(bundle: Bundle, config: AttackConfig, pixels: NDArray[np.uint8]) -
 
     evaluator = evaluator_for(bundle.model, bundle.shape, config.precision)
     seconds = len(pixels) * expected_seconds(evaluator, config, pixels[0])
-    images = "1 image" if len(pixels) == 1 else f"{len(pixels):,} images"
-    return f"{images}, a grid of {config.grid.count(bundle.shape):,} points: about {seconds:,.0f} s"
+    points = config.grid.count(bundle.shape)
+    return f"{counted(len(pixels), 'image')}, a grid of {points:,} points: about {seconds:,.0f} s"
 
 
 def _write_attacks(folder: Path, results: list[AttackResult], document: dict[str, Any]) -> None:

@@ -93,8 +93,8 @@ def _whole(options: Namespace) -> Answer:
     from ndcore.cli.selection import data_of, wishes_of
     from ndcore.cli.text import share
     from ndcore.data.stored.file import SUFFIX
+    from ndcore.networks.brought.opening import open_images
     from ndcore.networks.form import Finding
-    from ndcore.networks.probe import open_images
     from ndcore.networks.registry import model_spec
     from ndcore.storage.places import run_dir
     from ndcore.training.checkpoints import read_run

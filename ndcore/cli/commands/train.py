@@ -49,8 +49,8 @@ def run(options: Namespace) -> Answer:
     from ndcore.data.splits import positions
     from ndcore.evolution import keep_averages, load_run
     from ndcore.evolution.recording.recorder import Recorder
+    from ndcore.networks.brought.opening import open_images
     from ndcore.networks.forward import evaluate
-    from ndcore.networks.probe import open_images
     from ndcore.networks.registry import model_spec
     from ndcore.networks.weights import load_weights
     from ndcore.training.checkpoints import read_run

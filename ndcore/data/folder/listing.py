@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ndcore.data.folder.intake import Intake
 from ndcore.errors import DataError
+from ndcore.legible.plurals import counted
 
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".ppm", ".pgm")
 IMAGE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
@@ -72,7 +73,7 @@ def _listed(root: Path, intake: Intake) -> Listing:
     beside = _beside(root, places)
     loose = [path for path in beside if path.suffix.lower() in IMAGE_SUFFIXES]
     if not classes:
-        has = f" but {many(len(loose), 'image')} of no class" if loose else ""
+        has = f" but {counted(len(loose), 'image')} of no class" if loose else ""
         raise DataError(
             f"data folder '{root}' has no class subfolders with images{has}: "
             "put the images of each class into a folder of its own"
@@ -92,7 +93,7 @@ def _listed(root: Path, intake: Intake) -> Listing:
     if not kept:
         raise DataError(
             f"data folder '{root}' holds no images ({', '.join(IMAGE_SUFFIXES)})"
-            + (f", only {_counted(others)}" if others else "")
+            + (f", only {_of_kinds(others)}" if others else "")
         )
     folders = [name for name in _subfolders(root) if parts != [""] and name not in parts]
     paths, ids, labels, found = zip(*kept, strict=True)
@@ -106,22 +107,18 @@ def _left_out(
     others: Counter[str], loose: list[Path], folders: list[str], broken: int
 ) -> Iterator[str]:
     if others:
-        yield f"{many(others.total(), 'file')} left out: {_counted(others)}"
+        yield f"{counted(others.total(), 'file')} left out: {_of_kinds(others)}"
     if loose:
-        yield (f"{many(len(loose), 'image')} left out, in no class folder, such as {loose[0].name}")
+        images = counted(len(loose), "image")
+        yield f"{images} left out, in no class folder, such as {loose[0].name}"
     if folders:
         more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
         yield f"folder '{folders[0]}'{more} left out, beside the parts of the data"
     if broken:
-        yield f"{many(broken, 'image file')} left out that could not be read before"
+        yield f"{counted(broken, 'image file')} left out that could not be read before"
 
 
-def many(count: int, noun: str) -> str:
-    """`1 image`, `2,000 images`."""
-    return f"{count:,} {noun if count == 1 else f'{noun}s'}"
-
-
-def _counted(others: Counter[str]) -> str:
+def _of_kinds(others: Counter[str]) -> str:
     named = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in others.most_common()]
     more = others.total() - sum(count for _, count in others.most_common(TOLD))
     return ", ".join([*named[:TOLD], *([f"{more:,} others"] if more else [])])

@@ -9,10 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.few_of_many import largest
 from ndcore.figures.style.palette import ACCENT, MUTED, rgba
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 from ndcore.figures.style.theme import styled
+from ndcore.legible.few_of_many import largest
 
 MOST_LAYERS = 24
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ndcore.figures.style.few_of_many import evenly
 from ndcore.figures.style.palette import MUTED, method_colours
 from ndcore.figures.style.theme import styled
+from ndcore.legible.few_of_many import evenly
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
 DASHES = ("solid", "dash", "dot", "dashdot")

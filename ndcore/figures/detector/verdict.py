@@ -9,9 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.few_of_many import evenly
 from ndcore.figures.style.palette import ACCENT, ATTACKED, MUTED, rgba
 from ndcore.figures.style.theme import styled
+from ndcore.legible.few_of_many import evenly
 
 MOST_NAMED = 32  # layers that have their name beneath the axis
 

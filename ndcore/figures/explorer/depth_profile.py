@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from ndcore.figures.style.few_of_many import evenly
 from ndcore.figures.style.palette import ATTACKED, MUTED
 from ndcore.figures.style.theme import styled
+from ndcore.legible.few_of_many import evenly
 
 if TYPE_CHECKING:
     from ndcore.analysis.depth import DepthProfile

@@ -7,11 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ndcore.data.decode import encode_png
-from ndcore.figures.style.few_of_many import evenly
 from ndcore.figures.style.palette import ATTACKED
 from ndcore.figures.style.pixel_image import pixel_image
 from ndcore.figures.style.ramp import ramp, ramp_bar
 from ndcore.figures.style.rows import Bar, Row, rows_markup
+from ndcore.legible.few_of_many import evenly
 
 if TYPE_CHECKING:
     from ndcore.analysis.propagation import LayerChange

@@ -9,9 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ndcore.figures.style.few_of_many import largest
 from ndcore.figures.style.palette import ATTACKED, MUTED, class_colours, distinct_colours, rgba
 from ndcore.figures.style.theme import styled
+from ndcore.legible.few_of_many import largest
 
 MOST_CLASSES = 12
 SMALL = 0.02  # probabilities below this get no number beside their bar

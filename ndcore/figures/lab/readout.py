@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ndcore.figures.style.few_of_many import largest
 from ndcore.figures.style.palette import ATTACKED, FALL, MUTED, RISE, distinct_colours
 from ndcore.figures.style.rows import Bar, Row, rows_markup
+from ndcore.legible.few_of_many import largest
 
 MOST_CLASSES = 12
 MOST_LAYERS = 24

@@ -18,11 +18,12 @@ from ndcore.data.splits import positions
 from ndcore.detectors import Verdict
 from ndcore.figures.detector.clamp import clamp_course, layer_clamps
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 from pages.ui.detector.search import Subject
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame.job_bar import job_bar, submit
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 from pages.ui.images.natural_errors import sources_for
 from pages.ui.images.picker import source_name
 

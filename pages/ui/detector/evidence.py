@@ -15,13 +15,14 @@ from ndcore.concept_graph import Unit
 from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.detector.verdict import layer_profile, null_distribution
 from ndcore.figures.detector.waterfall import waterfall
+from ndcore.legible.plurals import counted
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame.graph_link import graph_button
 from pages.ui.frame.link import recall, tabs
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 
 KEPT = 64  # figures of each kind that a server remembers
 NEURONS = 12  # shown one by one

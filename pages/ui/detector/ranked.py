@@ -18,6 +18,7 @@ from ndcore.data.decode import encode_png
 from ndcore.data.pairs import Pair
 from ndcore.figures.detector.p_values import p_histogram
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 from ndcore.study.triage import Judged
 from pages.ui.elements.csv_button import csv_button, formats
@@ -26,7 +27,7 @@ from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.link import choice, remember
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 
 MOST_TILES = 48
 TILE = 96

@@ -16,6 +16,7 @@ from ndcore.data.pairs import Pair
 from ndcore.detectors.registry import title_of
 from ndcore.errors import BundleError, NeuralDivergenceError
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.settings import settings
 from ndcore.study.incoming import MOST, Images, draw, unpack
 from ndcore.study.saved import SavedStudy
@@ -27,7 +28,7 @@ from pages.ui.elements.certify_many import certify_many
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, several
 from pages.ui.frame.uploads import FILE_MB
-from pages.ui.frame.words import capital, counted, plain, sentence
+from pages.ui.frame.words import capital, plain, sentence
 from pages.ui.images.gallery import rows_here
 from pages.ui.images.picker import ready_sources, source_name, tell_missing
 from pages.ui.images.triage_job import current, start

@@ -11,9 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.bundles.bundle import Bundle
 from ndcore.certificate import Certificate, certify
 from ndcore.figures.detector.certificate import certificate_words
+from ndcore.legible.plurals import counted
 from pages.ui.elements.made_once import MadeOnce
 from pages.ui.elements.pictures import show_image
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 
 WIDTH = 220
 BADGES = {"Not proven": ":orange-badge[Not proven]", "Proven": ":green-badge[Proven]"}

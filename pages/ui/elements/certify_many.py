@@ -13,6 +13,7 @@ from ndcore.certificate import Certificate, certified_shares
 from ndcore.data.pixels import image_key
 from ndcore.figures.detector.certificate import proven_words
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 from ndcore.study.incoming import Images
 from ndcore.tasks.certificates import CertifyJob
@@ -20,7 +21,7 @@ from pages.ui.elements.csv_button import folded_table
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar, submit_on
 from pages.ui.frame.link import recall
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 
 KIND = "certify"
 

@@ -15,10 +15,11 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pixels import image_key
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.networks.stoppable import stoppable
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar
-from pages.ui.frame.words import counted, sentence
+from pages.ui.frame.words import sentence
 
 POLL_S = 0.02
 

@@ -16,6 +16,7 @@ from ndcore.figures.evolution.levels import exceptional
 from ndcore.figures.evolution.plane import plane_figure
 from ndcore.figures.evolution.tiles import PictureRow, picture_rows
 from ndcore.figures.style.palette import cluster_colours
+from ndcore.legible.plurals import counted
 from pages.ui.elements.clicked import clicked
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.kept_figure import kept_figure
@@ -26,7 +27,7 @@ from pages.ui.evolution.state import View
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures, unit_words
 from pages.ui.frame.link import box, choice, number
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import counted, sentence
+from pages.ui.frame.words import sentence
 
 MOST_CLUSTERS = 10
 CLUSTERS = 5

@@ -18,13 +18,14 @@ from ndcore.figures.graph.class_scene import Look, class_scene
 from ndcore.figures.graph.compared_scenes import difference_scene
 from ndcore.figures.graph.scene import pack_scene
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.networks.consent import require_allowed
 from pages.ui.evolution.run_images import reader_of
 from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.unit_pictures import unit_pictures
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.link import choice
-from pages.ui.frame.words import command, counted, plain, sentence
+from pages.ui.frame.words import command, plain, sentence
 from pages.ui.graph.shown.details import details
 from pages.ui.graph.shown.drawing import drawing
 from pages.ui.graph.shown.drawn import Drawn, nodes_of

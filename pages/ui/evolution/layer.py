@@ -14,6 +14,7 @@ from ndcore.evolution import WatchedLayer
 from ndcore.evolution.trends import correlations
 from ndcore.figures.evolution.levels import EXCEPTIONAL, Chosen, exceptional, levels_figure
 from ndcore.figures.evolution.rows import Row
+from ndcore.legible.plurals import counted
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.evolution.clusters import LEAST, clusters_panel, take_unit
@@ -21,7 +22,7 @@ from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.state import View
 from pages.ui.frame.link import choice, just_linked, remember
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 
 LEVELS_CHART = "evolution_levels"
 LEAST_EPOCHS = 3  # for a correlation

@@ -18,13 +18,14 @@ from ndcore.evolution import EvolutionRun, Warned
 from ndcore.figures.evolution.cursor import MacroRun, short
 from ndcore.figures.evolution.macro import macro_figure, macro_width
 from ndcore.figures.evolution.rows import Row, aligned_rows
+from ndcore.legible.plurals import counted
 from pages.ui.elements.clicked import clicked
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.evolution.runs import OpenRun, evolve_command
 from pages.ui.evolution.state import View
 from pages.ui.frame.link import box
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 
 CHART = "evolution_macro"
 LAYER = "Layer"  # part of the page

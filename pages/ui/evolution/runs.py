@@ -11,9 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
+from ndcore.legible.plurals import counted
 from pages.ui.frame.link import choice
 from pages.ui.frame.loaders import stamps
-from pages.ui.frame.words import command, counted, plain, sentence
+from pages.ui.frame.words import command, plain, sentence
 
 LOOK_S = 5.0
 NONE = "no other run"

@@ -18,6 +18,7 @@ from ndcore.figures.evolution.plane import plane_figure
 from ndcore.figures.evolution.tiles import PictureRow, picture_rows
 from ndcore.figures.style.palette import cluster_colours
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.evolution.clusters import LEAST
@@ -27,7 +28,7 @@ from pages.ui.evolution.unit_pictures import unit_pictures, unit_words
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.link import box, number, recall, remember
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 
 KIND = "facet"  # of job; `facets` in the link is their number
 FACETS, MOST_FACETS = 10, 20

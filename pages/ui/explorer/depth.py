@@ -12,11 +12,12 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
+from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame.link import choice
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
 
 MOST_TOLD = 1000  # characters of a finding

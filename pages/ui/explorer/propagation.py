@@ -10,10 +10,10 @@ from ndcore.analysis.propagation import LayerChange, propagate, propagation_sent
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.explorer.propagation import propagation_maps, propagation_rows
+from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import rings
 from pages.ui.explorer.positions import known_fields
-from pages.ui.frame.words import counted
 from pages.ui.images.pair_key import pair_key
 
 

@@ -17,6 +17,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
 from ndcore.jobs.manager import HEAVY
+from ndcore.legible.plurals import counted
 from ndcore.study.calibrated import Detectors
 from ndcore.tasks.opened import Apart, Work
 from pages.ui.frame import loaders
@@ -218,12 +219,10 @@ def _watch(
 def _course(job: Job, told: Told) -> tuple[float, str]:
     if job.state == "queued":
         ahead = loaders.jobs().waiting_before(job)
-        others = (
-            "other job on this server comes" if ahead == 1 else "other jobs on this server come"
-        )
+        comes = ("other job on this server comes", "other jobs on this server come")
         wait = loaders.jobs().expected_wait_s(job)
         about = "" if wait is None else f", which takes about {_long(wait)}"
-        return 0.0, f"Waiting: {ahead} {others} first{about}."
+        return 0.0, f"Waiting: {counted(ahead, *comes)} first{about}."
     share, words = told(job)
     return share, "Stopping … What was found is kept." if job.stopping else words
 

@@ -15,11 +15,6 @@ def colour_words(colour: tuple[int, ...]) -> str:
     return f"RGB ({', '.join(str(value) for value in colour)})"
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """`1 image`, `2,000 images`; `plural` where it is not the noun with an s."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
-
-
 def plain(text: str, most: int = 40) -> str:
     """Text from outside, cut to `most` characters, that Markdown shows as it is.
 

@@ -21,8 +21,8 @@ from ndcore.concept_graph.faithful import (
 )
 from ndcore.data.sources import ImageSource
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from pages.ui.frame.job_bar import job_bar, submit
-from pages.ui.frame.words import counted
 from pages.ui.graph.hold import asked_images
 
 KIND = "carries-all"

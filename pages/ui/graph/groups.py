@@ -11,9 +11,9 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import Unit
 from ndcore.figures.style.marks import mark_image
 from ndcore.figures.style.palette import cluster_colours
+from ndcore.legible.plurals import counted
 from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.frame.link import text
-from pages.ui.frame.words import counted
 from pages.ui.graph.shown.drawn import typed
 
 

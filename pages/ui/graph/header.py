@@ -8,7 +8,8 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import ConceptGraph
 from ndcore.concept_graph.differing import exploited
 from ndcore.figures.graph.class_scene import carried_by, strongest
-from pages.ui.frame.words import counted, plain
+from ndcore.legible.plurals import counted
+from pages.ui.frame.words import plain
 from pages.ui.graph.choices import ATTACK, Chosen
 from pages.ui.graph.shown.drawn import Drawn
 

@@ -16,11 +16,12 @@ from ndcore.data.batch import Choice
 from ndcore.data.decode import Decoded
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadImageError, NeuralDivergenceError
+from ndcore.legible.plurals import counted
 from pages.ui.elements.tiles import tile, tile_row
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, number, remember, several, switch
 from pages.ui.frame.uploads import FILE_MB
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 from pages.ui.images.gallery import where_images
 from pages.ui.images.ticked import MOST_IMAGES, Selection
 from pages.ui.images.tray import read

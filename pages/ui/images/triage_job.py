@@ -8,11 +8,11 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.tasks.triage import TriageJob
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar, submit_on
 from pages.ui.frame.link import just_linked, remember
-from pages.ui.frame.words import counted
 
 KIND = "triage"
 

@@ -9,12 +9,12 @@ from ndcore.attacks import AttackConfig
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import Choice
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.settings import settings
 from ndcore.tasks.attack import AttackJob
 from pages.ui.elements.class_matrix import forget_cell
 from pages.ui.frame.job_bar import submit_on
 from pages.ui.frame.link import remember
-from pages.ui.frame.words import counted
 from pages.ui.lab.batch import CELL, ROW
 
 KIND = "job"  # in links, since before there were jobs of other kinds

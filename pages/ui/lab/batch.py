@@ -12,13 +12,14 @@ from ndcore.attacks import ENGINES, AttackResult, summarise
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.decode import small_png
 from ndcore.figures.lab.batch import HELD, success_curve
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 from pages.ui.elements.class_matrix import linked_cell, pick_cell
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.picked_row import linked_row, picked_row
 from pages.ui.elements.tiles import tile, tile_row
 from pages.ui.frame.link import just_linked, number, remember, tabs
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 from pages.ui.lab.downloads import download_buttons
 
 PER_STRIP = 24
@@ -142,9 +143,9 @@ def _sentence(results: list[AttackResult], unreached: int) -> str:
     if not summary["attacked"]:
         return f"No image was attacked.{extra}"
     rate = Rate(summary["succeeded"], summary["attacked"])
-    noun = "image was" if rate.n == 1 else "images were"
+    of = counted(rate.n, "correctly classified image was", "correctly classified images were")
     text = (
-        f"**{rate.k} of {rate.n}** correctly classified {noun} broken: "
+        f"**{rate.k}** of {of} broken: "
         f"**{rate.percent(0)}** (95% interval {rate.interval(0)}), {rate.n - rate.k} not."
     )
     if results[0].config.searches:

@@ -9,7 +9,8 @@ from ndcore.data.batch import Choice
 from ndcore.data.decode import small_png
 from ndcore.data.pairs import Pair
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
-from pages.ui.frame.words import counted, plain, with_article
+from ndcore.legible.plurals import counted
+from pages.ui.frame.words import plain, with_article
 from pages.ui.images.example import example
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.images.tray import read

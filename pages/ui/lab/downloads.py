@@ -15,6 +15,7 @@ import streamlit as st
 from ndcore.attacks import AttackResult, summarise
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.decode import encode_png
+from ndcore.legible.plurals import counted
 from pages.ui.elements.download import download
 from pages.ui.lab.grid_map import map_arrays
 
@@ -25,7 +26,7 @@ def download_buttons(bundle: Bundle, results: Sequence[AttackResult], key: str) 
     single = held[0].id if len(held) == 1 else f"{bundle.name}-{len(held)}-attacks"
     name = "".join(c if c.isalnum() else "-" for c in single)
     row = st.container(horizontal=True)
-    pngs = "PNG pair" if len(held) == 1 else f"{len(held)} PNG pairs"
+    pngs = "PNG pair" if len(held) == 1 else counted(len(held), "PNG pair")
     for kind, label, end, make in (
         ("png", pngs, "zip", lambda: results_png(held)),
         ("csv", "CSV", "csv", lambda: results_csv(bundle, held)),

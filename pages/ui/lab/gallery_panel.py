@@ -11,12 +11,13 @@ from ndcore.attacks import ENGINES
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import DataError
+from ndcore.legible.plurals import counted
 from pages.ui.elements.class_matrix import pick_cell
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.frame import loaders
 from pages.ui.frame.link import choice, switch, tabs
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 from pages.ui.images.gallery import rows_here, where_images
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.images.tray import read

@@ -19,10 +19,11 @@ from ndcore.figures.lab.grid_map import (
     map_tips,
     ramp_legend,
 )
+from ndcore.legible.plurals import counted
 from pages.ui.components.pixel_view import PixelScene
 from pages.ui.elements.download import download
 from pages.ui.frame.link import box
-from pages.ui.frame.words import colour_words, counted, plain
+from pages.ui.frame.words import colour_words, plain
 from pages.ui.lab.certificate import map_certificate
 
 

@@ -12,10 +12,11 @@ from ndcore.figures.lab.attack import search_course
 from ndcore.figures.lab.grid_map import lowest_colours, ramp_legend
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.tasks.attack import AttackJob, results_of
 from pages.ui.elements.pictures import rings, show_image
 from pages.ui.frame.job_bar import job_bar
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 from pages.ui.lab.attack_job import KIND
 
 STRIP = 24  # images shown at a time

@@ -13,11 +13,12 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.figures.lab.attack import probability_bars
 from ndcore.figures.style.difference import amplified_difference, difference_words
+from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame.link import tabs
-from pages.ui.frame.words import colour_words, counted, plain, with_article
+from pages.ui.frame.words import colour_words, plain, with_article
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.lab.by_hand import Subject, drive
 from pages.ui.lab.downloads import download_buttons

@@ -8,10 +8,11 @@ import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
+from ndcore.legible.plurals import counted
 from ndcore.topology.branches import branches
 from pages.ui.elements.csv_button import formats
 from pages.ui.frame.link import choice
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 from pages.ui.topology.graphs import Made, choose_node
 
 MOST = 8

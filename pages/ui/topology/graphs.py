@@ -15,6 +15,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.topology.colouring import Groups, Values, by_class, by_value
 from ndcore.figures.topology.graph import Laid, Picture, graph_figure
+from ndcore.legible.plurals import counted
 from ndcore.topology.layout import layout
 from ndcore.topology.mapper import MapperGraph, MapperSettings, mapper_graph
 from ndcore.topology.nodes import NodeFacts, node_facts
@@ -23,7 +24,7 @@ from ndcore.topology.stability import Stability
 from pages.ui.elements.clicked import clicked
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.theme import page_ink
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 from pages.ui.topology.settings import View
 from pages.ui.topology.vectors import Opened
 

@@ -16,6 +16,7 @@ from ndcore.data.pairs import Pair
 from ndcore.data.pixels import smaller
 from ndcore.figures.style.palette import distinct_colours
 from ndcore.figures.style.rows import Bar, Row, rows_markup
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 from ndcore.study.incoming import MOST, Images
 from ndcore.tasks.triage import TriageJob
@@ -25,7 +26,7 @@ from pages.ui.elements.tiles import tile, tile_row
 from pages.ui.frame import loaders
 from pages.ui.frame.page_list import DETECTOR
 from pages.ui.frame.pair import keep_pair
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 from pages.ui.images.picker import ready_sources
 from pages.ui.images.triage_job import start
 from pages.ui.topology.graphs import Made

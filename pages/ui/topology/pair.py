@@ -8,10 +8,11 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.topology.graph import Laid
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 from ndcore.topology.placing import Placed, place, share_of_new, way
 from ndcore.topology.vectors import LayerVectors
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
 from pages.ui.topology.graphs import Made
 from pages.ui.topology.settings import View

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.topology.stability import Stability, edge_stability
 from pages.ui.frame.job_bar import find_job, job_bar, submit
-from pages.ui.frame.words import counted, plain
+from pages.ui.frame.words import plain
 from pages.ui.topology.graphs import Made
 
 KIND = "stability"

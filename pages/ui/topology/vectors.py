@@ -16,6 +16,7 @@ from ndcore.data.pairs import Pair
 from ndcore.data.splits import held_out_keys
 from ndcore.errors import NeuralDivergenceError
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.topology.kept import (
     ATTACKS,
     SHIPPED,
@@ -36,7 +37,7 @@ from ndcore.topology.vectors import (
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.link import choice, number
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 from pages.ui.images.gallery import rows_here, where_images
 from pages.ui.images.picker import ready_sources, source_name
 

@@ -110,7 +110,7 @@ def test_a_failure_names_its_goal_and_how_near_it_came(
 def test_one_is_told_as_one(digits_bundle: Bundle, results: list[AttackResult]) -> None:
     wrong = replace(results[0], success=False, skipped=True, queries=0)
     told = _sentence([replace(results[0], queries=1), wrong], 1)
-    assert "**1 of 1** correctly classified image was broken" in told
+    assert "**1** of 1 correctly classified image was broken" in told
     assert "1 query paid in all" in told
     assert "1 skipped because the model gets it wrong already; 1 never tried" in told
     assert "of at most 1 query in" in _change(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.ui import ended, job_of, linked, opened, texts
 
@@ -10,13 +11,18 @@ LAB = "pages/1_Attack_Lab.py"
 BATCH = {"bundle": "digits-cnn", "images": "digits:0-3"}
 
 
-@pytest.mark.spec("OM-7")
-@pytest.mark.usefixtures("twin")
-def test_a_batch_is_repeated_in_another_network() -> None:
+def attacked() -> AppTest:
+    """The Attack Lab after a batch."""
     at = opened(LAB, **BATCH)
     at.button(key="start").click().run()
     ended(job_of(at))
-    at.run()
+    return at.run()
+
+
+@pytest.mark.spec("OM-7")
+@pytest.mark.usefixtures("twin")
+def test_a_batch_is_repeated_in_another_network() -> None:
+    at = attacked()
     assert at.selectbox(key="second").options == ["twin"]
     at.button(key="start_compare").click().run()
     assert ended(job_of(at, "compare")).error == ""
@@ -30,19 +36,13 @@ def test_a_batch_is_repeated_in_another_network() -> None:
 
 @pytest.mark.usefixtures("digits_bundle")
 def test_without_another_network_nothing_is_offered() -> None:
-    at = opened(LAB, **BATCH)
-    at.button(key="start").click().run()
-    ended(job_of(at))
-    at.run()
+    at = attacked()
     assert not [each for each in at.selectbox if each.key == "second"]
 
 
 @pytest.mark.usefixtures("twin")
 def test_a_stopped_comparison_says_so() -> None:
-    at = opened(LAB, **BATCH)
-    at.button(key="start").click().run()
-    ended(job_of(at))
-    at.run()
+    at = attacked()
     at.button(key="start_compare").click().run()
     job = job_of(at, "compare")
     job.cancel()

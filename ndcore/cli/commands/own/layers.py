@@ -63,7 +63,7 @@ def _of_model(options: Namespace) -> Opened:
     """Name, network, shape of its images, and no layer that is observed yet."""
     from ndcore.bundles.check import opened
     from ndcore.cli.selection import wishes_of
-    from ndcore.networks.probe import require_usable
+    from ndcore.networks.brought.opening import require_usable
     from ndcore.networks.registry import model_spec
 
     spec = model_spec(options.model)

@@ -18,6 +18,7 @@ from ndcore.figures.detector.case.markup import (
 )
 from ndcore.figures.detector.case.style import POLICY, STYLE
 from ndcore.figures.style.difference import amplified_difference, difference_words
+from ndcore.legible.plurals import counted
 
 
 def case_page(document: Found) -> str:
@@ -76,7 +77,7 @@ def _difference(document: Found) -> str:
     count = found["changed_pixels"]
     if not count:
         return "<h2>Difference</h2><p>The two images are the same, pixel by pixel.</p>"
-    what = "1 pixel differs" if count == 1 else f"{count:,} pixels differ"
+    what = counted(count, "pixel differs", "pixels differ")
     words = f"{what} between {found['of'][0]} and {found['of'][1]}, by up to "
     words += f"{found['largest_change']} of 255 in a channel."
     caption = difference_words(gain)

@@ -11,12 +11,13 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.registry import title_of
 from ndcore.figures.detector.certified_curve import Level, certified_curve
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 from ndcore.study.saved import SavedStudy
 from pages.ui.detector.choices import study_command
 from pages.ui.detector.study.rows import frozen_row
 from pages.ui.elements.csv_button import formats
-from pages.ui.frame.words import capital, counted
+from pages.ui.frame.words import capital
 
 RULE = "rule flip, no threshold"
 

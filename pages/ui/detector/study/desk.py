@@ -13,6 +13,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.errors import BadRequestError, BundleError
 from ndcore.figures.detector.layer_auroc import layer_auroc
+from ndcore.legible.plurals import counted
 from ndcore.statistics.roc import auroc
 from ndcore.study.desk import Desk, desk_file, load_desk
 from ndcore.study.hypotheses.frozen_list import Frozen, frozen_of
@@ -249,9 +250,9 @@ def _thresholds(held: dict[str, Any]) -> None:
     st.dataframe(frame, hide_index=True, column_config=percent, key="desk_thresholds")
     few = {alpha: names for alpha, names in held["too_few"].items() if names}
     notes = [
-        f"At {100 * float(alpha):g}% the calibration images of {len(names)} predicted "
-        f"{'class is' if len(names) == 1 else 'classes are'} too few ({', '.join(names)}): their "
-        "images are never flagged."
+        f"At {100 * float(alpha):g}% the calibration images of "
+        f"{counted(len(names), 'predicted class is', 'predicted classes are')} too few "
+        f"({', '.join(names)}): their images are never flagged."
         for alpha, names in few.items()
     ]
     st.caption(

@@ -7,8 +7,9 @@ from typing import Any
 
 from ndcore.detectors.registry import title_of
 from ndcore.detectors.scoring.scores import LATE
+from ndcore.legible.plurals import counted
 from pages.ui.detector.study.rows import MAIN_ALPHA, frozen_row
-from pages.ui.frame.words import capital, counted
+from pages.ui.frame.words import capital
 
 GOALS = {"auroc": 0.99, "caught": 0.97, "matched": 0.98}
 CHANCE = 0.6  # an AUROC whose interval reaches below this tells nothing worth having

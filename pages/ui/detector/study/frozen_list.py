@@ -12,10 +12,11 @@ import streamlit as st
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.figures.detector.looks import Look, frozen_figure
+from ndcore.legible.plurals import counted
 from ndcore.study.hypotheses.frozen_list import Frozen
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.download import download
-from pages.ui.frame.words import capital, counted
+from pages.ui.frame.words import capital
 
 DRAWN = 12  # hypotheses in the picture, the latest
 MAIN_ALPHA = "0.05"

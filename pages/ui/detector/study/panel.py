@@ -16,6 +16,7 @@ from ndcore.detectors.scoring.scores import layer_measures
 from ndcore.errors import BundleError
 from ndcore.figures.detector.layer_auroc import layer_auroc
 from ndcore.figures.detector.roc import operating_point, roc_figure
+from ndcore.legible.plurals import counted
 from ndcore.study.saved import SavedStudy
 from pages.ui.detector.choices import study_command
 from pages.ui.detector.side_by_side import side_by_side
@@ -29,7 +30,7 @@ from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame import loaders
 from pages.ui.frame.link import box, choice, number, several
-from pages.ui.frame.words import capital, counted, sentence
+from pages.ui.frame.words import capital, sentence
 
 BENIGN = "evaluation"
 # Shown first: the distance of units, their rarity, another class's fit, and the image's places.

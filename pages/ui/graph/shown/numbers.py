@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import csv_button, formats
 from pages.ui.elements.download import download
 from pages.ui.frame.link import box
-from pages.ui.frame.words import counted
 from pages.ui.graph.shown.drawn import Drawn, nodes_of
 from pages.ui.graph.shown.tables import (
     OF_EDGES,

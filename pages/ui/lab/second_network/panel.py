@@ -14,13 +14,14 @@ from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.lab.two_networks import judge_words, row_words, sides_words
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
 from ndcore.jobs import Job
+from ndcore.legible.plurals import counted
 from ndcore.tasks.attack import AttackJob
 from ndcore.tasks.comparison import ComparisonJob
 from pages.ui.elements.download import download
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import find_job, job_bar, submit_on
 from pages.ui.frame.link import choice
-from pages.ui.frame.words import counted, plain, sentence
+from pages.ui.frame.words import plain, sentence
 
 KIND = "compare"
 SHOWN = 24  # images of each kind

@@ -1,15 +1,13 @@
-"""One look at a model before anything is done with it: what it takes, what it answers, what it is.
+"""One look at a model before anything is done with it: what it takes and what it answers.
 
-Every door asks here (`train`, `build`, `check`, Python): a model is brought into the form that
-keeps the contract, or refused in one sentence that says what to do.
+What keeps it from the contract is found, and the form that brings it there; or why none does, in
+one sentence that says what to do.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,143 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.nn.modules import batchnorm, dropout
 
-from ndcore.data.catalog import open_data
-from ndcore.data.class_list import with_classes
-from ndcore.data.copies import without_broken
-from ndcore.data.folder.intake import USUAL, Intake
-from ndcore.data.folders import image_sizes
-from ndcore.data.sources import ImageSource
-from ndcore.errors import BadRequestError, DataError, NeuralDivergenceError
-from ndcore.networks.called.function import Answer, Called
+from ndcore.errors import BadRequestError, NeuralDivergenceError
 from ndcore.networks.called.stored import Stored
 from ndcore.networks.form import PLAIN, Finding, Form, adapted, answers_in
 from ndcore.networks.forward import first_line, forward, to_images
-from ndcore.networks.registry import COLOURS, ModelSpec
+from ndcore.networks.registry import COLOURS
 
 SUMS = 1e-2  # how far from 1 the probabilities of an image may add up, in any precision
 MODAL = (dropout._DropoutNd, batchnorm._NormBase)  # what training mode alters
-TOLD, TOLD_ALONE = 20, 400  # numbers of an answer that are compared
-LOOKED_AT, LOOKED_AT_ALONE = 2, 32  # made-up images; the second of each where there are no weights
-LARGE = 20.0  # a logit, as far as the tolerance of a comparison goes
 ALIKE = 1e-3  # of the largest logit: two answers to one image
 REMEDY_FOR_RANDOM = (
     "let it use `self.training`, as F.dropout(x, p, self.training) does, so that eval mode is quiet"
 )
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What is to be done with an own model and its images.
-
-    Attributes:
-        size: (H, W) to which images are brought; default: the model's `shape`, else their own.
-        output: which part of the model's answer to take; "" finds it.
-        classes: what the model tells apart, in order; default: the folders of the images.
-        skip_broken: leave out image files that cannot be read, instead of stopping at them.
-        intake: how image files are taken in.
-    """
-
-    size: Sequence[int] | None = None
-    output: str = ""
-    classes: tuple[str, ...] = ()
-    skip_broken: bool = False
-    intake: Intake = USUAL
-
-
-def open_images(spec: ModelSpec, data: str | Path, wishes: Wishes) -> tuple[ModelSpec, ImageSource]:
-    """The images of a model, and the model as it is to be used with them.
-
-    Args:
-        spec: registered or own.
-        data: what `--data` names.
-        wishes: of whoever brings the model.
-
-    Returns:
-        An own model with what was found; `usable` says whether it can be used.
-
-    Raises:
-        BadRequestError: the model takes no such size.
-        DataError: the images are of several sizes, or there are none.
-    """
-    size, intake = wishes.size, wishes.intake
-    if size and not spec.own and spec.shape and tuple(size) != spec.shape[:2]:
-        raise BadRequestError(f"{spec.name} takes images of {spec.shape[0]}x{spec.shape[1]}")
-    if size and spec.own:
-        height, width = size
-        spec = replace(spec, shape=(height, width, _channels(spec, size)))
-    source = open_data(data, spec.shape, intake)
-    if spec.shape is None:
-        _require_one_size(source)
-        height, width, channels = source.shape
-        wanted = (height, width, _channels(spec, (height, width)))
-        source = source if channels == wanted[2] else open_data(data, wanted, intake)
-    if wishes.skip_broken:
-        source = without_broken(source)[0]
-    if not spec.own:
-        return spec, source
-    if wishes.classes:
-        source = with_classes(source, wishes.classes)
-    return examined(spec, source, wishes.output), source
-
-
-def examined(spec: ModelSpec, source: ImageSource, output: str = "") -> ModelSpec:
-    """An own model with what a probe on some of these images found, and in its form.
-
-    Raises:
-        DataError: the images are of another shape.
-    """
-    spec = replace(spec, shape=spec.shape or source.shape)
-    if source.shape != spec.shape:
-        raise DataError(f"the images are {source.shape} but {spec.name} takes {spec.shape}")
-    chosen = sorted({0, len(source) // 2, len(source) - 1})
-    form, findings = probe(spec.build(), source.pixels(chosen), len(source.classes), output)
-    return replace(spec.in_form(form), findings=findings)
-
-
-def usable(spec: ModelSpec, source: ImageSource) -> ModelSpec:
-    """A model that was examined, or is here; a registered one as it is.
-
-    Raises:
-        BadRequestError: it cannot be used; the sentence says what to do.
-    """
-    if not spec.own:
-        return spec
-    spec = spec if spec.findings is not None else examined(spec, source)
-    require_usable(spec.findings or ())
-    return spec
-
-
-def adapt_model(
-    module: nn.Module | Answer,
-    pixels: NDArray[np.uint8],
-    classes: int | None = None,
-    output: str = "",
-) -> nn.Module:
-    """A module of any kind, or a function of images, as attacks and detectors take it.
-
-    It is in eval mode and answers with logits.
-
-    Args:
-        module: put into eval mode and float32, in place; or a function, see `Called`.
-        pixels: uint8 (n, H, W, C), some of its images.
-        classes: how many it tells apart, where that is known.
-        output: which part of its answer to take; "" finds it.
-
-    Raises:
-        BadRequestError: it cannot be used; the sentence says what to do.
-    """
-    if not isinstance(module, nn.Module):
-        module = Called(module, getattr(module, "__name__", "the function"))
-    form, findings = probe(module, pixels, classes, output)
-    require_usable(findings)
-    return adapted(module, form).eval()
-
-
-def require_usable(findings: Sequence[Finding]) -> None:
-    """Raise BadRequestError with the first finding that stops."""
-    for finding in findings:
-        if finding.stops:
-            raise BadRequestError(finding.sentence)
 
 
 def probe(
@@ -191,30 +64,6 @@ def probe(
     return form, tuple(found)
 
 
-def made_up_answer(model: nn.Module, shape: Sequence[int]) -> list[float]:
-    """Logits of made-up images: other code with the same weights gives others.
-
-    A model without weights is told by its answers alone, so more of them are looked at.
-    """
-    if isinstance(model, Stored):
-        return []  # it is told by its file
-    alone = not model.state_dict()
-    images, told = (LOOKED_AT_ALONE, TOLD_ALONE) if alone else (LOOKED_AT, TOLD)
-    pixels = np.random.default_rng(0).integers(0, 256, (images, *shape)).astype(np.uint8)
-    found = forward(model, pixels).float()
-    if alone:
-        found = found[:, : max(1, told // images)]
-    return [float(f"{value:.4g}") for value in found.flatten()[:told].tolist()]
-
-
-def is_answer(answer: Sequence[float], stored: Sequence[float]) -> bool:
-    """Whether two made-up answers are those of the same network, on any two machines."""
-    scale = min(LARGE, max(map(abs, stored), default=0))
-    return len(answer) == len(stored) and np.allclose(
-        answer, stored, rtol=1e-3, atol=1e-2 * scale, equal_nan=True
-    )
-
-
 def _weights(module: nn.Module) -> Iterator[Finding]:
     kinds = {
         str(tensor.dtype).removeprefix("torch.")
@@ -243,7 +92,7 @@ def _weights(module: nn.Module) -> Iterator[Finding]:
 
 def _form(module: nn.Module, images: NDArray[np.uint8], classes: int | None, output: str) -> Form:
     batch = to_images(images)
-    answer = _answer(module, batch)
+    answer = answer_of(module, batch)
     answers = answers_in(answer, len(images))
     if output:
         if output not in answers:
@@ -263,7 +112,12 @@ def _form(module: nn.Module, images: NDArray[np.uint8], classes: int | None, out
     )
 
 
-def _answer(module: nn.Module, batch: Tensor) -> Any:
+def answer_of(module: nn.Module, batch: Tensor) -> Any:
+    """Whatever a module answers to images (n, C, H, W).
+
+    Raises:
+        BadRequestError: it does not take them; the sentence says what it may take.
+    """
     with torch.inference_mode():
         try:
             return module(batch)
@@ -326,7 +180,7 @@ def _closed(module: nn.Module, images: NDArray[np.uint8]) -> bool:
         if name and not isinstance(part, (fx.GraphModule, torch.jit.ScriptModule))
     ]
     try:
-        _answer(module, to_images(images))
+        answer_of(module, to_images(images))
     finally:
         for handle in handles:
             handle.remove()
@@ -393,33 +247,4 @@ def _of_form(form: Form) -> Iterator[Finding]:
             "no part of the model can be observed from outside",
             remedy=f"its answer, `{form.answer}`, is the only layer; attacks and repair work as "
             "ever",
-        )
-
-
-def _channels(spec: ModelSpec, size: Sequence[int]) -> int:
-    model = spec.build().eval()
-    for channels in COLOURS:
-        try:
-            _answer(model, torch.zeros(2, channels, *size))
-        except BadRequestError:
-            continue
-        return channels
-    return COLOURS[0]
-
-
-def _require_one_size(source: ImageSource) -> None:
-    """Images that are brought to no size that somebody chose have to be of one."""
-    if source.name != "folder":
-        return
-    found = [
-        (image_id, size)
-        for image_id, size in zip(source.ids, image_sizes(source), strict=True)
-        if size
-    ]
-    other = next((each for each in found if each[1] != found[0][1]), None)
-    if other is not None:
-        told = " and ".join(f"{w}x{h} ({name})" for name, (h, w) in (found[0], other))
-        raise DataError(
-            f"the images are of several sizes, such as {told}: give the size they are to be "
-            "brought to with --size H W, or set `shape` of the model to (H, W, C)"
         )
