@@ -66,6 +66,16 @@ def average_of(
     return UnitAverage(rounded, clear), cut[:, *part]
 
 
+def average_image(
+    pixels: NDArray[np.uint8], found: Patches, shape: tuple[int, ...]
+) -> NDArray[np.uint8] | None:
+    """The picture of `average_of` alone, at a quarter of its cost; None as there."""
+    average = weighted_average(cut_patches(pixels, found.boxes), found.activations)
+    if average is None:
+        return None
+    return np.asarray(np.rint(average[trimmed(found.boxes, shape)]), np.uint8)
+
+
 def keep_averages(run: EvolutionRun, source: ImageSource) -> None:
     """Write the averages of all units at the last epoch with details.
 

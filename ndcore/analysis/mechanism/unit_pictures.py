@@ -23,7 +23,7 @@ from ndcore.data.decode import decode, encode_webp
 from ndcore.data.pixels import smaller
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadImageError
-from ndcore.evolution.averages import average_of
+from ndcore.evolution.averages import average_image
 from ndcore.evolution.patches import Patches
 from ndcore.steps import Step, no_step
 
@@ -91,7 +91,7 @@ def averaged(
     if not here:
         return None
     height, width = shape[:2]
-    average, _ = average_of(
+    return average_image(
         np.stack([pixels[patch.image] for patch in here]),
         Patches(
             keys=tuple(patch.image for patch in here),
@@ -101,7 +101,6 @@ def averaged(
         ),
         tuple(shape),
     )
-    return average.image
 
 
 def unit_pictures(bundle: Bundle, label: int) -> dict[Unit, NDArray[np.uint8]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -69,8 +69,8 @@ def made(
             return None
         sets = []  # the class itself is there meanwhile
     images = tuple(image_key(bundle.weight_hash, pixels) for pixels in sets)
-    key = (bundle.weight_hash, graphs.stamp, chosen, images)
-    asked = _asked(key, bundle, graphs, found)
+    whose = (bundle.weight_hash, graphs.stamp)
+    asked = _asked((*whose, _of_graph(chosen), images), bundle, graphs, found)
     units = [node.unit for node in nodes_of(asked.graph)]
     names = linked_names(units)
     groups = groups_of(bundle, units) if chosen.grouped else {}
@@ -84,10 +84,20 @@ def made(
         marked_as="neurons brought here",
     )
     graph, scene, packed = _drawn(
-        (*key, tuple(names.items()), look.group_names, tuple(ringed)), asked, chosen, names, look
+        (*whose, chosen, images, tuple(names.items()), look.group_names, tuple(ringed)),
+        asked,
+        chosen,
+        names,
+        look,
     )
     labels = (chosen.label,) if chosen.other is None else (chosen.label, chosen.other)
     return Drawn(graph, scene, packed, labels, asked.pictures, groups, look.group_names)
+
+
+def _of_graph(chosen: Chosen) -> Chosen:
+    """The choice without what only its drawing hangs on; a class has all importances."""
+    kind = "" if chosen.view == CLASS else chosen.kind
+    return replace(chosen, kind=kind, per_target=0, with_pair=False, grouped=False)
 
 
 def _sets(bundle: Bundle, chosen: Chosen, pair: Pair | None) -> tuple[int, list[NDArray[np.uint8]]]:

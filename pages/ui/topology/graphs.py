@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
@@ -22,6 +24,7 @@ from ndcore.topology.nodes import NodeFacts, node_facts
 from ndcore.topology.placing import Placed, place
 from ndcore.topology.stability import Stability
 from pages.ui.elements.clicked import clicked
+from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain, sentence
@@ -154,33 +157,17 @@ def draw(
     height: int,
 ) -> None:
     """One graph with its heading, so many CSS pixels high; a click on a node chooses it."""
-    graph, facts = made.graph, made.facts
-    if not graph.nodes:
+    if not made.graph.nodes:
         place_.info(
             f"No cluster in {plain(made.layer)} with these settings: raise epsilon, or take fewer "
             "intervals."
         )
         return
-    lit = np.ones(len(graph.nodes), np.bool_)
-    if view.classes:
-        wanted = {bundle.class_index(name) for name in view.classes}
-        lit = np.array([bool(wanted & set(few)) for few in facts.commonest(COMMONEST)])
-    picture = Picture(
-        places=made.places,
-        sizes=facts.sizes,
-        edges=graph.edges,
-        jaccard=graph.jaccard,
-        tips=_tips(bundle, made),
-        lit=lit,
-        least=view.least,
-        stable=None if stability is None else stability.share,
-    )
-    title = (
-        f"{escape(made.layer)}: {len(graph.nodes)} clusters of {graph.count - graph.loose:,} of "
-        f"{graph.count:,} images"
-    )
-    figure = graph_figure(
-        picture, _colours(bundle, made, view), laid, title=title, ink=page_ink(), height=height
+    ink = page_ink()
+    about = (made.key, bundle.classes, view, _laid_key(laid), ink, height)
+    shares = None if stability is None else stability.share
+    figure = _figure(
+        about, None if shares is None else shares.tobytes(), bundle, made, laid, shares
     )
     key = f"topology_graph_{made.layer}"
     place_.plotly_chart(
@@ -190,6 +177,47 @@ def draw(
         selection_mode="points",
         config={"scrollZoom": True, "displayModeBar": False},
     )
+
+
+def _laid_key(laid: Laid) -> tuple[object, ...]:
+    """Tells what is laid on a graph from anything else."""
+    images = None if laid.linked is None else laid.linked.tobytes()
+    nodes = (tuple(laid.benign), tuple(laid.attacked), tuple(laid.path))
+    return laid.chosen, images, nodes, tuple(sorted(laid.beside))
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _figure(
+    about: tuple[Any, ...],
+    kept: bytes | None,
+    _bundle: Bundle,
+    _made: Made,
+    _laid: Laid,
+    _stable: NDArray[np.floating] | None,
+) -> go.Figure:
+    """The picture, drawn once for all who look at it; `kept` tells `_stable` from others."""
+    graph, facts = _made.graph, _made.facts
+    _, _, view, _, ink, height = about
+    lit = np.ones(len(graph.nodes), np.bool_)
+    if view.classes:
+        wanted = {_bundle.class_index(name) for name in view.classes}
+        lit = np.array([bool(wanted & set(few)) for few in facts.commonest(COMMONEST)])
+    picture = Picture(
+        places=_made.places,
+        sizes=facts.sizes,
+        edges=graph.edges,
+        jaccard=graph.jaccard,
+        tips=_tips(_bundle, _made),
+        lit=lit,
+        least=view.least,
+        stable=_stable,
+    )
+    title = (
+        f"{escape(_made.layer)}: {len(graph.nodes)} clusters of {graph.count - graph.loose:,} of "
+        f"{graph.count:,} images"
+    )
+    colours = _colours(_bundle, _made, view)
+    return kept_figure(graph_figure(picture, colours, _laid, title=title, ink=ink, height=height))
 
 
 def attacked_share(made: Made) -> NDArray[np.float64]:

@@ -66,7 +66,13 @@ def typed(key: str, name: str) -> str:
 
 def linked_names(units: Iterable[Unit]) -> dict[Unit, str]:
     """Names that somebody gave to units; they stay in the link."""
-    found = {unit: typed(f"graph_{name_key(unit)}", name_key(unit)) for unit in units}
+    # A link or the session holds few names, and there are many units.
+    held = {*st.query_params, *map(str, st.session_state)}
+    found = {}
+    for unit in units:
+        name = name_key(unit)
+        if not held.isdisjoint((name, f"kept_{name}", f"graph_{name}")):
+            found[unit] = typed(f"graph_{name}", name)
     for unit, name in found.items():
         if name:
             remember(name_key(unit), name)
