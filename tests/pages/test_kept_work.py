@@ -29,8 +29,6 @@ from pages.ui.frame import loaders
 from pages.ui.frame.page_list import DETECTOR, LAB
 from tests.ui import ended, job_of, opened, texts
 
-pytestmark = pytest.mark.spec("LB-1", "LB-2")
-
 MANY = {"detector_tab": "Many images", "triage_images": "digits"}
 
 
@@ -64,6 +62,7 @@ def kill(tmp_path: Path) -> Kill:
     return killed
 
 
+@pytest.mark.spec("LB-1", "LB-2")
 def test_triage(kill: Kill, digits_bundle: Bundle) -> None:
     images = draw(digits_bundle, open_source("digits"), 70)
     detectors = Detectors(digits_bundle)
@@ -77,6 +76,7 @@ def test_triage(kill: Kill, digits_bundle: Bundle) -> None:
     assert "the server ended meanwhile" in texts(at)
 
 
+@pytest.mark.spec("LB-1", "LB-2")
 def test_certificates_go_on(kill: Kill, digits_bundle: Bundle) -> None:
     images = draw(digits_bundle, open_source("digits"), 3)
     about = image_key(digits_bundle.weight_hash, images.pixels)
@@ -93,6 +93,7 @@ def test_certificates_go_on(kill: Kill, digits_bundle: Bundle) -> None:
     assert "2 of 3 images; stopped before the end." in texts(at)
 
 
+@pytest.mark.spec("LB-1", "LB-2")
 def test_a_search_for_errors_goes_on(kill: Kill, digits_bundle: Bundle) -> None:
     source = open_source("digits")
     members = held_out(digits_bundle, source)
