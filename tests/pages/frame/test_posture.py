@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from streamlit import net_util
+from streamlit import config, net_util
+from streamlit.web import bootstrap
 from streamlit.web.server import server_util
 
 from pages.ui.frame.posture import HEADERS, Guard, stay_at_home
@@ -99,3 +100,19 @@ def test_an_unknown_origin_asks_nobody_outside(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(net_util, "_make_blocking_http_get", outside)
     stay_at_home()
     assert not server_util.is_url_from_allowed_origins("http://evil.example")
+
+
+def test_a_server_for_all_addresses_asks_nobody_outside_for_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the container starts it; Streamlit tells people where the app is."""
+    told = {"server.address": "0.0.0.0", "server.headless": True}
+    asked_of = config.get_option
+    monkeypatch.setattr(config, "get_option", lambda key: told.get(key, asked_of(key)))
+
+    def outside(*_: Any, **__: Any) -> None:
+        raise AssertionError("an outside address was asked")
+
+    monkeypatch.setattr(net_util, "_make_blocking_http_get", outside)
+    bootstrap._print_url(False)
+    assert "http://localhost:8501" in capsys.readouterr().out
