@@ -17,8 +17,11 @@ from ndcore.analysis.mechanism.faithful_classes import kept_faithful
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.bundles.manifest import FAITHFUL, GRAPH_FILE, PICTURES
 from ndcore.cli import main
-from ndcore.concept_graph.graph import INFLUENCE, Unit
+from ndcore.concept_graph.drawing import Rule
+from ndcore.concept_graph.graph import HELD, INFLUENCE, Unit
+from ndcore.concept_graph.held import held_drops
 from ndcore.data.catalog import open_source
+from ndcore.data.splits import positions
 from ndcore.errors import BundleError
 
 DIGIT = 3
@@ -187,6 +190,38 @@ def test_what_all_classes_lose_is_kept_in_the_bundle_until_its_graphs_change(
     change(twin, place, lambda document: document | {"drawings": [{}]})
     with pytest.raises(BundleError, match=FAITHFUL):
         load_bundle("twin")
+
+
+@pytest.mark.spec("CG-2")
+def test_drawn_units_are_told_by_the_drop_of_the_logit_when_they_are_held(
+    digits_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("graph", "--bundle", "digits-cnn", "--class", "3", "--most", "2")
+    found = answered(capsys, *asked, "--importance", "causal", "--images", "2")
+    assert found["importance"] == HELD
+    source = open_source("digits")
+    dev = positions(source, digits_bundle.splits["dev"])
+    pixels = source.pixels([at for at in dev if source.labels[at] == DIGIT][:2])
+    graphs = ClassGraphs(digits_bundle)
+    graph = graphs.of_class(DIGIT, Rule(most=2))
+    units = [node.unit for node in graph.nodes]
+    drops = held_drops(digits_bundle.model, units, DIGIT, graphs.means, pixels)
+    for node in found["nodes"]:
+        drop = drops[Unit(node["layer"], node["unit"])].mean()
+        assert node["importance"] == node["importances"][HELD] == pytest.approx(drop, abs=1e-4)
+    assert main([*asked, "--importance", "causal", "--images", "0"]) == 2
+    assert main([*asked, "--importance", "causal", "--against", "8"]) == 2
+    assert "'causal' was not measured of both" in capsys.readouterr().err
+
+
+def test_attacks_are_asked_of_two_classes_between_which_there_are_some(
+    digits_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("graph", "--bundle", digits_bundle.name, "--class", "3", "--attacked")
+    assert main([*asked]) == 2
+    assert "give both" in capsys.readouterr().err
+    assert main([*asked, "--against", "3"]) == 2
+    assert "keeps no attack that turned 3 into 3" in capsys.readouterr().err
 
 
 def change(twin: Path, place: Path, how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
