@@ -10,6 +10,7 @@ import streamlit as st
 from ndcore.analysis.class_graphs import ClassGraphs
 from ndcore.analysis.mechanism.faithful_classes import Asked, faithful_classes, kept_faithful
 from ndcore.bundles.bundle import Bundle
+from ndcore.bundles.manifest import FAITHFUL
 from ndcore.concept_graph.drawing import Rule
 from ndcore.concept_graph.faithful import (
     ACTIVE,
@@ -23,6 +24,7 @@ from ndcore.data.sources import ImageSource
 from ndcore.jobs import Job
 from ndcore.legible.plurals import counted
 from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.words import capital
 from pages.ui.graph.hold import asked_images
 
 KIND = "carries-all"
@@ -41,14 +43,14 @@ def carries_all_panel(bundle: Bundle, graphs: ClassGraphs, units: int) -> None:
     """
     rule = Rule(most=units)
     kept = {asked: found for asked, found in kept_faithful(bundle).items() if asked.rule == rule}
-    for asked, found in kept.items():
-        _show(found, asked)
+    if kept:
+        _show(f"{bundle.manifest['files'][FAITHFUL]} {units}", kept)
     if any(asked.strongest is None for asked in kept) or bundle.unasked or bundle.limit:
         return
     about = (bundle.weight_hash, graphs.stamp, units)
     job = job_bar(KIND, about, _course, shared=True)
     if job is not None and job.state == "done":
-        _show(job.result, Asked(rule))
+        _show(job.id, {Asked(rule): job.result})
     elif (job is None or not job.active) and st.button(
         f"Do the drawings of all {len(graphs.labels)} classes?",
         icon=":material/balance:",
@@ -81,27 +83,44 @@ def _course(job: Job) -> tuple[float, str]:
     return done / total, f"{done} of {total} classes asked · {job.seconds:.0f} s"
 
 
-def _show(found: Sequence[Faithfulness], asked: Asked) -> None:
-    gaps, images = paired_gaps(found), sum(each.whole.n for each in found)
-    what = "the drawn neurons"
-    if asked.strongest is not None:
-        what = f"the {counted(asked.strongest, 'strongest drawn neuron')} of each layer"
-    st.markdown(f"**{claim(gaps, what)}**")
-    st.table(
-        pd.DataFrame(
-            {
-                f"{what} against": list(NAMES.values()),
-                "taken away, recall falls further by": _column(gaps[REMOVE]),
-                "kept alone, recall stays higher by": _column(gaps[KEEP]),
-            }
-        ),
-        border="horizontal",
-        hide_index=True,
-    )
+def _show(key: str, found: Mapping[Asked, Sequence[Faithfulness]]) -> None:
+    """A claim for each choice of neurons, and below them one table of all the gaps."""
+    claims, table = _told_of_all(key, found)
+    st.markdown("**Over all classes, with neurons taken away:**")
+    st.markdown("\n".join(f"- {each}" for each in claims))
+    st.table(table, border="horizontal", hide_index=True)
+    classes = next(iter(found.values()))
+    images = sum(each.whole.n for each in classes)
     st.caption(
-        f"Points of recall, the mean over {len(found)} classes of the gap within each, with its "
+        f"Points of recall, the mean over {len(classes)} classes of the gap within each, with its "
         f"95% interval (bootstrap over classes); {images:,} held-out images."
     )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _told_of_all(
+    key: str, _found: Mapping[Asked, Sequence[Faithfulness]]
+) -> tuple[list[str], pd.DataFrame]:
+    claims, rows = [], []
+    for asked, classes in _found.items():
+        gaps, what = paired_gaps(classes), _words(asked)
+        claims.append(claim(gaps, what))
+        for name, told in NAMES.items():
+            rows.append(
+                {
+                    "neurons": what,
+                    "against": told,
+                    "taken away, recall falls further by": _told(gaps[REMOVE][name]),
+                    "kept alone, recall stays higher by": _told(gaps[KEEP][name]),
+                }
+            )
+    return claims, pd.DataFrame(rows)
+
+
+def _words(asked: Asked) -> str:
+    if asked.strongest is None:
+        return "all drawn neurons"
+    return f"the {counted(asked.strongest, 'strongest drawn neuron')} of each layer"
 
 
 def claim(gaps: Gaps, what: str) -> str:
@@ -113,20 +132,12 @@ def claim(gaps: Gaps, what: str) -> str:
     """
     random, active = gaps[REMOVE][RANDOM], gaps[REMOVE][ACTIVE]
     if not random.clear:
-        return (
-            f"Over the classes {what} do not clearly matter more than random ones: do not read "
-            "the drawings as mechanisms."
-        )
-    if not active.clear:
-        return (
-            f"Over the classes {what} matter more than random ones, but not clearly more than "
-            "the most active."
-        )
-    return f"Over the classes {what} matter more than random ones and than the most active."
-
-
-def _column(gaps: Mapping[str, PairedGap]) -> list[str]:
-    return [_told(gaps[name]) for name in NAMES]
+        told = "do not clearly matter more than random ones: do not read this as a mechanism"
+    elif not active.clear:
+        told = "matter more than random ones, but not clearly more than the most active"
+    else:
+        told = "matter more than random ones and than the most active"
+    return f"{capital(what)} {told}."
 
 
 def _told(gap: PairedGap) -> str:

@@ -11,9 +11,17 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ndcore.bundles.bundle import Bundle
-from ndcore.concept_graph.faithful import ACTIVE, RANDOM, PairedGap, paired_gaps
+from ndcore.analysis.mechanism.faithful_classes import Asked, keep_faithful
+from ndcore.bundles.bundle import Bundle, load_bundle
+from ndcore.concept_graph.faithful import (
+    ACTIVE,
+    RANDOM,
+    Faithfulness,
+    PairedGap,
+    paired_gaps,
+)
 from ndcore.data.pairs import Pair
+from ndcore.statistics.intervals import Rate
 from pages.ui.frame.page_list import DETECTOR, EXPLORER, GRAPH
 from pages.ui.graph.carries_all import claim
 from tests.ui import components, ended, job_of, linked, opened, texts
@@ -222,12 +230,33 @@ def test_the_gaps_over_all_classes_are_paired_with_their_interval() -> None:
     assert f"{sum(each.whole.n for each in found):,} held-out images" in texts(at)
 
 
+@pytest.mark.spec("CG-4")
+@pytest.mark.usefixtures("twin")
+def test_what_a_bundle_keeps_of_all_classes_is_told_at_once() -> None:
+    shares = {"drawn": 0.5, RANDOM: 0.25, ACTIVE: 0.75}
+    found = [Faithfulness(label, 9, Rate(8, 8), shares, shares) for label in range(10)]
+    keep_faithful(load_bundle("twin"), Asked(), found)
+    keep_faithful(load_bundle("twin"), Asked(strongest=2), found)
+    at = opened(GRAPH.path, bundle="twin", graph_class="3")
+    assert not at.exception
+    assert "graph_carries_all" not in [button.key for button in at.button]
+    (table,) = [each.value for each in at.table if "against" in each.value]
+    assert table["neurons"].tolist()[1:3] == [
+        "all drawn neurons",
+        "the 2 strongest drawn neurons of each layer",
+    ]
+    assert table["kept alone, recall stays higher by"][1] == "-25.0 (-25.0 to -25.0)"
+    assert "All drawn neurons do not clearly matter more than random ones" in texts(at)
+    assert "the mean over 10 classes" in texts(at)
+    assert "80 held-out images" in texts(at)
+
+
 @pytest.mark.parametrize(
     ("random", "active", "told"),
     [
         (0.1, 0.1, "more than random ones and than the most active"),
         (0.1, -0.1, "but not clearly more than the most active"),
-        (-0.1, 0.1, "do not read the drawings as mechanisms"),
+        (-0.1, 0.1, "do not read this as a mechanism"),
     ],
 )
 def test_the_claim_says_no_more_than_the_gaps(random: float, active: float, told: str) -> None:
