@@ -137,7 +137,8 @@ def claim(gaps: Gaps, what: str) -> str:
         told = "matter more than random ones, but not clearly more than the most active"
     else:
         told = "matter more than random ones and than the most active"
-    return f"{capital(what)} {told}."
+    more = "more" if gaps[KEEP][RANDOM].clear else "not clearly more"
+    return f"{capital(what)} {told}. Kept alone they keep {more} of the recall than random ones."
 
 
 def _told(gap: PairedGap) -> str:

@@ -261,7 +261,9 @@ def test_what_a_bundle_keeps_of_all_classes_is_told_at_once() -> None:
 )
 def test_the_claim_says_no_more_than_the_gaps(random: float, active: float, told: str) -> None:
     gaps = {name: PairedGap.of([gap] * 3) for name, gap in ((RANDOM, random), (ACTIVE, active))}
-    assert told in claim({"remove": gaps, "keep_only": gaps}, "these")
+    words = claim({"remove": gaps, "keep_only": gaps}, "these")
+    assert told in words
+    assert ("keep more of the recall" in words) == (random > 0)
 
 
 def test_an_attack_is_measured_beside_the_page(digits_bundle: Bundle) -> None:
