@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ndcore.figures.detector.certificate import certificate_words, two_pixels_words
+from ndcore.legible.plurals import counted
 from ndcore.statistics.intervals import Rate
 
 Found = Mapping[str, Any]
@@ -21,7 +22,8 @@ def certify_text(document: Found) -> str:
             lines.append(f"  {two_pixels_words(row['two_pixels'], label)}")
     summary = document["summary"]
     share = Rate(summary["certified"], summary["n"])
-    lines.append(f"{summary['certified']:,} of {summary['n']:,} images certified, {share.text}")
+    images = counted(summary["n"], "image")
+    lines.append(f"{summary['certified']:,} of {images} certified, {share.text}")
     told = (
         ("of those that the model gets right", summary["correct"]["certified"]),
         ("of those that a stored attack flips", summary["breakable"]["certified"]),
@@ -88,9 +90,9 @@ def _two_pixels(two: Found) -> list[str]:
 
 def _holes_tried(tried: Found) -> str:
     return (
-        f"holes of {tried['images']:,} images: a colour of the grid reaches the class of "
+        f"holes of {counted(tried['images'], 'image')}: a colour of the grid reaches the class of "
         f"{tried['reached']:,} of {tried['holes']:,}, and {tried['unnoticed']:,} of these go "
-        f"unnoticed, in {tried['images_unnoticed']:,} images"
+        f"unnoticed, in {counted(tried['images_unnoticed'], 'image')}"
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ndcore.figures.lab.two_networks import judge_words, row_words, sides_words
+from ndcore.legible.plurals import counted
 
 
 def comparison_text(document: dict[str, Any]) -> str:
     """A line per question, with the answer of each network and the gap."""
     first, second = document["bundles"]
     told = [
-        f"{document['images_compared']:,} images, {document['known_to_both']:,} known to both; "
-        f"engine {document['engine']}, seed {document['seed']}",
+        f"{counted(document['images_compared'], 'image')}, {document['known_to_both']:,} known to "
+        f"both; engine {document['engine']}, seed {document['seed']}",
         f"{'':46}{first:26}{second:26}second less first",
     ]
     for row in document["rows"]:

@@ -19,7 +19,8 @@ WIDEST = 4
 
 
 class SideBySide(TorchFunctionMode):
-    """Within this context, convolutions on maps of at most 4 pixels a side run side by side."""
+    """Within this context, convolutions on maps of at most 4 pixels a side run side by side; those
+    that make a map smaller, in float32."""
 
     def __torch_function__(
         self,
@@ -31,8 +32,13 @@ class SideBySide(TorchFunctionMode):
         """Called by torch for every function; all but the convolutions meant go through."""
         if func is torch.conv2d and not kwargs and len(args) == 7:
             images, weight, bias, *how = args
-            if how == [(1, 1), _half(weight), (1, 1), 1] and max(images.shape[2:]) <= WIDEST:
-                return conv_side_by_side(images, weight, bias)
+            if max(images.shape[2:]) <= WIDEST:
+                if how == [(1, 1), _half(weight), (1, 1), 1]:
+                    return conv_side_by_side(images, weight, bias)
+                # In bfloat16 the gradient of weights that meet nothing but padding, as those of a
+                # strided convolution on a single pixel, is memory that oneDNN never wrote.
+                with torch.autocast(images.device.type, enabled=False):
+                    return torch.conv2d(images.float(), weight.float(), bias, *how)
         return func(*args, **(kwargs or {}))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import VisionTransformer
+from torchvision.models import MobileNetV2, VisionTransformer, resnet18
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.swin_transformer import SwinTransformer
 
@@ -449,11 +449,32 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
+def whole_resnet18() -> nn.Module:
+    """torchvision's, all 11 million weights."""
+    torch.manual_seed(0)
+    return resnet18(num_classes=3)
+
+
+def mobile() -> nn.Module:
+    """torchvision's MobileNetV2, a quarter as wide and with a block of each of three widths."""
+    torch.manual_seed(0)
+    return MobileNetV2(3, 0.25, [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 2, 2]])
+
+
+# What is large, or says much only once it is trained.
+TRAINED: dict[str, Callable[[], nn.Module]] = {
+    "whole-resnet18": whole_resnet18,
+    "mobile": mobile,
+    "transformer": transformer,
+}
+
+
 def __getattr__(name: str) -> Callable[[], nn.Module]:
     """Every kind as a factory of this file."""
     key = name.replace("_", "-")
-    if key in FINE:
-        return FINE[key]
+    for known in (FINE, TRAINED):
+        if key in known:
+            return known[key]
     if key in REFUSED:
         return REFUSED[key][0]
     raise AttributeError(name)

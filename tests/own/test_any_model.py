@@ -13,13 +13,16 @@ from torch import Tensor, nn
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.attacks import AttackConfig, attack_images
 from ndcore.bundles.build import BuildConfig, build
-from ndcore.bundles.bundle import load_bundle
+from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.cli import main
 from ndcore.detectors import load_detector
 from ndcore.errors import NeuralDivergenceError
 from ndcore.networks.brought.opening import Wishes, open_images
 from ndcore.networks.registry import model_spec
+from pages.ui.frame.page_list import DETECTOR, PAGES
+from pages.ui.frame.words import verdict_sentence
 from tests.own import kinds
+from tests.ui import opened, texts
 
 CHANNELS_LAST = ("swin", "convnext")
 KINDS = Path(kinds.__file__).resolve()
@@ -127,6 +130,30 @@ def test_it_is_right_at_every_step(kind: str, folder: Path, empty_cache: Path) -
     verdicts = load_detector(bundle).detect(attacked)
     assert [verdict.predicted for verdict in verdicts] == told.tolist()
     assert all(0 < verdict.p_value <= 1 for verdict in verdicts)
+    pages_are_right(kind, bundle, source.ids[members[0]], pixels[0])
+
+
+def pages_are_right(kind: str, bundle: Bundle, image_id: str, image: np.ndarray) -> None:
+    """Every page opens on the image with its pixel (3, 4) red; verdicts are of what torch says."""
+    attacked = image.copy()
+    attacked[3, 4] = (255, 0, 0)
+    at = opened("Home.py", bundle="mine")
+    for page in PAGES:
+        at.switch_page(page.path)
+        at.query_params["bundle"] = "mine"
+        at.query_params["pair"] = f"{image_id}~3.4.ff0000"
+        at.query_params["detector"] = "wasserstein"
+        at.run()
+        assert not at.exception, page.name
+        assert not at.error, page.name
+        if page == DETECTOR:
+            told = texts(at)
+            detector = load_detector(bundle)
+            alpha = at.select_slider(key="alpha").value / 100
+            own = own_logits(kind, np.stack([image, attacked])).argmax(1)
+            seen = detector.detect(np.stack([image, attacked]), alpha)
+            for name, label, verdict in zip(("benign", "attacked"), own, seen, strict=True):
+                assert verdict_sentence(bundle.classes[label], name, verdict) in told
 
 
 @pytest.mark.parametrize("kind", kinds.REFUSED)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from ndcore.bundles.build import BuildConfig, build
 from ndcore.data.catalog import open_source
@@ -334,3 +335,19 @@ def test_few_images_still_make_many_steps() -> None:
     general = recipe("own.py:make")
     assert [general.batch_of(images) for images in (4, 84, 320, 5000)] == [4, 8, 20, 64]
     assert recipe("digits-cnn").batch_of(84) == 64
+
+
+@pytest.mark.parametrize(("side", "kernel"), [(1, 3), (2, 3), (1, 1), (3, 2)])
+def test_gradients_of_weights_that_see_only_padding_are_nothing(side: int, kernel: int) -> None:
+    layer = nn.Conv2d(64, 128, kernel, stride=2, padding=kernel // 2)
+    images = torch.rand(13, 64, side, side, generator=torch.Generator().manual_seed(0))
+    for _ in range(4):
+        # Memory that is given back and taken again holds what was in it.
+        for kind in (torch.float32, torch.bfloat16):
+            torch.full_like(layer.weight, torch.nan, dtype=kind)
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16), SideBySide():
+            found = layer(images)
+        found.float().sum().backward()
+        (wanted,) = torch.autograd.grad(layer(images).sum(), [layer.weight])
+        torch.testing.assert_close(layer.weight.grad, wanted, rtol=0.02, atol=0.02)
