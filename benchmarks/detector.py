@@ -31,7 +31,7 @@ IMAGES = 10_000
 BATCH = 64
 ROUNDS = 5
 PAGE, TABS = (
-    "pages/3_Divergence_Detector.py",
+    "Divergence_Detector",
     (
         "One image",
         "Many images",

@@ -41,6 +41,7 @@ class Visitor:
         self._page = self._hash = ""
         self.link = ""
         self.timers: set[str] = set()
+        self._polls = 0
         self._elements: dict[tuple[int, ...], Any] = {}
         self._drawn: dict[tuple[int, ...], Any] = {}
         self._held: dict[str, bytes] = {}  # messages that the server need not send again
@@ -80,8 +81,9 @@ class Visitor:
         return bool(self._button(key))
 
     async def poll(self) -> Answer:
-        """What a browser's timer does: draw one of the `timers` again."""
-        return await self.rerun(fragment=next(iter(self.timers)))
+        """What a browser's timers do: draw one of the `timers` again, in turn."""
+        self._polls += 1
+        return await self.rerun(fragment=sorted(self.timers)[self._polls % len(self.timers)])
 
     async def rerun(self, pressed: WidgetState | None = None, fragment: str = "") -> Answer:
         """Run the page, or a fragment of it, and wait until it is whole.
