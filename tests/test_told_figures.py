@@ -147,11 +147,12 @@ TOLD: tuple[tuple[str, ...], ...] = (
     ),
     # Certificate, at the top and in its section
     (
-        "On **{0.rate:.1%}** ({0.percents}) of {0.n} images that the shipped network gets right it "
-        "is proven that whoever changes one pixel, to whatever colour, raises an alarm or leaves "
-        "the label as it is; on {1.rate:.1%} ({1.percents}) of the {1.n} that one pixel is known "
-        "to flip. The alarm is false on {2.rate:.1%} ({2.percents}); right and proven are "
-        "{3.certified_accuracy:.1%} of {3.n} ([certificate](#certificate)).",
+        "For **{0.rate:.1%}** ({0.percents}) of {0.n} images that the shipped network gets right "
+        "there is a proof that whoever changes one pixel, to whatever colour, leaves the label as "
+        "it is or raises the alarm of the rule `flip`; for {1.rate:.1%} ({1.percents}) of the "
+        "{1.n} that one pixel is known to flip. The alarm is false on {2.rate:.1%} "
+        "({2.percents}); of all {3.n}, {3.certified_accuracy:.1%} are both right and proven "
+        "([certificate](#certificate)).",
         "proven:correct/certified",
         "broken:breakable/certified",
         "proven:correct/alarms",

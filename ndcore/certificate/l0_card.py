@@ -49,9 +49,9 @@ def l0_card(
 
     Returns:
         `{engine, then, seed, n, rows}`; a row has `pixels`, the success and the queries of the
-        attack, and `certified`: the share, of the images that the model gets right, on which no
-        such change goes unnoticed whatever the attack (`ndcore.certificate`). It is None where
-        nothing is proven for as many pixels.
+        attack, and `certified`: the share, of the n images `of` (those that the model gets
+        right), on which every such change, whatever the attack, keeps the label or raises the
+        alarm of the `rule` (`ndcore.certificate`). It is None for more pixels than one.
 
     Raises:
         BadRequestError: see `require_search` and `attack_images`.
@@ -80,7 +80,8 @@ def l0_card(
             on_certified(done, len(right))
 
     found = certify(model, right.pixels, on_image=count_up)
-    rows[0]["certified"] = certified_shares(found, right.labels)["correct"]["certified"]
+    share = certified_shares(found, right.labels)["correct"]["certified"]
+    rows[0]["certified"] = share | {"rule": "flip", "of": "images that the model gets right"}
     return {
         "engine": config.engine,
         "then": config.then,

@@ -23,7 +23,11 @@ def certify_text(document: Found) -> str:
     summary = document["summary"]
     share = Rate(summary["certified"], summary["n"])
     images = counted(summary["n"], "image")
-    lines.append(f"{summary['certified']:,} of {images} certified, {share.text}")
+    lines.append(
+        f"{summary['certified']:,} of {images} certified, {share.text} (the network of the bundle "
+        f"{document['bundle']} on 8-bit images in float32; one pixel of any colour, changed by "
+        "anybody; rule flip)"
+    )
     told = (
         ("of those that the model gets right", summary["correct"]["certified"]),
         ("of those that a stored attack flips", summary["breakable"]["certified"]),

@@ -61,5 +61,9 @@ def _line(row: dict[str, Any]) -> str:
         told += f", {row['queries_mean']:,.0f} queries per success (median "
         told += f"{row['queries_median']:,.0f})"
     if row["certified"]:
-        return f"{told}; sure to be noticed (certified) {Rate.of(row['certified']).text}"
-    return f"{told}; nothing proven"
+        proven = Rate.of(row["certified"])
+        return (
+            f"{told}; proven to keep the label or raise the alarm of the rule "
+            f"{row['certified']['rule']}: {proven.text} of {proven.n:,} right ones"
+        )
+    return f"{told}; not certified for so many"

@@ -94,10 +94,12 @@ def detect_text(document: dict[str, Any]) -> str:
         )
         if "suspect" in row:
             at = row["suspect"]
-            why = f"pixel ({at['row']}, {at['col']}), without it {row['repaired']}"
+            stays = "it stays " if row["repaired"] == row["predicted"] else ""
+            why = f"most suspicious pixel ({at['row']}, {at['col']}), repaired {stays}"
+            why += row["repaired"]
         if "second" in row:
             at = row["second"]
-            why += f", without ({at['row']}, {at['col']}) too {at['repaired']}"
+            why += f", with ({at['row']}, {at['col']}) too {at['repaired']}"
         lines.append(
             f"{row['file']}: {row['predicted']} {100 * row['confidence']:.1f}%, {verdict}, "
             f"p = {row['p_value']:.4f}, score {row['score']:.3f}" + (f"; {why}" if why else "")

@@ -130,6 +130,18 @@ def test_in_words(capsys: pytest.CaptureFixture[str], digits_bundle: Bundle) -> 
     assert "n = 2" in printed.out
 
 
+def test_the_proven_rule_is_a_gate(
+    capsys: pytest.CaptureFixture[str], digits_bundle: Bundle
+) -> None:
+    images = [f"digits:{at}" for at in range(6)]
+    found = run(capsys, "certify", *images, *(row.id for row in digits_bundle.gallery))
+    for alarm in {row["alarm"] for row in found["results"]}:
+        named = next(row["file"] for row in found["results"] if row["alarm"] == alarm)
+        words = ["certify", named, "--bundle", "digits-cnn"]
+        assert main([*words, "--fail-on-alarm"]) == int(alarm)
+        assert main(words) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [

@@ -133,7 +133,7 @@ def test_detector_judges_the_pair(digits_bundle: Bundle, pair: Pair, name: str) 
     told = texts(at)
     assert "Benign image" in told
     assert "Attacked image" in told
-    assert "Nothing is guaranteed about attacks" in told
+    assert "About attacks a score guarantees nothing" in told
     at.select_slider(key="alpha").set_value(0.5).run()
     assert "too few" in texts(at)
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "attack": "change a few pixels so that the model errs",
     "compare": "two networks on the same images, paired",
     "detect": "how far images lie from their predicted class",
-    "certify": "what no change of one pixel can do unnoticed, proven",
+    "certify": "proofs that no change of one pixel alters a label without an alarm",
     "study": "which scores tell attacked images from benign ones",
     "distributions": "export the histograms of a layer",
     "topology": "the mapper graph of a layer's activation vectors",

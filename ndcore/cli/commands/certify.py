@@ -48,12 +48,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--audit",
         action="store_true",
-        help="grey images: change every pixel to every level and count unnoticed flips",
+        help="check the proof by brute force: of grey images change every pixel to every level and "
+        "count the flips that raise no alarm",
+    )
+    parser.add_argument(
+        "--fail-on-alarm",
+        action="store_true",
+        help="exit 1 if the rule flip raises its alarm on any image: some repair disagrees",
+    )
+    parser.epilog = (
+        "Proven of a certified image: whoever changes one of its pixels, to whatever colour, "
+        "leaves the label as it is or raises the alarm of the rule flip. For which model: this "
+        "one, with these weights, as it answers 8-bit images of its own size in float32. Against "
+        "whom: whoever changes exactly one pixel and knows all of this. Not: that the label is "
+        "right, that another detector would notice, anything about more pixels."
     )
 
 
 def run(options: Namespace) -> Answer:
-    """Certify images, and their stored attacks along with them."""
+    """Certify images and their stored attacks; status 1 at an alarm, where that was asked for."""
     from ndcore.bundles.bundle import load_bundle
     from ndcore.bundles.certified import keep_certificates, require_set
     from ndcore.bundles.manifest import two_pixels_of
@@ -84,7 +97,8 @@ def run(options: Namespace) -> Answer:
     if options.ship:
         name = split if options.pixels == 1 else two_pixels_of(split)
         keep_certificates(bundle, name, _to_keep(options, split, keys, document))
-    return document, certify_text(document), 0
+    alarm = any(row["alarm"] for row in rows)
+    return document, certify_text(document), int(alarm and options.fail_on_alarm)
 
 
 def _ask_more(work: Certifying, options: Namespace, document: dict[str, Any]) -> None:

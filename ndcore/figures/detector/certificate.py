@@ -21,7 +21,8 @@ def certificate_words(found: Found) -> str:
         return (
             "Proven: whatever one pixel of this image is changed to, either the image stays "
             f"{found['predicted']} or the repair of that pixel gives the change away (rule flip; "
-            f"every repair leads by at least {found['margin']:.3g})."
+            f"every repair leads by at least {found['margin']:.3g}). Nothing is said of whether "
+            f"{found['predicted']} is right, or of two pixels."
         )
     told = f"Not proven: {found['why']}{_named(found)}."
     if found["holes"]:
@@ -79,20 +80,23 @@ def proven_words(found: Found, broken: Found) -> str:
     if not right["certified"]["n"]:
         return ""
     told = (
-        f"**Proven**: on **{_rate(right['certified'])}** of {right['certified']['n']:,} images "
-        "that the network gets right, whoever changes one pixel, to whatever colour, either leaves "
-        "the label as it is or raises the alarm of the rule *flip*: some repair of a single pixel "
-        "disagrees"
+        f"**Proven** for **{_rate(right['certified'])}** of {right['certified']['n']:,} images "
+        "that the network gets right: whoever changes one pixel, to whatever colour, either leaves "
+        "the label as it is or raises the alarm of the rule *flip*, that some repair of a single "
+        "pixel disagrees"
     )
     if breakable["n"]:
-        told += f"; on **{_rate(breakable)}** of {breakable['n']:,} that one pixel is known to flip"
+        told += (
+            f"; for **{_rate(breakable)}** of {breakable['n']:,} that one pixel is known to flip"
+        )
     told += f". False alarms: {_rate(right['alarms'])} on images it gets right"
     if found["wrong"]["alarms"]["n"]:
         told += f", {_rate(found['wrong']['alarms'])} on {found['wrong']['alarms']['n']:,} others"
     sound = {"rate": found["certified_accuracy"], "n": found["certified_accuracy_n"]}
     return (
-        f"{told}. Right and proven: **{_rate(sound)}** of {sound['n']:,}, at "
-        f"{100 * found['accuracy']:.1f}% right."
+        f"{told}. Of all {sound['n']:,}, **{_rate(sound)}** are both right and proven, "
+        f"{100 * found['accuracy']:.1f}% right. The detectors below have thresholds and raise "
+        "alarms of their own, for which nothing is proven."
     )
 
 
@@ -102,8 +106,9 @@ def proven_two_words(found: Found) -> str:
     if not right["n"]:
         return ""
     return (
-        f"For two pixels, by pairs of {block} blocks filled from outside: on **{_rate(right)}** of "
-        f"{right['n']:,} that it gets right, whose label then comes back from any change of one; "
+        f"For two pixels, by pairs of {block} blocks filled from outside: for **{_rate(right)}** "
+        f"of {right['n']:,} that it gets right, whose label then comes back from any change of "
+        "one; "
         "on the others that rule is a false alarm."
     )
 

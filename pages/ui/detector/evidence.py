@@ -49,10 +49,10 @@ def guarantee(bundle: Bundle, verdict: Verdict) -> str:
     label = plain(bundle.classes[verdict.predicted])
     images = counted(verdict.calibration_images, "calibration image")
     return (
-        f"Guarantee: of benign images taken for {label}, on average at most "
+        f"Guarantee of this score: of benign images taken for {label}, on average at most "
         f"{100 * verdict.alpha:g}% are flagged. With {images} the realised rate lies between "
-        f"{100 * low:.1f}% and {100 * high:.1f}% in 95 of 100 calibrations. Nothing is guaranteed "
-        "about attacks: a score may miss them."
+        f"{100 * low:.1f}% and {100 * high:.1f}% in 95 of 100 calibrations. About attacks a score "
+        "guarantees nothing, it may miss them; what is proven is in the certificate."
     )
 
 

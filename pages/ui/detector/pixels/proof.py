@@ -27,7 +27,8 @@ def show_proven(bundle: Bundle) -> None:
         st.markdown(
             told,
             help=f"Made by `{found['command']}`, on images that took no part in "
-            "training. It holds for this network in float32, on its own 8-bit images.",
+            "training. It holds for this network, as it answers 8-bit images of its own size in "
+            "float32, against whoever changes exactly one pixel and knows all of this.",
         )
 
 
