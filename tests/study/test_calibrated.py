@@ -78,7 +78,7 @@ def test_shipping_again_replaces_and_nothing_foreign_is_shipped(
     foreign = tmp_path / "foreign"
     shutil.copytree(finished, foreign)
     document = json.loads((foreign / "study.json").read_text())
-    (foreign / "study.json").write_text(json.dumps(document | {"weight_hash": "other"}))
+    (foreign / "study.json").write_text(json.dumps(document | {"weight_hash": "0" * 64}))
     with pytest.raises(BundleError, match="of other weights"):
         ship_study(shipped, foreign)
 
