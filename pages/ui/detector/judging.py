@@ -13,7 +13,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pixels import image_key
 from ndcore.detectors import Detector, Verdict
 from ndcore.detectors.by_repair import RepairDetector
-from pages.ui.detector.search import Subject, known_repairs, repairs_of
+from pages.ui.detector.search import Subject, explained, known_repairs, repairs_of
 from pages.ui.frame import loaders
 from pages.ui.frame.words import capital
 
@@ -25,7 +25,11 @@ def verdicts_by(
 ) -> list[Verdict]:
     """One for each image; none while its pixels are being searched, which the page then shows."""
     if isinstance(detector, RepairDetector):
-        return [detector.explain(one, alpha)[0] for one in repairs_of(bundle, found)]
+        repairs = repairs_of(bundle, found)
+        return [
+            explained(bundle, detector, pixels, one, alpha)
+            for (_, pixels, _), one in zip(found, repairs, strict=bool(repairs))
+        ]
     return [_verdict_on(bundle, detector, pixels, alpha) for _, pixels, _ in found]
 
 

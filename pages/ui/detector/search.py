@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.attacks import PixelChange
 from ndcore.bundles.bundle import Bundle
+from ndcore.data.pixels import image_key
+from ndcore.detectors import Verdict
+from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
 from ndcore.detectors.second_repair import SecondRepair
 from pages.ui.elements.made_once import MadeOnce
@@ -58,6 +62,22 @@ def repairs_of(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
     )
 
 
+def explained(
+    bundle: Bundle, by: RepairDetector, pixels: NDArray[np.uint8], repairs: Repairs, alpha: float
+) -> Verdict:
+    """What the repairs of an image say of it, made once per server."""
+    calibrated = by.calibration.digest if by.fitted else ""
+    key = image_key(bundle.weight_hash, pixels)
+    return _explained(by.name, calibrated, key, alpha, by, repairs)
+
+
+@st.cache_resource(max_entries=1024, show_spinner=False)
+def _explained(
+    name: str, calibrated: str, key: str, alpha: float, _by: RepairDetector, _repairs: Repairs
+) -> Verdict:
+    return _by.explain(_repairs, alpha)[0]
+
+
 def known_second(bundle: Bundle, pixels: NDArray[np.uint8]) -> SecondRepair | None:
     """The second repair of an image, if this server has made one."""
     return next(iter(AGAIN.known(bundle, [pixels])), None)
@@ -71,7 +91,7 @@ def seconds_of(
     asked = {
         subject[1].tobytes(): (subject[1], one)
         for subject, one in zip(found, repairs, strict=True)
-        if best.fitted and best.asks_again(best.explain(one, alpha)[0])
+        if best.fitted and best.asks_again(explained(bundle, best, subject[1], one, alpha))
     }
     if asked:
         AGAIN.of(

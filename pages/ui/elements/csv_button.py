@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from pages.ui.elements.download import download
 
+# The latter as the browser gets it, which costs nothing again.
+Table: TypeAlias = pd.DataFrame | pa.Table
 
-def csv_button(frame: pd.DataFrame, file: str, key: str) -> None:
+
+def csv_button(frame: Table, file: str, key: str) -> None:
     """A button that makes the CSV of `frame`, without its index, when it is pressed."""
-    download("CSV", lambda: frame.to_csv(index=False), file, key=key)
+
+    def made() -> str:
+        held = frame if isinstance(frame, pd.DataFrame) else frame.to_pandas()
+        return str(held.to_csv(index=False))
+
+    download("CSV", made, file, key=key)
 
 
-def folded_table(label: str, frame: pd.DataFrame, file: str, key: str) -> None:
+def folded_table(label: str, frame: Table, file: str, key: str) -> None:
     """The table with its CSV, folded; `key` begins the keys of both."""
     with st.expander(f"Numbers: {label}"):
         st.dataframe(frame, hide_index=True, key=f"{key}_numbers")

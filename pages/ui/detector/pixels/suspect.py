@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from ndcore.attacks import PixelChange
@@ -20,7 +22,7 @@ from ndcore.figures.detector.suspect_map import suspect_colours, suspect_legend
 from ndcore.statistics.intervals import Rate
 from pages.ui.detector.choices import study_command
 from pages.ui.detector.evidence import numbers
-from pages.ui.detector.search import Subject, known_second, repairs_of, seconds_of
+from pages.ui.detector.search import Subject, explained, known_second, repairs_of, seconds_of
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import show_image
@@ -81,7 +83,7 @@ def suspect_panel(
             second = known_second(bundle, subject[1])
             _show(bundle, subject, one, top, at, second)
             if best.fitted and shown.name != best.name:
-                _judged(bundle, subject[0], best.explain(one, alpha)[0])
+                _judged(bundle, subject[0], explained(bundle, best, subject[1], one, alpha))
     st.html(suspect_legend(top, words="probability of the predicted class lost"))
     _tested(bundle, best)
     return repairs
@@ -122,7 +124,8 @@ def _show(
         width=WIDTH,
         place=images.container(width=WIDTH),
     )
-    frame = suspect_table(bundle, repairs)
+    key = image_key(bundle.weight_hash, pixels)
+    frame = _suspects(key, bundle.classes, repairs)
     told = f"the {len(frame)} most suspicious pixels of the {name} image"
     folded_table(told, frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_{at}")
 
@@ -182,7 +185,12 @@ def _words(bundle: Bundle, repairs: Repairs, changes: list[PixelChange], name: s
     return told
 
 
-def suspect_table(bundle: Bundle, repairs: Repairs) -> pd.DataFrame:
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _suspects(key: str, classes: tuple[str, ...], _repairs: Repairs) -> pa.Table:
+    return pa.Table.from_pandas(suspect_table(classes, _repairs), preserve_index=False)
+
+
+def suspect_table(classes: Sequence[str], repairs: Repairs) -> pd.DataFrame:
     """The most suspicious pixels of one image, the first the suspect."""
     drop, lost, label = repairs.drop[0], repairs.lost[0], repairs.label[0]
     order = np.argsort(-drop, axis=None, kind="stable")[:LISTED]
@@ -193,7 +201,7 @@ def suspect_table(bundle: Bundle, repairs: Repairs) -> pd.DataFrame:
             "column": cols,
             "probability lost": lost[rows, cols],
             "log-odds lost": drop[rows, cols],
-            "taken for": [bundle.classes[int(i)] for i in label[rows, cols]],
+            "taken for": [classes[int(i)] for i in label[rows, cols]],
             "in float32": repairs.exact[0][rows, cols],
         }
     )
