@@ -21,7 +21,7 @@ from ndcore.jobs import Job
 from ndcore.legible.plurals import counted
 from ndcore.networks.consent import require_allowed
 from pages.ui.evolution.run_images import reader_of
-from pages.ui.evolution.runs import OpenRun
+from pages.ui.evolution.runs import SMALL, OpenRun
 from pages.ui.evolution.unit_pictures import unit_pictures
 from pages.ui.frame.job_bar import job_bar, submit
 from pages.ui.frame.link import choice
@@ -98,7 +98,8 @@ def _how_to_keep(each: OpenRun, kept: list[int]) -> str:
     held = f"those of {counted(len(kept), 'epoch')}" if kept else "no weights"
     return (
         f"The graph of a class at two epochs needs the weights of both, and {held} came with "
-        f"{plain(each.name)}. {train} keeps them beside its recording."
+        f"{plain(each.name)}. {train} keeps them beside its recording; `{SMALL}` those of a small "
+        "network, in about a minute."
     )
 
 
