@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
+import pyarrow as pa
 import streamlit as st
 
 from ndcore.activations.reading import Reading
@@ -71,11 +72,11 @@ def _shown(
     measure: str,
     _profile: DepthProfile,
     _classes: tuple[str, ...],
-) -> tuple[go.Figure, pd.DataFrame]:
+) -> tuple[go.Figure, pa.Table]:
     """Chart and numbers of a profile, made once; nobody changes them."""
-    return kept_figure(depth_figure(_profile, _classes, ink, measure)), depth_rows(
-        _profile, _classes
-    )
+    figure = kept_figure(depth_figure(_profile, _classes, ink, measure))
+    rows = depth_rows(_profile, _classes)
+    return figure, pa.Table.from_pandas(rows, preserve_index=False)
 
 
 def depth_rows(profile: DepthProfile, classes: tuple[str, ...]) -> pd.DataFrame:

@@ -194,7 +194,7 @@ def panels(
         kind = reduction if reduction in fits else fits[0]
         nothing = np.zeros((0, bundle.units(layer)), np.float32)
         values = nothing if reading is None else reading.values(layer, kind)
-        drawn.append(loaders.class_panel(bundle, layer, kind).show(classes, values))
+        drawn.append(loaders.layer_panel(bundle, layer, kind, classes, values))
     return drawn
 
 

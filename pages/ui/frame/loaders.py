@@ -23,7 +23,7 @@ from ndcore.data.decode import small_png
 from ndcore.data.sources import ImageSource
 from ndcore.detectors import Detector
 from ndcore.errors import NeuralDivergenceError
-from ndcore.figures.explorer.activation_panels import ClassPanel
+from ndcore.figures.explorer.activation_panels import ClassPanel, LayerPanel
 from ndcore.jobs import JobManager
 from ndcore.jobs.manager import HEAVY
 from ndcore.jobs.shelf import Shelf
@@ -66,6 +66,31 @@ def _class_panel(
     found = _of.distributions(layer, reduction)
     names = _of.classes if found.units == len(_of.classes) else ()
     return ClassPanel(layer, reduction, found, names)
+
+
+def layer_panel(
+    of: Bundle, layer: str, reduction: str, classes: Sequence[int], values: NDArray[np.float32]
+) -> LayerPanel:
+    """See `ClassPanel.show`; the same one is drawn again and again, and nobody changes it."""
+    digest = hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
+    panel = class_panel(of, layer, reduction)
+    return _layer_panel(
+        of.name, of.weight_hash, layer, reduction, tuple(classes), digest, panel, values
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _layer_panel(
+    name: str,
+    weight_hash: str,
+    layer: str,
+    reduction: str,
+    classes: tuple[int, ...],
+    digest: str,
+    _panel: ClassPanel,
+    _values: NDArray[np.float32],
+) -> LayerPanel:
+    return _panel.show(classes, _values)
 
 
 def bundle_list() -> list[BundleInfo]:
