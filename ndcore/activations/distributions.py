@@ -61,27 +61,39 @@ def count_distributions(
     columns = sum(units * len(reductions) for units, reductions in layout.values())
     labels = source.labels[list(members)]
     bins = bins_within(columns, labels)
-    drawn = _drawn(len(members), seed)
+    drawn = drawn_for_ranges(len(members), seed)
     kept = 4 * columns * len(drawn) <= SAMPLE_BYTES
     sample = [members[place] for place in drawn]
     cost = image_bytes(model, layers, source.shape)
-    read = _chunks(model, layers, source, sample, cost, on_batch if kept else None)
+    read = chunks(model, layers, source, sample, cost, on_batch if kept else None)
     first = list(read) if kept else []
     left = np.setdiff1d(np.arange(len(members)), drawn if kept else [])
     rest = [members[place] for place in left.tolist()]
-    extremes = _extremes(reading for _, reading in first or read)
+    extremes = extremes_of(reading for _, reading in first or read)
     found = {
         key: ClassHistograms.empty(len(source.classes), np.stack(rows), labels, bins)
         for key, rows in extremes.items()
     }
-    for chunk, reading in chain(first, _chunks(model, layers, source, rest, cost, on_batch)):
+    rests = chunks(model, layers, source, rest, cost, on_batch)
+    count_chunks(found, source, chain(first, rests))
+    return found
+
+
+def count_chunks(
+    found: Histograms, source: ImageSource, read: Iterable[tuple[Sequence[int], Reading]]
+) -> None:
+    """Add what was read of the images at some positions to the counts.
+
+    Raises:
+        BadRequestError: a layer gives no numbers.
+    """
+    for chunk, reading in read:
         for key, values in reading.activations.items():
             if not np.isfinite(values).all():
                 raise BadRequestError(
                     f"layer '{key[0]}' gives values that are no numbers: leave it out with --layers"
                 )
             found[key].update(values, source.labels[list(chunk)])
-    return found
 
 
 def bins_within(columns: int, labels: NDArray[np.integer]) -> int:
@@ -112,13 +124,13 @@ def count_bytes(columns: int, labels: NDArray[np.integer], bins: int) -> int:
     return columns * len(held_by(labels)) * (1 + bins) * count_type(labels).itemsize
 
 
-def _drawn(images: int, seed: int) -> list[int]:
+def drawn_for_ranges(images: int, seed: int) -> list[int]:
     """Places of the sample that fixes the ranges, ascending."""
     rng = np.random.default_rng(seed)
     return sorted(rng.choice(images, min(RANGE_SAMPLE, images), replace=False).tolist())
 
 
-def _extremes(
+def extremes_of(
     readings: Iterable[Reading],
 ) -> dict[tuple[str, str], list[NDArray[np.float32]]]:
     """The smallest and the largest values that each unit took."""
@@ -129,7 +141,7 @@ def _extremes(
     return found
 
 
-def _chunks(
+def chunks(
     model: nn.Module,
     layers: Sequence[str],
     source: ImageSource,

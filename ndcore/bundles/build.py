@@ -10,6 +10,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,15 @@ from ndcore.networks.forward import evaluate
 from ndcore.networks.registry import ModelSpec, layer_names, model_spec
 from ndcore.networks.stoppable import stoppable
 from ndcore.networks.weights import round_weights, save_weights, stamp, weight_hash
+from ndcore.scale.network.counted import count_shared
+from ndcore.scale.network.shared import Shared
 from ndcore.steps import ShouldStop, Step, counter, no_step
 from ndcore.storage.atomic import replace_folder, write_bytes, write_json
 from ndcore.storage.lock import only_one
 from ndcore.storage.places import bundles_dir
 from ndcore.storage.plain_files import sha256_of
+
+Share = Callable[[nn.Module, ImageSource], Shared]
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "safetensors")
 
@@ -93,6 +98,7 @@ def build(
     on_step: Step = no_step,
     on_cost: Callable[[Estimate], None] | None = None,
     should_stop: ShouldStop = None,
+    share: Share | None = None,
 ) -> dict[str, Any]:
     """Build `config.name` from `source` and write it to the bundles folder.
 
@@ -103,6 +109,8 @@ def build(
         on_step: called with (what is being done, done, total).
         on_cost: told what it will cost, before the first image is read.
         should_stop: asked before every function of torch.
+        share: makes of the network and the images what a crew counts and attacks; None: all is
+            done here.
 
     Returns:
         The manifest, with `images` (reference images counted), `seconds` and `findings` (what is
@@ -119,7 +127,7 @@ def build(
         raise BadRequestError(f"'{config.name}' cannot be the name of a bundle")
     place = bundles_dir() / config.name
     with only_one(place, f"bundle '{config.name}'"), stoppable(should_stop):
-        return _build(config, source, spec, on_step, on_cost)
+        return _build(config, source, spec, on_step, on_cost, share)
 
 
 def _build(
@@ -128,6 +136,7 @@ def _build(
     spec: ModelSpec | None,
     on_step: Step,
     on_cost: Callable[[Estimate], None] | None,
+    share: Share | None,
 ) -> dict[str, Any]:
     started = time.monotonic()
     spec = usable(spec or model_spec(config.model), source)
@@ -158,7 +167,9 @@ def _build(
                 repaired=len(members["calibration"]) if spec.form.closed else 0,
             )
         )
-    histograms = count_distributions(
+    shared = None if share is None else share(model, source)
+    count = count_distributions if shared is None else partial(count_shared, shared)
+    histograms = count(
         model,
         layers,
         source,
@@ -200,7 +211,7 @@ def _build(
         successes, config.gallery_images, config.seed, config.model == "cifar10-vgg16"
     )
     gallery, manifest["gallery"] = make_gallery(
-        model, source, members["evaluation"], asked, on_step
+        model, source, members["evaluation"], asked, on_step, shared
     )
     arrays = {
         "distributions.npz": _histogram_arrays(histograms),

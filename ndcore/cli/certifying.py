@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ from ndcore.legible.plurals import counted
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 
 Counted = Callable[[int, int], None]
+Made = TypeVar("Made")
+Shared = Callable[[list[int]], Iterator[tuple[int, Made]]]  # of the images at these positions
 
 
 @dataclass
@@ -68,6 +70,24 @@ class Certifying:
             if tuple(image[pixel.row, pixel.col].tolist()) == pixel.before:
                 found[at] = row.pair(image)
         return found
+
+    def take(self, shared: Shared[Certificate]) -> None:
+        """Have the certificates that are not there yet made elsewhere."""
+        pixels = self.chosen.pixels
+        left = [at for at, image in enumerate(pixels) if self._kept.get(image) is None]
+        with Progress() as progress:
+            for done, (at, one) in enumerate(shared(left)):
+                self._kept.add(pixels[at], one)
+                progress.step("images certified", done + 1, len(left))
+
+    def take_two(self, block: int, shared: Shared[PairCertificate]) -> None:
+        """The same of those for two pixels."""
+        pixels = self.chosen.pixels
+        left = [at for at, image in enumerate(pixels) if self._kept.get_two(image, block) is None]
+        with Progress() as progress:
+            for done, (at, two) in enumerate(shared(left)):
+                self._kept.add_two(pixels[at], two)
+                progress.step("images certified for two pixels", done + 1, len(left))
 
     @cached_property
     def found(self) -> list[Certificate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -69,6 +70,33 @@ def choose_images(bundle: Bundle, options: Namespace, default: str | None) -> Im
         rng = np.random.default_rng(getattr(options, "seed", 0))
         members = sorted(rng.choice(members, options.n, replace=False).tolist())
     return ImageBatch.of(source, members)
+
+
+def attacked_images(bundle: Bundle, options: Namespace) -> ImageBatch:
+    """The images that `attack` chooses; where the true class is unknown, the predicted one stands
+    in for it.
+    """
+    chosen = choose_images(bundle, options, default="samples")
+    labels = [
+        label if label >= 0 else int(bundle.read(image[None]).predicted[0])
+        for label, image in zip(chosen.labels, chosen.pixels, strict=True)
+    ]
+    return replace(chosen, labels=np.array(labels, np.int64))
+
+
+def certified_images(bundle: Bundle, options: Namespace) -> tuple[ImageBatch, tuple[str, ...], str]:
+    """The images that `certify` chooses, under which key the gallery would know each, and the
+    split they are of.
+    """
+    if options.images:
+        chosen = choose_images(bundle, options, default=None)
+        return chosen, chosen.ids, ""
+    source, split, members = choose_source(bundle, options, default=None)
+    if options.n is not None:
+        # In a seeded order, so that the images of a small n are the first of a larger one.
+        members = np.random.default_rng(options.seed).permutation(members)[: options.n].tolist()
+    known = source.keys()
+    return ImageBatch.of(source, members), tuple(known[i] for i in members), split
 
 
 def choose_source(

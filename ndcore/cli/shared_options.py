@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ndcore.scale.crew import Crew
 
 
 def add_bundle(parser: ArgumentParser) -> None:
     """`--bundle`."""
     parser.add_argument("--bundle", default="cifar10-vgg16")
+
+
+def add_crew(parser: ArgumentParser) -> None:
+    """`--workers` and `--scheduler`."""
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that share out the work, each with one thread: the same bytes for any N "
+        "(default: this process, with all threads)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Dask scheduler whose workers share out the work, such as tcp://127.0.0.1:8786",
+    )
+
+
+def crew_of(options: Namespace) -> Crew | None:
+    """Who is to share out the work; None where that was not asked for.
+
+    Raises:
+        BadRequestError: no such number of workers.
+    """
+    from ndcore.scale.crew import Crew
+
+    if options.workers is None and not options.scheduler:
+        return None
+    return Crew(1 if options.workers is None else options.workers, options.scheduler or "")
 
 
 def add_images(parser: ArgumentParser) -> None:

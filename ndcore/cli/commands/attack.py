@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ndcore.cli.attack_gate import share, within
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
-from ndcore.cli.shared_options import add_bundle, add_images
+from ndcore.cli.shared_options import add_bundle, add_crew, add_images, crew_of
 from ndcore.errors import BadRequestError
 from ndcore.legible.plurals import counted
 from ndcore.storage.atomic import write_bytes, write_json
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ndcore.attacks import AttackConfig, AttackResult
     from ndcore.bundles.bundle import Bundle
     from ndcore.data.batch import ImageBatch
+
+Shared = Callable[[list[int]], "Iterator[tuple[int, AttackResult]]"]  # positions that are left
 
 UNFINISHED = ".unfinished"  # in the folder that --out names, until all images are through
 
@@ -41,6 +43,7 @@ class _Engines(str):
 def add_arguments(parser: ArgumentParser) -> None:
     add_images(parser)
     add_bundle(parser)
+    add_crew(parser)
     parser.add_argument("--engine", default="fast", help=_Engines("each with what it does"))
     parser.add_argument("--pixels", type=int, default=1)
     parser.add_argument("--target", metavar="CLASS")
@@ -90,15 +93,15 @@ def run(options: Namespace) -> Answer:
 
     Status 1 where more of them broke than `--fail-above` allows.
     """
-    import numpy as np
-
     from ndcore.attacks import AttackConfig, summarise
     from ndcore.bundles.bundle import load_bundle
     from ndcore.certificate.l0_card import require_search
     from ndcore.cli.l0_card import write_card
-    from ndcore.cli.selection import choose_images
+    from ndcore.cli.selection import attacked_images
+    from ndcore.cli.shards.images import ChosenImages, attacked_by
     from ndcore.cli.text import attack_text
 
+    crew = crew_of(options)
     bundle = load_bundle(options.bundle)
     target = None if options.target is None else bundle.class_index(options.target)
     config = AttackConfig(
@@ -115,15 +118,13 @@ def run(options: Namespace) -> Answer:
     )
     if options.card:
         require_search(config)
-    chosen = choose_images(bundle, options, default="samples")
-    # The true class of a file is unknown; the predicted one stands in for it.
-    labels = [
-        label if label >= 0 else int(bundle.read(image[None]).predicted[0])
-        for label, image in zip(chosen.labels, chosen.pixels, strict=True)
-    ]
-    chosen = replace(chosen, labels=np.array(labels, np.int64))
+    chosen = attacked_images(bundle, options)
+    shared = None
+    if crew is not None:
+        named = ChosenImages.of(options, bundle, chosen)
+        shared = partial(attacked_by, crew, named, config)
     with _writing(options.out):
-        results = _attacked(bundle, chosen, config, options.out)
+        results = _attacked(bundle, chosen, config, options.out, shared)
     document = {
         "bundle": bundle.name,
         "weight_hash": bundle.weight_hash,
@@ -158,39 +159,65 @@ def _writing(folder: str | None) -> Iterator[None]:
 
 
 def _attacked(
-    bundle: Bundle, chosen: ImageBatch, config: AttackConfig, out: str | None
+    bundle: Bundle,
+    chosen: ImageBatch,
+    config: AttackConfig,
+    out: str | None,
+    shared: Shared | None,
 ) -> list[AttackResult]:
     """Attack the images, but take over what an interrupted run of the same attack has found."""
-    from ndcore.attacks import attack_images
     from ndcore.attacks.kept import KeptAttacks
     from ndcore.data.pixels import image_key
 
-    kept, left = None, list(range(len(chosen)))
+    kept, found = None, {}
     if out is not None:
         keys = tuple(image_key(bundle.weight_hash, image) for image in chosen.pixels)
-        asked = (bundle.weight_hash, config, chosen.ids, keys, chosen.labels)
+        # Another number of threads may give other last digits.
+        asked = (bundle.weight_hash, config, chosen.ids, keys, chosen.labels, shared is not None)
         kept = KeptAttacks(Path(out) / UNFINISHED, asked)
-        left = kept.left(len(chosen))
-    rest = chosen.take(left)
+        found |= kept.found
+    left = [at for at in range(len(chosen)) if at not in found]
+
+    def take(at: int, result: AttackResult) -> None:
+        found[at] = result
+        if kept is not None:
+            kept.add(at, result)
+
     with Progress() as progress:
-        if len(left) < len(chosen):
-            progress.step(f"{len(chosen) - len(left)} finished images are taken over from {out}")
+        if found:
+            progress.step(f"{len(found)} finished images are taken over from {out}")
         if left and any(engine.keeps_map for engine in config.engines):
-            progress.step(_estimate(bundle, config, rest.pixels))
-        results = attack_images(
-            bundle.model,
-            rest.pixels,
-            rest.labels,
-            rest.ids,
-            config,
-            on_progress=lambda p: progress.step(
-                f"{p.succeeded} broken, {p.total_queries:,} queries; {p.id}", p.done, p.images
-            ),
-            on_result=None if kept is None else (lambda at, result: kept.add(left[at], result)),
-        )
-    found = {} if kept is None else kept.found
-    found |= dict(zip(left, results, strict=True))
+            progress.step(_estimate(bundle, config, chosen.pixels[left]))
+        if shared is None:
+            _attack_here(bundle, chosen.take(left), config, progress, lambda i, r: take(left[i], r))
+        else:
+            for at, result in shared(left):
+                take(at, result)
+                progress.step("images attacked", len(found), len(chosen))
     return [found[at] for at in sorted(found)]
+
+
+def _attack_here(
+    bundle: Bundle,
+    images: ImageBatch,
+    config: AttackConfig,
+    progress: Progress,
+    take: Callable[[int, AttackResult], None],
+) -> None:
+    """All images side by side, with all threads."""
+    from ndcore.attacks import attack_images
+
+    attack_images(
+        bundle.model,
+        images.pixels,
+        images.labels,
+        images.ids,
+        config,
+        on_progress=lambda p: progress.step(
+            f"{p.succeeded} broken, {p.total_queries:,} queries; {p.id}", p.done, p.images
+        ),
+        on_result=take,
+    )
 
 
 def _estimate(bundle: Bundle, config: AttackConfig, pixels: NDArray[np.uint8]) -> str:

@@ -25,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             "evolution",
             "explorer",
             "graph",
+            "scale",
             "sessions",
             "stop",
             "topology",

@@ -7,11 +7,12 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
-from ndcore.cli.shared_options import add_new_data, add_own_model
+from ndcore.cli.shared_options import add_crew, add_new_data, add_own_model, crew_of
 from ndcore.errors import BadRequestError
 
 
@@ -19,6 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE")
     add_new_data(parser)
     add_own_model(parser)
+    add_crew(parser)
     parser.add_argument(
         "--model",
         help="registered name, file.py:function or a file such as net.onnx (default: BUNDLE)",
@@ -51,7 +53,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> Answer:
-    """Build a bundle, or a part of one that is there."""
+    """Build a bundle, or a part of one that is there.
+
+    Raises:
+        BadRequestError: workers were asked for, who have no share in a part.
+    """
+    if options.only and crew_of(options):
+        raise BadRequestError("--workers and --scheduler share out a whole build, not --only")
     return _graph(options) if options.only == "graph" else _whole(options)
 
 
@@ -90,32 +98,16 @@ def _whole(options: Namespace) -> Answer:
     from ndcore.analysis.mechanism.unit_pictures import add_unit_pictures
     from ndcore.bundles.build import BuildConfig, build
     from ndcore.bundles.bundle import load_bundle
-    from ndcore.cli.selection import data_of, wishes_of
+    from ndcore.cli.shards.network import asked_network, shared_build
     from ndcore.cli.text import share
-    from ndcore.data.stored.file import SUFFIX
-    from ndcore.networks.brought.opening import open_images
     from ndcore.networks.form import Finding
-    from ndcore.networks.registry import model_spec
     from ndcore.storage.places import run_dir
     from ndcore.training.checkpoints import read_run
     from ndcore.training.loop import train
     from ndcore.training.recipes import recipe
 
-    name = options.model or options.bundle
-    if options.activations:
-        if options.model or options.data or options.weights or options.classes or options.size:
-            raise BadRequestError(
-                "--activations stands for the model and its images: give no --model, --data, "
-                "--weights, --classes or --size with it"
-            )
-        name = options.activations
-        if not name.lower().endswith(SUFFIX):
-            raise BadRequestError(f"'{name}' is no {SUFFIX} file, as numpy.savez writes them")
-    if options.run and (options.weights or options.activations):
-        raise BadRequestError("--run names where weights come from: give no others with it")
-    spec = model_spec(name)
-    data = data_of(options.data, spec)
-    spec, source = open_images(spec, data, wishes_of(options))
+    crew = crew_of(options)
+    name, spec, source = asked_network(options)
     brought = options.weights or options.run
     untrained = not brought and not (read_run(run_dir(name)) or {}).get("done")
     if untrained and spec.data and options.data is None and not spec.own:
@@ -137,6 +129,7 @@ def _whole(options: Namespace) -> Answer:
             spec=spec,
             on_step=progress.step,
             on_cost=lambda cost: print(cost.sentence, file=sys.stderr),
+            share=None if crew is None else partial(shared_build, crew, options),
         )
         bundle = load_bundle(options.bundle)
         if bundle.graph_arrays is not None:

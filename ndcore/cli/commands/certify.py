@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ndcore.cli.commands import Answer
-from ndcore.cli.shared_options import add_bundle, add_images
+from ndcore.cli.shared_options import add_bundle, add_crew, add_images, crew_of
 
 if TYPE_CHECKING:
-    from ndcore.bundles.bundle import Bundle
     from ndcore.cli.certifying import Certifying
-    from ndcore.data.batch import ImageBatch
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_images(parser)
     add_bundle(parser)
+    add_crew(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the order that --n draws from")
     parser.add_argument(
         "--resume",
@@ -73,12 +73,20 @@ def run(options: Namespace) -> Answer:
     from ndcore.certificate.repairs import MARGIN
     from ndcore.cli.certificate import certify_text
     from ndcore.cli.certifying import Certifying
+    from ndcore.cli.selection import certified_images
+    from ndcore.cli.shards.images import ChosenImages, certified_by, certified_for_two_by
 
+    crew = crew_of(options)
     bundle = load_bundle(options.bundle)
-    chosen, keys, split = _choose(bundle, options)
+    chosen, keys, split = certified_images(bundle, options)
     if options.ship:
         require_set(bundle, split, keys)
     work = Certifying(bundle, chosen, keys, options.resume)
+    if crew is not None:
+        named = ChosenImages.of(options, bundle, chosen)
+        work.take(partial(certified_by, crew, named))
+        if options.pixels == 2:
+            work.take_two(options.block, partial(certified_for_two_by, crew, named, options.block))
     rows = [
         {"file": name, "true": bundle.classes[label] if label >= 0 else None}
         | each.to_dict(bundle.classes)
@@ -114,24 +122,6 @@ def _ask_more(work: Certifying, options: Namespace, document: dict[str, Any]) ->
             rows[at]["hole_attacks"] = [one.to_dict(classes) for one in found]
     if options.audit:
         summary["audit"] = work.audit()
-
-
-def _choose(bundle: Bundle, options: Namespace) -> tuple[ImageBatch, tuple[str, ...], str]:
-    """The images, under which key the gallery would know each, and the split they are of."""
-    import numpy as np
-
-    from ndcore.cli.selection import choose_images, choose_source
-    from ndcore.data.batch import ImageBatch
-
-    if options.images:
-        chosen = choose_images(bundle, options, default=None)
-        return chosen, chosen.ids, ""
-    source, split, members = choose_source(bundle, options, default=None)
-    if options.n is not None:
-        # In a seeded order, so that the images of a small n are the first of a larger one.
-        members = np.random.default_rng(options.seed).permutation(members)[: options.n].tolist()
-    known = source.keys()
-    return ImageBatch.of(source, members), tuple(known[i] for i in members), split
 
 
 def _to_keep(

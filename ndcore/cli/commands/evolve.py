@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
+from ndcore.cli.shared_options import add_crew, crew_of
 from ndcore.errors import BadRequestError
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of these images and the searches")
     parser.add_argument("--device", default="auto")
+    add_crew(parser)
 
 
 def run(options: Namespace) -> Answer:
@@ -60,6 +63,8 @@ def run(options: Namespace) -> Answer:
     if len(options.run) != 1:
         raise BadRequestError(f"evolve takes one RUN, got {len(options.run)}")
     found = load_run(options.run[0])
+    if crew_of(options) and not options.vulnerability:
+        raise BadRequestError("--workers and --scheduler share out --vulnerability alone")
     if options.vulnerability or options.facets:
         _measure(found, options)
     from ndcore.cli.evolution import evolution_document, evolution_text
@@ -70,25 +75,23 @@ def run(options: Namespace) -> Answer:
 
 def _measure(found: EvolutionRun, options: Namespace) -> None:
     """What a recording lacks and takes its images."""
-    from ndcore.cli.selection import data_of
-    from ndcore.data.catalog import open_data, own_place
-    from ndcore.data.folder.intake import Intake
+    from ndcore.cli.shards.network import run_images, shared_epoch
     from ndcore.evolution import VulnerabilityConfig
     from ndcore.evolution.facet_classes import keep_facet_classes
     from ndcore.evolution.recording.attack_epochs import measure_vulnerability
-    from ndcore.networks.registry import model_spec
 
-    spec = model_spec(found.model)
-    height, width, channels = spec.shape or found.about["shape"]
-    own = own_place(found.about.get("root", ""))
-    data = options.data or (str(own) if own else data_of(None, spec))
-    intake = Intake.of(found.about.get("intake", {}))
-    source = open_data(data, (height, width, channels), intake)
+    crew = crew_of(options)
+    source = run_images(found, options)
     with Progress() as progress:
         if options.facets:
             keep_facet_classes(found, source, options.facets, on_step=progress.step)
         if options.vulnerability:
             config = VulnerabilityConfig(images=options.images, seed=options.seed)
             measure_vulnerability(
-                found, source, config, device=options.device, on_step=progress.step
+                found,
+                source,
+                config,
+                device=options.device,
+                on_step=progress.step,
+                share=None if crew is None else partial(shared_epoch, crew, options),
             )

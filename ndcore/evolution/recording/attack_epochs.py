@@ -12,6 +12,8 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,9 @@ from ndcore.evolution.vulnerability import (
 )
 from ndcore.networks.registry import layer_names
 from ndcore.networks.stoppable import stoppable
+from ndcore.scale.network.attacked import attack_shared
+from ndcore.scale.network.counted import count_shared
+from ndcore.scale.network.shared import Shared
 from ndcore.statistics.roc import auroc, bootstrap_auroc
 from ndcore.steps import ShouldStop, Step, counter, in_parts, no_step
 from ndcore.training.checkpoints import read_run
@@ -44,6 +49,8 @@ from ndcore.training.checkpoints import read_run
 DETECTOR = "wasserstein"
 REDUCTIONS = ("max", "value")  # those that the detector looks at
 BATCH = 128
+
+Share = Callable[[Path, nn.Module, ImageSource], Shared]
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ def measure_vulnerability(
     on_step: Step = no_step,
     on_epoch: Callable[[EpochVulnerability], None] | None = None,
     should_stop: ShouldStop = None,
+    share: Share | None = None,
 ) -> Vulnerability:
     """Measure the epochs whose weights were kept and write them to the recording.
 
@@ -75,6 +83,8 @@ def measure_vulnerability(
         on_step: called with (what is being done, done, total).
         on_epoch: called with each epoch measured here.
         should_stop: asked before every function of torch.
+        share: makes of a file of weights, the network with them and the images what a crew attacks
+            and counts; None: all is done here.
 
     Returns:
         All epochs, those measured earlier included.
@@ -103,8 +113,9 @@ def measure_vulnerability(
             on_step(f"{label}: {what}", done, total)
 
         model = model_at(run, path, device)
+        shared = None if share is None else share(path, model, source)
         with stoppable(should_stop, "stopped; the epochs measured so far are kept"):
-            rows[epoch] = _measure(model, source, images, config, epoch, digest, step)
+            rows[epoch] = _measure(model, source, images, config, epoch, digest, step, shared)
         found = Vulnerability(config, source.name, tuple(rows[each] for each in sorted(rows)))
         write_vulnerability(run.folder, found)
         if on_epoch:
@@ -163,24 +174,30 @@ def _measure(
     epoch: int,
     digest: str,
     step: Step,
+    shared: Shared | None,
 ) -> EpochVulnerability:
     started = time.monotonic()
     pixels = source.pixels(images.attacked)
     keys = [source.keys()[i] for i in images.attacked]
-    results = attack_images(
-        model,
-        pixels,
-        source.labels[images.attacked],
-        keys,
-        # One precision everywhere, so that a figure does not hang on the processor.
-        AttackConfig(max_queries=config.max_queries, seed=config.seed, precision="float32"),
-        on_result=lambda index, _: step("attacking", index + 1, len(pixels)),
-    )
+    # One precision everywhere, so that a figure does not hang on the processor.
+    attack = AttackConfig(max_queries=config.max_queries, seed=config.seed, precision="float32")
+    if shared is None:
+        results = attack_images(
+            model,
+            pixels,
+            source.labels[images.attacked],
+            keys,
+            attack,
+            on_result=lambda index, _: step("attacking", index + 1, len(pixels)),
+        )
+    else:
+        step("attacking", 0, 0)
+        results = list(attack_shared(shared, images.attacked, attack, by_key=True))
     summary = summarise(results)
     won = [result for result in results if result.success]
     area, interval = None, None
     if won:
-        detector = _detector(model, source, images, config, step)
+        detector = _detector(model, source, images, config, step, shared)
         area, interval = _told_apart(detector, pixels, keys, won, config.seed)
     return EpochVulnerability(
         epoch=epoch,
@@ -203,9 +220,11 @@ def _detector(
     images: _Images,
     config: VulnerabilityConfig,
     step: Step,
+    shared: Shared | None,
 ) -> DivergenceDetector:
     layers = layer_names(model)
-    histograms = count_distributions(
+    count = count_distributions if shared is None else partial(count_shared, shared)
+    histograms = count(
         model,
         layers,
         source,

@@ -1,0 +1,1 @@
+"""Work in shards, by more processes or machines than one."""

@@ -1,0 +1,209 @@
+"""Shards over processes and a Dask cluster: the same bytes, a lost worker, what cannot work."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from joblib.externals.loky import BrokenProcessPool
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.cli import main
+from ndcore.cli.shards import images
+from ndcore.errors import BadRequestError
+from ndcore.scale import crew
+from ndcore.scale.crew import Crew, in_order, shards_of
+
+ATTACK = ["attack", "--bundle", "digits-cnn", "--source", "digits", "--n", "40"]
+ATTACK += ["--engine", "fast", "--max-queries", "40", "--out"]
+CERTIFY = ["certify", "--bundle", "digits-cnn", "--source", "digits", "--n", "9"]
+CERTIFY += ["--pixels", "2", "--block", "4", "--json"]
+
+
+@pytest.fixture(scope="session")
+def scheduler(digits_cache: Path) -> Iterator[str]:
+    """Address of a Dask scheduler with two workers of one thread each, on loopback."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=50,
+        env={"ND_CACHE": str(digits_cache)},
+    ) as running:
+        yield running.scheduler_address
+
+
+@dataclass(frozen=True)
+class KilledOnce:
+    """Work whose worker is killed the first time that the shard that begins with 16 is its turn."""
+
+    been: str
+    work: Callable[[Sequence[int]], list[int]]
+
+    def __call__(self, shard: Sequence[int]) -> list[int]:
+        if shard[0] == 16 and not Path(self.been).exists():
+            Path(self.been).write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.work(shard)
+
+
+def tenfold(shard: Sequence[int]) -> list[int]:
+    return [10 * at for at in shard]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
+    assert found
+    return found
+
+
+def test_a_position_is_in_the_same_shard_whatever_is_left() -> None:
+    assert [len(shard) for shard in shards_of(range(40), 16)] == [16, 16, 8]
+    assert shards_of([39, 0, 17, 16], 16) == [[0], [16, 17], [39]]
+    assert shards_of([], 16) == []
+
+
+@pytest.mark.spec("LB-4")
+def test_a_lost_process_costs_its_shard(tmp_path: Path) -> None:
+    shards = shards_of(range(40), 8)
+    work = KilledOnce(str(tmp_path / "been"), tenfold)
+    found = in_order(Crew(2).parts(work, shards))
+    assert found == [tenfold(shard) for shard in shards]
+    assert (tmp_path / "been").exists()
+
+
+def test_workers_that_are_lost_again_and_again_are_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Deadly(Executor):
+        """Does two shards and loses the worker of any other."""
+
+        def submit(self, _alone: object, _work: object, shard: list[int]) -> Future[list[int]]:
+            future: Future[list[int]] = Future()
+            asked.append(shard)
+            if shard[0] < 16:
+                future.set_result(tenfold(shard))
+            else:
+                future.set_exception(BrokenProcessPool())
+            return future
+
+    asked: list[list[int]] = []
+    monkeypatch.setattr(Crew, "_executor", lambda _: nullcontext(Deadly()))
+    found = Crew(2).parts(tenfold, shards_of(range(24), 8))
+    assert sorted([next(found), next(found)])[1] == (1, tenfold(range(8, 16)))
+    with pytest.raises(BadRequestError, match="lost 3 times in a row"):
+        next(found)
+    assert asked[3:] == [list(range(16, 24))] * 3
+
+
+@pytest.mark.spec("LB-4")
+def test_an_attack_gives_the_same_bytes_whoever_makes_it(
+    digits_bundle: Bundle, tmp_path: Path, scheduler: str
+) -> None:
+    ways = {
+        "one": ("--workers", "1"),
+        "two": ("--workers", "2"),
+        "dask": ("--scheduler", scheduler),
+    }
+    for name, way in ways.items():
+        assert main([*ATTACK, str(tmp_path / name), *way]) == 0
+    one, two, dask = (contents(tmp_path / name) for name in ways)
+    assert one == two == dask
+
+
+@pytest.mark.spec("LB-4")
+def test_a_killed_dask_worker_changes_nothing(
+    digits_bundle: Bundle, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main([*ATTACK, str(tmp_path / "one"), "--workers", "1"]) == 0
+    whole = images._Attack
+    monkeypatch.setattr(
+        images, "_Attack", lambda *of: KilledOnce(str(tmp_path / "been"), whole(*of))
+    )
+    assert main([*ATTACK, str(tmp_path / "dask"), "--scheduler", scheduler]) == 0
+    assert (tmp_path / "been").exists()
+    assert contents(tmp_path / "one") == contents(tmp_path / "dask")
+
+
+@pytest.mark.spec("LB-4")
+def test_an_interrupted_attack_goes_on_with_other_workers(
+    digits_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheduler: str
+) -> None:
+    done = []
+
+    def interrupted(*of: object) -> Callable[[Sequence[int]], list[object]]:
+        def work(shard: Sequence[int]) -> list[object]:
+            if shard[0] == 32:
+                raise KeyboardInterrupt
+            done.append(shard)
+            return whole(*of)(shard)
+
+        return work
+
+    whole = images._Attack
+    assert main([*ATTACK, str(tmp_path / "whole"), "--workers", "1"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "_Attack", interrupted)
+        assert main([*ATTACK, str(tmp_path / "parts"), "--workers", "1"]) == 130
+    assert len(done) == 2
+    assert len(list((tmp_path / "parts" / ".unfinished").glob("[0-9]*"))) == 32
+    assert main([*ATTACK, str(tmp_path / "parts"), "--scheduler", scheduler]) == 0
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+@pytest.mark.spec("LB-4")
+def test_certificates_are_the_same_bytes(
+    digits_bundle: Bundle, tmp_path: Path, scheduler: str
+) -> None:
+    one, dask = tmp_path / "one.json", tmp_path / "dask.json"
+    assert main([*CERTIFY, str(one), "--workers", "1"]) == 0
+    assert main([*CERTIFY, str(dask), "--scheduler", scheduler]) == 0
+    assert one.read_bytes() == dask.read_bytes()
+
+
+def test_a_worker_with_other_images_is_told(digits_bundle: Bundle) -> None:
+    chosen = images.ChosenImages('{"command": "attack", "bundle": "digits-cnn"}', "of others")
+    with pytest.raises(BadRequestError, match="a worker has another 'digits-cnn', or other images"):
+        list(Crew().parts(images._Certify(chosen), [[0]]))
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--workers", "0"], "workers must be 1 to 512, got 0"),
+        (["--workers", "2", "--scheduler", "tcp://127.0.0.1:9"], "give --workers or it"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "no Dask scheduler at 'tcp://127.0.0.1:9'"),
+        (["--scheduler", "nowhere"], "no Dask scheduler at 'nowhere'"),
+    ],
+)
+def test_what_cannot_work_is_one_line(
+    digits_bundle: Bundle,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+    told: str,
+) -> None:
+    monkeypatch.setattr(crew, "REACHED_WITHIN_S", 2)
+    assert main([*ATTACK, str(tmp_path / "out"), *more]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_workers_of_another_version_are_told(
+    scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ndcore
+
+    monkeypatch.setattr(ndcore, "__version__", "0.0.0")
+    with pytest.raises(BadRequestError, match=r"has ndcore .*, not 0\.0\.0"):
+        list(Crew(scheduler=scheduler).parts(tenfold, [[0]]))
