@@ -26,7 +26,7 @@ from ndcore.errors import BadRequestError
 TRIES = 3  # in a row without a single shard done
 MOST_WORKERS = 512
 REACHED_WITHIN_S = 10
-IDLE_S = 300  # after which a process without work ends
+IDLE_S = 60  # after which a process without work ends
 TELL_APART = ("ndcore", "torch", "numpy")  # other versions may give other last digits
 Part = TypeVar("Part")
 Work = Callable[[Sequence[int]], Part]

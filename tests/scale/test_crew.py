@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from joblib.externals.loky import BrokenProcessPool
 
-from ndcore.bundles.bundle import Bundle
+from ndcore.activations.distributions import count_distributions
+from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.cli import main
 from ndcore.cli.shards import images
+from ndcore.data.catalog import open_source
 from ndcore.errors import BadRequestError
+from ndcore.evolution.recording.recorder import RecordConfig, Recorder
+from ndcore.networks.registry import model_spec
 from ndcore.scale import crew
 from ndcore.scale.crew import Crew, in_order, shards_of
+from ndcore.scale.network import counted
+from ndcore.scale.network.counted import count_shared
+from ndcore.scale.network.shared import Opened, Shared
+from ndcore.training.loop import train
+from ndcore.training.recipes import recipe
 
 ATTACK = ["attack", "--bundle", "digits-cnn", "--source", "digits", "--n", "40"]
 ATTACK += ["--engine", "fast", "--max-queries", "40", "--out"]
 CERTIFY = ["certify", "--bundle", "digits-cnn", "--source", "digits", "--n", "9"]
 CERTIFY += ["--pixels", "2", "--block", "4", "--json"]
+BUILD = ["build", "shared", "--model", "digits-cnn", "--gallery", "5", "--gallery-images", "40"]
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +54,20 @@ def scheduler(digits_cache: Path) -> Iterator[str]:
         env={"ND_CACHE": str(digits_cache)},
     ) as running:
         yield running.scheduler_address
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recorded training of two epochs."""
+    folder = tmp_path_factory.mktemp("cache") / "runs" / "lenet-digits"
+    train(
+        model_spec("lenet-digits"),
+        open_source("digits"),
+        replace(recipe("lenet-digits"), epochs=2),
+        folder,
+        recorder=Recorder(folder, RecordConfig(per_class=16, pool=100, top=5, top_last=5)),
+    )
+    return folder
 
 
 @dataclass(frozen=True)
@@ -168,6 +196,62 @@ def test_certificates_are_the_same_bytes(
     assert main([*CERTIFY, str(one), "--workers", "1"]) == 0
     assert main([*CERTIFY, str(dask), "--scheduler", scheduler]) == 0
     assert one.read_bytes() == dask.read_bytes()
+
+
+@pytest.mark.spec("LB-4")
+def test_histograms_and_gallery_are_the_same_bytes(
+    digits_bundle: Bundle, digits_cache: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counted, "COUNTED", 100)
+    folder = digits_cache / "bundles" / "shared"
+    built = []
+    for way in (["--workers", "1"], ["--scheduler", scheduler]):
+        assert main([*BUILD, *way]) == 0
+        built.append(contents(folder))
+        shutil.rmtree(folder)
+    one, dask = built
+    assert {"distributions.npz", "gallery.json", "manifest.json"} <= set(one)
+    assert one == dask
+
+
+def test_counts_in_shards_are_those_of_one_pass(
+    digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counted, "COUNTED", 64)
+    source = open_source("digits")
+    members = list(range(0, 600, 2))
+    opens = partial(_opened, "digits-cnn")
+    shared = Shared.of(Crew(), opens, digits_bundle.model, source)
+    more = (digits_bundle.model, digits_bundle.layers, source, members)
+    whole, parts = count_distributions(*more), count_shared(shared, *more)
+    assert whole.keys() == parts.keys()
+    for key, found in whole.items():
+        assert np.array_equal(parts[key].n, found.n)
+        np.testing.assert_allclose(parts[key].lo, found.lo, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(parts[key].hi, found.hi, rtol=1e-5, atol=1e-6)
+        # A value on an edge may fall on its other side in another batch.
+        moved = np.abs(parts[key].counts.astype(int) - found.counts).sum() / 2
+        assert moved <= 0.001 * found.counts.sum()
+
+
+def _opened(name: str) -> Opened:
+    return load_bundle(name).model, open_source("digits")
+
+
+@pytest.mark.spec("LB-4")
+def test_vulnerability_is_the_same_whoever_measures_it(
+    recorded: Path, capsys: pytest.CaptureFixture[str], scheduler: str
+) -> None:
+    found = []
+    for way in (["--workers", "1"], ["--scheduler", scheduler]):
+        command = ["evolve", str(recorded), "--vulnerability", "--images", "20", "--json", "-"]
+        assert main([*command, *way]) == 0
+        rows = json.loads(capsys.readouterr().out)["vulnerability"]["epochs"]
+        found.append([row | {"seconds": 0} for row in rows])
+        (recorded / "evolution" / "vulnerability.json").unlink()
+    one, dask = found
+    assert [row["epoch"] for row in one] == [1, 2]
+    assert one == dask
 
 
 def test_a_worker_with_other_images_is_told(digits_bundle: Bundle) -> None:
