@@ -169,7 +169,8 @@ def _attacked(
     from ndcore.attacks.kept import KeptAttacks
     from ndcore.data.pixels import image_key
 
-    kept, found = None, {}
+    kept = None
+    found: dict[int, AttackResult] = {}
     if out is not None:
         keys = tuple(image_key(bundle.weight_hash, image) for image in chosen.pixels)
         # Another number of threads may give other last digits.
