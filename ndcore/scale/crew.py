@@ -27,7 +27,6 @@ TRIES = 3  # in a row without a single shard done
 MOST_WORKERS = 512
 REACHED_WITHIN_S = 10
 IDLE_S = 60  # after which a process without work ends
-TELL_APART = ("ndcore", "torch", "numpy")  # other versions may give other last digits
 Part = TypeVar("Part")
 Work = Callable[[Sequence[int]], Part]
 
@@ -178,26 +177,36 @@ def _cluster(scheduler: str) -> Iterator[Executor]:
 
 def _require_alike(client: Any, scheduler: str) -> None:
     """Workers that give the same bytes as this process: by their versions and processors."""
-    told = client.get_versions(packages=list(TELL_APART))
-    if not told["workers"]:
+    addresses = list(client.scheduler_info(n_workers=-1)["workers"])
+    if not addresses:
         raise BadRequestError(f"the Dask scheduler at '{scheduler}' has no worker yet")
-    for address, worker in told["workers"].items():
-        for name in TELL_APART:
-            own, theirs = (each["packages"].get(name) for each in (told["client"], worker))
-            if theirs is None:
+    # As tasks: what is asked of a worker outside of one keeps it from answering for so long.
+    asked = [client.submit(_computes_with, workers=[each], pure=False) for each in addresses]
+    own = _computes_with()
+    for address, answer in zip(addresses, asked, strict=True):
+        try:
+            theirs = answer.result()
+        except (ImportError, RuntimeError) as error:
+            raise BadRequestError(
+                f"the worker {address} cannot import ndcore and torch: start it where they are"
+            ) from error
+        for what, version in own.items():
+            if theirs[what] != version:
                 raise BadRequestError(
-                    f"the worker {address} cannot import {name}: start it where that is installed"
+                    f"the worker {address} has {what} {theirs[what]}, this process {version}"
                 )
-            if theirs != own:
-                raise BadRequestError(f"the worker {address} has {name} {theirs}, not {own}")
-    own = _processor()
-    for address, theirs in client.run(_processor).items():
-        if theirs != own:
-            raise BadRequestError(f"the worker {address} computes with {theirs}, not {own}")
 
 
-def _processor() -> str:
-    """Of the instructions that torch uses, those that change the last digits."""
+def _computes_with() -> dict[str, str]:
+    """What changes the last digits: versions, and the instructions that torch uses."""
+    import numpy
     import torch
 
-    return str(torch.backends.cpu.get_cpu_capability())
+    import ndcore
+
+    return {
+        "ndcore": ndcore.__version__,
+        "torch": str(torch.__version__),
+        "numpy": numpy.__version__,
+        "instructions": str(torch.backends.cpu.get_cpu_capability()),
+    }

@@ -289,5 +289,5 @@ def test_workers_of_another_version_are_told(
     import ndcore
 
     monkeypatch.setattr(ndcore, "__version__", "0.0.0")
-    with pytest.raises(BadRequestError, match=r"has ndcore .*, not 0\.0\.0"):
+    with pytest.raises(BadRequestError, match=r"has ndcore .*, this process 0\.0\.0"):
         list(Crew(scheduler=scheduler).parts(tenfold, [[0]]))
