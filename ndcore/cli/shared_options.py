@@ -6,6 +6,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from argparse import _ArgumentGroup
+
     from ndcore.scale.crew import Crew
 
 
@@ -14,7 +16,7 @@ def add_bundle(parser: ArgumentParser) -> None:
     parser.add_argument("--bundle", default="cifar10-vgg16")
 
 
-def add_crew(parser: ArgumentParser) -> None:
+def add_crew(parser: ArgumentParser | _ArgumentGroup) -> None:
     """`--workers` and `--scheduler`."""
     parser.add_argument(
         "--workers",

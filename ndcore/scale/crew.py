@@ -86,6 +86,18 @@ class Crew:
         for at, part in self.parts(work, shards):
             yield from zip(shards[at], part, strict=True)
 
+    def in_order(
+        self, work: Work[Sequence[Part]], shards: Sequence[Sequence[int]]
+    ) -> Iterator[Part]:
+        """What was made of each position, in order; who needs no more may stop."""
+        waiting: dict[int, Sequence[Part]] = {}
+        turn = 0
+        for at, part in self.parts(work, shards):
+            waiting[at] = part
+            while turn in waiting:
+                yield from waiting.pop(turn)
+                turn += 1
+
     def _executor(self) -> AbstractContextManager[Executor]:
         return _cluster(self.scheduler) if self.scheduler else _processes(self.workers)
 
@@ -96,11 +108,6 @@ def shards_of(positions: Sequence[int], size: int) -> list[list[int]]:
     So a position lies in the same shard whatever was done before, and its neighbours beside it.
     """
     return [list(some) for _, some in groupby(sorted(positions), lambda at: at // size)]
-
-
-def in_order(parts: Iterator[tuple[int, Part]]) -> list[Part]:
-    """What `Crew.parts` gives, in the order of the shards."""
-    return [part for _, part in sorted(parts, key=lambda found: found[0])]
 
 
 def _ended(

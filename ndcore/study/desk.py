@@ -177,7 +177,8 @@ def desk_file(bundle: Bundle) -> Path | None:
 def dev_attack(measurer: Measurer, dev: ImageSet, family: Family, seed: int = 0) -> ImageSet:
     """A kind of attack made from all dev images, now or by an earlier run: the set `dev-KIND`."""
     name = f"dev-{family.name}"
-    make = partial(attacked_set, measurer.bundle, dev, replace(family, name=name), seed=seed)
+    named = replace(family, name=name)
+    make = partial(attacked_set, measurer.bundle, dev, named, seed=seed, attack=measurer.attack)
     return measurer.images(name, f"{family} {seed} {len(dev)}", make)
 
 

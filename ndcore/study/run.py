@@ -45,6 +45,7 @@ from ndcore.study.document import (
 )
 from ndcore.study.families import FAMILY_IMAGES, best_for, family_figures
 from ndcore.study.measured.adversaries import ADVERSARIES, Adversary, Defence, adversarial_set
+from ndcore.study.measured.elsewhere import Elsewhere
 from ndcore.study.measured.estimate import Estimate, estimate
 from ndcore.study.measured.image_sets import (
     CONTROLS,
@@ -71,6 +72,7 @@ def run_study(
     on_step: Step = no_step,
     on_estimate: Callable[[Estimate], None] | None = None,
     should_stop: ShouldStop = None,
+    share: Callable[[Measurer], Elsewhere] | None = None,
 ) -> SavedStudy:
     """Run, or finish, a study and save it.
 
@@ -83,6 +85,7 @@ def run_study(
         on_estimate: called once with how long all of it takes, also where an earlier run has made
             a part; the estimate itself takes some seconds.
         should_stop: asked before every function of torch; the pieces made so far stay.
+        share: makes of what measures a crew that does a part of it; None: all is done here.
 
     Raises:
         BadRequestError: the data lacks the bundle's images.
@@ -92,6 +95,7 @@ def run_study(
         measurer = Measurer(
             bundle, source, folder or study_dir(bundle.name), config.per_class, config.seed, on_step
         )
+        measurer.elsewhere = None if share is None else share(measurer)
         return _run(measurer, source, config, on_estimate)
 
 
@@ -264,7 +268,15 @@ def _attacked(
         return replace(images.take(drawn), attacked=0)
     question = f"{kind} {config.n} {config.seed} {len(benign)}"
     if isinstance(kind, Family):
-        make = partial(attacked_set, bundle, benign, kind, n=config.n, seed=config.seed)
+        make = partial(
+            attacked_set,
+            bundle,
+            benign,
+            kind,
+            n=config.n,
+            seed=config.seed,
+            attack=measurer.attack,
+        )
     else:
         known = defence.detector.name if defence.detector else ""
         question += f" {known} {defence.cuts.tolist()}"

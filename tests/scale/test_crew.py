@@ -21,15 +21,21 @@ from ndcore.activations.distributions import count_distributions
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.cli import main
 from ndcore.cli.shards import images
+from ndcore.cli.shards.study import shared_study
 from ndcore.data.catalog import open_source
 from ndcore.errors import BadRequestError
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder
 from ndcore.networks.registry import model_spec
 from ndcore.scale import crew
-from ndcore.scale.crew import Crew, in_order, shards_of
+from ndcore.scale.crew import Crew, shards_of
 from ndcore.scale.network import counted
 from ndcore.scale.network.counted import count_shared
 from ndcore.scale.network.shared import Opened, Shared
+from ndcore.steps import no_step
+from ndcore.study.desk import dev_attack
+from ndcore.study.measured import elsewhere
+from ndcore.study.measured.image_sets import FAMILIES, benign_set
+from ndcore.study.measured.measurements import Measurer
 from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
 
@@ -104,8 +110,7 @@ def test_a_position_is_in_the_same_shard_whatever_is_left() -> None:
 def test_a_lost_process_costs_its_shard(tmp_path: Path) -> None:
     shards = shards_of(range(40), 8)
     work = KilledOnce(str(tmp_path / "been"), tenfold)
-    found = in_order(Crew(2).parts(work, shards))
-    assert found == [tenfold(shard) for shard in shards]
+    assert list(Crew(2).in_order(work, shards)) == tenfold(range(40))
     assert (tmp_path / "been").exists()
 
 
@@ -252,6 +257,37 @@ def test_vulnerability_is_the_same_whoever_measures_it(
     one, dask = found
     assert [row["epoch"] for row in one] == [1, 2]
     assert one == dask
+
+
+@pytest.mark.spec("LB-4")
+def test_a_study_measures_and_attacks_the_same_whoever_does_it(
+    digits_bundle: Bundle, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "POOL", 8)
+    source, made = open_source("digits"), []
+    family = replace(FAMILIES[0], images=24)
+    for name, crew in (("one", Crew()), ("dask", Crew(scheduler=scheduler))):
+        measurer = Measurer(digits_bundle, source, tmp_path / name, 10, 0, no_step)
+        measurer.elsewhere = shared_study(crew, "digits-cnn", None, measurer)
+        images = benign_set(digits_bundle, source, "evaluation", 40)
+        measurer.measure(images, proven=True)
+        measurer.measure(dev_attack(measurer, images, family))
+        made.append(contents(tmp_path / name))
+    one, dask = made
+    assert {"evaluation-proofs-000032.npz", "dev-one-pixel-images.npz"} <= set(one)
+    assert one == dask
+
+
+@pytest.mark.spec("LB-4")
+def test_pieces_that_workers_leave_elsewhere_are_one_line(
+    digits_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_source("digits")
+    measurer = Measurer(digits_bundle, source, tmp_path, 10, 0, no_step)
+    measurer.elsewhere = shared_study(Crew(), "digits-cnn", None, measurer)
+    monkeypatch.setattr(Measurer, "make", lambda *_: None)
+    with pytest.raises(BadRequestError, match="give --out on a disk that all share"):
+        measurer.measure(benign_set(digits_bundle, source, "dev", 3), repairs=False)
 
 
 def test_a_worker_with_other_images_is_told(digits_bundle: Bundle) -> None:

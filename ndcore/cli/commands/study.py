@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
 from ndcore.cli.commands import Answer
 from ndcore.cli.progress import Progress
-from ndcore.cli.shared_options import add_bundle
+from ndcore.cli.shared_options import add_bundle, add_crew, crew_of
 from ndcore.errors import BadRequestError
 
 # The options of each, as they are typed. Unset they are None, so that what is given is known.
 OPTIONS = {
-    "detectors": ("--data", "--attacks", "--n", "--no-repair", "--seed", "--ship"),
+    "detectors": (
+        "--data",
+        "--attacks",
+        "--n",
+        "--no-repair",
+        "--seed",
+        "--ship",
+        "--workers",
+        "--scheduler",
+    ),
     "hypothesis": ("--measure", "--layers", "--attack", "--over", "--freeze"),
 }
 
@@ -41,6 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=None,
         help="put the finished study into the bundle",
     )
+    add_crew(detectors)
 
     hypothesis = parser.add_argument_group("hypothesis")
     hypothesis.add_argument("--measure", action="append", help="such as w1-top; may be given again")
@@ -78,6 +89,7 @@ def _study_detectors(options: Namespace) -> Answer:
     from ndcore.bundles.bundle import load_bundle
     from ndcore.bundles.images import open_for
     from ndcore.cli.selection import default_data
+    from ndcore.cli.shards.study import shared_study
     from ndcore.cli.text import study_text
     from ndcore.study import study_dir
     from ndcore.study.config import StudyConfig
@@ -90,6 +102,7 @@ def _study_detectors(options: Namespace) -> Answer:
         repairs=not options.no_repair,
         seed=options.seed or 0,
     )
+    crew = crew_of(options)
     bundle = load_bundle(options.bundle)
     source = open_for(bundle, options.data or default_data(bundle))
     folder = Path(options.out) if options.out else None
@@ -101,6 +114,7 @@ def _study_detectors(options: Namespace) -> Answer:
             folder,
             on_step=progress.step,
             on_estimate=lambda told: progress.note(f"the whole study takes {told.text}"),
+            share=None if crew is None else partial(shared_study, crew, bundle.name, options.data),
         )
     if options.ship:
         ship_study(bundle, folder or study_dir(bundle.name))

@@ -42,10 +42,4 @@ def attack_shared(
         by_key: images are named by their keys, on which their random streams hang; else by ids.
     """
     shards = [positions[part] for part in in_parts(len(positions), ATTACKED)]
-    waiting: dict[int, list[AttackResult]] = {}
-    turn = 0
-    for at, found in shared.crew.parts(_Attack(shared.named, config, by_key), shards):
-        waiting[at] = found
-        while turn in waiting:
-            yield from waiting.pop(turn)
-            turn += 1
+    yield from shared.crew.in_order(_Attack(shared.named, config, by_key), shards)

@@ -26,7 +26,6 @@ from ndcore.activations.distributions import (
 from ndcore.activations.histograms import ClassHistograms, count_type, held_by
 from ndcore.activations.reading import image_bytes
 from ndcore.data.sources import ImageSource
-from ndcore.scale.crew import in_order
 from ndcore.scale.network.shared import Named, Shared
 from ndcore.steps import in_parts
 
@@ -124,7 +123,7 @@ def count_shared(
     bins = bins_within(columns, labels)
     crew, named, chosen = shared.crew, shared.named, tuple(layers)
     sample = [members[place] for place in drawn_for_ranges(len(members), seed)]
-    ends = in_order(crew.parts(_Extremes(named, chosen), _in_shards(sample)))
+    ends = [each for _, each in crew.parts(_Extremes(named, chosen), _in_shards(sample))]
     found = {
         key: ClassHistograms.empty(
             len(source.classes), np.concatenate([each[key] for each in ends]), labels, bins

@@ -7,8 +7,9 @@ key of the image they were made from, so that figures can be resampled by source
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.errors import BadRequestError
 from ndcore.networks.evaluator import evaluator_for
+from ndcore.steps import in_parts
 
 POOL = 32  # images attacked between two reports
 
@@ -86,6 +88,9 @@ class ImageSet(ImageBatch):
     attacked: int = 0
 
 
+Attack = Callable[[ImageSet, Sequence[int], AttackConfig], Iterable[AttackResult]]
+
+
 def benign_set(
     bundle: Bundle, source: ImageSource, split: str, n: int | None = None, seed: int = 0
 ) -> ImageSet:
@@ -134,6 +139,7 @@ def attacked_set(
     *,
     n: int | None = None,
     seed: int = 0,
+    attack: Attack | None = None,
     on_image: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Attack images of `benign` that the model gets right; the successes.
@@ -144,6 +150,8 @@ def attacked_set(
         family: how.
         n: attack no more than this many images.
         seed: of the draw of images and of the search.
+        attack: gives the results of the images of `benign` at some positions, in this order;
+            default: they are attacked here.
         on_image: called with (images done, images in all).
     """
     evaluator = evaluator_for(bundle.model, bundle.shape)
@@ -156,17 +164,11 @@ def attacked_set(
         if evaluator.plain(benign.pixels[index][None])[0].argmax() == benign.labels[index]:
             chosen.append(index)
     results: list[AttackResult] = []
-    for start in range(0, len(chosen), POOL):
-        part = chosen[start : start + POOL]
-        results += attack_images(
-            bundle.model,
-            benign.pixels[part],
-            benign.labels[part],
-            [benign.ids[i] for i in part],
-            replace(family.config, seed=seed),
-        )
+    config = replace(family.config, seed=seed)
+    for result in (attack or partial(_attack_here, bundle))(benign, chosen, config):
+        results.append(result)
         if on_image:
-            on_image(min(start + POOL, len(chosen)), len(chosen))
+            on_image(len(results), len(chosen))
     won = [result for result in results if result.success]
     one = [result.pixels[0] if len(result.pixels) == 1 else None for result in won]
     found = _plain_set(
@@ -181,6 +183,14 @@ def attacked_set(
         queries=np.array([result.queries for result in won], np.int64),
         attacked=len(chosen),
     )
+
+
+def _attack_here(
+    bundle: Bundle, benign: ImageSet, positions: Sequence[int], config: AttackConfig
+) -> Iterator[AttackResult]:
+    for part in in_parts(len(positions), POOL):
+        some = benign.take(positions[part])
+        yield from attack_images(bundle.model, some.pixels, some.labels, some.ids, config)
 
 
 def _salt(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

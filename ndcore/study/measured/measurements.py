@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +23,19 @@ from ndcore.detectors.scoring.reference import (
     load_reference,
     save_reference,
 )
-from ndcore.errors import BundleError
+from ndcore.errors import BadRequestError, BundleError
 from ndcore.networks.evaluator import Evaluator, evaluator_for
 from ndcore.steps import Step, counter
 from ndcore.storage.stamped import load_stamped, save_stamped
 from ndcore.study.measured.adversaries import Defence
-from ndcore.study.measured.image_sets import ImageSet
+from ndcore.study.measured.image_sets import Attack, ImageSet
 from ndcore.study.measured.proofs import ProvenRepairs, prove
 from ndcore.study.measured.self_test import SelfTest, self_test
 
-FEATURE_PIECE = 512
-REPAIR_PIECE = 64
-PROOF_PIECE = 16
+if TYPE_CHECKING:
+    from ndcore.study.measured.elsewhere import Elsewhere
+
+PIECES = {"features": 512, "repairs": 64, "proofs": 16}  # images
 REPAIRED_AS = "with pairs"  # pieces of other repairs are made anew
 
 # More images are done.
@@ -52,7 +53,14 @@ class Measurer:
         per_class: reference images of each class.
         seed: of their draw.
         on_step: told what is being done.
+
+    Attributes:
+        drawn: reference images of each class, and the seed of their draw.
+        known_as: stamp of what is measured with these weights and reference images.
+        elsewhere: who makes what is not there yet; None: it is made here.
     """
+
+    elsewhere: Elsewhere | None = None
 
     def __init__(
         self,
@@ -63,7 +71,7 @@ class Measurer:
         seed: int,
         on_step: Step,
     ) -> None:
-        self.bundle, self.folder = bundle, folder
+        self.bundle, self.folder, self.drawn = bundle, folder, (per_class, seed)
         self.on_step = on_step
         self._evaluator = evaluator_for(bundle.model, bundle.shape)
         path = folder / f"reference-{per_class}-{seed}.npz"
@@ -73,7 +81,7 @@ class Measurer:
             self.reference = self._collect(source, per_class, seed)
             save_reference(path, self.reference)
         self.passes = FeaturePass(bundle, self.reference)
-        self._known_as = f"{bundle.weight_hash} {per_class} {seed}"
+        self.known_as = f"{bundle.weight_hash} {per_class} {seed}"
 
     def _collect(self, source: ImageSource, per_class: int, seed: int) -> Reference:
         bundle = self.bundle
@@ -104,21 +112,24 @@ class Measurer:
         `make` takes `on_image`, see `image_sets.attacked_set`.
         """
         path = self.folder / f"{name}-images.npz"
-        stamp = f"{self._known_as} {question}"
-        known = load_stamped(path, stamp)
+        stamp = f"{self.known_as} {question}"
+        known = load_images(path, name, stamp)
         if known is not None:
-            keys = tuple(str(key) for key in known.pop("keys"))
-            return ImageSet(name=name, ids=keys, attacked=int(known.pop("attacked")), **known)
+            return known
         told = partial(self.on_step, f"attack {name}")
         found = make(on_image=told)
-        arrays = {key: np.asarray(value) for key, value in vars(found).items() if key != "name"}
-        save_stamped(path, arrays | {"keys": arrays.pop("ids")}, stamp)
+        save_images(path, found, stamp)
         return found
+
+    @property
+    def attack(self) -> Attack | None:
+        """What `attacked_set` attacks with."""
+        return None if self.elsewhere is None else partial(self.elsewhere.attack, self)
 
     def self_test(self, defence: Defence, images: ImageSet) -> SelfTest | None:
         """See `self_test`; what an earlier run has found."""
         path = self.folder / "self-test.npz"
-        stamp = self._stamp(images.pixels)
+        stamp = self.stamp(images.pixels)
         found = SelfTest.load(path, stamp)
         if found is None:
             self.on_step("self-test of the attackers", 0, 0)
@@ -127,29 +138,32 @@ class Measurer:
                 found.save(path, stamp)
         return found
 
-    def _stamp(self, pixels: NDArray[np.uint8]) -> str:
-        return hashlib.sha256(self._known_as.encode() + pixels.tobytes()).hexdigest()
+    def stamp(self, pixels: NDArray[np.uint8]) -> str:
+        """Of what is measured on these images: other weights or reference images have another."""
+        return hashlib.sha256(self.known_as.encode() + pixels.tobytes()).hexdigest()
 
-    def _features(self, images: ImageSet) -> Features:
+    def make(self, what: str, images: ImageSet, starts: Sequence[int]) -> None:
+        """Make the pieces of a set that begin at these images: `features`, `repairs`, `proofs`."""
+        makers = {"features": self._features, "repairs": self._repairs, "proofs": self._proofs}
+        makers[what](images, starts)
+
+    def _features(self, images: ImageSet, starts: Sequence[int] | None = None) -> Features:
         def make(pixels: NDArray[np.uint8], count: Count) -> Features:
             return self.passes.read(pixels, on_batch=count)
 
-        pieces = self._pieces(images, "features", FEATURE_PIECE, Features, make)
-        return Features.joined(pieces)
+        return Features.joined(self._pieces(images, "features", Features, make, starts))
 
-    def _repairs(self, images: ImageSet) -> Repairs:
+    def _repairs(self, images: ImageSet, starts: Sequence[int] | None = None) -> Repairs:
         def make(pixels: NDArray[np.uint8], count: Count) -> Repairs:
             return repair(self._evaluator, pixels, on_image=count)
 
-        pieces = self._pieces(images, "repairs", REPAIR_PIECE, Repairs, make)
-        return Repairs.joined(pieces)
+        return Repairs.joined(self._pieces(images, "repairs", Repairs, make, starts))
 
-    def _proofs(self, images: ImageSet) -> ProvenRepairs:
+    def _proofs(self, images: ImageSet, starts: Sequence[int] | None = None) -> ProvenRepairs:
         def make(pixels: NDArray[np.uint8], count: Count) -> ProvenRepairs:
             return prove(self.exact, self._evaluator, pixels, on_image=count)
 
-        pieces = self._pieces(images, "proofs", PROOF_PIECE, ProvenRepairs, make)
-        return ProvenRepairs.joined(pieces)
+        return ProvenRepairs.joined(self._pieces(images, "proofs", ProvenRepairs, make, starts))
 
     @property
     def exact(self) -> Evaluator:
@@ -160,20 +174,66 @@ class Measurer:
         self,
         images: ImageSet,
         what: str,
-        size: int,
         kind: type[Piece],
         make: Callable[[NDArray[np.uint8], Count], Piece],
+        starts: Sequence[int] | None,
     ) -> list[Piece]:
-        """One piece for every `size` images, from disk where an earlier run has made it."""
+        """A piece for every `PIECES[what]` images, from disk where an earlier run has made it.
+
+        With `starts` those alone that begin there, made here.
+        """
+        size = PIECES[what]
+
+        def known(start: int) -> Piece | None:
+            stamp = self.stamp(images.pixels[start : start + size])
+            return kind.load(self._piece_file(images, what, start), stamp + _made_as(what))
+
+        every = range(0, len(images), size)
+        if self.elsewhere is not None and starts is None:
+            self._have_made(images, what, [start for start in every if known(start) is None])
         found = []
-        for start in range(0, len(images), size):
-            pixels = images.pixels[start : start + size]
-            path = self.folder / f"{images.name}-{what}-{start:06d}.npz"
-            stamp = self._stamp(pixels) + ("" if what == "features" else REPAIRED_AS)
-            piece = kind.load(path, stamp)
+        for start in every if starts is None else starts:
+            piece = known(start)
             if piece is None:
+                self._require_here(starts)
+                pixels = images.pixels[start : start + size]
                 told = f"{what} of {images.name}"
                 piece = make(pixels, counter(self.on_step, told, len(images), start))
-                piece.save(path, stamp)
+                path = self._piece_file(images, what, start)
+                piece.save(path, self.stamp(pixels) + _made_as(what))
             found.append(piece)
         return found
+
+    def _have_made(self, images: ImageSet, what: str, starts: list[int]) -> None:
+        assert self.elsewhere is not None
+        for done, _ in enumerate(self.elsewhere.pieces(self, images, what, starts)):
+            self.on_step(f"{what} of {images.name}, pieces", done + 1, len(starts))
+
+    def _require_here(self, starts: Sequence[int] | None) -> None:
+        """What is made elsewhere must show here; made here after all it could differ."""
+        if self.elsewhere is not None and starts is None:
+            raise BadRequestError(
+                f"what workers made is not in {self.folder}: give --out on a disk that all share"
+            )
+
+    def _piece_file(self, images: ImageSet, what: str, start: int) -> Path:
+        return self.folder / f"{images.name}-{what}-{start:06d}.npz"
+
+
+def _made_as(what: str) -> str:
+    return "" if what == "features" else REPAIRED_AS
+
+
+def save_images(path: Path, images: ImageSet, stamp: str) -> None:
+    """Write a set as `save_stamped` does."""
+    arrays = {key: np.asarray(value) for key, value in vars(images).items() if key != "name"}
+    save_stamped(path, arrays | {"keys": arrays.pop("ids")}, stamp)
+
+
+def load_images(path: Path, name: str, stamp: str) -> ImageSet | None:
+    """What `save_images` wrote under the same stamp; else None."""
+    known = load_stamped(path, stamp)
+    if known is None:
+        return None
+    keys = tuple(str(key) for key in known.pop("keys"))
+    return ImageSet(name=name, ids=keys, attacked=int(known.pop("attacked")), **known)
