@@ -266,9 +266,9 @@ def test_a_study_measures_and_attacks_the_same_whoever_does_it(
     monkeypatch.setattr(elsewhere, "POOL", 8)
     source, made = open_source("digits"), []
     family = replace(FAMILIES[0], images=24)
-    for name, crew in (("one", Crew()), ("dask", Crew(scheduler=scheduler))):
+    for name, who in (("one", Crew()), ("dask", Crew(scheduler=scheduler))):
         measurer = Measurer(digits_bundle, source, tmp_path / name, 10, 0, no_step)
-        measurer.elsewhere = shared_study(crew, "digits-cnn", None, measurer)
+        measurer.elsewhere = shared_study(who, "digits-cnn", None, measurer)
         images = benign_set(digits_bundle, source, "evaluation", 40)
         measurer.measure(images, proven=True)
         measurer.measure(dev_attack(measurer, images, family))
