@@ -19,7 +19,7 @@ from joblib.externals.loky import BrokenProcessPool
 
 from ndcore.activations.distributions import count_distributions
 from ndcore.bundles.bundle import Bundle, load_bundle
-from ndcore.cli import main
+from ndcore.cli import command_parser, main
 from ndcore.cli.shards import images
 from ndcore.cli.shards.study import shared_study
 from ndcore.data.catalog import open_source
@@ -55,7 +55,7 @@ def scheduler(digits_cache: Path) -> Iterator[str]:
         n_workers=2,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         silence_logs=50,
         env={"ND_CACHE": str(digits_cache)},
     ) as running:
@@ -291,7 +291,8 @@ def test_pieces_that_workers_leave_elsewhere_are_one_line(
 
 
 def test_a_worker_with_other_images_is_told(digits_bundle: Bundle) -> None:
-    chosen = images.ChosenImages('{"command": "attack", "bundle": "digits-cnn"}', "of others")
+    options = command_parser().parse_args(["certify", "digits:1", "--bundle", "digits-cnn"])
+    chosen = images.ChosenImages(json.dumps(vars(options)), "of others")
     with pytest.raises(BadRequestError, match="a worker has another 'digits-cnn', or other images"):
         list(Crew().parts(images._Certify(chosen), [[0]]))
 
