@@ -62,7 +62,7 @@ class _Asked:
         options = Namespace(**json.loads(self.command))
         _, spec, source = asked_network(options)
         weights = Path(options.weights) if options.weights else None
-        model, _ = trained_model(usable(spec, source), weights, options.run or None)
+        model, *_ = trained_model(usable(spec, source), weights, options.run or None)
         round_weights(model)
         return model, source
 
