@@ -19,12 +19,12 @@ from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import with_article
 from pages.ui.images.picker import choose_from_source, source_picker, tell_missing, upload
 from pages.ui.lab.attack_job import is_about, start
-from pages.ui.lab.batch import show_batch
+from pages.ui.lab.batch import batch_words, show_batch
 from pages.ui.lab.by_hand import Subject, drive
 from pages.ui.lab.chosen import show_chosen, show_first
 from pages.ui.lab.gallery_panel import choose_from_gallery
 from pages.ui.lab.panes import beside
-from pages.ui.lab.progress import watched_attack
+from pages.ui.lab.progress import picture_of_attack, watched_attack
 from pages.ui.lab.result import pair_of, show_one
 from pages.ui.lab.second_network.panel import second_network
 from pages.ui.lab.settings import configure
@@ -42,6 +42,10 @@ def by_search(
     with left:
         config = configure(bundle)
     with right:
+        # In this order, so that what is found stays where it is when the attack ends.
+        chosen_place, head = st.container(), st.container()
+        course = st.container(key="lab_course")
+    with course:
         job = watched_attack(bundle)
     count = len(chosen.ids) if chosen else 0
     if (
@@ -58,26 +62,50 @@ def by_search(
         and config is not None
     ):
         start(bundle, chosen, config)
-    with right:
+    with chosen_place:
         if chosen is not None and (job is None or not (job.active or is_about(job, chosen))):
             show_chosen(bundle, chosen)
         elif job is None:
             show_first(bundle)
-        if job is not None:
-            show(bundle, job)
+    if job is not None:
+        with right:
+            show(bundle, job, head, course)
 
 
-def show(bundle: Bundle, job: Job) -> None:
-    """The results, as they come."""
+def show(bundle: Bundle, job: Job, head: DeltaGenerator, course: DeltaGenerator) -> None:
+    """The results, as they come; below them, what a running attack is at.
+
+    Args:
+        bundle: that is attacked.
+        job: the attack.
+        head: place of the title.
+        course: place of the bar, and afterwards of what came of a batch in a sentence.
+    """
     results = results_of(job)
-    if not results:
-        if not job.active and job.state != "failed":
-            st.info("The attack was stopped before it looked at an image.")
-        return
+    if job.active:
+        head.header(f"{job.label[:1].upper()}{job.label[1:]}")
+    elif not results and job.state != "failed":
+        st.info("The attack was stopped before it looked at an image.")
+    if results:
+        _show_found(bundle, job, results, head, course)
+    if job.active:
+        picture_of_attack(bundle, job)
+
+
+def _show_found(
+    bundle: Bundle,
+    job: Job,
+    results: list[AttackResult],
+    head: DeltaGenerator,
+    course: DeltaGenerator,
+) -> None:
     picked: AttackResult | None = results[0]
     images = len(job.result.choice.ids)
     if images > 1:
-        picked = show_batch(bundle, results, images, running=job.active)
+        if not job.active:
+            head.header("The batch")
+            course.markdown(batch_words(results, images - len(results)))
+        picked = show_batch(bundle, results, running=job.active)
         if not job.active:
             second_network(bundle, job)
     if picked is not None:

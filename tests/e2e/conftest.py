@@ -13,15 +13,18 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from benchmarks.browser import FLAGS
+from ndcore.evolution.recording.recordings import SHIPPED
+from tests.e2e.settled import COUNT_RUNS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("ND_CHROMIUM", "/usr/bin/chromium")
-START_S = 60
+START_S = 120
+FIRST_MS = 300_000
 # A page may have to load a bundle first, on a busy machine.
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 
 Serve = Callable[..., AbstractContextManager[str]]
@@ -58,9 +61,25 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
 
 
 @pytest.fixture(scope="session")
-def server(serve: Serve) -> Iterator[str]:
-    """Address of the app, served from the shipped bundles."""
-    with serve() as address:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache folder of `server`: what is shipped."""
+    cache = tmp_path_factory.mktemp("shown")
+    for folder in ("bundles", SHIPPED):
+        for path in (ROOT / "cache" / folder).iterdir():
+            (cache / folder).mkdir(exist_ok=True)
+            (cache / folder / path.name).symlink_to(path, target_is_directory=True)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def server(serve: Serve, shown: Path, window: BrowserContext) -> Iterator[str]:
+    """Address of the app, served from the shipped bundles and runs, once for all tests."""
+    with serve(ND_CACHE=str(shown)) as address:
+        first = window.new_page()
+        first.goto(address, timeout=FIRST_MS)
+        # Loads the libraries and the bundle, for all that follow.
+        expect(first.locator(".st-key-cards img").first).to_be_visible(timeout=FIRST_MS)
+        first.close()
         yield address
 
 
@@ -86,14 +105,24 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh page that collects uncaught errors and fails the test on them."""
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> BrowserContext:
+    """Where the pages of all tests open, so that the app's code is fetched and compiled once."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(60_000)
-    page = context.new_page()
+    context.add_init_script(COUNT_RUNS)
+    return context
+
+
+@pytest.fixture
+def page(window: BrowserContext) -> Iterator[Page]:
+    """A fresh page that collects uncaught errors and fails the test on them."""
+    page = window.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    context.close()
+    for each in window.pages:
+        each.close()
+    window.set_offline(False)
+    window.clear_cookies()
     assert not errors, errors

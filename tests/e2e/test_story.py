@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.settled import settle
+from tests.e2e.settled import settle, stop
 
 pytestmark = pytest.mark.e2e
 
@@ -141,8 +141,7 @@ def test_the_guided_story_in_nine_clicks(page: Page, server: str) -> None:
 
 
 def test_a_link_restores_the_view(page: Page, server: str) -> None:
-    attack_from_home(page, server)
-    page.locator(".st-key-to_explorer button").click()
+    page.goto(f"{server}/Activation_Explorer?pair=samples:0~10.21.223300")
     expect(page.locator(f"{CANVAS} .rows canvas").first).to_be_visible()
     settle(page)
     page.locator(f"{CANVAS} select.sort").select_option("benign")
@@ -157,19 +156,36 @@ def test_a_link_restores_the_view(page: Page, server: str) -> None:
     expect(tray).to_have_count(2)
 
 
-def test_stop_ends_a_search(page: Page, server: str) -> None:
-    open_start(page, server)
-    page.get_by_role("link", name="Attack Lab").first.click()
-    expect(page.locator("[class*=st-key-pick_]").first).to_be_visible()
+# The first of these images falls soon; most of the others take 40,400 queries, many minutes in all.
+ENDLESS = "images=samples:0-19&engine=de&pixels=1&budget=40400"
+DONE = re.compile(r"\b([1-9]\d*) of 20 images done")
+
+
+def top(place: Locator) -> float:
+    box = place.bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+@pytest.mark.spec("UX-3")
+def test_stop_ends_a_search_and_keeps_what_was_found(page: Page, server: str) -> None:
+    page.goto(f"{server}/Attack_Lab?{ENDLESS}")
+    expect(page.get_by_text("20 images chosen")).to_be_visible()
     settle(page)
-    for i in range(3):
-        page.locator("[class*=st-key-pick_] label").nth(i).click()
-        settle(page)
     page.locator(".st-key-start button").first.click()
-    stop = page.locator(".st-key-stop_job button")
-    shown = page.get_by_role("heading", name=re.compile("became|failed|Stopped"))
-    expect(stop.or_(shown).or_(page.get_by_text("broken:")).first).to_be_visible()
-    if stop.count():
-        stop.click()
-    expect(page.locator(".st-key-live_job")).to_have_count(0)
+    bar = page.locator(".st-key-live_job")
+    button = page.locator(".st-key-stop_job button")
+    expect(page.locator(".st-key-picture_job img").first).to_be_visible(timeout=ATTACK_MS)
+    place = top(button)
+    expect(bar).to_contain_text(DONE, timeout=ATTACK_MS)
+    tiles = page.locator("[class*=st-key-tile_result_]")
+    expect(tiles.first).to_be_visible(timeout=ATTACK_MS)
+    assert top(button) == place
+    told = DONE.search(bar.inner_text())
+    assert told is not None
+    stop(page, "job")
+    expect(page.get_by_role("heading", name="The batch", exact=True)).to_be_visible()
     settle(page)
+    uncounted = re.compile("never tried and not counted|stopped before the end and counted")
+    expect(page.get_by_text(uncounted)).to_be_visible()
+    assert tiles.filter(has_not_text="stopped").count() >= int(told[1])

@@ -8,10 +8,11 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.figures.style.palette import ACCENT
 
 TILES = '[class*="st-key-tile_"]'
-# The control's own hit area grows to the tile, its box lies on the image, and its words stay.
+# The control's own hit area grows to the tile, its box lies on the image, and its words stay. An
+# image has its place before it is drawn.
 STYLE = f"""<style>
 {TILES} {{ position: relative; }}
-{TILES} img {{ border-radius: 5px; }}
+{TILES} img {{ border-radius: 5px; width: 100%; aspect-ratio: auto 1; }}
 {TILES} .stElementToolbar {{ display: none; }}
 {TILES} :is(label, button)::after {{ content: ""; position: absolute; inset: 0; cursor: pointer; }}
 {TILES} :is(label, .stCheckbox, .stButton, .stElementContainer) {{ position: static; }}

@@ -27,6 +27,7 @@ from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, GRAPH, LAB, 
 from pages.ui.frame.words import sentence
 
 POLL_S = 0.4
+PICTURE_S = 0.8  # between two pictures of a job, which cost the browser more than the bar
 REFRESH_S = 3.0  # at least so long between two looks of the whole page at new results
 STOP_S = 0.2  # waited for the end, before the page says that it is stopping
 
@@ -140,7 +141,6 @@ def job_bar(
     told: Told,
     *,
     shared: bool = False,
-    more: Callable[[Job], None] | None = None,
     size: Callable[[Job], int] | None = None,
 ) -> Job | None:
     """The job with, while it is active, its place in the queue or its progress, and Stop.
@@ -148,7 +148,6 @@ def job_bar(
     Args:
         kind, about, shared: see `find_job`.
         told: how far it is; asked while it runs.
-        more: draws below the bar, again and again while the job is active.
         size: of the results so far; as they grow, the whole page is drawn again now and then.
 
     Returns:
@@ -157,12 +156,26 @@ def job_bar(
     job = find_job(kind, about, shared=shared)
     st.session_state[f"told_{kind}"] = told
     if job is not None and job.active:
-        _watch(job, told, more, size)
+        _watch(job, told, size)
     elif job is not None and job.state == "failed":
         st.error(sentence(job.error))
     elif job is not None and job.ended_by:
         st.info(f"This did not come to its end: {job.ended_by}. What was found is kept.")
     return job
+
+
+def live_picture(job: Job, draw: Callable[[Job], None]) -> None:
+    """What a running job is at, drawn again and again, apart from its bar.
+
+    It comes and goes and changes its height, so nothing that is clicked stands below it.
+    """
+
+    @st.fragment(run_every=PICTURE_S)
+    def live() -> None:
+        with st.container(key=f"picture_{job.kind}"):
+            draw(job)
+
+    live()
 
 
 def running_jobs() -> None:
@@ -185,12 +198,7 @@ def running_jobs() -> None:
     lines()
 
 
-def _watch(
-    job: Job,
-    told: Told,
-    more: Callable[[Job], None] | None,
-    size: Callable[[Job], int] | None,
-) -> None:
+def _watch(job: Job, told: Told, size: Callable[[Job], int] | None) -> None:
     shown, drawn = size(job) if size else 0, time.monotonic()
 
     @st.fragment(run_every=POLL_S)
@@ -199,7 +207,7 @@ def _watch(
         grown = size is not None and size(job) > shown
         if not job.active or (grown and time.monotonic() - drawn > REFRESH_S):
             st.rerun()
-        with st.container(border=True, key=f"live_{job.kind}"):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"live_{job.kind}"):
             share, words = _course(job, told)
             st.progress(min(1.0, max(0.0, share)), words)
             st.button(
@@ -210,8 +218,6 @@ def _watch(
                 disabled=job.stopping,
                 key=f"stop_{job.kind}",
             )
-            if more is not None and job.state == "running":
-                more(job)
 
     live()
 

@@ -30,15 +30,12 @@ IMAGES, TABLE, CLASSES = "Images", "Table and files", "Classes and queries"
 
 
 def show_batch(
-    bundle: Bundle, results: list[AttackResult], images: int, *, running: bool
+    bundle: Bundle, results: list[AttackResult], *, running: bool
 ) -> AttackResult | None:
-    """Everything about a batch of `images` images; returns the result that is open.
+    """The results of a batch so far; returns the one that is open.
 
     While the attack is running only a result that the user picks is opened.
     """
-    told = f"The batch so far: {len(results):,} of {counted(images, 'image')}"
-    st.header(told if running else "The batch")
-    st.markdown(_sentence(results, 0 if running else images - len(results)))
     at = linked_row([result.id for result in results], key=ROW)
     if at is None and not running:
         at = next((at for at, result in enumerate(results) if result.success), 0)
@@ -126,7 +123,13 @@ def _charts(
         beside.plotly_chart(figure, key="curve")
 
 
-def _sentence(results: list[AttackResult], unreached: int) -> str:
+def batch_words(results: list[AttackResult], unreached: int) -> str:
+    """How many fell, with the interval, what it cost, and what does not count.
+
+    Args:
+        results: of a batch that has ended.
+        unreached: images that have no result.
+    """
     summary = summarise(results)
     outcomes = Counter(result.outcome for result in results)
     skipped, stopped = outcomes["skipped"], outcomes["stopped"]

@@ -15,7 +15,7 @@ from ndcore.jobs import Job
 from ndcore.legible.plurals import counted
 from ndcore.tasks.attack import AttackJob, results_of
 from pages.ui.elements.pictures import rings, show_image
-from pages.ui.frame.job_bar import job_bar
+from pages.ui.frame.job_bar import job_bar, live_picture
 from pages.ui.frame.words import plain
 from pages.ui.lab.attack_job import KIND
 
@@ -26,14 +26,19 @@ COURSE = 380
 
 
 def watched_attack(bundle: Bundle) -> Job | None:
-    """The attack of the link or of this session on this bundle, drawn while it is active."""
+    """The attack of the link or of this session on this bundle; its bar while it is active."""
+    return job_bar(KIND, bundle.name, _course, size=lambda job: len(results_of(job)))
 
-    def live(job: Job) -> None:
+
+def picture_of_attack(bundle: Bundle, job: Job) -> None:
+    """What a running attack is at."""
+
+    def draw(job: Job) -> None:
         if job.progress is not None and job.result is not None:
             _in_view(bundle, job.result, job.progress)
             _strip(job.result, job.progress)
 
-    return job_bar(KIND, bundle.name, _course, more=live, size=lambda job: len(results_of(job)))
+    live_picture(job, draw)
 
 
 def _course(job: Job) -> tuple[float, str]:

@@ -313,6 +313,7 @@ def test_stop_keeps_what_was_found_and_shows_it_at_once(digits_bundle: Bundle) -
     while job.progress is None:
         time.sleep(0.01)
     at.run()
+    assert "Attack on 3 images" in texts(at)
     strip = next(block.proto.body for block in at.get("html") if "of budget" in block.proto.body)
     assert all(image_id in strip for image_id in ids)
     at.button(key="stop_job").click().run()

@@ -15,7 +15,7 @@ from ndcore.attacks import AttackConfig, AttackResult, attack_images, summarise
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from ndcore.data.pairs import Pair
-from pages.ui.lab.batch import _sentence
+from pages.ui.lab.batch import batch_words
 from pages.ui.lab.downloads import results_csv, results_json, results_npz, results_png
 from pages.ui.lab.grid_map import map_rows, map_words
 from pages.ui.lab.result import _change, _headline, pair_of
@@ -109,7 +109,7 @@ def test_a_failure_names_its_goal_and_how_near_it_came(
 
 def test_one_is_told_as_one(digits_bundle: Bundle, results: list[AttackResult]) -> None:
     wrong = replace(results[0], success=False, skipped=True, queries=0)
-    told = _sentence([replace(results[0], queries=1), wrong], 1)
+    told = batch_words([replace(results[0], queries=1), wrong], 1)
     assert "**1** of 1 correctly classified image was broken" in told
     assert "1 query paid in all" in told
     assert "1 skipped because the model gets it wrong already; 1 never tried" in told
