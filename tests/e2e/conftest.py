@@ -62,13 +62,25 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
 
 @pytest.fixture(scope="session")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache folder of `server`: what is shipped."""
+    """The cache folder of `server`: what is shipped, and what a test adds while it needs it."""
     cache = tmp_path_factory.mktemp("shown")
     for folder in ("bundles", SHIPPED):
         for path in (ROOT / "cache" / folder).iterdir():
             (cache / folder).mkdir(exist_ok=True)
             (cache / folder / path.name).symlink_to(path, target_is_directory=True)
     return cache
+
+
+@contextmanager
+def added(shown: Path, place: str, folder: Path) -> Iterator[None]:
+    """While this lasts, the server has a bundle or a run that lies in `folder`."""
+    link = shown / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(folder, target_is_directory=True)
+    try:
+        yield
+    finally:
+        link.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from ndcore.figures.style.palette import PAGES, channels
 from tests.colour_vision import XYZ
+from tests.e2e.settled import settle
 
 pytestmark = pytest.mark.e2e
 
@@ -66,8 +67,7 @@ NAMES = """() => [...document.querySelectorAll(".stMain :is(button, input, a, su
 def opened(page: Page, server: str, path: str) -> None:
     page.goto(f"{server}/{path}")
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=OPENED_MS)
-    page.wait_for_timeout(300)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    settle(page)
     expect(page.locator(ACTIONS[path]).first).to_be_attached()
 
 
@@ -113,13 +113,9 @@ def test_few_stops_lead_to_the_main_action(page: Page, server: str, path: str) -
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", ACTIONS)
 def test_what_has_the_focus_shows_it_and_captions_are_legible(
-    browser: Browser, server: str, path: str, theme: Any
+    page: Page, server: str, path: str, theme: Any
 ) -> None:
-    context = browser.new_context(
-        viewport={"width": 1400, "height": 1000}, color_scheme=theme, reduced_motion="reduce"
-    )
-    context.set_default_timeout(60_000)
-    page = context.new_page()
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     opened(page, server, path)
     page.add_style_tag(content="* { transition: none !important }")
     caption = page.locator('[data-testid="stCaptionContainer"]').first
@@ -143,5 +139,4 @@ def test_what_has_the_focus_shows_it_and_captions_are_legible(
         ratio = (np.maximum(focused, bare) + 0.05) / (np.minimum(focused, bare) + 0.05)
         if (ratio >= LEAST_CONTRAST).sum() < LEAST_PIXELS:
             unseen.append(element.evaluate("element => element.outerHTML.slice(0, 160)"))
-    context.close()
     assert not unseen

@@ -168,7 +168,7 @@ def top(place: Locator) -> float:
 
 
 @pytest.mark.spec("UX-3")
-def test_stop_ends_a_search_and_keeps_what_was_found(page: Page, server: str) -> None:
+def test_stop_ends_a_search_and_nothing_moves_that_is_clicked(page: Page, server: str) -> None:
     page.goto(f"{server}/Attack_Lab?{ENDLESS}")
     expect(page.get_by_text("20 images chosen")).to_be_visible()
     settle(page)
@@ -181,6 +181,7 @@ def test_stop_ends_a_search_and_keeps_what_was_found(page: Page, server: str) ->
     tiles = page.locator("[class*=st-key-tile_result_]")
     expect(tiles.first).to_be_visible(timeout=ATTACK_MS)
     assert top(button) == place
+    place = top(tiles.first)
     told = DONE.search(bar.inner_text())
     assert told is not None
     stop(page, "job")
@@ -189,3 +190,4 @@ def test_stop_ends_a_search_and_keeps_what_was_found(page: Page, server: str) ->
     uncounted = re.compile("never tried and not counted|stopped before the end and counted")
     expect(page.get_by_text(uncounted)).to_be_visible()
     assert tiles.filter(has_not_text="stopped").count() >= int(told[1])
+    assert top(tiles.first) == place

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from ndcore.data.catalog import open_source
 from ndcore.evolution.recording.recorder import RecordConfig, Recorder
 from ndcore.networks.registry import model_spec
 from ndcore.training.loop import train
 from ndcore.training.recipes import recipe
-from tests.e2e.settled import settle
-
-Serve = Callable[..., AbstractContextManager[str]]
+from tests.e2e.conftest import added
+from tests.e2e.settled import cut_at, press_until, settle
 
 pytestmark = pytest.mark.e2e
 
@@ -28,12 +25,9 @@ CHART = ".st-key-evolution_macro"
 
 
 @pytest.fixture(scope="module")
-def evolution(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the app with the shipped bundles and a short recorded run."""
-    cache = tmp_path_factory.mktemp("cache")
-    shipped = Path(__file__).resolve().parents[2] / "cache" / "bundles"
-    (cache / "bundles").symlink_to(shipped, target_is_directory=True)
-    folder = cache / "runs" / MODEL
+def evolution(shown: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The part of a link that opens a short recorded run."""
+    folder = tmp_path_factory.mktemp("runs") / MODEL
     train(
         model_spec(MODEL),
         open_source("digits"),
@@ -42,14 +36,25 @@ def evolution(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         recorder=Recorder(folder, RecordConfig(per_class=16, pool=300, top=20, top_last=60)),
     )
     Recorder(folder).finish({"test_accuracy": 0.5})
-    with serve(ND_CACHE=str(cache)) as address:
-        yield address
+    with added(shown, f"runs/{MODEL}", folder):
+        yield f"?run={MODEL}"
 
 
-def opened(page: Page, address: str, link: str = "") -> None:
-    page.goto(f"{address}/Training_Evolution{link}")
+def opened(page: Page, server: str, link: str) -> None:
+    page.goto(f"{server}/Training_Evolution{link}")
     expect(page.locator(f"{CHART} .heatmaplayer image").first).to_be_visible()
     settle(page)
+
+
+def press_cell(page: Page, across: float, down: float, answer: str) -> None:
+    """Click at these parts of the heat map's width and height until the link says `answer`."""
+
+    def press() -> None:
+        box = page.locator(f"{CHART} .heatmaplayer image").first.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] * across, box["y"] + box["height"] * down)
+
+    press_until(press, lambda most: page.wait_for_url(re.compile(answer), timeout=most))
 
 
 def part(page: Page, name: str) -> None:
@@ -58,14 +63,11 @@ def part(page: Page, name: str) -> None:
 
 
 def test_a_click_on_a_cell_opens_its_layer_and_a_link_restores_it(
-    page: Page, evolution: str
+    page: Page, server: str, evolution: str
 ) -> None:
-    opened(page, evolution, "?epoch=1")
+    opened(page, server, f"{evolution}&epoch=1")
     # Rows are layers from the top, columns epochs: row 7 of 12, the left of epoch 2 of 6.
-    box = page.locator(f"{CHART} .heatmaplayer image").first.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] * 1.2 / 6, box["y"] + box["height"] * 6.5 / 12)
-    expect(page).to_have_url(re.compile("layer=conv3"))
+    press_cell(page, 1.2 / 6, 6.5 / 12, "layer=conv3")
     expect(page).to_have_url(re.compile("epoch=2"))
     settle(page)
     expect(page.get_by_text("Kinds of neurons in conv3 at epoch 2")).to_be_visible()
@@ -78,37 +80,35 @@ def test_a_click_on_a_cell_opens_its_layer_and_a_link_restores_it(
     assert name.evaluate("text => getComputedStyle(text).fontWeight") == "800"
 
 
-def test_tip_link_slider_and_mark_name_the_epoch_that_was_clicked(page: Page, serve: Serve) -> None:
+def test_tip_link_slider_and_mark_name_the_epoch_that_was_clicked(page: Page, server: str) -> None:
     """Of 45 narrow cells, in one without details and off its middle."""
     page.set_viewport_size({"width": 1400, "height": 900})
-    with serve() as address:
-        opened(page, address, "?run=lenet")
-        box = page.locator(f"{CHART} .heatmaplayer image").first.bounding_box()
-        assert box is not None
-        assert box["y"] + box["height"] <= 900, "the heat map is in view"
-        x, y = box["x"] + box["width"] * 6.75 / 45, box["y"] + box["height"] * 5.7 / 12
-        page.mouse.move(x - 3, y)
-        page.mouse.move(x, y)
-        expect(page.locator(f"{CHART} .hoverlayer")).to_contain_text("epoch 7")
-        page.mouse.click(x, y)
-        expect(page).to_have_url(re.compile("epoch=7(&|$)"))
-        expect(page.get_by_text("were not kept at epoch 7; clusters")).to_contain_text("epoch 5,")
-        settle(page)
-        part(page, "Network")
-        expect(page.locator(f"{CHART} .slider-label").first).to_contain_text("epoch 7 ·")
-        frames = page.evaluate(
-            """chart => {
-                const shown = document.querySelector(chart + " .js-plotly-plot").data;
-                const boxes = shown.filter(({mode, x}) => mode === "lines" && x.length === 5);
-                return boxes.map(({x, y}) => [x[0], x[1], y[0], y[2]]);
-            }""",
-            CHART,
-        )
-        assert frames == [[6.5, 7.5, 4.5, 5.5]] * 2 + [[6.5, 7.5, -0.5, 11.5]] * 2
+    opened(page, server, "?run=lenet")
+    box = page.locator(f"{CHART} .heatmaplayer image").first.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 900, "the heat map is in view"
+    x, y = box["x"] + box["width"] * 6.75 / 45, box["y"] + box["height"] * 5.7 / 12
+    page.mouse.move(x - 3, y)
+    page.mouse.move(x, y)
+    expect(page.locator(f"{CHART} .hoverlayer")).to_contain_text("epoch 7")
+    press_cell(page, 6.75 / 45, 5.7 / 12, "epoch=7(&|$)")
+    expect(page.get_by_text("were not kept at epoch 7; clusters")).to_contain_text("epoch 5,")
+    settle(page)
+    part(page, "Network")
+    expect(page.locator(f"{CHART} .slider-label").first).to_contain_text("epoch 7 ·")
+    frames = page.evaluate(
+        """chart => {
+            const shown = document.querySelector(chart + " .js-plotly-plot").data;
+            const boxes = shown.filter(({mode, x}) => mode === "lines" && x.length === 5);
+            return boxes.map(({x, y}) => [x[0], x[1], y[0], y[2]]);
+        }""",
+        CHART,
+    )
+    assert frames == [[6.5, 7.5, 4.5, 5.5]] * 2 + [[6.5, 7.5, -0.5, 11.5]] * 2
 
 
-def test_the_slider_scrubs_in_the_browser_alone(page: Page, evolution: str) -> None:
-    opened(page, evolution)
+def test_the_slider_scrubs_in_the_browser_alone(page: Page, server: str, evolution: str) -> None:
+    opened(page, server, evolution)
     told = page.locator(f"{CHART} .slider-label").first
     expect(told).to_contain_text("epoch 6 ·")
     # The dots at the right, each with its value.
@@ -120,14 +120,15 @@ def test_the_slider_scrubs_in_the_browser_alone(page: Page, evolution: str) -> N
     assert rail is not None
     page.mouse.click(rail["x"] + 0.02 * rail["width"], rail["y"] + rail["height"] / 2)
     expect(told).to_contain_text("epoch 1 ·")
-    page.wait_for_timeout(200)
-    assert dots.all_text_contents() != before
+    expect(dots).not_to_have_text(before)
     expect(page.locator(f"{CHART} .heatmaplayer image").first).to_be_visible()
     page.context.set_offline(False)
 
 
-def test_a_dot_of_the_map_opens_its_neuron_and_its_facets(page: Page, evolution: str) -> None:
-    opened(page, evolution, "?layer=conv5&unit=3")
+def test_a_dot_of_the_map_opens_its_neuron_and_its_facets(
+    page: Page, server: str, evolution: str
+) -> None:
+    opened(page, server, f"{evolution}&layer=conv5&unit=3")
     part(page, "Neuron")
     expect(page.get_by_text("conv5 · neuron 3, epoch 6")).to_be_visible()
     part(page, "Layer")
@@ -161,15 +162,12 @@ CUT = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [2200, 1400, 800, 400])
-def test_nothing_is_cut(page: Page, server: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
+def test_nothing_is_cut_at_any_width(page: Page, server: str) -> None:
     opened(page, server, "?run=lenet&layer=relu3")
     for name in ("Network", "Layer", "Neuron", "Findings"):
         part(page, name)
-        with suppress(PlaywrightTimeoutError):  # charts take their width a moment later
-            page.wait_for_function(f"() => !({CUT})().length", timeout=30_000)
-        assert page.evaluate(CUT) == [], name
+        for width in (2200, 1400, 800, 400):
+            assert cut_at(page, width, CUT) == [], (name, width)
 
 
 def test_the_main_picture_is_in_view_after_every_step(page: Page, server: str) -> None:
@@ -187,10 +185,7 @@ def test_the_main_picture_is_in_view_after_every_step(page: Page, server: str) -
 
     opened(page, server, "?run=lenet")
     in_view("Network")
-    box = page.locator(pictures["Network"]).first.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] * 44.5 / 45, box["y"] + box["height"] * 0.6)
-    expect(page).to_have_url(re.compile("part=Layer"))
+    press_cell(page, 44.5 / 45, 0.6, "part=Layer")
     in_view("Layer")
     for control in ("evo_layer", "evo_unit", "evo_run"):
         page.locator(f".st-key-{control} input").first.click()
@@ -201,21 +196,22 @@ def test_the_main_picture_is_in_view_after_every_step(page: Page, server: str) -
         in_view(name)
 
 
-def test_the_shipped_runs_open_with_their_findings(page: Page, serve: Serve) -> None:
-    with serve() as address:
-        for width in (1400, 800):
-            page.set_viewport_size({"width": width, "height": 1000})
-            opened(page, address, "?run=lenet&against=shallow&layer=relu3")
-            part(page, "Layer")
-            expect(page.get_by_text("lenet · relu3: 64 neurons")).to_be_visible()
-            expect(page.locator(".st-key-evolution_map image").first).to_be_visible()
-            settle(page)
-            part(page, "Findings")
-            table = page.locator("[data-testid=stTable]").first
-            expect(table.get_by_text("80.24%")).to_be_visible()
-            settle(page)
-            edge = page.locator("[data-testid=stMainBlockContainer]").bounding_box()
-            box = table.bounding_box()
-            assert box is not None
-            assert edge is not None
-            assert box["x"] + box["width"] <= edge["x"] + edge["width"]
+def test_the_shipped_runs_open_with_their_findings(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    opened(page, server, "?run=lenet&against=shallow&layer=relu3")
+    part(page, "Layer")
+    expect(page.get_by_text("lenet · relu3: 64 neurons")).to_be_visible()
+    expect(page.locator(".st-key-evolution_map image").first).to_be_visible()
+    settle(page)
+    part(page, "Findings")
+    table = page.locator("[data-testid=stTable]").first
+    expect(table.get_by_text("80.24%")).to_be_visible()
+    settle(page)
+    for width in (1400, 800):
+        page.set_viewport_size({"width": width, "height": 1000})
+        settle(page)
+        edge = page.locator("[data-testid=stMainBlockContainer]").bounding_box()
+        box = table.bounding_box()
+        assert box is not None
+        assert edge is not None
+        assert box["x"] + box["width"] <= edge["x"] + edge["width"]
