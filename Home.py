@@ -113,7 +113,7 @@ def main() -> None:
     ):
         start_story(bundle)
     show_example(bundle, 172, pictures.container(horizontal=True))
-    running_jobs()
+    running_jobs("Home")
     cards(bundle)
     st.header(f"Ready: {plain(bundle.name)}")
     readiness(bundle)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from ndcore.steps import ShouldStop, in_parts
 
 IMAGES = 60  # of the class, and as many others
 DRAWS, SEED = 10, 0
+SETTINGS = 2 + DRAWS  # nothing held, what was asked, random ones
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,39 @@ class Outcome:
     probabilities: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass
 class HoldTest:
-    """Before and after, and after as many random units or edges were held."""
+    """Before and after, and after as many random units or edges were held, as far as it is known.
 
-    before: Outcome
-    after: Outcome
-    random: tuple[Outcome, ...]
+    Attributes:
+        outcomes: with nothing held, with what was asked, and with the random ones draw by draw.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """The next one is known."""
+        self.outcomes.append(outcome)
+
+    @property
+    def answered(self) -> bool:
+        """Whether it is known what becomes of the images."""
+        return len(self.outcomes) > 1
+
+    @property
+    def before(self) -> Outcome:
+        """With nothing held."""
+        return self.outcomes[0]
+
+    @property
+    def after(self) -> Outcome:
+        """With what was asked held."""
+        return self.outcomes[1]
+
+    @property
+    def random(self) -> list[Outcome]:
+        """With as many random ones, up to `DRAWS`."""
+        return self.outcomes[2:]
 
     def random_mean(self, what: str) -> float:
         """Mean over the draws of the share `recall` or `accuracy`; NaN where it is undefined."""
@@ -95,45 +122,47 @@ def hold_test(
     of: Observed,
     held: Sequence[Unit] | HeldEdge,
     label: int,
-    pixels: NDArray[np.uint8],
-    labels: NDArray[np.int64],
+    images: tuple[NDArray[np.uint8], NDArray[np.int64]],
     *,
     single: NDArray[np.uint8] | None = None,
-    on_pass: Callable[[int, int], None] | None = None,
+    begun: Sequence[Outcome] = (),
+    on_outcome: Callable[[Outcome], None] | None = None,
     should_stop: ShouldStop = None,
 ) -> HoldTest:
-    """Hold units or an edge, and as many random ones beside.
+    """Hold units or an edge, and as many random ones beside: `SETTINGS` in all.
 
     Args:
         of: model and distributions.
         held: at least one unit, or an edge.
         label: position of the class whose recall is told.
-        pixels: benign images uint8 (n, H, W, C); labels: int64 (n,), their classes.
+        images: benign ones, uint8 (n, H, W, C), and their classes, int64 (n,).
         single: images uint8 (k, H, W, C) whose predictions are told, such as the current pair.
-        on_pass: called with how many of how many settings are through.
+        begun: outcomes that are known of the same question; the others are found.
+        on_outcome: called with each that is found.
         should_stop: asked before every function of torch.
 
     Raises:
         StoppedError: `should_stop` said so.
     """
+    pixels, labels = images
     alone = np.zeros((0, *of.shape), np.uint8) if single is None else single
     every = np.concatenate([pixels, alone])
     rng = np.random.default_rng(SEED)
-    settings: list[Masks | HeldEdge]
+    settings: list[Masks | HeldEdge | None]
     if isinstance(held, HeldEdge):
-        settings = [held, *(_other_edge(held, rng) for _ in range(DRAWS))]
+        settings = [None, held, *(_other_edge(held, rng) for _ in range(DRAWS))]
     else:
         own = unit_masks(held, {unit.layer: of.usual(unit.layer).units for unit in held})
-        settings = [own, *(random_others(own, rng) for _ in range(DRAWS))]
-    outcomes = []
+        settings = [None, own, *(random_others(own, rng) for _ in range(DRAWS))]
+    found = HoldTest(list(begun))
     with stoppable(should_stop):
         means = _mean_input(of.model, held, pixels) if isinstance(held, HeldEdge) else None
-        for done, each in enumerate([None, *settings]):
+        for each in settings[len(begun) :]:
             with _holding(of, each, means):
-                outcomes.append(_outcome(of.model, every, labels, label))
-            if on_pass:
-                on_pass(done + 1, 2 + DRAWS)
-    return HoldTest(outcomes[0], outcomes[1], tuple(outcomes[2:]))
+                found.add(_outcome(of.model, every, labels, label))
+            if on_outcome:
+                on_outcome(found.outcomes[-1])
+    return found
 
 
 def _outcome(

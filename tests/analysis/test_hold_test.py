@@ -11,7 +11,15 @@ from torch import nn
 
 from ndcore.activations.histograms import ClassHistograms
 from ndcore.activations.observed import Observed
-from ndcore.analysis.hold_test import DRAWS, HeldEdge, class_members, hold_test
+from ndcore.analysis.hold_test import (
+    DRAWS,
+    SETTINGS,
+    HeldEdge,
+    HoldTest,
+    Outcome,
+    class_members,
+    hold_test,
+)
 from ndcore.concept_graph.graph import Unit
 from ndcore.data.catalog import open_source
 from ndcore.errors import StoppedError
@@ -27,7 +35,7 @@ def images() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_unit_that_carries_the_class_takes_its_recall(images: tuple) -> None:
-    found = hold_test(by_hand(), [Unit("hidden", 0)], 1, *images)
+    found = hold_test(by_hand(), [Unit("hidden", 0)], 1, images)
     assert (found.before.recall.k, found.before.recall.n) == (6, 6)
     assert (found.after.recall.k, found.after.accuracy.k) == (0, 10)
     # No other unit of the layer counts.
@@ -37,7 +45,7 @@ def test_a_unit_that_carries_the_class_takes_its_recall(images: tuple) -> None:
 
 
 def test_a_convolution_unit_is_held_on_its_map(images: tuple) -> None:
-    found = hold_test(by_hand(), [Unit("spots", 0)], 1, *images, single=images[0][-1:])
+    found = hold_test(by_hand(), [Unit("spots", 0)], 1, images, single=images[0][-1:])
     assert found.after.recall.k == 0
     assert found.before.probabilities.argmax(1).tolist() == [1]
     assert found.after.probabilities.argmax(1).tolist() == [0]
@@ -46,11 +54,11 @@ def test_a_convolution_unit_is_held_on_its_map(images: tuple) -> None:
 def test_an_edge_is_held_for_its_target_alone(images: tuple) -> None:
     model = by_hand()
     edge = HeldEdge("hidden", 0, 0, 8, 5)
-    found = hold_test(model, edge, 1, *images)
+    found = hold_test(model, edge, 1, images)
     assert found.before.recall.k == 6
     assert found.after.recall.k == 0  # 6/16 of the red is not enough
-    assert hold_test(model, HeldEdge("hidden", 0, 1, 8, 5), 1, *images).after.recall.k == 6
-    assert hold_test(model, HeldEdge("hidden", 1, 0, 8, 5), 1, *images).after.recall.k == 6
+    assert hold_test(model, HeldEdge("hidden", 0, 1, 8, 5), 1, images).after.recall.k == 6
+    assert hold_test(model, HeldEdge("hidden", 1, 0, 8, 5), 1, images).after.recall.k == 6
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.model.modules())
 
 
@@ -66,7 +74,9 @@ def test_a_convolution_edge_is_that_channel_of_that_filter() -> None:
     counted = ClassHistograms.empty(4, values).update(values, np.arange(4))
     of = Observed(model, ("conv",), tuple("abcd"), (SIDE, SIDE, 3), {("conv", "max"): counted})
     pixels = rng.integers(0, 256, (6, SIDE, SIDE, 3), dtype=np.uint8)
-    found = hold_test(of, HeldEdge("conv", 2, 1, 3, 4), 0, pixels, np.zeros(6, int), single=pixels)
+    found = hold_test(
+        of, HeldEdge("conv", 2, 1, 3, 4), 0, (pixels, np.zeros(6, int)), single=pixels
+    )
     replaced = pixels.astype(np.float32)
     replaced[..., 2] = replaced[..., 2].mean(0)
     with torch.inference_mode():
@@ -78,14 +88,23 @@ def test_a_convolution_edge_is_that_channel_of_that_filter() -> None:
     assert found.before.probabilities != pytest.approx(wanted, abs=1e-3)
 
 
-def test_it_can_be_stopped_and_says_how_far_it_is(images: tuple) -> None:
-    seen: list[tuple[int, int]] = []
-    hold_test(
-        by_hand(), [Unit("hidden", 1)], 1, *images, on_pass=lambda *how_far: seen.append(how_far)
-    )
-    assert seen[-1] == (2 + DRAWS, 2 + DRAWS)
+def test_it_can_be_stopped_and_goes_on_where_it_was(images: tuple) -> None:
+    asked = (by_hand(), [Unit("hidden", 0)], 1, images)
+    whole = hold_test(*asked)
+    assert len(whole.outcomes) == SETTINGS
+    known = HoldTest()
+
+    def stop() -> bool:
+        return len(known.outcomes) == 5
+
     with pytest.raises(StoppedError):
-        hold_test(by_hand(), [Unit("hidden", 1)], 1, *images, should_stop=lambda: True)
+        hold_test(*asked, on_outcome=known.add, should_stop=stop)
+    assert known.answered
+    assert (len(known.random), known.after.recall) == (3, whole.after.recall)
+    more: list[Outcome] = []
+    rest = hold_test(*asked, begun=known.outcomes, on_outcome=more.append)
+    assert len(more) == SETTINGS - 5
+    assert [each.recall for each in rest.outcomes] == [each.recall for each in whole.outcomes]
 
 
 def test_images_of_the_class_and_as_many_others() -> None:

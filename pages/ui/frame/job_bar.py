@@ -178,16 +178,43 @@ def live_picture(job: Job, draw: Callable[[Job], None]) -> None:
     live()
 
 
-def running_jobs() -> None:
-    """A line for each job of this session that runs: how far it is, and its page."""
+def remaining(job: Job, share: float, begun: float = 0.0) -> str:
+    """How long a job has run and, once some of it is done, about how long the rest takes.
+
+    Args:
+        job: running.
+        share: of the work that is done.
+        begun: of it, what an earlier job had done.
+    """
+    ran = f" · {job.seconds:.0f} s"
+    if not begun < share < 1:
+        return ran
+    return f"{ran}, about {_long(job.seconds * (1 - share) / (share - begun))} left"
+
+
+def running_jobs(title: str) -> None:
+    """A line with its page for each job of this session that runs, or that ended elsewhere.
+
+    Args:
+        title: of the page that is drawn; what ended is seen on its own page.
+    """
+    watched: dict[str, None] = st.session_state.setdefault("watched_jobs", {})
     known, named = loaders.jobs(), [recall(kind) for kind in PAGE_OF]
-    active = [job for each in named if each and (job := known.get(each)) and job.active]
-    if not active:
+    found = [job for each in named if each and (job := known.get(each))]
+    watched.update({job.id: None for job in found if job.active})
+    lined = []
+    for name in list(watched):
+        job = known.get(name)
+        if job is not None and (job.active or PAGE_OF[job.kind].name != title):
+            lined.append(job)
+        else:
+            del watched[name]
+    if not lined:
         return
 
     @st.fragment(run_every=LOOK_S)
     def lines() -> None:
-        for job in active:
+        for job in lined:
             job.look()
             told = st.session_state.get(f"told_{job.kind}")
             share, words = _course(job, told) if job.active and told else (1.0, job.state)

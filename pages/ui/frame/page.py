@@ -110,5 +110,5 @@ def setup(title: str) -> Bundle | None:
             f"One model and its data set. Accuracy {accuracy.percent()} on {accuracy.n:,} "
             f"held-out images (95% interval {accuracy.interval()})."
         )
-        running_jobs()
+        running_jobs(title)
     return bundle

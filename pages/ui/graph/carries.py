@@ -22,9 +22,9 @@ from ndcore.concept_graph.faithful import (
 from ndcore.figures.graph.class_scene import key_of
 from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
-from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.job_bar import DEADLINE_S, job_bar, remaining, submit
 from pages.ui.frame.words import capital, plain
-from pages.ui.graph.hold import asked_images, course
+from pages.ui.graph.hold import asked_images
 
 KIND = "carries"
 NAMES = {
@@ -40,7 +40,7 @@ def carries_panel(bundle: Bundle, graphs: ClassGraphs, graph: ConceptGraph) -> N
     if bundle.unasked or bundle.limit:
         return
     about = (bundle.weight_hash, tuple(key_of(node.unit) for node in graph.nodes), label)
-    job = job_bar(KIND, about, course, shared=True)
+    job = job_bar(KIND, about, _course, shared=True)
     if job is not None and job.state == "done":
         _show(job.result, plain(bundle.classes[label]), graph.units)
     elif (job is None or not job.active) and st.button(
@@ -50,7 +50,9 @@ def carries_panel(bundle: Bundle, graphs: ClassGraphs, graph: ConceptGraph) -> N
         if work is None:
             st.info("There is no image of this class on this machine to ask.")
             return
-        submit(KIND, about, work, label=f"what carries {bundle.classes[label]}")
+        submit(
+            KIND, about, work, label=f"what carries {bundle.classes[label]}", deadline_s=DEADLINE_S
+        )
 
 
 def _work(
@@ -73,6 +75,13 @@ def _work(
         )
 
     return run
+
+
+def _course(job: Job) -> tuple[float, str]:
+    done, total = job.progress or (0, 1)
+    words = "neurons kept alone and taken away, beside random and the most active ones"
+    told = f": {done} of {total} times asked" if job.progress else ""
+    return done / total, f"{words}{told}{remaining(job, done / total)}"
 
 
 def _show(found: Faithfulness, name: str, whole: int) -> None:

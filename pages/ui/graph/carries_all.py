@@ -23,7 +23,7 @@ from ndcore.concept_graph.faithful import (
 from ndcore.data.sources import ImageSource
 from ndcore.jobs import Job
 from ndcore.legible.plurals import counted
-from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.job_bar import DEADLINE_S, job_bar, remaining, submit
 from pages.ui.frame.words import capital
 from pages.ui.graph.hold import asked_images
 
@@ -61,7 +61,7 @@ def carries_all_panel(bundle: Bundle, graphs: ClassGraphs, units: int) -> None:
             st.info("There are no images on this machine to ask.")
             return
         work = _work(bundle, images.source, Asked(rule))
-        submit(KIND, about, work, label="what carries each class")
+        submit(KIND, about, work, label="what carries each class", deadline_s=DEADLINE_S)
 
 
 def _work(bundle: Bundle, source: ImageSource, asked: Asked) -> Callable[[Job], list[Faithfulness]]:
@@ -80,7 +80,7 @@ def _work(bundle: Bundle, source: ImageSource, asked: Asked) -> Callable[[Job], 
 
 def _course(job: Job) -> tuple[float, str]:
     done, total = job.progress or (0, 1)
-    return done / total, f"{done} of {total} classes asked · {job.seconds:.0f} s"
+    return done / total, f"{done} of {total} classes asked{remaining(job, done / total)}"
 
 
 def _show(key: str, found: Mapping[Asked, Sequence[Faithfulness]]) -> None:

@@ -1,15 +1,25 @@
-"""Hold the kept neuron or edge at its mean: what becomes of the class and of the pair."""
+"""Hold the kept neuron or edge at its mean: what becomes of the class and of the pair.
+
+What was found is found again by what was held and the class, whoever asked; so far as it came.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ndcore.analysis.hold_test import DRAWS, HeldEdge, HoldTest, class_members, hold_test
+from ndcore.analysis.hold_test import (
+    DRAWS,
+    SETTINGS,
+    HeldEdge,
+    HoldTest,
+    class_members,
+    hold_test,
+)
 from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import Unit
 from ndcore.concept_graph.wiring import wiring_of
@@ -18,11 +28,30 @@ from ndcore.data.sources import ImageSource
 from ndcore.data.splits import positions
 from ndcore.figures.graph.class_scene import key_of
 from ndcore.jobs import Job
-from pages.ui.frame.job_bar import job_bar, submit
+from ndcore.legible.plurals import counted
+from pages.ui.frame.job_bar import DEADLINE_S, job_bar, remaining, submit
 from pages.ui.frame.words import plain
 from pages.ui.images.natural_errors import sources_for
 
 KIND = "hold"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a job was asked.
+
+    Attributes:
+        weight_hash: of the network.
+        keys: of the neuron, or of both ends of the edge.
+        label: class whose recall is told.
+        pair: token of the pair that was asked too; "" for none. The class's answer is the same
+            with another pair.
+    """
+
+    weight_hash: str
+    keys: tuple[str, ...]
+    label: int
+    pair: str = field(default="", compare=False)
 
 
 def hold_panel(bundle: Bundle, units: Sequence[Unit], label: int, pair: Pair | None) -> None:
@@ -38,19 +67,35 @@ def hold_panel(bundle: Bundle, units: Sequence[Unit], label: int, pair: Pair | N
         return
     what = "this neuron" if len(units) == 1 else "this edge"
     keys = tuple(map(key_of, units))
-    about = (bundle.weight_hash, keys, label, pair.token() if pair else "")
-    job = job_bar(KIND, about, course)
-    if job is not None and job.state == "done":
-        _show(bundle, job.result, label, pair, what)
-    elif job is None or not job.active:
-        if job is not None and job.state == "cancelled":
-            st.caption("Stopped.")
-        if st.button(f"Hold {what} at its mean", icon=":material/push_pin:", key="graph_hold"):
-            work = _work(bundle, units, label, pair)
-            if work is None:
-                st.info("There are no images on this machine to ask, or nothing links the two.")
-                return
-            submit(KIND, about, work, label=f"hold {' > '.join(keys)}")
+    about = Held(bundle.weight_hash, keys, label, pair.token() if pair else "")
+
+    def show(job: Job) -> None:
+        if job.result is not None and job.result.answered:
+            _show(bundle, job.result, about, pair if job.about.pair == about.pair else None)
+
+    job = job_bar(KIND, about, _course, shared=True, more=show)
+    if job is not None and job.active:
+        return
+    if job is not None:
+        show(job)
+    words, begun = _offer(job, about, what)
+    if not words:
+        return
+    if st.button(words, icon=":material/push_pin:", key="graph_hold"):
+        work = _work(bundle, units, label, pair, begun)
+        if work is None:
+            st.info("There are no images on this machine to ask, or nothing links the two.")
+            return
+        submit(KIND, about, work, label=f"hold {' > '.join(keys)}", deadline_s=DEADLINE_S)
+
+
+def _offer(job: Job | None, about: Held, what: str) -> tuple[str, HoldTest]:
+    """What the button says after a job that ended, "" for no button, and what is known."""
+    if job is None or job.result is None:
+        return f"Hold {what} at its mean", HoldTest()
+    if job.about.pair != about.pair:
+        return f"Hold {what} again, with the current pair", HoldTest()
+    return ("", HoldTest()) if job.state == "done" else ("Go on", job.result)
 
 
 @dataclass(frozen=True)
@@ -73,7 +118,7 @@ def asked_images(bundle: Bundle, label: int) -> AskedImages | None:
 
 
 def _work(
-    bundle: Bundle, units: Sequence[Unit], label: int, pair: Pair | None
+    bundle: Bundle, units: Sequence[Unit], label: int, pair: Pair | None, begun: HoldTest
 ) -> Callable[[Job], HoldTest] | None:
     found = asked_images(bundle, label)
     held = list(units) if len(units) == 1 else _edge(bundle, *units)
@@ -82,16 +127,20 @@ def _work(
     source, members = found.source, [*found.own, *found.others]
 
     def run(job: Job) -> HoldTest:
-        return hold_test(
+        test = HoldTest(list(begun.outcomes))
+        job.report(len(begun.outcomes))
+        job.grow(test)
+        hold_test(
             bundle,
             held,
             label,
-            source.pixels(members),
-            np.asarray(source.labels[members], np.int64),
+            (source.pixels(members), np.asarray(source.labels[members], np.int64)),
             single=np.stack(pair.images) if pair else None,
-            on_pass=lambda done, total: job.report((done, total)),
+            begun=begun.outcomes,
+            on_outcome=job.add,
             should_stop=lambda: job.stopping,
         )
+        return test
 
     return run
 
@@ -105,36 +154,46 @@ def _edge(bundle: Bundle, source: Unit, target: Unit) -> HeldEdge | None:
     return None
 
 
-def course(job: Job) -> tuple[float, str]:
-    """How many settings are through, for the job bar."""
-    done, total = job.progress or (0, 1)
-    return done / total, f"{done} of {total} settings asked · {job.seconds:.0f} s"
+def _course(job: Job) -> tuple[float, str]:
+    """How many times the images were asked, and how long the rest takes."""
+    done = 0 if job.result is None else len(job.result.outcomes)
+    what = "edge" if len(job.about.keys) == 2 else "neuron"
+    words = f"nothing, the {what} and {counted(DRAWS, f'random {what}')} held: {done} of {SETTINGS}"
+    left = remaining(job, done / SETTINGS, (job.progress or 0) / SETTINGS)
+    return done / SETTINGS, f"{words} done{left}"
 
 
-def _show(bundle: Bundle, test: HoldTest, label: int, pair: Pair | None, what: str) -> None:
-    name = plain(bundle.classes[label])
+def _draws(test: HoldTest) -> str:
+    known = len(test.random)
+    return counted(DRAWS, "draw") if known == DRAWS else f"{known} of {DRAWS} draws so far"
+
+
+def _show(bundle: Bundle, test: HoldTest, about: Held, pair: Pair | None) -> None:
+    name = plain(bundle.classes[about.label])
+    what = "this neuron" if len(about.keys) == 1 else "this edge"
     before, after = test.before.recall, test.after.recall
-    st.markdown(
+    told = (
         f"**With {what} held at its mean over all images, {after.percent()} of {name} are still "
-        f"taken for {name}, of {before.n} images; {before.percent()} without.** With random ones "
-        f"instead ({DRAWS} draws) {100 * test.random_mean('recall'):.1f}%."
+        f"taken for {name}, of {before.n} images; {before.percent()} without.**"
     )
     rows = {"nothing": test.before, what: test.after}
     table: dict[str, list[str]] = {
-        "held": [*rows, f"a random one, mean of {DRAWS}"],
-        f"recall of {name}": [
-            *(each.recall.text for each in rows.values()),
-            f"{100 * test.random_mean('recall'):.1f}%",
-        ],
-        "accuracy on other classes": [
-            *(each.accuracy.text for each in rows.values()),
-            f"{100 * test.random_mean('accuracy'):.1f}%",
-        ],
+        "held": [*rows],
+        f"recall of {name}": [each.recall.text for each in rows.values()],
+        "accuracy on other classes": [each.accuracy.text for each in rows.values()],
     }
+    outcomes = [test.before, test.after]
+    if test.random:
+        recall, accuracy = (100 * test.random_mean(of) for of in ("recall", "accuracy"))
+        told += f" With random ones instead ({_draws(test)}) {recall:.1f}%."
+        means = (f"a random one, mean of {_draws(test)}", f"{recall:.1f}%", f"{accuracy:.1f}%")
+        for column, value in zip(table.values(), means, strict=True):
+            column.append(value)
+        outcomes.append(test.random[0])
     titles = ["benign image", "attacked image"][: len(pair.images) if pair else 0]
     for at, title in enumerate(titles):
-        outcomes = [test.before, test.after, test.random[0]]
         table[title] = [_taken(bundle, each.probabilities[at]) for each in outcomes]
+    st.markdown(told)
     st.table(pd.DataFrame(table), border="horizontal", hide_index=True)
 
 

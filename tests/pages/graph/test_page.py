@@ -22,7 +22,8 @@ from ndcore.concept_graph.faithful import (
 )
 from ndcore.data.pairs import Pair
 from ndcore.statistics.intervals import Rate
-from pages.ui.frame.page_list import DETECTOR, EXPLORER, GRAPH
+from pages.ui.components.graph.graph_view import Pin
+from pages.ui.frame.page_list import DETECTOR, EXPLORER, GRAPH, TOPOLOGY
 from pages.ui.graph.carries_all import claim
 from tests.ui import components, ended, job_of, linked, opened, texts
 
@@ -196,6 +197,39 @@ def test_a_neuron_and_an_edge_are_held(digits_bundle: Bundle, pair: Pair) -> Non
         (table,) = [each.value for each in at.table if "held" in each.value]
         assert table["held"].tolist()[:2] == ["nothing", what]
         assert "attacked image" in table
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_what_was_found_of_a_held_neuron_outlives_other_pages_and_stop(pair: Pair) -> None:
+    at = opened(GRAPH.path, graph_class="3")
+    key = keys(at)[0]
+    clicked = Pin(key, 2**60)
+    at.session_state["graph_pin"] = (clicked, Pin())
+    at.run()
+    assert scene(at)["pinned"] == key, "a canvas that comes back lights what was clicked"
+    at.button(key="graph_hold").click().run()
+    job = ended(job_of(at, "hold"))
+    at.session_state["watched_jobs"] = {job.id: None}
+    at.switch_page(TOPOLOGY.path).run()
+    assert f"{job.label} · {GRAPH.name}" in [
+        link.proto.label for link in at.sidebar.get("page_link")
+    ]
+    at.query_params["pair"] = pair.token()
+    at.run()
+    at.switch_page(GRAPH.path).run()
+    told = "With this neuron held at its mean over all images"
+    assert told in texts(at)
+    assert at.button(key="graph_hold").label == "Hold this neuron again, with the current pair"
+    assert told in texts(opened(GRAPH.path, graph_class="3", pin=key))
+    del job.result.outcomes[5:]
+    job.state, at.query_params["hold"] = "cancelled", job.id
+    part = opened(GRAPH.path, graph_class="3", pin=key, hold=job.id)
+    assert told in texts(part)
+    assert "(3 of 10 draws so far)" in texts(part)
+    part.button(key="graph_hold").click().run()
+    assert part.button(key="graph_hold").label == "Go on"
+    more = ended(job_of(part, "hold"))
+    assert (len(more.result.outcomes), more.progress) == (12, 5)
 
 
 @pytest.mark.usefixtures("digits_bundle")

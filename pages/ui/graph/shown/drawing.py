@@ -13,7 +13,6 @@ from pages.ui.graph.shown.drawn import Drawn, linked_names
 from pages.ui.graph.shown.pinned import Pinned
 
 
-@st.fragment
 def drawing(pinned: Pinned, drawn: Drawn, below: Callable[[tuple[Unit, ...]], None]) -> None:
     """The canvas; a click in it makes this part again, and not the whole page.
 
@@ -22,6 +21,12 @@ def drawing(pinned: Pinned, drawn: Drawn, below: Callable[[tuple[Unit, ...]], No
         drawn: to draw.
         below: draws what is said of the kept neuron, of both ends of the edge, or of nothing.
     """
+    pinned.tell()
+    _drawing(pinned, drawn, below)
+
+
+@st.fragment
+def _drawing(pinned: Pinned, drawn: Drawn, below: Callable[[tuple[Unit, ...]], None]) -> None:
     units = pinned.units()
     told = pinned.told()
     # As it stays the same after a click, it is not sent again.

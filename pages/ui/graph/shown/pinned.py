@@ -49,6 +49,11 @@ class Pinned:
         pin: Pin = st.session_state[self._state][1]
         return pin
 
+    def tell(self) -> None:
+        """The browser is told its own clicks too: it may have come back from another page."""
+        pin = self.now()
+        st.session_state[self._state] = (pin, pin)
+
     def keep(self, name: str) -> None:
         """Keep a neuron or an edge from the server; the browser takes the newer stamp over."""
         pin = Pin(name, self.now().stamp + 1)
