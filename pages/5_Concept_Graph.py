@@ -15,7 +15,8 @@ from pages.ui.frame.pair import current_pair
 from pages.ui.frame.words import command
 from pages.ui.graph.carries import carries_panel
 from pages.ui.graph.carries_all import carries_all_panel
-from pages.ui.graph.choices import choose
+from pages.ui.graph.choices import ATTACK, choose
+from pages.ui.graph.exploits import exploits_panel
 from pages.ui.graph.groups import name_groups
 from pages.ui.graph.header import header
 from pages.ui.graph.hold import hold_panel
@@ -61,6 +62,8 @@ def main() -> None:
     if isinstance(drawn.graph, ConceptGraph):
         carries_panel(bundle, graphs, drawn.graph)
         carries_all_panel(bundle, graphs, chosen.units)
+    elif chosen.view == ATTACK and chosen.other is not None:
+        exploits_panel(bundle, graphs, chosen.label, chosen.other)
     about = {"bundle": bundle.name, "weight_hash": bundle.weight_hash}
     numbers(f"{bundle.name}-graph", about, drawn)
 

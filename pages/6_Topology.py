@@ -23,6 +23,7 @@ from pages.ui.frame.page import setup
 from pages.ui.frame.pair import current_pair
 from pages.ui.frame.words import plain
 from pages.ui.images.example import offer_example
+from pages.ui.topology.attacked import attacked_panel, attacked_words
 from pages.ui.topology.branch_points import branches_panel
 from pages.ui.topology.graphs import (
     BESIDE_HEIGHT,
@@ -36,7 +37,7 @@ from pages.ui.topology.graphs import (
     make,
 )
 from pages.ui.topology.node import node_panel
-from pages.ui.topology.pair import attacked_words, lay_pair
+from pages.ui.topology.pair import lay_pair
 from pages.ui.topology.settings import View, choose_positions, choose_view
 from pages.ui.topology.stability import known_stability, stability_panel
 from pages.ui.topology.vectors import (
@@ -106,23 +107,25 @@ def below(bundle: Bundle, made: Sequence[Made], view: View) -> None:
     """The chosen cluster, and what can be asked of the graph."""
     for each in made:
         node_panel(bundle, each)
-    draw_tabs = ("Where classes part", "Stability", "Epsilon", "Numbers")
+    of_one = {
+        "Attacked images": partial(attacked_panel, bundle),
+        "Epsilon": partial(curve, view=view),
+        "Numbers": partial(numbers, bundle, view=view),
+    }
+    draw_tabs = ("Where classes part", "Attacked images", "Stability", "Epsilon", "Numbers")
     for tab, name in zip(tabs(draw_tabs, key="topology_tab"), draw_tabs, strict=True):
         if not tab.open:
             continue
         with tab:
             if name == "Stability":
                 stability_panel(made)
-                continue
-            for each in made:
-                if len(made) > 1:
-                    st.subheader(plain(each.layer))
-                if name == "Epsilon":
-                    curve(each, view)
-                elif name == "Numbers":
-                    numbers(bundle, each, view)
-            if name == "Where classes part":
+            elif name == "Where classes part":
                 branches_panel(bundle, made[0], current_pair(bundle))
+            else:
+                for each in made:
+                    if len(made) > 1:
+                        st.subheader(plain(each.layer))
+                    of_one[name](each)
 
 
 def curve(made: Made, view: View) -> None:

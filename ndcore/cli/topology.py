@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,17 +13,21 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.cli.selection import choose_images, choose_source
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
+from ndcore.legible.plurals import counted
 from ndcore.steps import Step, counter
+from ndcore.topology.attacked import Crowd, attacked_sentence, crowds
 from ndcore.topology.branches import branches
 from ndcore.topology.document import branch_document, graph_document
-from ndcore.topology.kept import SHIPPED, find_space, read_spaces
+from ndcore.topology.kept import ATTACKS, SHIPPED, find_space, read_spaces
 from ndcore.topology.mapper import MapperSettings, mapper_graph
 from ndcore.topology.nodes import node_facts
-from ndcore.topology.placing import Placed, place
+from ndcore.topology.placing import Placed, place, share_of_new
 from ndcore.topology.presets import PRESETS, Preset
 from ndcore.topology.space import Space
 from ndcore.topology.stability import edge_stability
 from ndcore.topology.vectors import ToRead, fitting, most_vectors, read_vectors
+
+FEW = 5  # lines of a ranked list
 
 
 def space_of(
@@ -89,6 +94,13 @@ def graph_answer(
     way = fitting(bundle, options.layer, positions)
     about = {"bundle": bundle.name, "layer": options.layer, "positions": way}
     lines = [_words(options.layer, way, graph.count, document)]
+    attacks = find_space(bundle, options.layer, positions, ATTACKS)
+    if attacks is not None:
+        laid = place(graph, values, attacks.wide, space.lens_of(attacks, preset.lens))
+        crowded = crowds(graph, laid, attacks)
+        document["attacked"] = [each.to_dict() for each in crowded]
+        lines.append(attacked_sentence(laid, share_of_new(values, lens, settings), options.layer))
+        lines += [_crowd_words(each, document["nodes"], bundle.classes) for each in crowded[:FEW]]
     if found is not None and len(graph.edges):
         kept = int((found.share == 1).sum())
         lines.append(
@@ -98,12 +110,16 @@ def graph_answer(
     if pair:
         parting = branches(graph, facts, *pair)
         document["branches"] = [branch_document(each) for each in parting]
-        lines.append(f"{len(parting)} nodes where {' and '.join(options.between)} part")
+        first, second = options.between
+        lines.append(f"{counted(len(parting), 'cluster')} where {first} and {second} part")
         lines += [
-            f"  node {each.node}: {each.share.k} of {each.share.n} are {options.between[0]}, "
-            f"from {each.towards[0]} to {each.towards[1]}, score {each.score:.2f}"
-            for each in parting[:5]
+            f"  cluster {each.node}: {each.share.k} of its {each.share.n} images of both are "
+            f"{first}; it goes on to cluster {each.towards[0]}, with more {first}, and "
+            f"{each.towards[1]}, with more {second}; score {each.score:.2f}"
+            for each in parting[:FEW]
         ]
+    if options.cluster is not None:
+        lines += _cluster_lines(options.cluster, document["nodes"])
     if options.images:
         placed = _placed(bundle, options, space, positions, preset.lens, graph)
         document["placed"] = [
@@ -112,7 +128,7 @@ def graph_answer(
                 options.images, placed.nodes, placed.nearest, placed.distance, strict=True
             )
         ]
-        lines += [_place_words(row) for row in document["placed"]]
+        lines += [_place_words(row, document["nodes"]) for row in document["placed"]]
     return about | document, "\n".join(lines), 0
 
 
@@ -129,19 +145,54 @@ def _placed(
 def _words(layer: str, positions: str, count: int, document: dict[str, Any]) -> str:
     told = document["parameters"]
     return (
-        f"{layer} ({positions}): {len(document['nodes'])} nodes and {len(document['edges'])} edges "
-        f"of {count:,} images, {document['loose']:,} of them in no node; lens {told['lens']}, "
+        f"{layer} ({positions}): {counted(len(document['nodes']), 'cluster')} and "
+        f"{counted(len(document['edges']), 'edge')} of {counted(count, 'image')}, "
+        f"{document['loose']:,} of them in no cluster; lens {told['lens']}, "
         f"{told['intervals']} intervals, overlap {told['overlap']:.0%}, epsilon "
         f"{told['epsilon']:.4g}, min-samples {told['min_samples']}"
     )
 
 
-def _place_words(row: dict[str, Any]) -> str:
+def _place_words(row: dict[str, Any], nodes: list[dict[str, Any]]) -> str:
     if row["nodes"]:
-        return f"{row['file']}: node {' and '.join(map(str, row['nodes']))}"
+        return f"{row['file']}: {' and '.join(_cluster(nodes[at]) for at in row['nodes'])}"
     if row["nearest"] < 0:
-        return f"{row['file']}: the graph has no node"
+        return f"{row['file']}: the graph has no cluster"
     return (
-        f"{row['file']}: in no node; the nearest core, {row['epsilons']:.2f} epsilon away, is of "
-        f"node {row['nearest']}"
+        f"{row['file']}: in no cluster; the nearest core, {row['epsilons']:.2f} epsilon away, is "
+        f"of {_cluster(nodes[row['nearest']])}"
     )
+
+
+def _cluster(node: dict[str, Any]) -> str:
+    """`cluster 45 (23 images, 96% airplane)`."""
+    told = counted(node["size"], "image")
+    if node["classes"]:
+        told += f", {node['purity']:.0%} {max(node['classes'], key=node['classes'].get)}"
+    return f"cluster {node['id']} ({told})"
+
+
+def _cluster_lines(number: int, nodes: list[dict[str, Any]]) -> list[str]:
+    """One cluster with all its images.
+
+    Raises:
+        BadRequestError: there is no such cluster.
+    """
+    if not 0 <= number < len(nodes):
+        raise BadRequestError(
+            f"there is no cluster {number}: the graph has {counted(len(nodes), 'cluster')}"
+            + (f", 0 to {len(nodes) - 1}" if nodes else "")
+        )
+    node = nodes[number]
+    counts = sorted(node["classes"].items(), key=lambda each: -each[1])
+    mix = ", ".join(f"{count} {name}" for name, count in counts)
+    return [
+        f"{_cluster(node)}: {mix}; {node['error']:.0%} taken for a wrong class; its images:",
+        *(f"  {name}" for name in node["images"]),
+    ]
+
+
+def _crowd_words(crowd: Crowd, nodes: list[dict[str, Any]], classes: Sequence[str]) -> str:
+    label, seen, count = crowd.turned[0]
+    what = "" if label < 0 else f", {count} of them {classes[label]} taken for {classes[seen]}"
+    return f"  {len(crowd.members)} in {_cluster(nodes[crowd.node])}{what}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,27 @@ def test_epsilon_can_be_typed_and_what_is_wrong_is_one_line(
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("digits_bundle")
+def test_an_image_and_a_cluster_are_told_with_what_they_hold(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    usual = [
+        "digits:0", "--bundle", "digits-cnn", "--layer", "dense_1", "--source", "digits",
+        "--split", "all", "--n", "400", "--intervals", "10", "--cluster", "0",
+    ]  # fmt: skip
+    node = answer(capsys, *usual)["nodes"][0]
+    assert main(["topology", *usual]) == 0
+    told = capsys.readouterr().out
+    most = max(node["classes"].values())
+    name = next(name for name, count in node["classes"].items() if count == most)
+    assert f"cluster 0 ({node['size']} images, {most / node['size']:.0%} {name}): " in told
+    assert set(node["images"]) <= {line.strip() for line in told.splitlines()}
+    assert re.search(r"digits:0: (in no cluster; .*)?cluster \d+ \(\d+ images, ", told)
+    assert "node" not in told
+    assert main(["topology", *usual[:-1], "9999"]) == 2
+    assert "there is no cluster 9999" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("twin")
 def test_shipped_vectors_are_taken_where_no_image_is_named(
     capsys: pytest.CaptureFixture[str],
@@ -79,6 +101,13 @@ def test_shipped_vectors_are_taken_where_no_image_is_named(
     assert (load_bundle("twin").folder / "topology").is_dir()
     again = answer(capsys, *usual)
     assert again["nodes"] == first["nodes"]
+    counts = [each["attacked"] for each in again["attacked"]]
+    assert counts == sorted(counts, reverse=True)
+    assert main(["topology", *usual]) == 0
+    told = capsys.readouterr().out
+    assert re.search(
+        r"Of \d+ attacked images \d+% \(.*\) lie in a cluster of dense_1; of \d+", told
+    )
 
 
 @pytest.mark.spec("TA-2")

@@ -247,7 +247,7 @@ def return_sentence(test: ReturnTest, names: Sequence[str]) -> str:
     """How often the label comes back, beside random units, line by line."""
     before, after = names[test.label], names[test.target]
     lines = [
-        f"{test.images} attacks that turned {before} into {after}; units that one half of them "
+        f"{test.images} attacks that turned {before} into {after}; neurons that one half of them "
         f"exploits ({len(test.units[0])} and {len(test.units[1])}), held at their clean values in "
         "the other half:"
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
     from ndcore.analysis.class_graphs import ClassGraphs
     from ndcore.bundles.bundle import Bundle
-    from ndcore.concept_graph import ConceptGraph, DifferenceGraph
+    from ndcore.concept_graph import Change, ConceptGraph, DifferenceGraph
     from ndcore.concept_graph.drawing import Rule
     from ndcore.concept_graph.faithful import Faithfulness
 
-LINES = 5  # units of a layer in the text
+LINES = 5  # neurons of a layer in the text
+SHARES = ("influence", "count")  # importances that are shares
 ALL = "all"
 
 
@@ -38,9 +40,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--importance",
         default="influence",
         choices=("influence", "count", "gradient", "causal"),
-        help="what units are told by: influence that passes through them, how often they are among "
-        "the strongest of their layer (as in Summit), activation x gradient, or the drop of the "
-        "class's logit when one is held at its mean (of the drawn ones, on --images)",
+        help="what neurons are told by: influence that passes through them, how often they are "
+        "among the strongest of their layer (as in Summit), activation x gradient, or the drop of "
+        "the class's logit when one is held at its mean (of the drawn ones, on --images)",
     )
     parser.add_argument(
         "--images",
@@ -48,24 +50,24 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=20,
         metavar="N",
         help="--importance causal: of the class, none of which made the graphs (a pass over them "
-        "for every drawn unit)",
+        "for every drawn neuron)",
     )
     parser.add_argument("--nodes", type=float, default=0.8, help="share of a layer's influence")
     parser.add_argument("--edges", type=float, default=0.98, help="share of what runs between them")
-    parser.add_argument("--most", type=int, default=15, help="units of a layer at most")
+    parser.add_argument("--most", type=int, default=15, help="neurons of a layer at most")
     parser.add_argument(
         "--faithful",
         type=int,
         metavar="N",
         help="on N images of every class, none of which made the graphs: what is left of it when "
-        "its drawn units alone are kept, or are removed, beside random and the most active ones",
+        "its drawn neurons alone are kept, or are removed, beside random and the most active ones",
     )
     parser.add_argument(
         "--strongest",
         type=int,
         metavar="K",
-        help="--faithful: of each layer's drawn units the K with the most influence alone (all of "
-        "them at once may leave nothing of a class, whichever they are)",
+        help="--faithful: of each layer's drawn neurons the K with the most influence alone (all "
+        "of them at once may leave nothing of a class, whichever they are)",
     )
     parser.add_argument(
         "--ship",
@@ -76,7 +78,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--attacked",
         action="store_true",
         help="of the bundle's attacks from C to D: attacked images less the same ones before, and "
-        "whether units that they exploit, held at their clean values, bring C back",
+        "whether neurons that they exploit, held at their clean values, bring C back",
     )
     add_new_data(parser)
 
@@ -165,7 +167,7 @@ def _held(
         raise BadRequestError("the data holds no image of the class in the bundle's dev split")
     units = [node.unit for node in graph.nodes]
     with Progress() as progress:
-        told = partial(progress.step, f"units held on {len(pixels)} images")
+        told = partial(progress.step, f"neurons held on {len(pixels)} images")
         drops = held_drops(bundle.model, units, graph.label, graphs.means, pixels, on_pass=told)
     return with_held(graph, drops)
 
@@ -200,14 +202,15 @@ def _faithful_table(bundle: Bundle, found: Sequence[Faithfulness]) -> str:
     width = max(8, *(len(name) for name in bundle.classes))
     heads = "".join(f"{name:>13}" for name in order)
     lines = [
-        f"{'':{width}} {'':>5} {'recall':>7} {'':>4} {'these units alone':^39}{'without them':^39}",
-        f"{'class':{width}} {'units':>5} {'whole':>7} {'n':>4}{heads}{heads}",
+        f"{'':{width}} {'':>7} {'recall':>7} {'':>4} "
+        f"{'these neurons alone':^39}{'without them':^39}",
+        f"{'class':{width}} {'neurons':>7} {'whole':>7} {'n':>4}{heads}{heads}",
     ]
     for each in found:
         shares = [group[name] for group in (each.kept, each.removed) for name in order]
         told = "".join(f"{100 * share:12.0f}%" for share in shares)
         name, whole = bundle.classes[each.label], each.whole
-        lines.append(f"{name:{width}} {each.units:5} {whole.percent(0):>7} {whole.n:4}{told}")
+        lines.append(f"{name:{width}} {each.units:7} {whole.percent(0):>7} {whole.n:4}{told}")
     return "\n".join(lines)
 
 
@@ -242,7 +245,7 @@ def _attacked(
     found = attack_difference(graphs, names[0], pairs, labels[1], kind, rule)
     with Progress() as progress:
         named = by_difference(graphs, names[0], labels[1], kind)
-        told = partial(progress.step, "holding units")
+        told = partial(progress.step, "holding neurons")
         test = return_test(bundle, named, pairs, labels, on_pass=told)
     document = found.to_dict() | {"held": test.to_dict()}
     return document, f"{_difference_text(found)}\n{return_sentence(test, bundle.classes)}"
@@ -259,18 +262,18 @@ def _graph_text(graph: ConceptGraph, kind: str) -> str:
         nodes = [node for node in graph.nodes if node.unit.layer == level.layer]
         nodes.sort(key=lambda node: -node.importance.get(kind, 0.0))
         told = ", ".join(
-            f"[{node.unit.unit}] {node.importance.get(kind, float('nan')):.3g}"
+            f"neuron {node.unit.unit} {_value(node.importance.get(kind, math.nan), kind)}"
             for node in nodes[:LINES]
         )
         lines.append(
             f"{level.layer}: {level.drawn} of {level.units} carry {_share(level.carried)}"
-            + (f"; {told}" if told else "")
+            + (f"; most by {kind}: {told}" if told else "")
         )
-    dashed = sum(not edge.stable for edge in graph.edges)
+    stable = sum(edge.stable for edge in graph.edges)
     if graph.folds:
         lines.append(
-            f"{dashed} edges are not among the five strongest into their unit in 9 of "
-            f"{graph.folds} parts of the images"
+            f"{stable} of {len(graph.edges)} edges are among the five strongest of their neuron in "
+            f"9 of {graph.folds} parts of the images"
         )
     return "\n".join([*lines, *graph.gaps])
 
@@ -288,11 +291,24 @@ def _difference_text(graph: DifferenceGraph) -> str:
         there = [each for each in clear if each.node.unit.layer == level.layer][:LINES]
         if there:
             told = ", ".join(
-                f"[{each.node.unit.unit}] {each.change.difference:+.3g} (z {each.change.z:+.1f})"
+                f"neuron {each.node.unit.unit} {_points(each.change, graph.kind)} "
+                f"(z {each.change.z:+.1f})"
                 for each in there
             )
             lines.append(f"{level.layer}: {told}")
     return "\n".join([*lines, *graph.first.gaps])
+
+
+def _value(value: float, kind: str) -> str:
+    """`5.2%` of a share, else the number."""
+    if math.isnan(value):
+        return "not measured"
+    return f"{100 * value:.1f}%" if kind in SHARES else f"{value:.3g}"
+
+
+def _points(change: Change, kind: str) -> str:
+    more = change.difference
+    return f"{100 * more:+.1f} points" if kind in SHARES else f"{more:+.3g}"
 
 
 def _share(value: float) -> str:

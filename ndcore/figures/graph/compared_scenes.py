@@ -217,7 +217,9 @@ def _most_of_each(nodes: Sequence[NodeChange], most: int) -> list[NodeChange]:
 def _change_told(each: NodeChange, kind: str, names: tuple[str, str]) -> Told:
     change = each.change
     difference = change.difference
-    words = f"{100 * difference:+.1f} points" if kind in SHARES else f"{difference:+.3g}"
+    # As the two numbers beside it are told, so that they add up.
+    points = round(100 * change.first, 1) - round(100 * change.second, 1)
+    words = f"{points:+.1f} points" if kind in SHARES else f"{difference:+.3g}"
     return (
         (names[0], value_words(kind, change.first)),
         (names[1], value_words(kind, change.second)),

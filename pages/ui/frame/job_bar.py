@@ -50,6 +50,7 @@ PAGE_OF = {
     "graph-images": GRAPH,
     "hold": GRAPH,
     "carries": GRAPH,
+    "exploits": GRAPH,
     "carries-all": GRAPH,
 }
 

@@ -8,6 +8,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import ConceptGraph
 from ndcore.concept_graph.differing import exploited
 from ndcore.figures.graph.class_scene import carried_by, strongest
+from ndcore.figures.graph.compared_scenes import PER_LANE
 from ndcore.legible.plurals import counted
 from pages.ui.frame.words import plain
 from pages.ui.graph.choices import ATTACK, Chosen
@@ -24,10 +25,13 @@ def header(bundle: Bundle, drawn: Drawn, chosen: Chosen) -> str:
     if chosen.view == ATTACK:
         more = len(exploited(graph))
         return (
-            f"**{counted(more, 'neuron')}** count clearly more for {_name(bundle, chosen.other)} "
-            f"(z of 2 or more) in {counted(first.images, 'attacked image')} of "
-            f"{_name(bundle, chosen.label)} than in the same images before: what the attack makes "
-            "use of."
+            f"In {counted(first.images, 'image')} of {_name(bundle, chosen.label)} that attacks "
+            f"turn into {_name(bundle, chosen.other)}, **{more:,} of "
+            f"{counted(len(graph.nodes), 'neuron')}** compared count clearly more on the way "
+            f"to {_name(bundle, chosen.other)} (z of 2 or more) than in the "
+            f"same images before; up to {PER_LANE} of a layer are drawn as exploited. "
+            "That compares, and does not test: hold one of them, or all, to see whether the "
+            "attacks need them."
         )
     words = (
         f"**{plain(first.name, 80)} less {plain(second.name, 80)}**: "
@@ -60,9 +64,12 @@ def _edges(graph: ConceptGraph, drawn: Drawn, chosen: Chosen) -> str:
     if not kept:
         return "No edges are known between them."
     told = carried_by(kept, graph.edges)
-    stable = sum(edge.stable for edge in kept) / len(kept)
+    stable = sum(edge.stable for edge in graph.edges)
     share = f", with {100 * told:.0f}% of what runs between them" if not math.isnan(told) else ""
     words = f"{len(kept):,} of {counted(len(graph.edges), 'edge')} are drawn{share}"
     if not graph.folds:
         return f"{words}."
-    return f"{words}; {100 * stable:.0f}% of them hold in 9 of 10 parts, the others are dashed."
+    return (
+        f"{words}; of all, {stable:,} are among the five strongest of their neuron in 9 of 10 "
+        "parts, the others are dashed."
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,7 +158,8 @@ def _edge(bundle: Bundle, source: Unit, target: Unit) -> HeldEdge | None:
 def _course(job: Job) -> tuple[float, str]:
     """How many times the images were asked, and how long the rest takes."""
     done = 0 if job.result is None else len(job.result.outcomes)
-    what = "edge" if len(job.about.keys) == 2 else "neuron"
+    about: Any = job.about
+    what = "edge" if len(about.keys) == 2 else "neuron"
     words = f"nothing, the {what} and {counted(DRAWS, f'random {what}')} held: {done} of {SETTINGS}"
     left = remaining(job, done / SETTINGS, (job.progress or 0) / SETTINGS)
     return done / SETTINGS, f"{words} done{left}"

@@ -16,6 +16,12 @@ from pages.ui.frame.words import plain
 from pages.ui.topology.graphs import Made, choose_node
 
 MOST = 8
+ABOUT = {
+    "entropy": "how even the mix of the two classes is: 1 where half of it is either",
+    "apart": "how far the two neighbours are apart: the share of the first class in the one less "
+    "that in the other",
+    "score": "entropy times apart",
+}
 
 
 def usual_classes(made: Made, pair: Pair | None) -> tuple[int, int]:
@@ -93,6 +99,6 @@ def branches_panel(bundle: Bundle, made: Made, pair: Pair | None) -> None:
         frame,
         hide_index=True,
         key="branches",
-        column_config=formats({"percent": shares, "%.2f": ("entropy", "score")}),
+        column_config=formats({"percent": shares, "%.2f": ("entropy", "score")}, ABOUT),
     )
     st.caption(f"{counted(len(found), 'branch point')}, at most {MOST} are shown.")

@@ -29,6 +29,7 @@ from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.words import plain
 from pages.ui.images.picker import ready_sources
 from pages.ui.images.triage_job import start
+from pages.ui.topology.attacked import attacked_members
 from pages.ui.topology.graphs import Made
 from pages.ui.topology.vectors import missing_words, pixels_of
 
@@ -46,7 +47,11 @@ def node_panel(bundle: Bundle, made: Made) -> None:
     space, facts = made.opened.space, made.facts
     label = int(facts.majority[node])
     purity = Rate(int(facts.classes[node, label]), len(members))
-    st.header(f"Cluster {node} of {plain(made.layer)}: {counted(len(members), 'image')}")
+    told = counted(len(members), "image")
+    if made.attacked is not None:
+        more = int(made.attacked.counts(len(made.graph.nodes))[node])
+        told = f"{len(members):,} benign and {counted(more, 'attacked image')}"
+    st.header(f"Cluster {node} of {plain(made.layer)}: {told}")
     st.markdown(
         f"**{plain(bundle.classes[label])} {purity.percent(0)}** of its images "
         f"(purity; 95% interval {purity.interval(0)}); "
@@ -65,7 +70,8 @@ def node_panel(bundle: Bundle, made: Made) -> None:
             st.info(missing_words(bundle))
         else:
             _pictures(bundle, made, ordered, pixels)
-    _onward(bundle, made, node, ordered, pixels)
+    attacked = attacked_members(bundle, made, node)
+    _onward(bundle, made, node, (ordered, attacked), pixels)
 
 
 def _mix(bundle: Bundle, made: Made, node: int) -> str:
@@ -118,9 +124,10 @@ def _onward(
     bundle: Bundle,
     made: Made,
     node: int,
-    ordered: NDArray[np.int64],
+    members: tuple[NDArray[np.int64], pd.DataFrame | None],
     pixels: NDArray[np.uint8] | None,
 ) -> None:
+    ordered, attacked = members
     space = made.opened.space
     row = st.container(horizontal=True)
     frame = pd.DataFrame(
@@ -132,6 +139,8 @@ def _onward(
             "divergence": space.divergence[ordered],
         }
     )
+    if attacked is not None:
+        frame = pd.concat([frame.assign(set="benign"), attacked.assign(set="attacked")])
     download(
         "Ids of its images",
         lambda: frame.to_csv(index=False),

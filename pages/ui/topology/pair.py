@@ -9,8 +9,7 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.topology.graph import Laid
 from ndcore.legible.plurals import counted
-from ndcore.statistics.intervals import Rate
-from ndcore.topology.placing import Placed, place, share_of_new, way
+from ndcore.topology.placing import Placed, place, way
 from ndcore.topology.vectors import LayerVectors
 from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
@@ -82,21 +81,3 @@ def _tell(made: Made, placed: Placed, path: tuple[int, ...], both: bool) -> None
 
 def _nodes(nodes: tuple[int, ...]) -> str:
     return f"cluster {' and '.join(map(str, nodes))}"
-
-
-def attacked_words(made: Made) -> str:
-    """How many attacked images lie on the graph, beside how many benign ones do; "" without any."""
-    if made.attacked is None:
-        return ""
-    count = len(made.attacked.nodes)
-    on, new = Rate(count - made.attacked.beside, count), _benign(made.key, made)
-    return (
-        f"Of {count:,} attacked images {on.percent(0)} ({on.interval(0)}) lie in a cluster of "
-        f"{plain(made.layer)}; of {new.n:,} benign ones, laid on the graph of the others, "
-        f"{new.percent(0)} ({new.interval(0)})."
-    )
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _benign(key: str, _made: Made) -> Rate:
-    return share_of_new(_made.opened.space.wide, _made.lens, _made.graph.settings)

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ndcore.analysis.mechanism.attacked_units import FEWEST
 from ndcore.analysis.mechanism.faithful_classes import Asked, keep_faithful
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.concept_graph.faithful import (
@@ -24,7 +26,9 @@ from ndcore.data.pairs import Pair
 from ndcore.statistics.intervals import Rate
 from pages.ui.components.graph.graph_view import Pin
 from pages.ui.frame.page_list import DETECTOR, EXPLORER, GRAPH, TOPOLOGY
+from pages.ui.graph import exploits
 from pages.ui.graph.carries_all import claim
+from pages.ui.graph.opened import attacked_images
 from tests.ui import components, ended, job_of, linked, opened, texts
 
 
@@ -222,12 +226,12 @@ def test_what_was_found_of_a_held_neuron_outlives_other_pages_and_stop(pair: Pai
     assert at.button(key="graph_hold").label == "Hold this neuron again, with the current pair"
     assert told in texts(opened(GRAPH.path, graph_class="3", pin=key))
     del job.result.outcomes[5:]
-    job.state, at.query_params["hold"] = "cancelled", job.id
+    job.state = "cancelled"
     part = opened(GRAPH.path, graph_class="3", pin=key, hold=job.id)
     assert told in texts(part)
     assert "(3 of 10 draws so far)" in texts(part)
-    part.button(key="graph_hold").click().run()
     assert part.button(key="graph_hold").label == "Go on"
+    part.button(key="graph_hold").click().run()
     more = ended(job_of(part, "hold"))
     assert (len(more.result.outcomes), more.progress) == (12, 5)
 
@@ -309,6 +313,27 @@ def test_an_attack_is_measured_beside_the_page(digits_bundle: Bundle) -> None:
     link |= {"graph_other": link["graph_class"]}
     own = measured(opened(GRAPH.path, graph_show="difference", **link))
     assert f"less attacked images of {row.predicted_before}" in texts(own)
+
+
+def test_whether_attacks_need_what_they_exploit_is_asked(
+    digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = digits_bundle.gallery[0]
+    before, after = row.predicted_before, row.predicted_after
+
+    def often(*asked: Any) -> tuple[np.ndarray, ...]:
+        return tuple(np.concatenate([each] * FEWEST) for each in attacked_images(*asked))
+
+    monkeypatch.setattr(exploits, "attacked_images", often)
+    at = measured(opened(GRAPH.path, graph_show="attack", graph_class=before, graph_other=after))
+    assert f"of {before} that attacks turn into {after}" in texts(at)
+    at.button(key="graph_exploits").click().run()
+    test = ended(job_of(at, "exploits")).result
+    at.run()
+    assert not at.exception
+    (table,) = [each.value for each in at.table if "neurons held" in each.value]
+    assert table[f"{before} again"].tolist() == [step.rate.text for step in test.steps]
+    assert test.images >= FEWEST
 
 
 @pytest.mark.usefixtures("digits_bundle")

@@ -115,6 +115,28 @@ def test_the_pair_and_the_attacked_images_are_laid_on_it(digits_bundle: Bundle, 
     assert any(name and "attacked image" in name for name in names)
 
 
+@pytest.mark.usefixtures("digits_bundle")
+def test_clusters_with_attacked_images_are_ranked_and_show_them() -> None:
+    wide = FEW | {"topology_share": "100"}  # every benign image is within a cluster
+    at = opened(PAGE, **wide, topology_tab="Attacked images")
+    assert not at.exception
+    (table,) = [each.value for each in at.dataframe if "attacked images" in each.value]
+    counts = table["attacked images"].tolist()
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] >= 1
+    cluster, benign = table["cluster"][0], table["benign images"][0]
+    at.button(key=f"crowd_dense_1_{cluster}").click().run()
+    assert not at.exception
+    plural = "s" if counts[0] > 1 else ""
+    told = f"{benign:,} benign and {counts[0]} attacked image{plural}"
+    assert f"Cluster {cluster} of dense_1: {told}" in texts(at)
+    tiles = [each for each in at.button if (each.key or "").startswith("attacked_")]
+    assert len(tiles) == min(counts[0], 12)
+    tiles[0].click().run()
+    assert not at.exception
+    assert linked(at, "pair")
+
+
 @pytest.mark.spec("TA-6")
 @pytest.mark.usefixtures("digits_bundle")
 def test_branch_points_and_stability_are_on_the_page() -> None:

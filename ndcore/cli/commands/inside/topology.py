@@ -28,17 +28,27 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--lens", choices=("norm", "divergence", "density"))
     parser.add_argument("--intervals", type=int, help="parts of the lens")
     parser.add_argument("--overlap", type=float, help="share of an interval in the next, 0 to 1")
-    parser.add_argument("--min-samples", type=int, help="vectors that make a core of a cluster")
+    parser.add_argument(
+        "--min-samples",
+        type=int,
+        metavar="N",
+        help="so many vectors within epsilon, its own among them, make a vector the core of a "
+        "cluster (DBSCAN's min-samples)",
+    )
     parser.add_argument(
         "--epsilon", type=float, help="radius of a cluster's cores (default: from the curve)"
     )
     parser.add_argument(
         "--share",
         type=float,
-        help="of the vectors that have so many neighbours within epsilon, 0 to 1",
+        help="epsilon is read off the curve where this share of the vectors, 0 to 1, has "
+        "--min-samples within it",
     )
     parser.add_argument(
         "--between", nargs=2, metavar="CLASS", help="rank where these two classes part"
+    )
+    parser.add_argument(
+        "--cluster", type=int, metavar="NUMBER", help="list the images of this cluster"
     )
     parser.add_argument(
         "--stability",

@@ -1,0 +1,151 @@
+"""Where attacked images go: in words, ranked by cluster, and those of one cluster."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+
+import pandas as pd
+import streamlit as st
+
+from ndcore.bundles.bundle import Bundle
+from ndcore.data.decode import encode_png
+from ndcore.data.pixels import smaller
+from ndcore.errors import NeuralDivergenceError
+from ndcore.figures.style.palette import ATTACKED
+from ndcore.legible.plurals import counted
+from ndcore.statistics.intervals import Rate
+from ndcore.topology.attacked import Crowd, attacked_sentence, crowds
+from ndcore.topology.placing import share_of_new
+from pages.ui.elements.csv_button import formats
+from pages.ui.elements.tiles import tile, tile_row
+from pages.ui.frame import loaders
+from pages.ui.frame.pair import keep_pair
+from pages.ui.frame.words import plain
+from pages.ui.images.gallery import rows_here
+from pages.ui.topology.graphs import Made, choose_node
+
+MOST, SHOWN = 12, 12
+SIDE, TILE = 64, 68
+FRAME = (
+    f'<style>[class*="st-key-tile_attacked_"] img{{outline:3px solid {ATTACKED};'
+    "outline-offset:-3px}</style>"
+)
+
+
+def attacked_words(made: Made) -> str:
+    """How many attacked images lie on the graph, beside how many benign ones do; "" without any."""
+    if made.attacked is None:
+        return ""
+    return attacked_sentence(made.attacked, _benign(made.key, made), plain(made.layer))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _benign(key: str, _made: Made) -> Rate:
+    return share_of_new(_made.opened.space.wide, _made.lens, _made.graph.settings)
+
+
+def crowds_of(made: Made) -> list[Crowd]:
+    """The graph's clusters with attacked images, those with the most first."""
+    if made.attacked is None or made.opened.attacks is None:
+        return []
+    return crowds(made.graph, made.attacked, made.opened.attacks)
+
+
+def attacked_panel(bundle: Bundle, made: Made) -> None:
+    """The clusters that attacked images crowd into, ranked."""
+    if made.attacked is None:
+        st.caption("There are no attacked images of this bundle on this machine.")
+        return
+    found = crowds_of(made)
+    if not found:
+        st.info(f"No attacked image lies in a cluster of {plain(made.layer)}.")
+        return
+    shown = found[:MOST]
+    st.markdown(attacked_words(made))
+    st.caption(
+        f"{counted(len(found), 'cluster')} of {len(made.graph.nodes):,} hold attacked images; "
+        f"those with the most first, at most {MOST}."
+    )
+    buttons = st.container(horizontal=True, gap="small")
+    for each in shown:
+        buttons.button(
+            f"Cluster {each.node}",
+            key=f"crowd_{made.layer}_{each.node}",
+            on_click=choose_node,
+            args=(made.layer, each.node),
+            type="primary" if each.node == made.node() else "secondary",
+        )
+    frame = pd.DataFrame(
+        {
+            "cluster": [each.node for each in shown],
+            "attacked images": [len(each.members) for each in shown],
+            "benign images": [each.benign for each in shown],
+            "attacked share": [each.share for each in shown],
+            "commonest benign class": [
+                bundle.classes[made.facts.majority[each.node]] for each in shown
+            ],
+            "attacks, most often": [_turned(bundle, each) for each in shown],
+        }
+    )
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key=f"crowds_{made.layer}",
+        column_config=formats({"percent": ("attacked share",)}),
+    )
+
+
+def _turned(bundle: Bundle, crowd: Crowd) -> str:
+    label, seen, count = crowd.turned[0]
+    before = bundle.classes[label] if label >= 0 else "?"
+    return f"{before} → {bundle.classes[seen]} ({count} of {len(crowd.members)})"
+
+
+def attacked_members(bundle: Bundle, made: Made, node: int) -> pd.DataFrame | None:
+    """The attacked images of a cluster, framed, where they are here; and their list.
+
+    Returns:
+        Their ids and classes; None where the cluster holds none.
+    """
+    crowd = next((each for each in crowds_of(made) if each.node == node), None)
+    space = made.opened.attacks
+    if crowd is None or space is None:
+        return None
+    members = list(crowd.members)
+    st.markdown(f"**{counted(len(members), 'attacked image')}** that the layer answers alike:")
+    st.html(FRAME)
+    tiles = tile_row("attacked")
+    rows = defaultdict(list)
+    for row in rows_here(bundle):
+        rows[row.id].append(row)
+    # One image may have been attacked more than once: the rows of an id are in the same order.
+    before = [space.keys[:at].tolist().count(space.keys[at]) for at in members]
+    find = loaders.find(bundle)
+    for at, earlier in list(zip(members, before, strict=True))[:SHOWN]:
+        try:
+            row = rows[str(space.keys[at])][earlier]
+            pair = row.look_up(find)
+        except (IndexError, NeuralDivergenceError):
+            continue
+        image = pair.images[-1]
+        short = min(image.shape[:2])
+        png = encode_png(smaller(image, max(1, short // SIDE)), max(1, SIDE // short))
+        name = hashlib.sha256(f"{row.id} {earlier}".encode()).hexdigest()[:12]
+        tile(tiles, f"attacked_{name}", png, width=TILE).button(
+            plain(f"{row.predicted_before} → {row.predicted_after}"),
+            key=f"attacked_{name}",
+            help=plain(f"{row.id}: make it the current pair of every page", 200),
+            on_click=keep_pair,
+            args=(bundle, pair),
+        )
+    return pd.DataFrame(
+        {
+            "image": space.keys[members],
+            "class": [
+                bundle.classes[label] if label >= 0 else "" for label in space.labels[members]
+            ],
+            "taken for": [bundle.classes[label] for label in space.predicted[members]],
+            "divergence": space.divergence[members],
+        }
+    )
