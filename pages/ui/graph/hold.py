@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ from ndcore.data.splits import positions
 from ndcore.figures.graph.class_scene import key_of
 from ndcore.jobs import Job
 from ndcore.legible.plurals import counted
-from pages.ui.frame.job_bar import DEADLINE_S, job_bar, remaining, submit
+from pages.ui.frame.job_bar import DEADLINE_S, job_bar, live_picture, remaining, submit
 from pages.ui.frame.words import plain
 from pages.ui.images.natural_errors import sources_for
 
@@ -72,10 +71,11 @@ def hold_panel(bundle: Bundle, units: Sequence[Unit], label: int, pair: Pair | N
 
     def show(job: Job) -> None:
         if job.result is not None and job.result.answered:
-            _show(bundle, job.result, about, pair if job.about.pair == about.pair else None)
+            _show(bundle, job.result, about, pair if _asked(job).pair == about.pair else None)
 
-    job = job_bar(KIND, about, _course, shared=True, more=show)
+    job = job_bar(KIND, about, _course, shared=True)
     if job is not None and job.active:
+        live_picture(job, show)
         return
     if job is not None:
         show(job)
@@ -90,11 +90,18 @@ def hold_panel(bundle: Bundle, units: Sequence[Unit], label: int, pair: Pair | N
         submit(KIND, about, work, label=f"hold {' > '.join(keys)}", deadline_s=DEADLINE_S)
 
 
+def _asked(job: Job) -> Held:
+    """What a job of this kind is about."""
+    if not isinstance(job.about, Held):
+        raise TypeError(f"a job of the kind {KIND} is about {job.about!r}")
+    return job.about
+
+
 def _offer(job: Job | None, about: Held, what: str) -> tuple[str, HoldTest]:
     """What the button says after a job that ended, "" for no button, and what is known."""
     if job is None or job.result is None:
         return f"Hold {what} at its mean", HoldTest()
-    if job.about.pair != about.pair:
+    if _asked(job).pair != about.pair:
         return f"Hold {what} again, with the current pair", HoldTest()
     return ("", HoldTest()) if job.state == "done" else ("Go on", job.result)
 
@@ -158,8 +165,7 @@ def _edge(bundle: Bundle, source: Unit, target: Unit) -> HeldEdge | None:
 def _course(job: Job) -> tuple[float, str]:
     """How many times the images were asked, and how long the rest takes."""
     done = 0 if job.result is None else len(job.result.outcomes)
-    about: Any = job.about
-    what = "edge" if len(about.keys) == 2 else "neuron"
+    what = "edge" if len(_asked(job).keys) == 2 else "neuron"
     words = f"nothing, the {what} and {counted(DRAWS, f'random {what}')} held: {done} of {SETTINGS}"
     left = remaining(job, done / SETTINGS, (job.progress or 0) / SETTINGS)
     return done / SETTINGS, f"{words} done{left}"
