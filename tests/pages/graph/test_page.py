@@ -309,7 +309,7 @@ def test_an_attack_is_measured_beside_the_page(digits_bundle: Bundle) -> None:
     link = {"graph_class": row.predicted_before, "graph_other": row.predicted_after}
     at = measured(opened(GRAPH.path, graph_show="attack", **link))
     assert scene(at)["bands"][3]["name"] == "exploited by the attack"
-    assert "attacked image" in texts(at)
+    assert "that attacks turn into" in texts(at)
     link |= {"graph_other": link["graph_class"]}
     own = measured(opened(GRAPH.path, graph_show="difference", **link))
     assert f"less attacked images of {row.predicted_before}" in texts(own)
