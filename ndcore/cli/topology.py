@@ -14,6 +14,7 @@ from ndcore.cli.selection import choose_images, choose_source
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
 from ndcore.legible.plurals import counted
+from ndcore.statistics.intervals import Rate
 from ndcore.steps import Step, counter
 from ndcore.topology.attacked import Crowd, attacked_sentence, crowds
 from ndcore.topology.branches import branches
@@ -21,7 +22,7 @@ from ndcore.topology.document import branch_document, graph_document
 from ndcore.topology.kept import ATTACKS, SHIPPED, find_space, read_spaces
 from ndcore.topology.mapper import MapperSettings, mapper_graph
 from ndcore.topology.nodes import node_facts
-from ndcore.topology.placing import Placed, place, share_of_new
+from ndcore.topology.placing import Placed, place, yardstick
 from ndcore.topology.presets import PRESETS, Preset
 from ndcore.topology.space import Space
 from ndcore.topology.stability import edge_stability
@@ -99,7 +100,13 @@ def graph_answer(
         laid = place(graph, values, attacks.wide, space.lens_of(attacks, preset.lens))
         crowded = crowds(graph, laid, attacks)
         document["attacked"] = [each.to_dict() for each in crowded]
-        lines.append(attacked_sentence(laid, share_of_new(values, lens, settings), options.layer))
+        known = yardstick(values, lens, settings, space.wrong)
+        lines.append(attacked_sentence(laid, known, options.layer))
+        document["in_a_cluster"] = {
+            "attacked": Rate(len(laid.nodes) - laid.beside, len(laid.nodes)).to_dict(),
+            "right": known.right.to_dict(),
+            "wrong": known.wrong.to_dict(),
+        }
         lines += [_crowd_words(each, document["nodes"], bundle.classes) for each in crowded[:FEW]]
     if found is not None and len(graph.edges):
         kept = int((found.share == 1).sum())

@@ -8,7 +8,7 @@ from typing import Any
 
 from ndcore.statistics.intervals import Rate
 from ndcore.topology.mapper import MapperGraph
-from ndcore.topology.placing import Placed
+from ndcore.topology.placing import Placed, Yardstick
 from ndcore.topology.vectors import LayerVectors
 
 
@@ -64,18 +64,23 @@ def crowds(graph: MapperGraph, placed: Placed, attacks: LayerVectors) -> list[Cr
     return sorted(found, key=lambda each: (-len(each.members), -each.share, each.node))
 
 
-def attacked_sentence(placed: Placed, new: Rate, layer: str) -> str:
-    """How many attacked images lie in a cluster, beside how many benign ones do.
+def attacked_sentence(placed: Placed, known: Yardstick, layer: str) -> str:
+    """How many attacked images lie in a cluster, beside how many others do.
 
     Args:
         placed: attacked images.
-        new: benign ones, see `share_of_new`.
+        known: images that were not attacked.
         layer: its name.
     """
     count = len(placed.nodes)
     on = Rate(count - placed.beside, count)
     return (
         f"Of {count:,} attacked images {on.percent(0)} ({on.interval(0)}) lie in a cluster of "
-        f"{layer}; of {new.n:,} benign ones, laid on the graph of the others, "
-        f"{new.percent(0)} ({new.interval(0)})."
+        f"{layer}; of benign ones, laid on the graph of the others, {_told(known.right)} of "
+        f"{known.right.n:,} that the network takes rightly, and {_told(known.wrong)} of "
+        f"{known.wrong.n:,} that it errs on without an attack."
     )
+
+
+def _told(rate: Rate) -> str:
+    return f"{rate.percent(0)} ({rate.interval(0)})" if rate.n else "none"

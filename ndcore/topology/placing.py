@@ -78,24 +78,52 @@ def place(
     return Placed(tuple(map(tuple, found)), owner[at[:, 0]], gaps.astype(np.float64))
 
 
-def share_of_new(
-    values: NDArray[np.float32], lens: NDArray[np.float64], settings: MapperSettings
-) -> Rate:
-    """How many vectors lie on a graph that was not made of them: a tenth on that of the others.
+@dataclass(frozen=True)
+class Yardstick:
+    """How many images that were not attacked lie in a cluster of a graph not made of them.
+
+    Attributes:
+        right: of those that the network takes rightly.
+        wrong: of those that it errs on by itself, its natural errors.
+    """
+
+    right: Rate
+    wrong: Rate
+
+
+def yardstick(
+    values: NDArray[np.float32],
+    lens: NDArray[np.float64],
+    settings: MapperSettings,
+    wrong: NDArray[np.bool_],
+    tenths: int = NEW,
+) -> Yardstick:
+    """Lay tenths of the vectors on the graph of the others.
 
     What a graph was made of lies on it too often to be a yardstick for other images. Of fewer
-    vectors clusters are sparser, so the share is, if anything, low.
+    vectors clusters are sparser, so the shares are, if anything, low. Natural errors are the
+    control for attacked images: who lies beside the graph as often as they do is in doubt, whether
+    attacked or not.
 
     Args:
         values: (N, units); lens: (N,), theirs.
         settings: of the graph.
+        wrong: (N,), whether the network errs on the image.
+        tenths: how many of the ten are laid, each at the cost of a graph.
     """
-    new = np.zeros(len(values), np.bool_)
-    new[np.random.default_rng(SEED).permutation(len(values))[: len(values) // NEW]] = True
-    graph = mapper_graph(values[~new], lens[~new], settings)
-    placed = place(graph, values[~new], values[new], lens[new])
-    count = int(new.sum())
-    return Rate(count - placed.beside, count)
+    tenth = np.random.default_rng(SEED).permutation(len(values)) % NEW
+    inside = np.zeros(len(values), np.bool_)
+    for at in range(tenths):
+        new = tenth == at
+        graph = mapper_graph(values[~new], lens[~new], settings)
+        placed = place(graph, values[~new], values[new], lens[new])
+        inside[new] = [bool(nodes) for nodes in placed.nodes]
+    laid = tenth < tenths
+
+    def rate(which: NDArray[np.bool_]) -> Rate:
+        return Rate(int(inside[which & laid].sum()), int((which & laid).sum()))
+
+    return Yardstick(rate(~wrong), rate(wrong))
 
 
 def way(graph: MapperGraph, start: tuple[int, ...], end: tuple[int, ...]) -> tuple[int, ...]:

@@ -56,6 +56,11 @@ class LayerVectors(StampedRows):
         """The values as float32."""
         return np.asarray(self.values, np.float32)
 
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Whether the network errs on the image; False where its class is not known."""
+        return np.asarray((self.labels >= 0) & (self.predicted != self.labels), np.bool_)
+
     def take(self, rows: NDArray[np.integer]) -> Self:
         """The images at `rows`."""
         return type(self)(**{name: column[rows] for name, column in vars(self).items()})

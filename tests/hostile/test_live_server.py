@@ -27,7 +27,7 @@ from ndcore.bundles.bundle import Bundle
 from pages.ui.frame.posture import HEADERS
 from tests.ui import png
 
-pytestmark = [pytest.mark.hostile, pytest.mark.spec("LB-5", "LB-6")]
+pytestmark = pytest.mark.hostile
 
 UPLOAD = {"bundle": "digits-cnn", "source": "upload"}
 PATHS = (
@@ -176,6 +176,7 @@ async def until(answers: Callable[[], object]) -> None:
         await asyncio.sleep(0.2)
 
 
+@pytest.mark.spec("LB-6")
 def test_every_answer_has_the_headers(environment: Environment) -> None:
     with serving("asgi.py", environment) as (address, _):
         for path in PATHS:
@@ -186,6 +187,7 @@ def test_every_answer_has_the_headers(environment: Environment) -> None:
         assert asked(address, "GET", "/_stcore/metrics")[0] == 404
 
 
+@pytest.mark.spec("LB-5")
 def test_uploads_stay_in_bounds(environment: Environment) -> None:
     environment |= {"ND_SESSION_MB": "1", "ND_SERVER_MB": "1.5"}
     environment["STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL"] = "1"
@@ -218,6 +220,7 @@ def _status_without_token(address: str, url: FileURLs) -> int:
     return asked(address, "PUT", "/" + url.upload_url.lstrip("/"), b"x")[0]
 
 
+@pytest.mark.spec("LB-5", "LB-6")
 def test_a_decoder_that_is_killed_is_started_again_and_nothing_goes_outside(
     digits_bundle: Bundle, environment: Environment, outside: Path
 ) -> None:

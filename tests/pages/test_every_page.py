@@ -297,7 +297,10 @@ def test_a_running_job_stands_on_every_page() -> None:
     assert links == ["attack on 1 image · Attack Lab"]
     job.cancel()
     ended(job)
-    assert not at.run().sidebar.get("page_link")
+    # What ended elsewhere stays until its page is opened.
+    assert [link.proto.label for link in at.run().sidebar.get("page_link")] == links
+    at.switch_page(LAB.path).run()
+    assert not at.switch_page(EXPLORER.path).run().sidebar.get("page_link")
 
 
 @pytest.mark.spec("UX-1")

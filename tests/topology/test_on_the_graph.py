@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from ndcore.errors import StoppedError
+from ndcore.statistics.intervals import Rate
 from ndcore.topology.branches import branches
 from ndcore.topology.document import graph_document
 from ndcore.topology.layout import layout, widest
 from ndcore.topology.mapper import MapperGraph, MapperSettings, mapper_graph
 from ndcore.topology.nodes import node_facts
-from ndcore.topology.placing import place, share_of_new, way
+from ndcore.topology.placing import Yardstick, place, way, yardstick
 from ndcore.topology.space import Space
 from ndcore.topology.stability import edge_stability, found_again
 from tests.topology.planted import fork, vectors_of
@@ -162,8 +163,11 @@ def test_vectors_that_made_no_graph_are_the_yardstick_for_those_that_are_laid_on
     scattered = rng.uniform(2, 40, (100, 3))
     values = np.concatenate([dense, scattered]).astype(np.float32)
     lens = np.linalg.norm(values, axis=1).astype(np.float64)
-    found = share_of_new(values, lens, MapperSettings(0.2, 10, 0.3, 5))
-    assert found.n == 50
-    assert found == share_of_new(values, lens, MapperSettings(0.2, 10, 0.3, 5))
-    new = np.random.default_rng(0).permutation(500)[:50]
-    assert found.k == int((new < 400).sum())
+    settings, wrong = MapperSettings(0.2, 10, 0.3, 5), np.arange(500) >= 400
+    # The dense ones are in a cluster whatever the tenth, but for one at the edge of an interval;
+    # the scattered ones in none.
+    assert yardstick(values, lens, settings, wrong) == Yardstick(Rate(399, 400), Rate(0, 100))
+    found = yardstick(values, lens, settings, wrong, tenths=1)
+    assert (found.right.n + found.wrong.n, found.wrong.k) == (50, 0)
+    mixed = yardstick(values, lens, settings, np.arange(500) % 2 == 0)
+    assert (mixed.right.n, mixed.wrong.n, mixed.right.k + mixed.wrong.k) == (250, 250, 399)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndcore.data.decode import encode_png
+from ndcore.data.pixels import smaller
 from ndcore.figures.explorer.activation_panels import LayerPanel
 from ndcore.figures.graph.scene import Scene, placed
 from ndcore.figures.style.palette import ATTACKED, LOWERS, MUTED, RAISES, rgba
@@ -18,6 +19,7 @@ from ndcore.figures.style.ramp import ramp
 HEIGHT, WIDTH = 90, 180
 MOST_ROWS = 10
 MOST_COLUMNS, MOST_UNITS = 5, 5
+UNIT_PX = 10  # about the side of a unit's picture, drawn 7 to 16 wide
 BINS = 45
 
 Image = tuple[NDArray[np.uint8], Sequence[tuple[int, int]]]
@@ -193,5 +195,6 @@ def layered_graph(scene: Scene, *, label: str) -> str:
         if picture is None:
             shapes.append(f'<rect {place}{size} fill="{MUTED}"/>')
         else:
-            shapes.append(pixels_in(encode_png(picture), place + size))
+            light = smaller(picture, max(1, min(picture.shape[:2]) // UNIT_PX))
+            shapes.append(pixels_in(encode_png(light), place + size))
     return drawing("".join(shapes), (HEIGHT, WIDTH), label)

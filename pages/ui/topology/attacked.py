@@ -14,9 +14,8 @@ from ndcore.data.pixels import smaller
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.style.palette import ATTACKED
 from ndcore.legible.plurals import counted
-from ndcore.statistics.intervals import Rate
 from ndcore.topology.attacked import Crowd, attacked_sentence, crowds
-from ndcore.topology.placing import share_of_new
+from ndcore.topology.placing import Yardstick, yardstick
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.tiles import tile, tile_row
 from pages.ui.frame import loaders
@@ -40,9 +39,11 @@ def attacked_words(made: Made) -> str:
     return attacked_sentence(made.attacked, _benign(made.key, made), plain(made.layer))
 
 
+# One tenth only: every change of a setting waits for it. The command lays all ten.
 @st.cache_data(max_entries=64, show_spinner=False)
-def _benign(key: str, _made: Made) -> Rate:
-    return share_of_new(_made.opened.space.wide, _made.lens, _made.graph.settings)
+def _benign(key: str, _made: Made) -> Yardstick:
+    space = _made.opened.space
+    return yardstick(space.wide, _made.lens, _made.graph.settings, space.wrong, tenths=1)
 
 
 def crowds_of(made: Made) -> list[Crowd]:
