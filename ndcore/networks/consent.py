@@ -46,15 +46,17 @@ def require_allowed(model: str, bundle: str = "NAME", root: str = "") -> None:
         raise BadRequestError(f"the setting own_models is {', '.join(CHOICES)}, not '{told}'")
     if model in MODELS or told == "all" or (told == "built" and _place(model) in _allowed()):
         return
-    code = f"it runs code of its own, '{model}'"
     if told == "none":
-        raise BadRequestError(f"{code}, and the setting own_models lets none run (ND_OWN_MODELS)")
+        raise BadRequestError(
+            f"it runs code of its own, '{model}', and the setting own_models lets none run "
+            "(ND_OWN_MODELS)"
+        )
     data = ["--data", root] if root else []
     again = shlex.join(["python", "-m", "ndcore", "build", bundle, "--model", model, *data])
     raise BadRequestError(
-        f"{code}, which no build on this machine has allowed: if you trust that code, build from "
-        f"it here (`{again}`, with the options of before), or set ND_OWN_MODELS=all in the "
-        "environment, which trusts every bundle"
+        "it runs code of its own, which no build here has allowed: if you trust that code, build "
+        f"from it (`{again}`, with the options of before), or set ND_OWN_MODELS=all, which trusts "
+        "every bundle"
     )
 
 

@@ -382,7 +382,7 @@ CUT = """() => {
     const right = main.getBoundingClientRect().left + main.clientWidth + 1;
     return [...parts, ...inner].filter((element) => {
         const box = element.getBoundingClientRect();
-        return box.width > 1 && (box.right > right || box.left < 0);
+        return element.checkVisibility() && box.width > 1 && (box.right > right || box.left < 0);
     }).map((element) => element.outerHTML.slice(0, 120));
 }"""
 
