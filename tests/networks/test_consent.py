@@ -13,17 +13,17 @@ from ndcore.networks.consent import allow, require_allowed
 @pytest.mark.usefixtures("empty_cache")
 def test_what_was_built_from_here_may_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = f"{tmp_path}/model.py:make"
-    with pytest.raises(BadRequestError, match="no build on this machine has allowed"):
+    with pytest.raises(BadRequestError, match="no build here has allowed"):
         require_allowed(named, "mine")
     monkeypatch.chdir(tmp_path)
     allow("model.py:make")
     require_allowed(named, "mine")
     require_allowed("model.py:make", "mine")
     for other in ("model.py:other", "other.py:make", "os:abort"):
-        with pytest.raises(BadRequestError, match="no build on this machine has allowed"):
+        with pytest.raises(BadRequestError, match="no build here has allowed"):
             require_allowed(other, "mine")
     monkeypatch.chdir("/")
-    with pytest.raises(BadRequestError, match="no build on this machine has allowed"):
+    with pytest.raises(BadRequestError, match="no build here has allowed"):
         require_allowed("model.py:make", "mine")  # another file now
 
 
@@ -46,7 +46,7 @@ def test_a_damaged_list_allows_nothing(empty_cache: Path) -> None:
     empty_cache.mkdir()
     for content in ("", "7", "[" * 100_000, '{"os:abort": 1'):
         (empty_cache / "allowed-models.json").write_text(content)
-        with pytest.raises(BadRequestError, match="no build on this machine has allowed"):
+        with pytest.raises(BadRequestError, match="no build here has allowed"):
             require_allowed("os:abort", "mine")
 
 
