@@ -80,6 +80,30 @@ def test_a_click_on_a_cell_opens_its_layer_and_a_link_restores_it(
     assert name.evaluate("text => getComputedStyle(text).fontWeight") == "800"
 
 
+def test_a_neuron_of_the_graph_of_two_epochs_leads_to_its_patches(
+    page: Page, server: str, evolution: str
+) -> None:
+    opened(page, server, evolution)
+    part(page, "Graph")
+    canvas = page.locator(".st-key-evo_graph_canvas .canvas")
+    title = "Concept graph of 0 at epoch 6 less that of 0 at epoch 1"
+    expect(canvas).to_have_attribute("aria-label", re.compile(title))
+    spot = canvas.evaluate(
+        """(canvas) => {
+            const root = canvas.getRootNode();
+            const { scene, place } = root.graphView ?? canvas.closest(".view").parentNode.graphView;
+            const at = scene.units.findIndex(({ column }) => column === 1);
+            return { x: place.placed[at].x, y: place.placed[at].y, key: scene.units[at].key };
+        }"""
+    )
+    canvas.click(position={"x": spot["x"], "y": spot["y"]})
+    settle(page)
+    page.get_by_role("button", name="Look into").click()
+    settle(page)
+    layer, unit = spot["key"].split(":")
+    expect(page.get_by_text(f"{layer} · neuron {unit}, epoch 6")).to_be_visible()
+
+
 def test_tip_link_slider_and_mark_name_the_epoch_that_was_clicked(page: Page, server: str) -> None:
     """Of 45 narrow cells, in one without details and off its middle."""
     page.set_viewport_size({"width": 1400, "height": 900})

@@ -188,13 +188,15 @@ def _show(each: OpenRun, chosen: _Chosen, found: Found) -> None:
         details(drawn, units, named=False)
         looked = [unit for unit in units if unit.unit < layers.get(unit.layer, 0)]
         if looked:
-            st.button(
+            pressed = st.button(
                 f"Look into {plain(looked[0].layer)} · {looked[0].unit}",
                 icon=":material/search:",
                 on_click=_look_into,
                 args=(looked[0], chosen.epochs[chosen.show != EARLIER]),
                 key="evo_graph_look",
             )
+            if pressed:
+                st.rerun()  # a click in a fragment draws only that again
 
     drawing(Pinned("evo_graph_canvas", "epoch_pin", exists), drawn, below)
     numbers(f"{each.name}-graph", {"run": each.name, "epochs": list(chosen.epochs)}, drawn)
