@@ -13,7 +13,7 @@ from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import GRAPH
 from pages.ui.frame.pair import current_pair
 from pages.ui.frame.words import command
-from pages.ui.graph.carries import carries_panel
+from pages.ui.graph.carries import carries_elsewhere, carries_panel
 from pages.ui.graph.carries_all import carries_all_panel
 from pages.ui.graph.choices import ATTACK, choose
 from pages.ui.graph.exploits import exploits_panel
@@ -62,8 +62,12 @@ def main() -> None:
     if isinstance(drawn.graph, ConceptGraph):
         carries_panel(bundle, graphs, drawn.graph)
         carries_all_panel(bundle, graphs, chosen.units)
-    elif chosen.view == ATTACK and chosen.other is not None:
-        exploits_panel(bundle, graphs, chosen.label, chosen.other)
+    else:
+        attack = chosen.view == ATTACK
+        if attack and chosen.other is not None:
+            exploits_panel(bundle, graphs, chosen.label, chosen.other)
+        what = "what attacks exploit" if attack else "a difference"
+        carries_elsewhere(bundle, chosen.label, what)
     about = {"bundle": bundle.name, "weight_hash": bundle.weight_hash}
     numbers(f"{bundle.name}-graph", about, drawn)
 

@@ -24,6 +24,7 @@ from ndcore.jobs import Job
 from ndcore.statistics.intervals import Rate
 from pages.ui.frame.job_bar import DEADLINE_S, job_bar, remaining, submit
 from pages.ui.frame.words import capital, plain
+from pages.ui.graph.choices import CLASS, SHOW
 from pages.ui.graph.hold import asked_images
 
 KIND = "carries"
@@ -53,6 +54,32 @@ def carries_panel(bundle: Bundle, graphs: ClassGraphs, graph: ConceptGraph) -> N
         submit(
             KIND, about, work, label=f"what carries {bundle.classes[label]}", deadline_s=DEADLINE_S
         )
+
+
+def carries_elsewhere(bundle: Bundle, label: int, what: str) -> None:
+    """Where two graphs are compared: what the question was asked of, and the way to it.
+
+    Args:
+        bundle: on show.
+        label: of the class whose own drawing is offered.
+        what: is drawn, in words.
+    """
+    name = plain(bundle.classes[label])
+    st.caption(
+        "**Does the drawing carry the decision?** That is asked of the drawing of one class, and "
+        f"of its benign held-out images; of {what} it is not known."
+    )
+    st.button(
+        f"Ask it of the drawing of {name}",
+        icon=":material/balance:",
+        on_click=_to_class,
+        key="graph_carries_elsewhere",
+    )
+
+
+def _to_class() -> None:
+    """Callback: one class is drawn."""
+    st.session_state[SHOW] = CLASS
 
 
 def _work(

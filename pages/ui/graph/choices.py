@@ -15,6 +15,7 @@ from ndcore.figures.graph.class_scene import EDGES
 from pages.ui.frame.link import choice, number, switch
 from pages.ui.frame.words import plain
 
+SHOW = "graph_show"  # key of the control, and its name in the link
 CLASS, DIFFERENCE, ATTACK = "class", "difference", "attack"
 VIEWS = {CLASS: "One class", DIFFERENCE: "A difference", ATTACK: "An attack"}
 UNITS, MOST_UNITS, MOST_EDGES = 15, 30, 12
@@ -80,7 +81,7 @@ def choose(
         row.segmented_control,
         "Show",
         [CLASS, DIFFERENCE, *([ATTACK] if attacks else [])],
-        key="graph_show",
+        key=SHOW,
         format_func=lambda name: VIEWS[name],
     )
     label = _label(bundle, row, _both(attacks, classes) if view == ATTACK else classes, pair)

@@ -310,6 +310,11 @@ def test_an_attack_is_measured_beside_the_page(digits_bundle: Bundle) -> None:
     at = measured(opened(GRAPH.path, graph_show="attack", **link))
     assert scene(at)["bands"][3]["name"] == "exploited by the attack"
     assert "that attacks turn into" in texts(at)
+    assert "of what attacks exploit it is not known" in texts(at)
+    at.button(key="graph_carries_elsewhere").click().run()
+    assert "graph_show" not in at.query_params
+    assert f"of the influence on {row.predicted_before}" in texts(at)
+    assert at.button(key="graph_carries")
     link |= {"graph_other": link["graph_class"]}
     own = measured(opened(GRAPH.path, graph_show="difference", **link))
     assert f"less attacked images of {row.predicted_before}" in texts(own)
