@@ -1,8 +1,7 @@
 """Train a model with a checkpoint per epoch; a killed run goes on where it stopped.
 
 A run is a folder: `run.json` (configuration, splits, one row per epoch), `state.safetensors`
-(weights and optimiser, the last whole epoch) and, when done, `weights.safetensors`. A recipe that
-goes on from another has that one's run in a folder `first` within its own.
+(weights and optimiser, the last whole epoch) and, when done, `weights.safetensors`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,7 +32,7 @@ from ndcore.networks.weights import load_weights, rounded, save_weights, weight_
 from ndcore.steps import ShouldStop, stop_if
 from ndcore.storage.atomic import write_json
 from ndcore.storage.lock import only_one
-from ndcore.training.augment import cut_mix, cut_out, resize, shift, vary
+from ndcore.training.augment import cut_out, resize, shift
 from ndcore.training.checkpoints import (
     fingerprint,
     is_same_network,
@@ -51,7 +50,6 @@ NORM_IMAGES = 10_240
 NORM_BATCH = 512
 SMALL_MODEL = 1_000_000
 LOWER = "lower the rate, with --lr on the command line"
-FIRST = "first"
 
 
 class EpochRecorder(Protocol):
@@ -132,10 +130,6 @@ def _train(
     run["epochs"] = run["epochs"][:held]
     if not held:
         state.unlink(missing_ok=True)
-    if not held and config.first:
-        to, before = folder / FIRST, replace(config.first, seed=config.seed)
-        train(spec, source, before, to, device=device, on_epoch=on_epoch, should_stop=should_stop)
-        load_weights(model, to / "weights.safetensors")
     reference = Resident(source, positions(source, splits["reference"]))
     dev = positions(source, splits["dev"])
     if not run["dtype"]:
@@ -237,8 +231,7 @@ def _save_rounded(model: nn.Module, path: Path) -> None:
 def _complete(config: dict[str, Any]) -> dict[str, Any]:
     """A stored configuration, with the defaults of options that are newer than it."""
     defaults: dict[str, Any] = json.loads(json.dumps(asdict(TrainConfig(epochs=0))))
-    whole = defaults | config
-    return whole | {"first": _complete(whole["first"])} if whole["first"] else whole
+    return defaults | config
 
 
 def _require_fit(spec: ModelSpec, source: ImageSource) -> None:
@@ -351,7 +344,6 @@ def _epoch(
     size = config.batch_of(len(reference))
     steps = len(reference) // size
     side = next(side for share, side in config.sides if epoch < share * config.epochs + 1e-9)
-    plain = epoch >= config.plain_from * config.epochs - 1e-9
     total = 0.0
     hits = torch.zeros(2, dtype=torch.int64, device=place)
     model.train()
@@ -364,18 +356,12 @@ def _epoch(
             images = torch.where(turned[:, None, None, None], images.flip(-1), images)
         images, labels = images.to(place), labels.to(place)
         images = shift(images, config.shift_px, generator)
-        targets = labels
-        if not plain:
-            images = vary(images, config.varied, generator)
-            if config.mixed:
-                shares = F.one_hot(labels, len(reference.source.classes)).float()
-                images, targets = cut_mix(images, shares, config.mixed, generator)
-            images = cut_out(images, config.cut_out_px, generator)
+        images = cut_out(images, config.cut_out_px, generator)
         images = resize(images, side or images.shape[-1])
         _set_rates(optimisers, config, (epoch + step / steps) / config.epochs)
         with _faster(place, dtype):
             logits = model(images.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
         for optimiser in optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

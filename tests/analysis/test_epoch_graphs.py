@@ -64,7 +64,7 @@ def test_what_cannot_be_said_is_one_sentence(run: EvolutionRun, pixels: NDArray[
     with pytest.raises(BadRequestError, match="weights of epoch 7 are not on this machine"):
         epoch_graphs(run, (1, 7), CAT, pixels)
     foreign = replace(run, about=run.about | {"model": "somebody.py:net"})
-    with pytest.raises(BadRequestError, match="no build on this machine has allowed"):
+    with pytest.raises(BadRequestError, match="no build here has allowed"):
         epoch_graphs(foreign, (1, 2), CAT, pixels)
     with pytest.raises(StoppedError):
         epoch_graphs(run, (1, 2), CAT, pixels, should_stop=lambda: True)

@@ -19,7 +19,7 @@ from ndcore.errors import BadRequestError, BundleError, StoppedError
 from ndcore.networks.registry import build_model, model_spec
 from ndcore.networks.weights import load_weights, weight_hash
 from ndcore.storage.places import run_dir
-from ndcore.training.augment import cut_mix, cut_out, resize, shift, vary
+from ndcore.training.augment import cut_out, resize, shift
 from ndcore.training.checkpoints import read_run
 from ndcore.training.loop import train
 from ndcore.training.recipes import RECIPES, recipe
@@ -222,36 +222,6 @@ def test_cut_out_and_resize() -> None:
     assert resize(images, 8) is images
 
 
-def test_cut_mix_pastes_the_next_image_and_mixes_targets_by_area() -> None:
-    images = torch.arange(200.0)[:, None, None, None].expand(200, 3, 8, 8)
-    targets = torch.nn.functional.one_hot(torch.arange(200)).float()
-    mixed, shares = cut_mix(images, targets, 0.5, torch.Generator().manual_seed(0))
-    before = images.roll(1, 0)
-    assert ((mixed == images) | (mixed == before)).all()
-    own = (mixed == images).float().mean((1, 2, 3))
-    assert torch.allclose(shares.diagonal(), own)
-    assert torch.allclose(shares.sum(1), torch.ones(200))
-    assert 60 < int((own < 1).sum()) < 120
-    assert 0.6 < float(own.mean()) < 0.9
-    assert cut_mix(images, targets, 0.0, torch.Generator())[0] is images
-
-
-def test_vary_alters_a_share_and_leaves_global_randomness_alone() -> None:
-    images = torch.rand(320, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    state = torch.get_rng_state()
-    varied = vary(images, 0.5, torch.Generator().manual_seed(0))
-    torch.rand(3)
-    torch.set_rng_state(state)
-    assert torch.equal(varied, vary(images, 0.5, torch.Generator().manual_seed(0)))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert varied.shape == images.shape
-    assert float(varied.min()) >= 0
-    assert float(varied.max()) <= 1
-    altered = (varied != images).flatten(1).any(1).float().mean()
-    assert 0.1 < float(altered) <= 0.8
-    assert vary(images, 0.0, torch.Generator()) is images
-
-
 @pytest.mark.parametrize(("side", "bias"), [(1, False), (2, True), (3, False), (4, True)])
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_images_side_by_side_do_not_see_each_other(side: int, bias: bool, kernel: int) -> None:
@@ -289,8 +259,8 @@ def test_only_convolutions_of_tiny_maps_run_side_by_side(monkeypatch: pytest.Mon
     assert seen == [(4, 4)]
 
 
-def test_a_run_with_strong_augmentation_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=2, varied=0.5, mixed=0.5, plain_from=0.5, average_from=0.5)
+def test_a_run_that_averages_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=2, mirror=True, cut_out_px=2, average_from=0.5)
     source, rows = open_source("digits"), []
     whole = train(model_spec("digits-cnn"), source, config, tmp_path / "whole")
     with pytest.raises(StoppedError):
@@ -304,31 +274,6 @@ def test_a_run_with_strong_augmentation_resumes_to_the_same_weights(tmp_path: Pa
         )
     resumed = train(model_spec("digits-cnn"), source, config, tmp_path / "parts")
     assert resumed["weight_hash"] == whole["weight_hash"]
-
-
-def test_a_recipe_goes_on_from_the_finished_weights_of_another(tmp_path: Path) -> None:
-    first = replace(CONFIG, epochs=2, seed=7)
-    config = replace(CONFIG, epochs=1, rates=((1.0, 0.0, 0.0),), first=first)
-    spec, source = model_spec("digits-cnn"), open_source("digits")
-    rows: list[dict] = []
-    run = train(spec, source, config, tmp_path / "two", on_epoch=rows.append)
-    assert [row["epoch"] for row in rows] == [1, 2, 1]
-    begun = read_run(tmp_path / "two" / "first")
-    assert begun is not None
-    assert begun["config"]["seed"] == config.seed, "else its splits would be others"
-    assert run["splits"] == begun["splits"]
-    assert train(spec, source, config, tmp_path / "two") == run
-    # At a rate of 0 the weights stay what they were; only the norms' statistics are taken anew.
-    before, after = build_model("digits-cnn"), build_model("digits-cnn")
-    load_weights(before, tmp_path / "two" / "first" / "weights.safetensors")
-    load_weights(after, tmp_path / "two" / "weights.safetensors")
-    assert torch.allclose(before.dense_2.weight, after.dense_2.weight)
-    assert torch.allclose(before.block2_conv1.conv.weight, after.block2_conv1.conv.weight)
-    (tmp_path / "two" / "state.safetensors").write_bytes(b"damaged")
-    (tmp_path / "two" / "weights.safetensors").unlink()
-    again = train(spec, source, config, tmp_path / "two", on_epoch=rows.append)
-    assert again["weight_hash"] == run["weight_hash"]
-    assert len(rows) == 4, "the first part is not trained again"
 
 
 def test_few_images_still_make_many_steps() -> None:
