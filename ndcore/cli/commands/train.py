@@ -128,11 +128,11 @@ def _asked(config: TrainConfig, options: Namespace) -> TrainConfig:
         if value is not None and not 0 < value < float("inf"):
             raise BadRequestError(f"{name} must be above 0, got {value}")
     if options.epochs is not None:
-        config = replace(config, epochs=options.epochs, first=None)
+        config = replace(config, epochs=options.epochs)
     if options.batch is not None:
         config = replace(config, batch_size=options.batch, least_steps=0)
     if options.lr is not None:
-        config = replace(config, lr=options.lr, first=None)
+        config = replace(config, lr=options.lr)
     if options.no_augmentation:
         config = replace(config, shift_px=0, cut_out_px=0, mirror=False, varied=0.0, mixed=0.0)
     return config
