@@ -134,7 +134,7 @@ def _asked(config: TrainConfig, options: Namespace) -> TrainConfig:
     if options.lr is not None:
         config = replace(config, lr=options.lr)
     if options.no_augmentation:
-        config = replace(config, shift_px=0, cut_out_px=0, mirror=False, varied=0.0, mixed=0.0)
+        config = replace(config, shift_px=0, cut_out_px=0, mirror=False)
     return config
 
 
