@@ -110,7 +110,14 @@ def stop(page: Page, kind: str) -> None:
 def cut_at(page: Page, width: int, script: str) -> list[str]:
     """What `script` finds cut at a width of the window, once charts have taken theirs."""
     page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate("() => { window.uncutSince = null; }")
+    uncut = f"""() => {{
+        if (innerWidth !== {width} || ({script})().length) window.uncutSince = null;
+        else window.uncutSince ??= performance.now();
+        return uncutSince !== null && performance.now() - uncutSince >= {CALM_MS};
+    }}"""
     with suppress(PlaywrightTimeoutError):
-        page.wait_for_function(f"() => innerWidth === {width} && !({script})().length")
+        page.wait_for_function(uncut)
+        return []
     found: list[str] = page.evaluate(script)
     return found

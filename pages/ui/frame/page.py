@@ -36,12 +36,14 @@ _FAINT, _ON_PRIMARY = (
         (PAGES["light"]["page"], PAGES["dark"]["page"]),
     )
 )
-# Pictures stand higher than Streamlit's 6rem let them. What has the focus is framed in a colour
-# that stands out from the pages of both themes; boxes to tick and switches are unseen themselves,
-# so their labels are framed. Links to headings are no stops on the way. Faint words and those on
-# the main button are as legible as others.
+# Pictures stand higher than Streamlit's 6rem, and the gaps of what is not seen, let them. What has
+# the focus is framed in a colour that stands out from the pages of both themes; boxes to tick and
+# switches are unseen themselves, so their labels are framed. Links to headings are no stops on the
+# way. Faint words and those on the main button are as legible as others.
 STYLE = f"""<style>
 .stMainBlockContainer{{padding-top:4rem}}
+.st-key-one_page_history{{position:absolute}}
+.stHeading h1{{padding-top:.25rem}}
 :focus-visible,label:has(:focus-visible){{outline:2px solid {ACCENT}!important;outline-offset:2px}}
 [data-testid="stHeaderActionElements"]{{display:none}}
 [data-testid="stCaptionContainer"]{{color:{_FAINT}!important;opacity:1!important}}

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 WRAPPER = '[data-testid="stLayoutWrapper"]'
 BY_HAND = '[class*="st-key-by_hand_"]'
 PICTURES = '[class*="st-key-pictures_"]'
-COURSE = 48  # CSS pixels: two lines of words, or a bar with its button
+COURSE = 76  # CSS pixels: three lines of words, or a bar with its button
 STYLE = f"""<style>
 {WRAPPER}:has(> .st-key-lab_choose) {{ flex: 0 1 auto; }}
 {WRAPPER}:has(> .st-key-lab_result) {{ flex: 1 1 460px; min-width: min(460px, 100%); }}
