@@ -25,12 +25,12 @@ from ndcore.figures.style.palette import cluster_colours
 
 EDGES = 3  # drawn into each unit
 MARKED = 12  # edges that an attack changed most
-# What sizes tell, in words.
+# What sizes tell, in words, of a class.
 KINDS = {
-    INFLUENCE: "share of the class's influence that passes through it",
+    INFLUENCE: "share of the influence on {} that passes through it",
     COUNT: "share of images in which it is among the strongest of its layer",
-    GRADIENT: "activation x gradient of the class's logit",
-    HELD: "drop of the logit when it is held at its mean",
+    GRADIENT: "activation x gradient of the logit of {}",
+    HELD: "drop of the logit of {} when it is held at its mean",
 }
 SHARES = (INFLUENCE, COUNT)  # in [0, 1]
 _SHORT = {
@@ -102,8 +102,9 @@ def class_scene(
             column=columns[node.unit.layer],
             name=name_of(node),
             size=size(node.importance.get(look.kind, math.nan)),
-            told=(*told_of(node), *_pair_told(node.unit, pair)),
+            told=(*told_of(node, graph.name), *_pair_told(node.unit, pair)),
             label=graph.name if _is_class(graph, node) else node.name,
+            is_class=_is_class(graph, node),
             group=look.groups.get(node.unit, -1),
             marked=node.unit in look.marked,
             pair=bars.get(node.unit, (0.0, 0.0)) if pair else None,
@@ -112,7 +113,7 @@ def class_scene(
     )
     drawn = scene_edges(edges, places, graph.folds, marked)
     legend = [
-        Entry("size", f"size: {KINDS[look.kind]}"),
+        Entry("size", f"size: {KINDS[look.kind].format(graph.name)}"),
         Entry("raises", "raises its target; the wider, the more of what runs into that layer"),
         Entry("lowers", "lowers its target"),
         *([DASHED] if any(not edge.stable for edge in edges) else []),
@@ -203,10 +204,15 @@ def widths(edges: Sequence[Edge], strengths: Sequence[float]) -> dict[tuple[Unit
     }
 
 
-def told_of(node: Node) -> Told:
-    """The importances of a unit in words."""
+def short_words(kind: str, name: str) -> str:
+    """What a kind of importance is called in a tip, of a class with this name."""
+    return f"{_SHORT[kind]} on {name}" if kind == INFLUENCE else _SHORT[kind]
+
+
+def told_of(node: Node, name: str) -> Told:
+    """The importances of a unit in words, those for a class with this name."""
     return tuple(
-        (_SHORT[kind], value_words(kind, node.importance[kind]))
+        (short_words(kind, name), value_words(kind, node.importance[kind]))
         for kind in KINDS
         if kind in node.importance
     )

@@ -16,6 +16,7 @@ from ndcore.figures.graph.class_scene import (
     key_of,
     name_of,
     scene_edges,
+    short_words,
     sizes,
     strongest,
     told_of,
@@ -53,14 +54,16 @@ def difference_scene(graph: DifferenceGraph, look: Look, most: int = PER_LAYER) 
     )
     width = widths(edges, [between[edge.source, edge.target].change.difference for edge in edges])
     names = (graph.first.name, graph.second.name)
+    followed = short_words(graph.kind, _followed(graph.first, graph.second))
     units = tuple(
         SceneUnit(
             key=key_of(each.node.unit),
             column=columns[each.node.unit.layer],
             name=name_of(each.node),
             size=size(each.change.difference),
-            told=_change_told(each, graph.kind, names),
+            told=_change_told(each, graph.kind, names, followed),
             label=_class_label(each.node.unit, (graph.first, graph.second)) or each.node.name,
+            is_class=bool(_class_label(each.node.unit, (graph.first, graph.second))),
             group=look.groups.get(each.node.unit, -1),
             marked=each.node.unit in look.marked,
             sign=-1 if each.change.difference < 0 else 1,
@@ -95,7 +98,7 @@ def difference_scene(graph: DifferenceGraph, look: Look, most: int = PER_LAYER) 
         pictures=tuple(look.pictures.get(each.node.unit) for each in shown),
         groups=look.group_looks,
         legend=(
-            Entry("size", "size: how much its importance differs"),
+            Entry("size", f"size: how much its {followed} differs"),
             Entry("more", f"counts more for {names[0]}"),
             Entry("less", f"counts more for {names[1]}"),
             Entry("raises", f"raises its target more for {names[0]}"),
@@ -133,6 +136,8 @@ def attack_scene(
     # What the attack exploits may be in neither class's drawing.
     nodes = {unit: each.node for unit, each in changes.items()}
     nodes |= {node.unit: node for graph in (source, target, attacked) for node in graph.nodes}
+    whose = {node.unit: graph.name for graph in (source, target) for node in graph.nodes}
+    followed = short_words(difference.kind, target.name)
     strength = [influences(graph) for graph in (source, target, attacked)]
     strong = {unit: max(found.get(unit, 0.0) for found in strength) for unit in lanes}
     shown: list[Unit] = []
@@ -155,11 +160,12 @@ def attack_scene(
             name=name_of(nodes[unit]),
             size=size(strong[unit]),
             told=_change_told(
-                changes[unit], difference.kind, (attacked.name, difference.second.name)
+                changes[unit], difference.kind, (attacked.name, difference.second.name), followed
             )
             if unit in changes
-            else told_of(nodes[unit]),
+            else told_of(nodes[unit], whose.get(unit, target.name)),
             label=_class_label(unit, (source, target)) or nodes[unit].name,
+            is_class=bool(_class_label(unit, (source, target))),
             band=lanes[unit],
             group=look.groups.get(unit, -1),
             marked=unit in look.marked,
@@ -185,7 +191,10 @@ def attack_scene(
         ),
         groups=look.group_looks,
         legend=(
-            Entry("size", "size: influence, where it is greatest"),
+            Entry(
+                "size",
+                f"size: influence on {source.name} or on {target.name}, whichever is greater",
+            ),
             Entry("raises", "raises its target in attacked images"),
             Entry("lowers", "lowers it"),
             Entry("changed", "between two that the attack exploits"),
@@ -214,13 +223,19 @@ def _most_of_each(nodes: Sequence[NodeChange], most: int) -> list[NodeChange]:
     return kept
 
 
-def _change_told(each: NodeChange, kind: str, names: tuple[str, str]) -> Told:
+def _followed(first: ConceptGraph, second: ConceptGraph) -> str:
+    """The class whose logit two graphs are followed from: of two classes, of each its own."""
+    return "its own class" if first.label != second.label else "the class"
+
+
+def _change_told(each: NodeChange, kind: str, names: tuple[str, str], followed: str) -> Told:
     change = each.change
     difference = change.difference
     # As the two numbers beside it are told, so that they add up.
     points = round(100 * change.first, 1) - round(100 * change.second, 1)
     words = f"{points:+.1f} points" if kind in SHARES else f"{difference:+.3g}"
     return (
+        ("compared", followed),
         (names[0], value_words(kind, change.first)),
         (names[1], value_words(kind, change.second)),
         ("difference", "not known" if math.isnan(difference) else words),

@@ -50,6 +50,7 @@ class SceneUnit:
         faint: the difference is within its error.
         marked: among those that were asked for, such as the ones behind a verdict.
         pair: strength of the benign and of the attacked image here, 0 to 1, or None.
+        is_class: it stands for a class, and its label is that class.
     """
 
     key: str
@@ -64,6 +65,16 @@ class SceneUnit:
     faint: bool = False
     marked: bool = False
     pair: tuple[float, float] | None = None
+    is_class: bool = False
+
+    @property
+    def title(self) -> str:
+        """Layer, number, and the class or the name, in words."""
+        layer, _, number = self.key.rpartition(":")
+        words = f"{layer} · neuron {number}"
+        if self.label:
+            words += f" · {'class ' if self.is_class else ''}{self.label}"
+        return words
 
 
 @dataclass(frozen=True)
@@ -196,7 +207,7 @@ def pack_scene(scene: Scene) -> bytes:
             for name, height in zip(scene.bands, heights, strict=True)
         ],
         "units": [
-            {**vars(unit), "slot": float(row), "picture": cell}
+            {**vars(unit), "title": unit.title, "slot": float(row), "picture": cell}
             for unit, row, cell in zip(scene.units, rows, cells, strict=True)
         ],
         "edges": [vars(edge) for edge in scene.edges],

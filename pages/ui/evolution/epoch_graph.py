@@ -211,7 +211,10 @@ def _look_into(unit: Unit, epoch: int) -> None:
 
 def _header(graph: DifferenceGraph, chosen: _Chosen) -> str:
     later, earlier = graph.first, graph.second
-    of = f"{counted(later.images, 'image')} of the class in {later.folds} parts"
+    of = (
+        f"of {counted(later.images, 'image')} of the class that came with the recording, in "
+        f"{later.folds} parts"
+    )
     if chosen.show != DIFFERENCE:
         one = later if chosen.show == LATER else earlier
         drawn = sum(level.drawn for level in one.levels)

@@ -108,7 +108,7 @@ def choose(
         other=other,
         kind=choice(
             more.selectbox,
-            "Sizes tell",
+            "Sizes tell" if view == CLASS else "Compared by",
             kinds,
             key="graph_kind",
             format_func=lambda name: KINDS[name],

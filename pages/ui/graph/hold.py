@@ -182,7 +182,7 @@ def _show(bundle: Bundle, test: HoldTest, about: Held, pair: Pair | None) -> Non
     before, after = test.before.recall, test.after.recall
     told = (
         f"**With {what} held at its mean over all images, {after.percent()} of {name} are still "
-        f"taken for {name}, of {before.n} images; {before.percent()} without.**"
+        f"taken for {name}, of {before.n} held-out images; {before.percent()} without.**"
     )
     rows = {"nothing": test.before, what: test.after}
     table: dict[str, list[str]] = {

@@ -58,7 +58,7 @@ def test_pointing_lights_paths_and_a_click_keeps_them(page: Page, address: str) 
     canvas.hover(position={"x": spot["x"], "y": spot["y"]})
     tip = page.locator(f"{VIEW} .tip")
     layer, number = spot["key"].rsplit(":", 1)
-    expect(tip).to_contain_text(f"{layer} · {number}")
+    expect(tip).to_contain_text(f"{layer} · neuron {number}")
     assert canvas.evaluate(PAINTED) != rest
     page.mouse.move(2, 2)
     expect(tip).to_be_hidden()

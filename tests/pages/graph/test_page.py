@@ -65,6 +65,9 @@ def test_a_class_is_drawn_with_what_it_carries(digits_bundle: Bundle) -> None:
     assert drawn["columns"] == list(digits_bundle.layers)
     assert "of the influence on 3" in texts(at)
     assert [unit["label"] for unit in drawn["units"] if unit["label"]] == ["3"]
+    layer = digits_bundle.layers[-1]
+    assert drawn["units"][-1]["title"] == f"{layer} · neuron 3 · class 3"
+    assert drawn["legend"][0]["text"].startswith("size: share of the influence on 3 ")
     for column in range(len(drawn["columns"])):
         assert 1 <= sum(unit["column"] == column for unit in drawn["units"]) <= 15
     for edge in drawn["edges"]:
@@ -94,8 +97,10 @@ def test_a_difference_has_two_signs() -> None:
     drawn = scene(at)
     assert {unit["sign"] for unit in drawn["units"]} == {-1, 1}
     assert "3 less 8" in texts(at)
+    assert "by the logit of 3 in the one, of 8 in the other" in texts(at)
     told = dict(drawn["units"][0]["told"])
     assert {"3", "8", "difference", "z"} <= set(told)
+    assert told["compared"] == "influence on its own class"
 
 
 @pytest.mark.usefixtures("digits_bundle")
@@ -318,6 +323,7 @@ def test_an_attack_is_measured_beside_the_page(digits_bundle: Bundle) -> None:
     link |= {"graph_other": link["graph_class"]}
     own = measured(opened(GRAPH.path, graph_show="difference", **link))
     assert f"less attacked images of {row.predicted_before}" in texts(own)
+    assert f"told by the logit of {row.predicted_before} in both" in texts(own)
 
 
 def test_whether_attacks_need_what_they_exploit_is_asked(

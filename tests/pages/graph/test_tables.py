@@ -35,6 +35,14 @@ def test_edges_into_and_out_of_a_unit() -> None:
     assert len(edge_table(graph())) == 7
 
 
+def test_the_neuron_of_a_class_is_called_by_it() -> None:
+    known = {Unit("logits", 3): "cat"}
+    assert edge_table(graph(), known, out_of=Unit("dense", 2))["to"].tolist() == [
+        "logits · 3 (cat)"
+    ]
+    assert unit_table(graph(), known)["name"].tolist() == ["", "", "", "", "", "class cat"]
+
+
 def test_a_difference_names_both() -> None:
     other = replace(graph("dog"), nodes=graph().nodes[1:])
     found = difference(graph(), other)

@@ -176,11 +176,10 @@ function thingOf(scene, name) {
   return edge >= 0 ? `edge:${edge}` : "";
 }
 
-function describe({ columns, units, edges }, thing) {
+function describe({ units, edges }, thing) {
   const [kind, number] = thing.split(":");
-  const said = ({ column, name }) => `${columns[column]} · ${name}`;
-  if (kind === "unit") return { title: said(units[number]), rows: units[number].told };
+  if (kind === "unit") return { title: units[number].title, rows: units[number].told };
   if (kind !== "edge") return null;
   const { source, target, told } = edges[number];
-  return { title: `${said(units[source])} → ${said(units[target])}`, rows: told };
+  return { title: `${units[source].title} → ${units[target].title}`, rows: told };
 }

@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from ndcore.concept_graph import Patch, Unit
+from ndcore.concept_graph import ConceptGraph, Patch, Unit
 from ndcore.data.catalog import Find
 from ndcore.data.decode import encode_png
 from ndcore.errors import NeuralDivergenceError
@@ -44,7 +44,9 @@ def details(
         return
     halves = side_by_side("graph_details", HALF)
     if len(units) == 1:
-        left, right = halves.container(), halves.container()
+        # Where two graphs are compared the tables need the whole width.
+        beside = halves if isinstance(drawn.graph, ConceptGraph) else st.container()
+        left, right = halves.container(), beside.container()
         _pictures(drawn, units[0], find, left)
         _importance(drawn, units[0], left, named=named)
         _edges(drawn, units[0], right)
@@ -63,13 +65,13 @@ def details(
 
 
 def _importance(drawn: Drawn, unit: Unit, place: DeltaGenerator, *, named: bool) -> None:
-    shown = next((each for each in drawn.scene.units if each.key == key_of(unit)), None)
+    shown = drawn.shown(unit)
     if shown is None:
         words = "This neuron is not in the drawing: others of its layer count for more."
         place.info(f"{words} “More” lets more of them be drawn." if named else words)
         return
     _told("importance", shown.told, place)
-    if named:
+    if named and not shown.is_class:
         text(
             place.text_input,
             "Name of this neuron",
@@ -81,8 +83,8 @@ def _importance(drawn: Drawn, unit: Unit, place: DeltaGenerator, *, named: bool)
 
 def _edges(drawn: Drawn, unit: Unit, place: DeltaGenerator) -> None:
     for title, frame in (
-        ("What drives it", edge_table(drawn.graph, into=unit)),
-        ("What it drives", edge_table(drawn.graph, out_of=unit)),
+        ("What drives it", edge_table(drawn.graph, drawn.classes, into=unit)),
+        ("What it drives", edge_table(drawn.graph, drawn.classes, out_of=unit)),
     ):
         place.markdown(f"**{title}**")
         if frame.empty:
@@ -116,9 +118,12 @@ def _pictures(drawn: Drawn, unit: Unit, find: Find | None, place: DeltaGenerator
     words = "no picture was kept of it"
     if average is not None:
         words = "what drives it most, averaged" + (", and the patches" if cut else "")
+    shown = drawn.shown(unit)
     name = node.name if node else ""
     row = PictureRow(
-        f"{unit.layer} · neuron {unit.unit}" + (f" · {name}" if name else ""),
+        shown.title
+        if shown
+        else f"{unit.layer} · neuron {unit.unit}" + (f" · {name}" if name else ""),
         None if average is None else encode_png(average),
         [encode_png(each) for each in cut],
         words,

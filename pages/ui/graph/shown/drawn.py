@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ndcore.concept_graph import ConceptGraph, DifferenceGraph, Node, Unit
 from ndcore.figures.graph.class_scene import key_of
-from ndcore.figures.graph.scene import Scene
+from ndcore.figures.graph.scene import Scene, SceneUnit
 from pages.ui.frame.link import LONGEST_TEXT, just_linked, recall, remember
 from pages.ui.graph.shown.tables import Graph
 
@@ -40,6 +40,21 @@ class Drawn:
     def node(self, unit: Unit) -> Node | None:
         """The node of a unit that is in the graph."""
         return next((node for node in nodes_of(self.graph) if node.unit == unit), None)
+
+    def shown(self, unit: Unit) -> SceneUnit | None:
+        """A unit as it is drawn; None where it is not."""
+        key = key_of(unit)
+        return next((each for each in self.scene.units if each.key == key), None)
+
+    @property
+    def classes(self) -> dict[Unit, str]:
+        """Units that stand for a class -> that class."""
+        drawn = {key_of(node.unit): node.unit for node in nodes_of(self.graph)}
+        return {
+            drawn[each.key]: each.label
+            for each in self.scene.units
+            if each.is_class and each.key in drawn
+        }
 
     def name(self, unit: Unit) -> str:
         """What the unit is called; "" where it has no name."""

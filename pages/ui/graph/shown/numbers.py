@@ -36,8 +36,8 @@ def numbers(name: str, about: Mapping[str, Any], drawn: Drawn) -> None:
     with box(st.expander, label, key="graph_numbers") as opened:
         if opened.open:
             for kind, frame, known in (
-                ("neurons", unit_table(drawn.graph), OF_NEURONS),
-                ("edges", edge_table(drawn.graph), OF_EDGES),
+                ("neurons", unit_table(drawn.graph, drawn.classes), OF_NEURONS),
+                ("edges", edge_table(drawn.graph, drawn.classes), OF_EDGES),
             ):
                 about_frame = about_columns(frame, known)
                 st.dataframe(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pandas as pd
 
-from ndcore.concept_graph.graph import ConceptGraph, DifferenceGraph, Edge, Unit
+from ndcore.concept_graph.graph import ConceptGraph, DifferenceGraph, Edge, Node, Unit
 
 Graph = ConceptGraph | DifferenceGraph
+Classes = Mapping[Unit, str]  # units that stand for a class -> that class
+NO_CLASSES: Classes = MappingProxyType({})
 # What the columns say.
 OF_NEURONS = {
     "influence": "share of the class's influence that passes through the neuron",
@@ -28,24 +31,34 @@ OF_CHANGES = {
 }
 
 
-def unit_table(graph: Graph) -> pd.DataFrame:
+def unit_table(graph: Graph, classes: Classes = NO_CLASSES) -> pd.DataFrame:
     """One row per drawn unit: importance of every kind, or of the compared kind with its z."""
     rows = []
+
+    def begun(node: Node) -> dict[str, object]:
+        name = f"class {classes[node.unit]}" if node.unit in classes else node.name
+        return {**node.unit._asdict(), "name": name}
+
     if isinstance(graph, ConceptGraph):
         for node in graph.nodes:
-            rows.append(node.unit._asdict() | {"name": node.name} | dict(node.importance))
+            rows.append(begun(node) | dict(node.importance))
     else:
         for each in graph.nodes:
-            named = each.node.unit._asdict() | {"name": each.node.name}
-            rows.append(named | _changed(graph, each.change))
+            rows.append(begun(each.node) | _changed(graph, each.change))
     return pd.DataFrame(rows).rename(columns={"unit": "neuron"})
 
 
-def edge_table(graph: Graph, into: Unit | None = None, out_of: Unit | None = None) -> pd.DataFrame:
+def edge_table(
+    graph: Graph,
+    classes: Classes = NO_CLASSES,
+    into: Unit | None = None,
+    out_of: Unit | None = None,
+) -> pd.DataFrame:
     """One row per edge, the strongest first.
 
     Args:
         graph: drawn.
+        classes: what units stand for, said beside their number.
         into, out_of: only edges that end, or begin, there.
     """
     rows: list[tuple[Edge, dict[str, object]]]
@@ -55,7 +68,7 @@ def edge_table(graph: Graph, into: Unit | None = None, out_of: Unit | None = Non
     else:
         rows = [(each.edge, _changed(graph, each.change)) for each in graph.edges]
     kept = [
-        _ends(edge) | numbers
+        _ends(edge, classes) | numbers
         for edge, numbers in rows
         if (into is None or edge.target == into) and (out_of is None or edge.source == out_of)
     ]
@@ -67,11 +80,12 @@ def about_columns(frame: pd.DataFrame, known: Mapping[str, str]) -> dict[str, st
     return {name: words for name, words in {**known, **OF_CHANGES}.items() if name in frame}
 
 
-def _ends(edge: Edge) -> dict[str, object]:
-    return {
-        "from": f"{edge.source.layer} · {edge.source.unit}",
-        "to": f"{edge.target.layer} · {edge.target.unit}",
-    }
+def _ends(edge: Edge, classes: Classes) -> dict[str, object]:
+    def told(unit: Unit) -> str:
+        of = f" ({classes[unit]})" if unit in classes else ""
+        return f"{unit.layer} · {unit.unit}{of}"
+
+    return {"from": told(edge.source), "to": told(edge.target)}
 
 
 def _changed(graph: DifferenceGraph, change: object) -> dict[str, object]:
