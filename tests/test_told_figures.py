@@ -149,7 +149,7 @@ TOLD: tuple[tuple[str, ...], ...] = (
     (
         "For **{0.rate:.1%}** ({0.percents}) of {0.n} images that the shipped network gets right "
         "there is a proof that whoever changes one pixel, to whatever colour, leaves the label as "
-        "it is or raises the alarm of the rule `flip`; for {1.rate:.1%} ({1.percents}) of the "
+        "it is or raises the alarm of the rule `flip`; for {1.rate:.1%} ({1.percents}) of "
         "{1.n} that one pixel is known to flip. The alarm is false on {2.rate:.1%} "
         "({2.percents}); of all {3.n}, {3.certified_accuracy:.1%} are both right and proven "
         "([certificate](#certificate)).",
@@ -158,13 +158,13 @@ TOLD: tuple[tuple[str, ...], ...] = (
         "proven:correct/alarms",
         "proven:sound",
     ),
-    ("| of {0} images of the evaluation split | share (95% interval) | n |", "proven:n"),
+    ("| of {0} images drawn from the evaluation split | share (95% interval) | n |", "proven:n"),
     (
         "| certified, of those that the network gets right | {0.rate:.1%} ({0.percents}) | {0.n} |",
         "proven:correct/certified",
     ),
     (
-        "| certified, of those that a stored attack flips | {0.rate:.1%} ({0.percents}) | {0.n} |",
+        "| certified, of its gallery: a stored attack flips each | {0.rate:.1%} ({0.percents}) | {0.n} |",
         "broken:breakable/certified",
     ),
     (
@@ -182,7 +182,7 @@ TOLD: tuple[tuple[str, ...], ...] = (
         "proven:accuracy",
     ),
     (
-        "Of the {0.n} stored attacks on such images {0.caught} raise the alarm, among them all "
+        "Of the {0.n} stored attacks of the gallery {0.caught} raise the alarm, among them all "
         "{0.on_certified} on certified ones, as the proof demands.",
         "broken:attacks",
     ),
