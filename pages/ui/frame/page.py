@@ -42,7 +42,7 @@ _FAINT, _ON_PRIMARY = (
 # way. Faint words and those on the main button are as legible as others.
 STYLE = f"""<style>
 .stMainBlockContainer{{padding-top:4rem}}
-.st-key-one_page_history{{position:absolute}}
+.st-key-one_page_history{{position:absolute;width:0;overflow:hidden}}
 .stHeading h1{{padding-top:.25rem}}
 :focus-visible,label:has(:focus-visible){{outline:2px solid {ACCENT}!important;outline-offset:2px}}
 [data-testid="stHeaderActionElements"]{{display:none}}
