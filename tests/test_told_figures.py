@@ -164,7 +164,8 @@ TOLD: tuple[tuple[str, ...], ...] = (
         "proven:correct/certified",
     ),
     (
-        "| certified, of its gallery: a stored attack flips each | {0.rate:.1%} ({0.percents}) | {0.n} |",
+        "| certified, of its gallery: a stored attack flips each | {0.rate:.1%} ({0.percents}) "
+        "| {0.n} |",
         "broken:breakable/certified",
     ),
     (
