@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import unescape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +14,7 @@ from ndcore.figures.style.palette import ATTACKED, CLEAR, MUTED, rgba
 from ndcore.figures.style.ramp import ramp_scale
 from ndcore.figures.style.theme import styled
 from ndcore.figures.topology.colouring import Groups, Values
+from ndcore.figures.topology.name_spots import name_spots
 
 SMALLEST, LARGEST = 7.0, 26.0  # diameter in CSS pixels
 STRONG = (0.0, 0.1, 0.25, 0.5)  # from these shares on an edge is drawn wider
@@ -187,6 +189,7 @@ def _unlit(figure: go.Figure, picture: Picture) -> None:
 def _groups(figure: go.Figure, picture: Picture, colours: Groups) -> None:
     _unlit(figure, picture)
     sizes = diameters(picture.sizes)
+    shown: list[tuple[str, NDArray[np.integer]]] = []
     for number, (name, colour) in enumerate(zip(colours.names, colours.colours, strict=True)):
         rows = np.flatnonzero((colours.of == number) & picture.lit)
         if not len(rows):
@@ -205,22 +208,28 @@ def _groups(figure: go.Figure, picture: Picture, colours: Groups) -> None:
             name=name,
             legendgroup=name,
         )
-        _name(figure, picture, rows, name)
+        shown.append((name, rows))
+    _names(figure, picture, shown)
 
 
-def _name(figure: go.Figure, picture: Picture, rows: NDArray[np.integer], name: str) -> None:
-    """The class beside its largest node, so that it is told without its colour."""
-    node = int(rows[np.argmax(picture.sizes[rows])])
-    x, y = picture.places[node].tolist()
-    figure.add_annotation(
-        x=x,
-        y=y,
-        text=name,
-        showarrow=False,
-        yshift=float(diameters(picture.sizes)[node]) / 2 + 9,
-        font={"size": 12},
-        captureevents=False,
-    )
+def _names(
+    figure: go.Figure, picture: Picture, shown: Sequence[tuple[str, NDArray[np.integer]]]
+) -> None:
+    """Each class beside one of its nodes, so that it is told without its colour."""
+    names, rows = [unescape(name) for name, _ in shown], [each for _, each in shown]
+    spots = name_spots(picture.places, diameters(picture.sizes), rows, names)
+    for (name, _), spot in zip(shown, spots, strict=True):
+        x, y = picture.places[spot.node].tolist()
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=name,
+            showarrow=False,
+            xshift=spot.right,
+            yshift=spot.up,
+            font={"size": 12},
+            captureevents=False,
+        )
 
 
 def _values(figure: go.Figure, picture: Picture, colours: Values) -> None:

@@ -24,8 +24,14 @@ from pages.ui.frame.words import plain
 from pages.ui.images.gallery import rows_here
 from pages.ui.topology.graphs import Made, choose_node
 
-MOST, SHOWN = 12, 12
+MOST, SHOWN = 12, 12  # buttons, and images of a cluster
 SIDE, TILE = 64, 68
+ABOUT = {
+    "attacked": "attacked images that lie in the cluster",
+    "benign": "benign images that made it",
+    "share": "attacked images among all of the cluster",
+    "benign class": "the commonest of its benign images",
+}
 FRAME = (
     f'<style>[class*="st-key-tile_attacked_"] img{{outline:3px solid {ATTACKED};'
     "outline-offset:-3px}</style>"
@@ -62,14 +68,14 @@ def attacked_panel(bundle: Bundle, made: Made) -> None:
     if not found:
         st.info(f"No attacked image lies in a cluster of {plain(made.layer)}.")
         return
-    shown = found[:MOST]
-    st.markdown(attacked_words(made))
+    more = len(found) - MOST
     st.caption(
-        f"{counted(len(found), 'cluster')} of {len(made.graph.nodes):,} hold attacked images; "
-        f"those with the most first, at most {MOST}."
+        f"{len(found):,} of {counted(len(made.graph.nodes), 'cluster')} hold attacked images; "
+        "those with the most first"
+        + (f", {MOST} of {len(found):,} as buttons and all in the table." if more > 0 else ".")
     )
     buttons = st.container(horizontal=True, gap="small")
-    for each in shown:
+    for each in found[:MOST]:
         buttons.button(
             f"Cluster {each.node}",
             key=f"crowd_{made.layer}_{each.node}",
@@ -79,21 +85,19 @@ def attacked_panel(bundle: Bundle, made: Made) -> None:
         )
     frame = pd.DataFrame(
         {
-            "cluster": [each.node for each in shown],
-            "attacked images": [len(each.members) for each in shown],
-            "benign images": [each.benign for each in shown],
-            "attacked share": [each.share for each in shown],
-            "commonest benign class": [
-                bundle.classes[made.facts.majority[each.node]] for each in shown
-            ],
-            "attacks, most often": [_turned(bundle, each) for each in shown],
+            "cluster": [each.node for each in found],
+            "attacked": [len(each.members) for each in found],
+            "benign": [each.benign for each in found],
+            "share": [round(each.share, 2) for each in found],
+            "benign class": [bundle.classes[made.facts.majority[each.node]] for each in found],
+            "attacks, most often": [_turned(bundle, each) for each in found],
         }
     )
     st.dataframe(
         frame,
         hide_index=True,
         key=f"crowds_{made.layer}",
-        column_config=formats({"percent": ("attacked share",)}),
+        column_config=formats({"percent": ("share",)}, ABOUT),
     )
 
 

@@ -120,11 +120,11 @@ def test_clusters_with_attacked_images_are_ranked_and_show_them() -> None:
     wide = FEW | {"topology_share": "100"}  # every benign image is within a cluster
     at = opened(PAGE, **wide, topology_tab="Attacked images")
     assert not at.exception
-    (table,) = [each.value for each in at.dataframe if "attacked images" in each.value]
-    counts = table["attacked images"].tolist()
+    (table,) = [each.value for each in at.dataframe if "attacked" in each.value]
+    counts = table["attacked"].tolist()
     assert counts == sorted(counts, reverse=True)
     assert counts[0] >= 1
-    cluster, benign = table["cluster"][0], table["benign images"][0]
+    cluster, benign = table["cluster"][0], table["benign"][0]
     at.button(key=f"crowd_dense_1_{cluster}").click().run()
     assert not at.exception
     plural = "s" if counts[0] > 1 else ""
