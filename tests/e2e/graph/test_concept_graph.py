@@ -17,6 +17,7 @@ from tests.e2e.settled import settle
 pytestmark = pytest.mark.e2e
 
 VIEW = ".st-key-graph_canvas"
+KEPT = ".st-key-graph_details"
 SVG = "{http://www.w3.org/2000/svg}"
 # Places of the largest unit of a middle column, as fractions of the canvas, and its key's number.
 MIDDLE = """(canvas) => {
@@ -64,15 +65,15 @@ def test_pointing_lights_paths_and_a_click_keeps_them(page: Page, address: str) 
     expect(tip).to_be_hidden()
     assert canvas.evaluate(PAINTED) == rest
     canvas.click(position={"x": spot["x"], "y": spot["y"]})
-    expect(page.get_by_text(f"{layer} · neuron {number}")).to_be_visible()
+    expect(page.locator(KEPT).get_by_text(f"{layer} · neuron {number}")).to_be_visible()
     assert pin_of(page) == spot["key"]
     # The link shows the same to somebody else.
     other = page.context.new_page()
     other.goto(page.url)
-    expect(other.get_by_text(f"{layer} · neuron {number}")).to_be_visible()
+    expect(other.locator(KEPT).get_by_text(f"{layer} · neuron {number}")).to_be_visible()
     other.close()
     canvas.click(position={"x": spot["x"], "y": spot["y"]})
-    expect(page.get_by_text(f"{layer} · neuron {number}")).to_have_count(0)
+    expect(page.locator(KEPT).get_by_text(f"{layer} · neuron {number}")).to_have_count(0)
     assert pin_of(page) == ""
 
 
@@ -85,10 +86,10 @@ def test_units_are_reached_and_kept_by_keyboard(page: Page, address: str) -> Non
     spoken = page.locator(f"{VIEW} .spoken")
     expect(spoken).to_contain_text("influence")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile("· neuron ")).first).to_be_visible()
+    expect(page.locator(KEPT).get_by_text(re.compile("· neuron ")).first).to_be_visible()
     assert pin_of(page)
     page.keyboard.press("Escape")
-    expect(page.get_by_text(re.compile("· neuron "))).to_have_count(0)
+    expect(page.locator(KEPT).get_by_text(re.compile("· neuron "))).to_have_count(0)
 
 
 def test_the_picture_is_saved_with_its_legend(page: Page, address: str) -> None:
