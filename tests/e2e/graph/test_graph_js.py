@@ -28,6 +28,18 @@ SCENE = {
     "units": [unit(0, 0.5), unit(0, 1.5), unit(1, 0.5), unit(1, 1.5), unit(2, 1.0), unit(2, 2.0)],
     "edges": [edge(0, 2), edge(1, 3), edge(2, 4), edge(3, 4)],
 }
+# Where names of lanes are written, on a drawing that was moved sideways.
+NAMED = """(shift) => {
+    const written = [];
+    const skip = () => {};
+    const fillText = (text, x) => written.push([text, x]);
+    const ctx = { measureText: () => ({ width: 40 }), fillText };
+    for (const name of ["beginPath", "moveTo", "lineTo", "stroke", "fillRect"]) ctx[name] = skip;
+    const lanes = [{ name: "cat alone", top: 40 }, { name: "both classes", top: 90 }];
+    const app = { theme: {}, scene: { bands: lanes } };
+    paintLanes(ctx, app, { lanes, width: 900, shift });
+    return written;
+}"""
 LIT = """([scene, thing]) => {
     const { units, edges } = pathsThrough(scene, thing);
     return [[...units].sort(), [...edges].sort()];
@@ -86,6 +98,12 @@ def test_arrows_move_to_the_nearest_neighbour(script: Page) -> None:
         (3, "ArrowRight", 4),
     ):
         assert script.evaluate(step, [SCENE, at, f"{key}"]) == to, (at, key)
+
+
+def test_the_names_of_lanes_stay_in_sight(script: Page) -> None:
+    script.add_script_tag(content=SCRIPT.with_name("graph_draw.js").read_text())
+    assert script.evaluate(NAMED, 0) == [["cat alone", 2], ["both classes", 2]]
+    assert script.evaluate(NAMED, 310) == [["cat alone", 312], ["both classes", 312]]
 
 
 def test_lanes_stand_below_each_other(script: Page) -> None:

@@ -128,7 +128,7 @@ function paintHeads(ctx, { theme, scene }, place) {
   }
 }
 
-// Names of lanes, over what runs through them.
+// Names of lanes, over what runs through them, where the part begins that is in sight.
 function paintLanes(ctx, { theme, scene }, place) {
   if (scene.bands.length < 2) return;
   ctx.textAlign = "left";
@@ -142,9 +142,9 @@ function paintLanes(ctx, { theme, scene }, place) {
     ctx.lineTo(place.width, top + 0.5);
     ctx.stroke();
     ctx.fillStyle = theme.background;
-    ctx.fillRect(0, top + 2, ctx.measureText(name).width + 6, 15);
+    ctx.fillRect(place.shift, top + 2, ctx.measureText(name).width + 6, 15);
     ctx.fillStyle = theme.text;
-    ctx.fillText(name, 2, top + 10);
+    ctx.fillText(name, place.shift + 2, top + 10);
   }
 }
 
@@ -201,7 +201,7 @@ function paintSwatch(ctx, { theme }, { kind, colour }) {
 // The picture with its heading and legend above it, for a file.
 function pictureOf(app) {
   const { scene, theme } = app;
-  const place = { ...app.place };
+  const place = { ...app.place, shift: 0 };
   const ruler = document.createElement("canvas").getContext("2d");
   ruler.font = `12px ${theme.font}`;
   let [x, y] = [0, 24];

@@ -64,6 +64,7 @@ function createApp(root) {
     app.width = find(".stage").clientWidth;
     if (!app.width) return;
     app.place = placeGraph(app.scene, app.width);
+    app.place.shift = find(".scroller").scrollLeft;
     app.thing = app.hovered || app.pinned;
     paintGraph(sized(canvas, app.place.width, app.place.height), app, app.place);
     performance.measure("graph-view", { start: started, end: performance.now() });
@@ -151,6 +152,8 @@ function createApp(root) {
     }
     event.preventDefault();
   };
+  // Names of lanes stay in sight.
+  find(".scroller").onscroll = () => app.scene?.bands.length > 1 && app.draw();
   find(".skip").onclick = () => canvas.focus({ focusVisible: true });
   for (const button of root.querySelectorAll("[data-save]")) {
     button.onclick = () => {
