@@ -78,7 +78,7 @@ def run(options: Namespace) -> Answer:
                 picture=options.picture,
                 on_step=progress.step,
             )
-        elif options.name in ("explorer", "sessions", "stop"):
+        elif options.name in ("explorer", "scale", "sessions", "stop"):
             document = measure(bundle, options.n, on_step=progress.step)
         else:
             document = measure(bundle, options.n)
