@@ -9,6 +9,7 @@ again in float32.
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ TOLERANCE = 1e-4  # of float32 logits against the plain model, per unit of logit
 TRIALS = 64  # changes in the self-test
 LARGE = 128 * 128  # pixels
 BLUR = 0.25  # largest error of a useful screen, as a share of the changes' effect
+# Seconds from the last question until an evaluator may go. A float32 one has weights of its own
+# and serves proofs, which take longer than to make it again; a search begins with one at once.
+KEPT_S = {"auto": 1800.0, "float32": 120.0}
 SAFETY = 4.0  # a screened gap is trusted if it is this many times the largest error seen
 
 
@@ -63,13 +67,14 @@ class Evaluator:
         precision: what `run` computes in, "float32" or "bfloat16".
         incremental: whether one-pixel changes run on windows.
         error: largest |logit difference| of the screen against float32 in the self-test.
+        asked: when it was last asked, by the monotonic clock.
     """
 
     def __init__(self, model: nn.Module, shape: Sequence[int], precision: str = "auto") -> None:
         self._model = model
         self._device = device_of(model)
         self._lock = threading.Lock()  # kept maps are shared by all who ask
-        self.error = 0.0
+        self.error, self.asked = 0.0, time.monotonic()
         self._sample = _trial(shape).base[None]
         self._told = self.plain(self._sample)
         weighs = next(model.parameters(), None) is not None  # else nothing is faster in bfloat16
@@ -148,6 +153,7 @@ class Evaluator:
             queries: of at most `slots` different images; one may hold no change at all.
             exact: in float32, whatever `precision` says.
         """
+        self.asked = time.monotonic()
         way = self._exact if exact else self._screen
         nothing = np.empty((0, self.classes), np.float32)
         answers = [None if len(query.positions) else nothing for query in queries]
@@ -288,7 +294,21 @@ def evaluator_for(model: nn.Module, shape: Sequence[int], precision: str = "auto
     if evaluator is None or known != question or not evaluator.is_current():
         evaluator = Evaluator(model, shape, precision)
         kept[precision] = (question, evaluator)
+    evaluator.asked = time.monotonic()
     return evaluator
+
+
+def let_go() -> int:
+    """Forget the evaluators that nobody has asked for `KEPT_S`; returns how many.
+
+    Who has one keeps it; who wants it later waits until it is made again.
+    """
+    gone, now = 0, time.monotonic()
+    for kept in list(_EVALUATORS.values()):
+        for precision, (_, evaluator) in list(kept.items()):
+            if now - evaluator.asked > KEPT_S[precision]:
+                gone += kept.pop(precision, None) is not None
+    return gone
 
 
 @contextmanager

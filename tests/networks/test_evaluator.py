@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import time
+import weakref
 from collections import OrderedDict
 
 import numpy as np
@@ -13,7 +16,7 @@ from torch import nn
 
 from ndcore.data.pixels import paint
 from ndcore.errors import StoppedError
-from ndcore.networks.evaluator import Evaluator, Query, evaluator_for
+from ndcore.networks.evaluator import KEPT_S, Evaluator, Query, evaluator_for, let_go
 from ndcore.networks.incremental.folding import fold_batch_norm
 from ndcore.networks.incremental.windows import Incremental
 from ndcore.networks.normalize import Normalize
@@ -251,3 +254,22 @@ def test_windows_that_do_not_give_what_the_model_gives_are_not_used(
 
     monkeypatch.setattr(Incremental, "logits", other)
     agree(trained_looking(build_model("digits-cnn")), (8, 8, 1), incremental=False)
+
+
+def test_an_evaluator_that_nobody_asks_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go()  # of what other tests left long ago
+    model = trained_looking(build_model("digits-cnn"))
+    search, proof = (evaluator_for(model, (8, 8, 1), kind) for kind in ("auto", "float32"))
+    later = [time.monotonic() + KEPT_S["float32"] - 1]
+    monkeypatch.setattr("ndcore.networks.evaluator.time.monotonic", lambda: later[0])
+    proof.run([changes((8, 8, 1), 4)])  # a long proof asks again and again
+    later[0] += KEPT_S["float32"] - 1
+    let_go()
+    assert evaluator_for(model, (8, 8, 1), "float32") is proof
+    later[0] += KEPT_S["float32"] + 1
+    gone = weakref.ref(proof)
+    del proof
+    assert let_go() >= 1
+    gc.collect()
+    assert gone() is None  # with its weights
+    assert evaluator_for(model, (8, 8, 1), "auto") is search

@@ -14,6 +14,8 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.style.palette import ACCENT, PAGES
 from ndcore.jobs.log import log_events
+from ndcore.jobs.memory import few_heaps, watch
+from ndcore.networks.evaluator import let_go
 from ndcore.settings import settings
 from ndcore.statistics.intervals import Rate
 from ndcore.storage.places import ROOT
@@ -57,6 +59,8 @@ def _warm_up() -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     stay_at_home()
     if is_served():
+        few_heaps()
+        watch(let_go)
         log_events(as_json=settings().log == "json")
     gc.collect()
     gc.freeze()
