@@ -61,7 +61,8 @@ def branches_panel(bundle: Bundle, made: Made, pair: Pair | None) -> None:
     if chosen[0] == chosen[1]:
         st.info("Choose two different classes.")
         return
-    found = branches(made.graph, made.facts, *chosen)[:MOST]
+    every = branches(made.graph, made.facts, *chosen)
+    found = every[:MOST]
     told = [plain(bundle.classes[label]) for label in chosen]
     if not found:
         st.info(
@@ -101,4 +102,5 @@ def branches_panel(bundle: Bundle, made: Made, pair: Pair | None) -> None:
         key="branches",
         column_config=formats({"percent": shares, "%.2f": ("entropy", "score")}, ABOUT),
     )
-    st.caption(f"{counted(len(found), 'branch point')}, at most {MOST} are shown.")
+    if len(every) > MOST:
+        st.caption(f"{MOST} of {counted(len(every), 'branch point')}: those that rank first.")

@@ -104,6 +104,18 @@ def test_a_difference_has_two_signs() -> None:
 
 
 @pytest.mark.usefixtures("digits_bundle")
+def test_a_neuron_that_is_not_drawn_has_no_empty_tables() -> None:
+    at = opened(GRAPH.path, graph_units="1")
+    layer = keys(at)[0].rsplit(":", 1)[0]
+    undrawn = next(key for key in (f"{layer}:0", f"{layer}:1") if key not in keys(at))
+    told = texts(opened(GRAPH.path, graph_units="1", pin=undrawn))
+    assert "This neuron is not in the drawing" in told
+    assert "What drives it" not in told
+    assert "No edge of the graph" not in told
+    assert "What it drives" in texts(opened(GRAPH.path, graph_units="1", pin=keys(at)[0]))
+
+
+@pytest.mark.usefixtures("digits_bundle")
 def test_what_is_kept_is_told_and_in_the_link() -> None:
     at = opened(GRAPH.path)
     key = keys(at)[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ndcore.concept_graph.graph import Unit
-from pages.ui.graph.shown.tables import edge_table, unit_table
+from pages.ui.graph.shown.tables import OF_EDGES, OF_NEURONS, about_columns, edge_table, unit_table
 from tests.figures.graph.planted_graph import difference, graph
 
 
@@ -49,4 +49,9 @@ def test_a_difference_names_both() -> None:
     row = unit_table(found).iloc[0].to_dict()
     assert (row["neuron"], row["cat"], row["dog"], row["difference"]) == (4, 0.5, 0.0, 0.5)
     assert row["z"] == pytest.approx(10)
-    assert list(edge_table(found).columns) == ["from", "to", "cat", "dog", "difference", "z"]
+    edges = edge_table(found)
+    assert list(edges.columns) == ["from", "to", "cat", "dog", "difference", "z"]
+    told = about_columns(edges, OF_EDGES, found)
+    assert set(told) == {"cat", "dog", "difference", "z"}
+    assert told["cat"] == told["dog"] == OF_EDGES["influence"]
+    assert about_columns(unit_table(found), OF_NEURONS, found)["cat"] == OF_NEURONS[found.kind]

@@ -8,9 +8,11 @@ from streamlit.testing.v1 import AppTest
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.pairs import Pair
+from ndcore.statistics.intervals import Rate
 from ndcore.tasks.triage import TriageJob
+from ndcore.topology.branches import Branch
 from pages.ui.frame.page_list import TOPOLOGY
-from pages.ui.topology import vectors
+from pages.ui.topology import branch_points, vectors
 from tests.ui import ended, job_of, linked, opened, texts
 
 PAGE = TOPOLOGY.path
@@ -135,6 +137,18 @@ def test_clusters_with_attacked_images_are_ranked_and_show_them() -> None:
     tiles[0].click().run()
     assert not at.exception
     assert linked(at, "pair")
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_how_many_branch_points_are_not_shown_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def many(*_: object) -> list[Branch]:
+        return [Branch(node, Rate(1, 2), 1.0, (0, 1), 0.5) for node in range(11)]
+
+    monkeypatch.setattr(branch_points, "branches", many)
+    at = opened(PAGE, **FEW)
+    assert not at.exception
+    assert "8 of 11 branch points" in texts(at)
+    assert sum((each.key or "").startswith("branch_") for each in at.button) == 8
 
 
 @pytest.mark.spec("TA-6")

@@ -49,7 +49,8 @@ def details(
         left, right = halves.container(), beside.container()
         _pictures(drawn, units[0], find, left)
         _importance(drawn, units[0], left, named=named)
-        _edges(drawn, units[0], right)
+        if drawn.node(units[0]) is not None:
+            _edges(drawn, units[0], right)
         return
     for unit in units:
         _pictures(drawn, unit, find, halves.container())
@@ -90,11 +91,12 @@ def _edges(drawn: Drawn, unit: Unit, place: DeltaGenerator) -> None:
         if frame.empty:
             place.caption("No edge of the graph.")
         else:
-            _numbers(frame.drop(columns="to" if title == "What drives it" else "from"), place)
+            frame = frame.drop(columns="to" if title == "What drives it" else "from")
+            _numbers(drawn, frame, place)
 
 
-def _numbers(frame: pd.DataFrame, place: DeltaGenerator) -> None:
-    about = about_columns(frame, OF_EDGES)
+def _numbers(drawn: Drawn, frame: pd.DataFrame, place: DeltaGenerator) -> None:
+    about = about_columns(frame, OF_EDGES, drawn.graph)
     shares = [name for name in frame if name in ("influence", "share", "stability", "count")]
     place.dataframe(
         frame,

@@ -39,7 +39,7 @@ def numbers(name: str, about: Mapping[str, Any], drawn: Drawn) -> None:
                 ("neurons", unit_table(drawn.graph, drawn.classes), OF_NEURONS),
                 ("edges", edge_table(drawn.graph, drawn.classes), OF_EDGES),
             ):
-                about_frame = about_columns(frame, known)
+                about_frame = about_columns(frame, known, drawn.graph)
                 st.dataframe(
                     frame,
                     hide_index=True,

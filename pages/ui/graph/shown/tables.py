@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from ndcore.concept_graph.graph import ConceptGraph, DifferenceGraph, Edge, Node, Unit
+from ndcore.concept_graph.graph import INFLUENCE, ConceptGraph, DifferenceGraph, Edge, Node, Unit
 
 Graph = ConceptGraph | DifferenceGraph
 Classes = Mapping[Unit, str]  # units that stand for a class -> that class
@@ -75,8 +75,17 @@ def edge_table(
     return pd.DataFrame(kept)
 
 
-def about_columns(frame: pd.DataFrame, known: Mapping[str, str]) -> dict[str, str]:
-    """Column -> what it says, of those of a table whose head is not all there is to say."""
+def about_columns(frame: pd.DataFrame, known: Mapping[str, str], graph: Graph) -> dict[str, str]:
+    """Column -> what it says, of those of a table whose head is not all there is to say.
+
+    Args:
+        frame: of the graph's neurons or edges.
+        known: `OF_NEURONS` or `OF_EDGES`.
+        graph: drawn; of two that are compared each has a column with its name.
+    """
+    if isinstance(graph, DifferenceGraph):
+        kind = INFLUENCE if known is OF_EDGES else graph.kind
+        known = dict.fromkeys((graph.first.name, graph.second.name), known[kind])
     return {name: words for name, words in {**known, **OF_CHANGES}.items() if name in frame}
 
 
