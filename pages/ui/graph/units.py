@@ -44,7 +44,12 @@ def told_rings(ringed: Sequence[Unit], drawn: Sequence[str]) -> None:
     row = st.container(horizontal=True, vertical_alignment="center")
     row.markdown(
         f"{counted(len(ringed), 'neuron')} brought here, {here} of them in this drawing, ringed in "
-        "red.",
+        "red."
+        + (
+            ""
+            if here == len(ringed)
+            else " Others of their layers count for more than the rest; “More” lets more be drawn."
+        ),
         width="content",
     )
     row.button("Take the rings away", on_click=forget_rings, key="graph_unring", type="tertiary")

@@ -186,6 +186,7 @@ def test_the_units_behind_a_verdict_are_ringed(digits_bundle: Bundle, pair: Pair
     marked = [unit["key"] for unit in drawn["units"] if unit["marked"]]
     assert marked == [unit["key"] for unit in drawn["units"] if unit["key"] in ringed]
     assert f"{len(ringed)} neurons brought here, {len(marked)} of them" in texts(at)
+    assert ("lets more be drawn" in texts(at)) == (len(marked) < len(ringed))
     at.switch_page(GRAPH.path).run()
     at.button(key="graph_unring").click().run()
     assert "ringed" not in at.query_params
