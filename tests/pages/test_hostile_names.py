@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.data import catalog
 from ndcore.storage.places import RUNS
-from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, LAB, TOPOLOGY
+from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, GRAPH, LAB, TOPOLOGY
 from tests.planted_runs import plant
 from tests.ui import GOOD, ended, job_of, opened
 
@@ -51,6 +51,8 @@ STATES: dict[str, tuple[str, dict[str, str]]] = {
     "topology": (TOPOLOGY.path, {"topology_n": "420", "node": "dense_1:0"}),
     "topology, stable": (TOPOLOGY.path, {"topology_n": "420", "topology_tab": "Stability"}),
     "topology, numbers": (TOPOLOGY.path, {"topology_n": "420", "topology_tab": "Numbers"}),
+    "graph": (GRAPH.path, {"graph_numbers": "1"}),
+    "graph, difference": (GRAPH.path, {"graph_show": "difference", "graph_numbers": "1"}),
     "evolution": (EVOLUTION.path, {"network_table": "1"}),
     "evolution, two": (EVOLUTION.path, {"run": NAME, "against": f"b{NAME}"}),
     "evolution, layer": (EVOLUTION.path, {"run": NAME, "part": "Layer"}),

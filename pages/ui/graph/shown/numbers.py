@@ -12,6 +12,7 @@ from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import csv_button, formats
 from pages.ui.elements.download import download
 from pages.ui.frame.link import box
+from pages.ui.frame.words import plain
 from pages.ui.graph.shown.drawn import Drawn, nodes_of
 from pages.ui.graph.shown.tables import (
     OF_EDGES,
@@ -47,7 +48,9 @@ def numbers(name: str, about: Mapping[str, Any], drawn: Drawn) -> None:
                     height=260,
                     column_config=formats({}, about_frame),
                 )
-                told = (f"**{column}**: {words}" for column, words in about_frame.items())
+                told = (
+                    f"**{plain(column, 80)}**: {words}" for column, words in about_frame.items()
+                )
                 st.caption(f"Of {kind}: {'; '.join(told)}.")
                 csv_button(frame, f"{name}-{kind}.csv", f"graph_{kind}_csv")
     download(
