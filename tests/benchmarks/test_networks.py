@@ -20,7 +20,8 @@ def test_the_bound_and_what_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bound > 5
     assert queries["ratio"] > 0
     assert rows["small: reached"]["ratio"] == pytest.approx(queries["ratio"] / bound)
-    assert rows["small: largest logit difference"]["value"] < 1e-4
+    name = f"small: largest difference of {networks.CHECKED} changes, per unit of logit"
+    assert rows[name]["value"] < 1e-4
 
 
 def test_lite0_is_b0_without_squeeze_and_excite() -> None:
