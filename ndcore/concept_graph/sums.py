@@ -38,7 +38,7 @@ MASS = (
     0.01  # of a layer's activation that the units which an image counts for make up, as in Summit
 )
 PATCHES = 5
-MEASURED, COUNTED, GRADIENTS = 120, 50, 40  # images of a class
+MEASURED, COUNTED, GRADIENTS = 140, 60, 50  # images of a class
 
 Array = NDArray[np.generic]
 Read = Callable[[Sequence[int]], NDArray[np.uint8]]
