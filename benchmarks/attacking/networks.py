@@ -171,9 +171,9 @@ def _difference(evaluator: Evaluator, base: np.ndarray[Any, np.dtype[np.uint8]])
         RuntimeError: the changes move no logit by more than that, so that nothing is compared.
     """
     rng = np.random.default_rng(1)
-    last = np.array(base.shape[:2]) - 1
-    edges = np.array([(row, col) for row in (0, 1, -2, -1) for col in (0, 1, -2, -1)]) % (last + 1)
-    inside = rng.integers(0, base.shape[:2], (CHECKED - len(edges), 2))
+    size = np.array(base.shape[:2])
+    edges = np.array([(row, col) for row in (0, 1, -2, -1) for col in (0, 1, -2, -1)]) % size
+    inside = rng.integers(0, size, (CHECKED - len(edges), 2))
     places = np.concatenate([edges, inside])[:, None]
     colours = rng.integers(0, 256, (CHECKED, 1, base.shape[2])).astype(np.uint8)
     found = evaluator.evaluate(base, places, colours)

@@ -14,7 +14,6 @@ from ndcore.cli.selection import choose_images, choose_source
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadRequestError
 from ndcore.legible.plurals import counted
-from ndcore.statistics.intervals import Rate
 from ndcore.steps import Step, counter
 from ndcore.topology.attacked import Crowd, attacked_sentence, crowds
 from ndcore.topology.branches import branches
@@ -103,7 +102,7 @@ def graph_answer(
         known = yardstick(values, lens, settings, space.wrong)
         lines.append(attacked_sentence(laid, known, options.layer))
         document["in_a_cluster"] = {
-            "attacked": Rate(len(laid.nodes) - laid.beside, len(laid.nodes)).to_dict(),
+            "attacked": laid.inside.to_dict(),
             "right": known.right.to_dict(),
             "wrong": known.wrong.to_dict(),
         }

@@ -72,10 +72,8 @@ def attacked_sentence(placed: Placed, known: Yardstick, layer: str) -> str:
         known: images that were not attacked.
         layer: its name.
     """
-    count = len(placed.nodes)
-    on = Rate(count - placed.beside, count)
     return (
-        f"Of {count:,} attacked images {on.percent(0)} ({on.interval(0)}) lie in a cluster of "
+        f"Of {placed.inside.n:,} attacked images {_told(placed.inside)} lie in a cluster of "
         f"{layer}; of benign ones, laid on the graph of the others, {_told(known.right)} of "
         f"{known.right.n:,} that the network takes rightly, and {_told(known.wrong)} of "
         f"{known.wrong.n:,} that it errs on without an attack."

@@ -35,6 +35,11 @@ class Placed:
         """How many lie in no node."""
         return sum(not found for found in self.nodes)
 
+    @property
+    def inside(self) -> Rate:
+        """How many lie in a node."""
+        return Rate(len(self.nodes) - self.beside, len(self.nodes))
+
     def counts(self, nodes: int) -> NDArray[np.int64]:
         """Vectors per node, (nodes,)."""
         every = [node for found in self.nodes for node in found]

@@ -22,7 +22,7 @@ from pages.ui.frame import loaders
 from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.words import plain
 from pages.ui.images.gallery import rows_here
-from pages.ui.topology.graphs import Made, choose_node
+from pages.ui.topology.graphs import Made, cluster_buttons
 
 MOST, SHOWN = 12, 12  # buttons, and images of a cluster
 SIDE, TILE = 64, 68
@@ -74,15 +74,7 @@ def attacked_panel(bundle: Bundle, made: Made) -> None:
         "those with the most first"
         + (f", {MOST} of {len(found):,} as buttons and all in the table." if more > 0 else ".")
     )
-    buttons = st.container(horizontal=True, gap="small")
-    for each in found[:MOST]:
-        buttons.button(
-            f"Cluster {each.node}",
-            key=f"crowd_{made.layer}_{each.node}",
-            on_click=choose_node,
-            args=(made.layer, each.node),
-            type="primary" if each.node == made.node() else "secondary",
-        )
+    cluster_buttons(made, [each.node for each in found[:MOST]], f"crowd_{made.layer}")
     frame = pd.DataFrame(
         {
             "cluster": [each.node for each in found],

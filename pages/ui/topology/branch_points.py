@@ -13,7 +13,7 @@ from ndcore.topology.branches import branches
 from pages.ui.elements.csv_button import formats
 from pages.ui.frame.link import choice
 from pages.ui.frame.words import plain
-from pages.ui.topology.graphs import Made, choose_node
+from pages.ui.topology.graphs import Made, cluster_buttons
 
 MOST = 8
 ABOUT = {
@@ -75,15 +75,7 @@ def branches_panel(bundle: Bundle, made: Made, pair: Pair | None) -> None:
         f"more {told[1]}. Ranked by how even the mix is (entropy) times how far apart the two "
         "neighbours are."
     )
-    buttons = st.container(horizontal=True, gap="small")
-    for each in found:
-        buttons.button(
-            f"Cluster {each.node}",
-            key=f"branch_{each.node}",
-            on_click=choose_node,
-            args=(made.layer, each.node),
-            type="primary" if each.node == made.node() else "secondary",
-        )
+    cluster_buttons(made, [each.node for each in found], "branch")
     frame = pd.DataFrame(
         {
             "cluster": [each.node for each in found],

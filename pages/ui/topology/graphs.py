@@ -134,6 +134,19 @@ def choose_node(layer: str, node: int) -> None:
     st.session_state.pop("topology_held", None)
 
 
+def cluster_buttons(made: Made, nodes: Sequence[int], key: str) -> None:
+    """A button for each cluster of a ranked list, by which it is looked at."""
+    row = st.container(horizontal=True, gap="small")
+    for node in nodes:
+        row.button(
+            f"Cluster {node}",
+            key=f"{key}_{node}",
+            on_click=choose_node,
+            args=(made.layer, node),
+            type="primary" if node == made.node() else "secondary",
+        )
+
+
 def _take(key: str, layer: str) -> None:
     found = clicked(key)
     if found is not None:
