@@ -1,8 +1,8 @@
-"""Convolutions on maps so small that many of their taps fall on padding, as matrix products."""
+"""Convolutions on small maps as matrix products: of all taps at once, or tile by tile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -13,12 +13,9 @@ from torch import Tensor
 from ndcore.networks.incremental.geometry import Reach
 from ndcore.networks.incremental.graph import Step
 from ndcore.networks.incremental.sliding import Convolution
+from ndcore.networks.incremental.tiles import Run, by_tiles
 
 LARGEST_MATRIX = 2**23  # weights
-FEW_OUTPUTS = 16  # positions, up to which a product for each tap gains
-MANY_WEIGHTS = 2**20  # of a convolution, from which on it does
-
-Run = Callable[[Tensor], Tensor]
 
 
 def with_matrices(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -41,14 +38,10 @@ def _products(step: Step, before: Step, slide: Convolution) -> Run | None:
         return None
     kernel = slide.weight.shape[2] * slide.weight.shape[3]
     positions = before.size[0] * before.size[1]
-    outputs = step.size[0] * step.size[1]
-    numbers = before.channels * positions * step.channels * outputs
+    numbers = before.channels * positions * step.channels * step.size[0] * step.size[1]
     if positions < kernel and numbers <= LARGEST_MATRIX:
         return _one_matrix(step, before, slide)
-    # In bfloat16 the sum of the products would be rounded after each; elsewhere libraries know.
-    plain = slide.weight.dtype == torch.float32 and slide.weight.device.type == "cpu"
-    many = slide.weight.numel() >= MANY_WEIGHTS and kernel > 1
-    return _by_taps(step, before, slide) if plain and many and outputs <= FEW_OUTPUTS else None
+    return by_tiles(step, before, slide)
 
 
 def _taps(reach: Reach, size: int, outputs: int) -> Iterator[tuple[int, int, int]]:
@@ -81,36 +74,3 @@ def _one_matrix(step: Step, before: Step, slide: Convolution) -> Run:
         return out.permute(0, 3, 1, 2)
 
     return run
-
-
-def _by_taps(step: Step, before: Step, slide: Convolution) -> Run:
-    """A product for every tap and the row of outputs at which it falls on the map."""
-    assert step.size
-    assert before.size
-    assert step.window
-    (height, width), (tall, wide) = before.size, step.size
-    weights = slide.weight.permute(2, 3, 1, 0).contiguous()
-    rows = list(_taps(step.window.rows, height, tall))
-    runs = list(_neighbours(_taps(step.window.cols, width, wide)))
-    inputs, outputs = weights.shape[2:]
-    bias = weights.new_zeros(outputs) if slide.bias is None else slide.bias
-
-    def run(values: Tensor) -> Tensor:
-        maps = values.permute(2, 3, 0, 1).contiguous()  # a position's channels of all together
-        out = bias.expand(tall, wide, len(values), outputs).contiguous()
-        for (y, row, v), (x, col, u, count) in product(rows, runs):
-            seen = maps[row, col : col + count].view(-1, inputs)
-            out[y, x : x + count].view(-1, outputs).addmm_(seen, weights[v, u])
-        return out.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
-
-    return run
-
-
-def _neighbours(taps: Iterator[tuple[int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
-    """(output, input, tap, count): neighbouring outputs whose inputs are neighbours as well."""
-    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for out, at, tap in taps:
-        found.setdefault((tap, at - out), []).append((out, at))
-    for (tap, _), pairs in found.items():
-        out, at = pairs[0]
-        yield out, at, tap, len(pairs)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from ndcore.networks.incremental import small_maps
+from ndcore.networks.incremental import small_maps, tiles
 from ndcore.networks.incremental.folding import fold_batch_norm
 from ndcore.networks.incremental.graph import Step, graph_of
 
@@ -30,29 +32,42 @@ def test_small_maps_as_matrices(size: tuple[int, int], settings: dict[str, int])
         assert torch.allclose(matrix.run(values), steps[1].run(values), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(4, 4), (3, 5), (1, 7)])
-@pytest.mark.parametrize(
-    "settings",
-    [{"padding": 1}, {"padding": 2, "stride": 2, "bias": False}, {"padding": 2, "dilation": 2}],
-)
-def test_small_maps_by_taps(
-    size: tuple[int, int], settings: dict[str, int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("size", [(4, 4), (8, 8), (3, 7), (2, 9)])
+@pytest.mark.parametrize("settings", [{}, {"padding": 1}, {"padding": (0, 2), "bias": False}])
+def test_small_maps_by_tiles(
+    size: tuple[int, int], settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(small_maps, "MANY_WEIGHTS", 1)
-    monkeypatch.setattr(small_maps, "LARGEST_MATRIX", 0)
+    monkeypatch.setattr(tiles, "MANY_WEIGHTS", 1)
+    monkeypatch.setattr(tiles, "AT_ONCE", 4)
+    if size[0] < 3:
+        settings = settings | {"padding": (1, 0)}
     torch.manual_seed(0)
-    steps = steps_of(nn.Sequential(nn.Conv2d(4, 6, 3, **settings)), *size)
-    taps = small_maps.with_matrices(steps)[1]
-    assert taps is not steps[1]
-    values = torch.rand(5, 4, *size)
-    with torch.no_grad():
-        assert torch.allclose(taps.run(values), steps[1].run(values), atol=1e-5)
+    conv = nn.Conv2d(4, 6, 3, **settings)
+    steps = steps_of(nn.Sequential(conv), *size)
+    tiled = small_maps.with_matrices(steps)[1]
+    assert tiled is not steps[1]
+    for values in (torch.rand(5, 4, *size), torch.rand(5, *size, 4).permute(0, 3, 1, 2)):
+        with torch.no_grad():
+            found, exact = tiled.run(values), conv.double()(values.double())
+            conv.float()
+        assert found.shape == exact.shape
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        assert (found - exact).abs().max() < 2e-6
 
 
 @pytest.mark.parametrize(
-    "conv", [nn.Conv2d(4, 6, 3, padding=1), nn.Conv2d(4, 4, 3, groups=2, padding=1)]
+    ("conv", "size"),
+    [
+        (nn.Conv2d(4, 6, 3, padding=1), (8, 8)),
+        (nn.Conv2d(4, 4, 3, groups=2, padding=1), (1, 1)),
+        (nn.Conv2d(4, 256 * 128, 3, padding=1), (9, 8)),
+        (nn.Conv2d(4, 256 * 128, 3, padding=1, stride=2), (8, 8)),
+        (nn.Conv2d(4, 256 * 128, 3, padding=2, dilation=2), (8, 8)),
+        (nn.Conv2d(4, 256 * 128, 5, padding=2), (8, 8)),
+        (nn.Conv2d(4, 256 * 256 + 1, 3, padding=1), (4, 4)),
+    ],
+    ids=["few weights", "groups", "large map", "stride", "dilation", "5 x 5", "memory"],
 )
-def test_nothing_is_gained_on_large_maps_or_in_groups(conv: nn.Module) -> None:
-    size = (8, 8) if conv.groups == 1 else (1, 1)
+def test_nothing_is_gained(conv: nn.Conv2d, size: tuple[int, int]) -> None:
     steps = steps_of(nn.Sequential(conv), *size)
     assert small_maps.with_matrices(steps)[1] is steps[1]
