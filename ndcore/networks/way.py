@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class Way:
         kind = device.type if device.type in LARGEST else "cpu"
         self.largest, slots = LARGEST[kind] if own else FEW, SLOTS[kind]
         self.most_whole = min(self.largest, WHOLE[kind])
-        self.model = laid_out(model) if own else model
+        self.model: Callable[[Tensor], Any] = laid_out(model) if own else model
         self.windows: Incremental | None = None
         self._kept: OrderedDict[bytes, int] = OrderedDict()
         self._slots = slots
@@ -49,6 +50,8 @@ class Way:
                 steps = with_matrices(steps)
             windows = Incremental(steps, slots, device, self.dtype)
             self.windows = windows if windows.useful else None
+            # As fast for whole images; and of weights that became others' there is no second copy.
+            self.model = windows.whole
 
     @torch.inference_mode()
     def whole(self, images: NDArray[np.uint8]) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.fx.node import map_aggregate
 
 from ndcore.errors import StoppedError
 from ndcore.networks.incremental.geometry import Window
@@ -277,13 +278,23 @@ class _Reader:
         if module is not None and node.args == tuple(sources) and not node.kwargs:
             return module
 
+        # Only what hangs on the size of a batch keeps the graph, and so all weights, alive.
+        def known(other: fx.Node) -> Any:
+            if other in sources:
+                return _Later(operator.itemgetter(sources.index(other)))
+            if other in self.watched.constants:
+                return self.watched.constants[other]
+            return _Later(lambda maps: self._scalar(other, len(maps[0])))
+
+        function = _function(node, module)
+        args: Any = fx.map_arg(node.args, known)
+        kwargs: Any = fx.map_arg(node.kwargs, known)
+
         def run(*maps: Any) -> Any:
-            found = dict(zip(sources, maps, strict=True))
+            def value(part: Any) -> Any:
+                return part.of(maps) if isinstance(part, _Later) else part
 
-            def value(other: fx.Node) -> Any:
-                return found[other] if other in found else self._scalar(other, len(maps[0]))
-
-            return _called(node, module, value)
+            return function(*map_aggregate(args, value), **map_aggregate(kwargs, value))
 
         return run
 
@@ -294,7 +305,8 @@ class _Reader:
         if node in self.watched.shapes:
             shape = self.watched.shapes[node]
             return torch.empty((), device="meta").expand(count, *shape[1:])
-        return _called(node, None, lambda other: self._scalar(other, count))
+        known: Any = fx.map_arg((node.args, node.kwargs), lambda other: self._scalar(other, count))
+        return _function(node, None)(*known[0], **known[1])
 
     def _multiplications(
         self, node: fx.Node, sliding: Sliding | None, shape: tuple[int, ...]
@@ -309,16 +321,22 @@ class _Reader:
         return 0
 
 
-def _called(node: fx.Node, module: nn.Module | None, value: Callable[[fx.Node], Any]) -> Any:
-    """What a node gives for these values of those before it."""
-    args: Any = fx.map_arg(node.args, value)
-    kwargs: Any = fx.map_arg(node.kwargs, value)
+@dataclass(frozen=True)
+class _Later:
+    """An argument that is known with the maps that a step takes."""
+
+    of: Callable[[tuple[Any, ...]], Any]
+
+
+def _function(node: fx.Node, module: nn.Module | None) -> Callable[..., Any]:
+    """What a node calls."""
     if module is not None:
-        return module(*args, **kwargs)
+        return module
     if node.op == "call_method":
-        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        name = str(node.target)
+        return lambda first, *args, **kwargs: getattr(first, name)(*args, **kwargs)
     assert callable(node.target)
-    return node.target(*args, **kwargs)
+    return node.target
 
 
 def _image(images: Tensor) -> Tensor:

@@ -65,12 +65,12 @@ def _one_matrix(step: Step, before: Step, slide: Convolution) -> Run:
         for x, col, u in across:
             blocks[y, x, :, row, col] = slide.weight[:, :, v, u]
     features = height * width * channels
-    matrix = blocks.view(-1, features)
+    matrix, outputs = blocks.view(-1, features), step.channels
     bias = None if slide.bias is None else slide.bias.repeat(tall * wide)
 
     def run(values: Tensor) -> Tensor:
         flat = values.permute(0, 2, 3, 1).reshape(len(values), features)
-        out = F.linear(flat, matrix, bias).view(-1, tall, wide, step.channels)
+        out = F.linear(flat, matrix, bias).view(-1, tall, wide, outputs)
         return out.permute(0, 3, 1, 2)
 
     return run

@@ -34,6 +34,8 @@ MANY_WEIGHTS = 2**17  # of the convolution
 LARGEST = PRODUCTS * 512 * 512  # weights of the tiles, four times those of the convolution
 AT_ONCE = 128  # tiles; what is multiplied stays in the processor's cache
 
+FEW_CHANNELS = 32  # in float64 at a time
+
 Run = Callable[[Tensor], Tensor]
 
 
@@ -62,9 +64,12 @@ def by_tiles(step: Step, before: Step, slide: Convolution) -> Run | None:
         _placed(to_inputs, *axis) for axis in zip(reaches, before.size, step.size, strict=True)
     )
     entry = torch.einsum("txr,uyc->tuxyrc", down, across).flatten(4).flatten(0, 3).float()
-    weights = torch.einsum("xv,yu,oivu->xyio", to_weights, to_weights, slide.weight.double())
+    weights = slide.weight.new_empty(PRODUCTS, before.channels, step.channels)
+    for part in in_parts(before.channels, FEW_CHANNELS):
+        of = to_weights, to_weights, slide.weight[:, part].double()
+        weights[:, part] = torch.einsum("xv,yu,oivu->xyio", *of).flatten(0, 1)
     exit_ = torch.einsum("kx,ly->klxy", to_outputs, to_outputs).flatten(2).flatten(0, 1).float()
-    return _run(entry, weights.flatten(0, 1).float(), exit_, slide.bias, step.size)
+    return _run(entry, weights, exit_, slide.bias, step.size)
 
 
 def _run(entry: Tensor, weights: Tensor, exit_: Tensor, bias: Tensor | None, size: Size) -> Run:

@@ -10,6 +10,7 @@ change over all of it, the rest of the network runs on whole maps.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -41,7 +42,6 @@ class Incremental:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self._steps = steps
         self._device, self._dtype = device, dtype
         self._spread = spread = Spread(steps)
         self._widths = spread.widths(0), spread.widths(1)
@@ -51,6 +51,11 @@ class Incremental:
         smallest = spread.cuts(*(widths.amin(1).tolist() for widths in self._widths))
         # From this step on the whole batch runs on whole maps.
         self._common = 1 + max((i for i, cut in enumerate(smallest) if not cut.whole), default=0)
+        # There they need no windows, nor the weights for them.
+        self._steps = spread.steps = [
+            *steps[: self._common],
+            *(replace(step, sliding=None) for step in steps[self._common :]),
+        ]
         self._last_use = {i: index for index, step in enumerate(steps) for i in step.inputs}
         self._last_use[len(steps) - 1] = len(steps)
         self._live = [i for i in range(self._common) if self._last_use.get(i, 0) >= self._common]
@@ -123,6 +128,18 @@ class Incremental:
             if self._last_use[i] == index:
                 del values[i]
 
+    def whole(self, images: Tensor) -> Tensor:
+        """The answer to whole images (N, C, H, W) in [0, 1]."""
+        return self._answer({0: images}, 1)
+
+    def _answer(self, values: dict[int, Tensor], first: int) -> Tensor:
+        """That of the model, from what the steps before `first` gave, which is let go."""
+        for index in range(first, len(self._steps)):
+            step = self._steps[index]
+            values[index] = step.run(*(values[i] for i in step.inputs))
+            self._forget(values, index)
+        return values[len(self._steps) - 1]
+
     # -- changed images
 
     @torch.inference_mode()
@@ -146,11 +163,7 @@ class Incremental:
             i: torch.cat([part[i] for part in parts]) if len(parts) > 1 else parts[0][i]
             for i in self._live
         }
-        for index in range(self._common, len(self._steps)):
-            step = self._steps[index]
-            values[index] = step.run(*(values[i] for i in step.inputs))
-            self._forget(values, index)
-        answer = values[len(self._steps) - 1]
+        answer = self._answer(values, self._common)
         # A filler repeats a candidate of its group, so it may be written over it.
         found = answer.new_empty((len(positions), answer.shape[1]), dtype=torch.float32)
         found[torch.cat(order).to(self._device)] = answer.float()
