@@ -36,12 +36,12 @@ def _products(step: Step, before: Step, slide: Convolution) -> Run | None:
     assert before.size
     if slide.groups != 1:
         return None
+    tiled = by_tiles(step, before, slide)
     kernel = slide.weight.shape[2] * slide.weight.shape[3]
     positions = before.size[0] * before.size[1]
     numbers = before.channels * positions * step.channels * step.size[0] * step.size[1]
-    if positions < kernel and numbers <= LARGEST_MATRIX:
-        return _one_matrix(step, before, slide)
-    return by_tiles(step, before, slide)
+    fits = positions < kernel and numbers <= LARGEST_MATRIX
+    return tiled or (_one_matrix(step, before, slide) if fits else None)
 
 
 def _taps(reach: Reach, size: int, outputs: int) -> Iterator[tuple[int, int, int]]:

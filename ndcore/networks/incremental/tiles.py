@@ -12,11 +12,12 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ndcore.networks.incremental.geometry import Reach
@@ -25,16 +26,14 @@ from ndcore.networks.incremental.sliding import Convolution, Size
 from ndcore.steps import in_parts
 
 TILE, TAPS = 4, 3  # outputs and taps along one axis
-SEEN = TILE + TAPS - 1  # inputs
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # one more lies at infinity
 PRODUCTS = (len(POINTS) + 1) ** 2
 # Where this gains.
-FEW_OUTPUTS = 64  # positions
+OUTPUTS = range(9, 65)  # positions of the map
 MANY_WEIGHTS = 2**17  # of the convolution
 LARGEST = PRODUCTS * 512 * 512  # weights of the tiles, four times those of the convolution
 AT_ONCE = 128  # tiles; what is multiplied stays in the processor's cache
-
-FEW_CHANNELS = 32  # in float64 at a time
+CHANNELS = 32  # of which the weights are made at a time, in float64
 
 Run = Callable[[Tensor], Tensor]
 
@@ -55,20 +54,26 @@ def by_tiles(step: Step, before: Step, slide: Convolution) -> Run | None:
         return None
     # In bfloat16 the sums would be rounded in between; elsewhere libraries know.
     plain = slide.weight.dtype == torch.float32 and slide.weight.device.type == "cpu"
-    few = step.size[0] * step.size[1] <= FEW_OUTPUTS
     many = MANY_WEIGHTS <= slide.weight.numel() <= LARGEST * TAPS**2 // PRODUCTS
-    if not (plain and few and many):
+    four = before.size == step.size == (2, 2) and reaches[0].before == reaches[1].before == 1
+    if not (plain and many and (four or step.size[0] * step.size[1] in OUTPUTS)):
         return None
-    to_outputs, to_weights, to_inputs = _along_one_axis()
-    down, across = (
-        _placed(to_inputs, *axis) for axis in zip(reaches, before.size, step.size, strict=True)
-    )
+    if four:
+        # Three taps over two inputs between padding are two inputs over three taps.
+        to_outputs, to_inputs, to_weights = _along_one_axis((0.0, 1.0), 2, 2)
+        to_weights = to_weights.flip(1)
+        down = across = to_inputs.flip(1)[None]
+    else:
+        to_outputs, to_weights, to_inputs = _along_one_axis(POINTS, TILE, TAPS)
+        down, across = (
+            _placed(to_inputs, *axis) for axis in zip(reaches, before.size, step.size, strict=True)
+        )
     entry = torch.einsum("txr,uyc->tuxyrc", down, across).flatten(4).flatten(0, 3).float()
-    weights = slide.weight.new_empty(PRODUCTS, before.channels, step.channels)
-    for part in in_parts(before.channels, FEW_CHANNELS):
+    weights = slide.weight.new_empty(len(to_weights) ** 2, before.channels, step.channels)
+    for part in in_parts(before.channels, CHANNELS):
         of = to_weights, to_weights, slide.weight[:, part].double()
         weights[:, part] = torch.einsum("xv,yu,oivu->xyio", *of).flatten(0, 1)
-    exit_ = torch.einsum("kx,ly->klxy", to_outputs, to_outputs).flatten(2).flatten(0, 1).float()
+    exit_ = torch.einsum("kx,ly->klxy", to_outputs, to_outputs).float()
     return _run(entry, weights, exit_, slide.bias, step.size)
 
 
@@ -78,26 +83,26 @@ def _run(entry: Tensor, weights: Tensor, exit_: Tensor, bias: Tensor | None, siz
     Args:
         entry: (tiles * products, positions) of a map.
         weights: (products, inputs, outputs).
-        exit_: (positions, products) of a tile.
+        exit_: (rows, columns, ...) of a tile, of the products.
         bias: (outputs,).
         size: (H, W) of the outputs.
     """
-    (height, width), (inputs, outputs) = size, weights.shape[1:]
-    tall, wide = -(-height // TILE), -(-width // TILE)
+    (height, width), (products, inputs, outputs) = size, weights.shape
+    tile, leave = len(exit_), exit_.reshape(-1, products)
+    tall, wide = -(-height // tile), -(-width // tile)
     most = max(1, AT_ONCE // (tall * wide))
     added = weights.new_zeros(outputs) if bias is None else bias
 
     def run(values: Tensor) -> Tensor:
-        found = values.new_empty(len(values), tall, TILE, wide, TILE, outputs)
+        found = values.new_empty(len(values), tall, tile, wide, tile, outputs)
         for part in in_parts(len(values), most):
-            some = values[part]
+            some, out = values[part], found[part]
             flat = some.permute(0, 2, 3, 1).reshape(len(some), -1, inputs)
-            seen = (entry @ flat).view(-1, PRODUCTS, inputs).transpose(0, 1)
-            parts = (exit_ @ torch.bmm(seen, weights).flatten(1)).view(
-                TILE, TILE, len(some), tall, wide, outputs
-            )
-            torch.add(parts.permute(2, 3, 0, 4, 1, 5), added, out=found[part])
-        maps = found.view(len(values), TILE * tall, TILE * wide, outputs)[:, :height, :width]
+            seen = (entry @ flat).view(-1, products, inputs).transpose(0, 1)
+            parts = leave @ torch.bmm(seen, weights).flatten(1)
+            parts = parts.view(tile, tile, len(some), tall, wide, outputs)
+            torch.add(parts.permute(2, 3, 0, 4, 1, 5), added, out=out)
+        maps = found.view(len(values), tile * tall, tile * wide, outputs)[:, :height, :width]
         return maps.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
     return run
@@ -105,22 +110,32 @@ def _run(entry: Tensor, weights: Tensor, exit_: Tensor, bias: Tensor | None, siz
 
 def _placed(to_inputs: Tensor, reach: Reach, size: int, outputs: int) -> Tensor:
     """`to_inputs` of every tile along an axis of a map without padding, (tiles, values, size)."""
-    starts = range(0, outputs, TILE)
-    beyond = starts[-1] + SEEN  # of what the last tile sees
+    starts, seen = range(0, outputs, TILE), to_inputs.shape[1]
+    beyond = starts[-1] + seen  # at most that far the last tile sees
     padded = F.pad(torch.eye(size, dtype=torch.float64), (0, 0, reach.before, beyond))
-    return torch.stack([to_inputs @ padded[start : start + SEEN] for start in starts])
+    return torch.stack([to_inputs @ padded[start : start + seen] for start in starts])
 
 
-def _along_one_axis() -> tuple[Tensor, Tensor, Tensor]:
-    """A (4, 6), G (6, 3) and B (6, 6): A ((G taps) * (B inputs)) are the outputs of a tile."""
-    points = np.array(POINTS)
+def _along_one_axis(points: Sequence[float], tile: int, taps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A (m, n), G (n, r) and B (n, n): A ((G taps) * (B inputs)) are the m outputs of r taps.
+
+    Args:
+        points: n - 1 = m + r - 2 of them; the last lies at infinity.
+        tile: m.
+        taps: r.
+    """
     others = [np.delete(points, at) for at in range(len(points))]
     apart = [np.prod(point - other) for point, other in zip(points, others, strict=True)]
-    outputs, taps = (np.vander(points, count, increasing=True) for count in (TILE, TAPS))
-    taps /= np.array(apart)[:, None]
-    inputs = [*(np.append(np.poly(other)[::-1], 0) for other in others), np.poly(points)[::-1]]
-    # At infinity only the highest power counts.
-    outputs, taps = (
-        np.concatenate([some, np.eye(1, len(some.T), len(some.T) - 1)]) for some in (outputs, taps)
+    to_outputs, to_weights = (_powers(points, count) for count in (tile, taps))
+    to_weights[:-1] /= np.array(apart)[:, None]
+    to_inputs = [*(np.append(np.poly(other)[::-1], 0) for other in others), np.poly(points)[::-1]]
+    return (
+        torch.from_numpy(to_outputs.T),
+        torch.from_numpy(to_weights),
+        torch.from_numpy(np.stack(to_inputs)),
     )
-    return torch.from_numpy(outputs.T), torch.from_numpy(taps), torch.from_numpy(np.stack(inputs))
+
+
+def _powers(points: Sequence[float], count: int) -> NDArray[np.float64]:
+    """The first powers of every point, (n, count); at infinity only the highest counts."""
+    return np.concatenate([np.vander(points, count, increasing=True), np.eye(1, count, count - 1)])

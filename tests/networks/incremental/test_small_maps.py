@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
@@ -32,17 +30,22 @@ def test_small_maps_as_matrices(size: tuple[int, int], settings: dict[str, int])
         assert torch.allclose(matrix.run(values), steps[1].run(values), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(4, 4), (8, 8), (3, 7), (2, 9)])
-@pytest.mark.parametrize("settings", [{}, {"padding": 1}, {"padding": (0, 2), "bias": False}])
+@pytest.mark.parametrize(
+    ("size", "padding"),
+    [((4, 4), 1), ((8, 8), 1), ((7, 5), (0, 2)), ((9, 9), 0), ((2, 9), (1, 0)), ((2, 2), 1)],
+)
+@pytest.mark.parametrize("bias", [True, False])
 def test_small_maps_by_tiles(
-    size: tuple[int, int], settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    size: tuple[int, int],
+    padding: int | tuple[int, int],
+    bias: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tiles, "MANY_WEIGHTS", 1)
     monkeypatch.setattr(tiles, "AT_ONCE", 4)
-    if size[0] < 3:
-        settings = settings | {"padding": (1, 0)}
+    monkeypatch.setattr(small_maps, "LARGEST_MATRIX", 0)
     torch.manual_seed(0)
-    conv = nn.Conv2d(4, 6, 3, **settings)
+    conv = nn.Conv2d(4, 6, 3, padding=padding, bias=bias)
     steps = steps_of(nn.Sequential(conv), *size)
     tiled = small_maps.with_matrices(steps)[1]
     assert tiled is not steps[1]
