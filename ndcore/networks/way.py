@@ -50,7 +50,7 @@ class Way:
                 steps = with_matrices(steps)
             windows = Incremental(steps, slots, device, self.dtype)
             self.windows = windows if windows.useful else None
-            # As fast for whole images; and of weights that became others' there is no second copy.
+            # Not the graph, which holds the weights that steps made into others.
             self.model = windows.whole
 
     @torch.inference_mode()

@@ -278,7 +278,7 @@ class _Reader:
         if module is not None and node.args == tuple(sources) and not node.kwargs:
             return module
 
-        # Only what hangs on the size of a batch keeps the graph, and so all weights, alive.
+        # A node would keep the graph with all weights; only sizes of a batch are asked of it.
         def known(other: fx.Node) -> Any:
             if other in sources:
                 return _Later(operator.itemgetter(sources.index(other)))

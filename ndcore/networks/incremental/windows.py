@@ -51,7 +51,7 @@ class Incremental:
         smallest = spread.cuts(*(widths.amin(1).tolist() for widths in self._widths))
         # From this step on the whole batch runs on whole maps.
         self._common = 1 + max((i for i, cut in enumerate(smallest) if not cut.whole), default=0)
-        # There they need no windows, nor the weights for them.
+        # From there on steps have no windows, and let go of the weights for them.
         self._steps = spread.steps = [
             *steps[: self._common],
             *(replace(step, sliding=None) for step in steps[self._common :]),
