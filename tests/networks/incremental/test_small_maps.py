@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import gc
+import weakref
+from collections import OrderedDict
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from ndcore.networks.forward import to_images
 from ndcore.networks.incremental import small_maps, tiles
 from ndcore.networks.incremental.folding import fold_batch_norm
 from ndcore.networks.incremental.graph import Step, graph_of
+from ndcore.networks.normalize import Normalize
+from ndcore.networks.way import Way
 
 
 def steps_of(model: nn.Module, height: int, width: int) -> tuple[Step, ...]:
@@ -74,3 +82,19 @@ def test_small_maps_by_tiles(
 def test_nothing_is_gained(conv: nn.Conv2d, size: tuple[int, int]) -> None:
     steps = steps_of(nn.Sequential(conv), *size)
     assert small_maps.with_matrices(steps)[1] is steps[1]
+
+
+def test_weights_that_became_a_matrix_are_let_go() -> None:
+    conv = nn.Conv2d(4, 6, 3, padding=1)
+    norm = Normalize((0.5,) * 4, (0.2,) * 4)  # a function, which must not keep the graph either
+    graph = fold_batch_norm(nn.Sequential(OrderedDict(norm=norm, conv=conv, flat=nn.Flatten())))
+    weight = weakref.ref(graph.get_submodule("conv").weight)
+    way = Way(graph, (2, 2, 4), torch.device("cpu"), own=True)
+    del graph
+    gc.collect()
+    assert weight() is None
+    images = np.random.default_rng(0).integers(0, 256, (3, 2, 2, 4), dtype=np.uint8)
+    with torch.no_grad():
+        assert torch.allclose(
+            way.whole(images), conv(norm(to_images(images))).flatten(1), atol=1e-5
+        )
