@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
-from ndcore.activations.capture import capture, unit_layout
+from ndcore.activations.capture import unit_layout
 from ndcore.activations.layer_hooks import on_layers
 from ndcore.concept_graph.contributions import (
     Received,
     Weights,
     exact_weights,
+    peaks,
     receiving,
 )
 from ndcore.concept_graph.wiring import wiring_of
@@ -232,7 +232,11 @@ class _Pass:
         """
         counted = first * FOLDS < COUNTED * self._stride
 
-        def see(weights: Weights, found: Received) -> None:
+        places: dict[str, Tensor] = {}  # of a layer's strongest positions, by what it receives
+        units: dict[str, _Units] = {}
+
+        def receive(weights: Weights, found: Received) -> None:
+            places[weights.link.target] = found.at
             sums = self.sums.links[weights.link.target]
             images, known = self._looked_at(first, len(found.rows), weights.targets)
             device = found.rows.device
@@ -240,15 +244,17 @@ class _Pass:
             for part, added in weights.added(found, images):
                 _sum_edges(sums, (fold, part), added, known[part], counted)
 
+        def see(layer: str, output: Tensor) -> None:
+            units[layer] = _Units.of(output, places.get(layer))
+
         watched = self._watched
-        layers = tuple(watched.units)
         with (
-            receiving(watched.model, watched.weights, see),
-            capture(watched.model, layers, _Units.of) as found,
+            receiving(watched.model, watched.weights, receive),
+            on_layers(watched.model, tuple(watched.units), see),
         ):
             forward(watched.model, pixels)
-        for layer in layers:
-            _sum_units(self.sums.layers[layer], fold, found[layer], where)
+        for layer, found in units.items():
+            _sum_units(self.sums.layers[layer], fold, found, where)
         self.sums.images[fold] += len(pixels)
 
     def _looked_at(self, first: int, count: int, targets: int) -> tuple[Tensor, Tensor]:
@@ -288,16 +294,18 @@ class _Units:
     at: Tensor
 
     @classmethod
-    def of(cls, output: Tensor) -> _Units:
-        """Read at once: what follows may overwrite the output."""
-        if output.ndim == 2:
-            mean = largest = output.clone()
-            at = torch.zeros_like(output, dtype=torch.int64)
+    def of(cls, output: Tensor, at: Tensor | None = None) -> _Units:
+        """Read at once: what follows may overwrite the output.
+
+        Args:
+            output: (N, units) or (N, units, h, w).
+            at: int64 (N, units), where each is largest, if that is known.
+        """
+        if at is None or output.ndim == 2:
+            largest, at = peaks(output)
         else:
-            # With its places in half the time that `amax` takes where units lie last in memory.
-            tops = functional.max_pool2d(output, output.shape[2:], return_indices=True)
-            largest, at = (each.flatten(1) for each in tops)
-            mean = output.mean((2, 3))
+            largest = output.permute(0, 2, 3, 1).flatten(1, 2).gather(1, at[:, None])[:, 0]
+        mean = largest if output.ndim == 2 else output.mean((2, 3))
         images = largest.topk(min(PATCHES, len(largest)), 0).indices
         return cls(largest, mean, images.T, at.gather(0, images).T)
 
