@@ -14,18 +14,17 @@ from ndcore.tasks.attack import results_of
 from pages.ui.frame.link import choice
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import LAB
-from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import with_article
 from pages.ui.images.picker import choose_from_source, source_picker, tell_missing, upload
 from pages.ui.lab.attack_job import is_about, start
 from pages.ui.lab.batch import batch_words, show_batch
 from pages.ui.lab.by_hand import Subject, drive
-from pages.ui.lab.chosen import show_chosen, show_first
+from pages.ui.lab.chosen import keep_result, open_again, show_chosen, show_current, show_first
 from pages.ui.lab.gallery_panel import choose_from_gallery
 from pages.ui.lab.panes import beside
 from pages.ui.lab.progress import picture_of_attack, watched_attack
-from pages.ui.lab.result import pair_of, show_one
+from pages.ui.lab.result import show_one
 from pages.ui.lab.second_network.panel import second_network
 from pages.ui.lab.settings import configure
 
@@ -108,16 +107,23 @@ def _show_found(
         picked = show_batch(bundle, results, running=job.active)
         if not job.active:
             second_network(bundle, job)
-    if picked is not None:
-        # The other pages speak of the result that is open here, and so does the link.
-        keep_pair(bundle, pair_of(picked))
+    if picked is None:
+        return
+    # The other pages speak of the result that is open here, and so does the link.
+    if keep_result(bundle, job, picked):
         show_one(bundle, picked)
+        return
+    show_current(bundle)
+    st.button(
+        "Back to the last attack", icon=":material/undo:", key="open_again", on_click=open_again
+    )
 
 
 def by_hand(bundle: Bundle, chosen: Choice | None, place: DeltaGenerator) -> None:
     """One chosen image, its pixels set by the user; `place`: to choose one of several."""
     if chosen is None:
         st.info("Choose an image, then click its pixels.")
+        show_current(bundle)
         return
     places = {name: index for index, name in enumerate(chosen.names)}
     index = 0

@@ -1,21 +1,29 @@
-"""Images before their attack: what was chosen, and what the model says to it."""
+"""Before an attack: what was chosen here or on another page, and what the model says to it."""
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
+from ndcore.attacks import AttackResult
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.batch import Choice
 from ndcore.data.decode import small_png
 from ndcore.data.pairs import Pair
 from ndcore.figures.style.image_tiles import ImageTile, image_tiles
+from ndcore.jobs import Job
 from ndcore.legible.plurals import counted
+from pages.ui.frame import loaders
+from pages.ui.frame.pair import current_pair, keep_pair
 from pages.ui.frame.words import plain, with_article
 from pages.ui.images.example import example
+from pages.ui.images.picker import ready_sources
 from pages.ui.images.send_buttons import send_buttons
+from pages.ui.images.ticked import Selection
 from pages.ui.images.tray import read
-from pages.ui.lab.result import show_pictures
+from pages.ui.lab.result import pair_of, show_pictures
 
+_OPENED = "lab_opened"  # the result that is open here, and the pair that it made current
 MOST_TILES = 48
 TILE = 76  # CSS pixels
 
@@ -46,7 +54,9 @@ def show_chosen(bundle: Bundle, chosen: Choice) -> None:
 
 
 def show_first(bundle: Bundle) -> None:
-    """Before the first attack: the example, whether attacked or not; else what to do."""
+    """Before the first attack: the current pair, else the example; else what to do."""
+    if show_current(bundle):
+        return
     found = example(bundle)
     if found is None:
         st.info("Choose one or more images, then start the attack.")
@@ -68,3 +78,75 @@ def show_first(bundle: Bundle) -> None:
     send_buttons(bundle, pair)
     before, after = probabilities
     show_pictures(bundle, pair, (before, after), "example_probabilities")
+
+
+def show_current(bundle: Bundle) -> bool:
+    """The pair that was chosen on another page, and a way to attack its image; whether one was."""
+    pair, found = current_pair(bundle), example(bundle)
+    if pair is None or (found is not None and pair.token() == found.pair.token()):
+        return False
+    seen = read(bundle, pair.images)
+    names = [plain(with_article(name)) for name in bundle.classes]
+    true = "an image of unknown class" if pair.label is None else names[pair.label]
+    if pair.attacked is None:
+        st.header(f"{true[:1].upper()}{true[1:]}, not attacked yet")
+    else:
+        st.header(f"{true[:1].upper()}{true[1:]} became {names[int(seen.predicted[1])]}")
+    places = _places(bundle, pair.image_id)
+    attack = " Choose it and press “Attack” to let a search change its pixels." if places else ""
+    st.markdown(f"The current image of all pages.{attack}")
+    if places:
+        st.button(
+            "Choose it",
+            icon=":material/check:",
+            key="choose_current",
+            on_click=_tick,
+            args=(bundle, *places),
+        )
+    send_buttons(bundle, pair)
+    before, *after = seen.probabilities
+    shares = (before, after[0] if after else None)
+    show_pictures(bundle, pair, shares, "current_probabilities")
+    return True
+
+
+def keep_result(bundle: Bundle, job: Job, result: AttackResult) -> bool:
+    """Make the result that is open the current pair, unless another page made one current since.
+
+    Returns:
+        Whether the result is the current pair.
+    """
+    opened, pair = (job.id, result.id), current_pair(bundle)
+    before, mine = st.session_state.get(_OPENED, (None, None))
+    if before == opened and pair is not None and not _alike(pair, mine):
+        return False
+    mine = pair_of(result)
+    st.session_state[_OPENED] = (opened, mine)
+    keep_pair(bundle, mine)
+    return True
+
+
+def open_again() -> None:
+    """Callback: the result of the last attack is to be the current pair again."""
+    st.session_state.pop(_OPENED, None)
+
+
+def _alike(one: Pair, other: Pair) -> bool:
+    return len(one.images) == len(other.images) and all(
+        map(np.array_equal, one.images, other.images)
+    )
+
+
+def _places(bundle: Bundle, image_id: str) -> tuple[str, str] | None:
+    """The source on this machine that holds an image, and its id there."""
+    for name in ready_sources(bundle):
+        source = loaders.source(name, bundle)
+        if image_id in source.places:
+            return name, source.ids[source.places[image_id]]
+    return None
+
+
+def _tick(bundle: Bundle, name: str, image_id: str) -> None:
+    """Callback: choose an image and no other."""
+    st.session_state["source"] = name
+    Selection(bundle, loaders.source(name, bundle)).replace([image_id])

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from pages.ui.components.hand import Hand, Pick
+from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.words import plain
 from tests.ui import GOOD, components, ended, job_of, linked, opened, texts
 
@@ -402,3 +403,34 @@ def test_an_upload_can_be_driven_by_hand_and_sent_on() -> None:
     assert not at.error
     assert at.title[0].value == "Divergence Detector"
     assert "Attacked image" in texts(at)
+
+
+@pytest.mark.usefixtures("digits_bundle")
+def test_the_current_pair_of_the_other_pages_is_shown_and_can_be_chosen() -> None:
+    at = opened(EXPLORER.path, pair="digits:3")
+    at.switch_page(LAB).run()
+    assert not at.exception
+    label = open_source("digits").labels[3]
+    (told,) = (head.value for head in at.header)
+    assert told.endswith(f"{label}, not attacked yet")
+    assert "The example" not in texts(at)
+    at.button(key="choose_current").click().run()
+    assert "1 image chosen" in texts(at)
+    assert linked(at, "images") == "digits:3"
+
+
+def test_a_pair_chosen_elsewhere_after_an_attack_is_not_replaced_by_it(
+    digits_bundle: Bundle,
+) -> None:
+    at = attacked(images=known(digits_bundle))
+    result = linked(at, "pair")
+    at.switch_page(EXPLORER.path).run()
+    at.query_params["pair"] = "digits:3"
+    at.run()
+    at.switch_page(LAB).run()
+    assert not at.exception
+    assert linked(at, "pair") == "digits:3"
+    assert any("not attacked yet" in head.value for head in at.header)
+    at.button(key="open_again").click().run()
+    assert linked(at, "pair") == result
+    assert "confirmed in a plain float32 pass" in texts(at)
