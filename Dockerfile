@@ -9,7 +9,8 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY . .
 # Jobs, own bundles and runs are kept in the volume, beside what ships with the project.
 RUN cp -r cache/. /cache/ && chown -R app /cache
-USER app
+# By its number, which every host can resolve.
+USER 10001
 VOLUME /cache
 ENV ND_CACHE=/cache ND_LOG=json OMP_WAIT_POLICY=passive PYTHONDONTWRITEBYTECODE=1
 EXPOSE 8501

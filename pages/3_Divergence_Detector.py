@@ -104,17 +104,17 @@ def judge(bundle: Bundle) -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     found = subjects(bundle, bar)
     more = bar.popover("More", icon=":material/tune:", key="judge_more")
-    detector, alpha = choose_detector(bundle, more), choose_alpha(more)
+    here = loaders.detectors(bundle)
+    detector, alpha = choose_detector(here, more), choose_alpha(more)
     if not found or detector is None:
         return
-    here = loaders.detectors(bundle)
+    best = here.repairer()
     order = found[::-1]  # the suspicious image first
     answer = st.empty()
     cards, beside = image_cards(bundle, order)
     table, searched = beside.empty(), bool(known_repairs(bundle, found))
-    table.table(
-        others_table(bundle, detector.name, order, alpha), border="horizontal", hide_index=True
-    )
+    others = partial(others_table, here, detector.name, order, alpha)
+    table.table(others(searched=searched), border="horizontal", hide_index=True)
     pixels, layers, keep = st.container(), st.container(), st.container()
     by_layers: list[tuple[str, Verdict]] = []
     layered = here.layered(detector.name)
@@ -141,15 +141,13 @@ def judge(bundle: Bundle) -> None:
         if bundle.unasked:
             st.info(bundle.unasked)
         else:
-            repairs = suspect_panel(bundle, found, alpha, detector)
+            repairs = suspect_panel(bundle, best, found, alpha, detector)
             show_proofs(bundle, order, cards)
             two_pixels_panel(bundle, order)
     if repairs and not searched:
-        table.table(
-            others_table(bundle, detector.name, order, alpha), border="horizontal", hide_index=True
-        )
+        table.table(others(searched=True), border="horizontal", hide_index=True)
     with keep:
-        keep_verdicts(bundle, detector.name, found, verdicts, repairs, by_layers)
+        keep_verdicts(bundle, detector.name, found, verdicts, best, repairs, by_layers)
 
 
 def show_layers(
@@ -174,12 +172,13 @@ def keep_verdicts(
     detector: str,
     found: list[Subject],
     verdicts: list[Verdict],
+    best: RepairDetector,
     repairs: list[Repairs],
     by_layers: list[tuple[str, Verdict]],
 ) -> None:
     """The verdicts as files; see `case_file_buttons`."""
     st.header("Keep the verdicts")
-    case_file_buttons(bundle, detector, found, verdicts, repairs, by_layers)
+    case_file_buttons(bundle, detector, found, verdicts, best, repairs, by_layers)
     document = {
         "bundle": bundle.name,
         "weight_hash": bundle.weight_hash,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any
@@ -48,6 +49,13 @@ class Detectors:
             for name, entry in DETECTORS.items()
             if name in known or not entry.calibrated_by
         }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) over their names and calibrations: others judge otherwise."""
+        named = {**self._of_study, **self.bundle.calibrations}
+        said = [(name, named[name].digest if name in named else "") for name in self.entries]
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
     @property
     def usual(self) -> str:

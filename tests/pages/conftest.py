@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
+from pages.ui.elements.made_once import MADE
 from pages.ui.frame import loaders
 
 
@@ -16,6 +17,7 @@ def _fresh_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     monkeypatch.setattr(loaders, "jobs_dir", lambda: tmp_path / "jobs")
     st.cache_data.clear()
     st.cache_resource.clear()
+    MADE.clear()
     yield
     loaders.jobs().shutdown()
     st.cache_resource.clear()  # a queue that was shut down is no queue for the next test

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ndcore.analysis.case_file import Case, case_document, image_files
 from ndcore.bundles.bundle import Bundle
 from ndcore.detectors import Verdict
+from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
 from ndcore.figures.detector.case.files import case_bytes
-from pages.ui.detector.search import Subject, known_second
+from pages.ui.detector.search import Subject, explained, known_second
 from pages.ui.elements.certificate import known_certificate
 from pages.ui.elements.download import download
-from pages.ui.frame import loaders
 
 
 def case_file_buttons(
@@ -27,6 +27,7 @@ def case_file_buttons(
     detector: str,
     found: Sequence[Subject],
     verdicts: Sequence[Verdict],
+    best: RepairDetector,
     repairs: Sequence[Repairs],
     by_layers: Sequence[tuple[str, Verdict]],
 ) -> None:
@@ -36,7 +37,7 @@ def case_file_buttons(
         bundle: in use.
         detector: name.
         found: name, pixels and known changes of each image; verdicts: on them.
-        repairs: of each image; may be empty.
+        repairs: of each image, by `best`; may be empty.
         by_layers: by name a detector of layers, where `verdicts` have none; may be empty.
     """
     alpha = verdicts[0].alpha
@@ -47,7 +48,7 @@ def case_file_buttons(
             verdict=verdict,
             changes=() if name == "benign" else tuple(changes),
             repairs=repairs[i] if repairs else None,
-            by_repair=_by_repair(bundle, pixels, repairs[i], alpha) if repairs else None,
+            by_repair=_by_repair(bundle, best, pixels, repairs[i], alpha) if repairs else None,
             by_layers=by_layers[i] if by_layers else None,
             certificate=known_certificate(bundle, pixels),
         )
@@ -80,11 +81,10 @@ def case_file_buttons(
 
 
 def _by_repair(
-    bundle: Bundle, pixels: NDArray[np.uint8], repairs: Repairs, alpha: float
+    bundle: Bundle, best: RepairDetector, pixels: NDArray[np.uint8], repairs: Repairs, alpha: float
 ) -> Verdict | None:
     """The verdict of the repair, with the second one where there was need of it."""
-    best = loaders.detectors(bundle).repairer()
     if not best.fitted:
         return None
-    (found,) = best.explain(repairs, alpha)
+    found = explained(bundle, best, pixels, repairs, alpha)
     return replace(found, second=known_second(bundle, pixels)) if best.asks_again(found) else found

@@ -10,7 +10,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.images import folder_name, own_folder
 from ndcore.detectors import Detector
 from ndcore.errors import NeuralDivergenceError
-from pages.ui.frame import loaders
+from ndcore.study.calibrated import Detectors
 from pages.ui.frame.link import LONGEST_TEXT, choice, just_linked, recall, remember
 from pages.ui.frame.words import capital, command, sentence
 
@@ -37,9 +37,8 @@ def choose_alpha(place: Any) -> float:
     return percent / 100
 
 
-def choose_detector(bundle: Bundle, place: Any) -> Detector[Any] | None:
+def choose_detector(here: Detectors, place: Any) -> Detector[Any] | None:
     """One that has a calibration; None, with a sentence, where the bundle has none."""
-    here = loaders.detectors(bundle)
     if not here.entries:
         place.error("No detector has a calibration in this bundle; build it again.")
         return None

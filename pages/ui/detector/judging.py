@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -13,7 +14,8 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.data.pixels import image_key
 from ndcore.detectors import Detector, Verdict
 from ndcore.detectors.by_repair import RepairDetector
-from pages.ui.detector.search import Subject, explained, known_repairs, repairs_of
+from ndcore.study.calibrated import Detectors
+from pages.ui.detector.search import Subject, explained, repairs_of
 from pages.ui.frame import loaders
 from pages.ui.frame.words import capital
 
@@ -25,7 +27,7 @@ def verdicts_by(
 ) -> list[Verdict]:
     """One for each image; none while its pixels are being searched, which the page then shows."""
     if isinstance(detector, RepairDetector):
-        repairs = repairs_of(bundle, found)
+        repairs = repairs_of(bundle, detector, found)
         return [
             explained(bundle, detector, pixels, one, alpha)
             for (_, pixels, _), one in zip(found, repairs, strict=bool(repairs))
@@ -55,37 +57,38 @@ def _judged(
 
 
 def others_table(
-    bundle: Bundle, leading: str, found: Sequence[Subject], alpha: float
-) -> pd.DataFrame:
-    """What every other detector says of the images; those that wait for the search say so."""
-    searched = bool(known_repairs(bundle, found))
-    named = tuple((name, image_key(bundle.weight_hash, pixels)) for name, pixels, _ in found)
-    stamp = loaders.detectors_stamp(bundle)
-    return _others(stamp, leading, named, alpha, searched, bundle, found)
+    here: Detectors, leading: str, found: Sequence[Subject], alpha: float, *, searched: bool
+) -> pa.Table:
+    """What every other detector says of the images, as the browser gets it; those that wait for
+    the search say so."""
+    weights = here.bundle.weight_hash
+    named = tuple((name, image_key(weights, pixels)) for name, pixels, _ in found)
+    return _others(weights, here.digest, leading, named, alpha, searched, here, found)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _others(
-    stamp: str,
+    weights: str,
+    calibrated: str,
     leading: str,
     named: tuple[tuple[str, str], ...],
     alpha: float,
     searched: bool,
-    _bundle: Bundle,
+    _here: Detectors,
     _found: Sequence[Subject],
-) -> pd.DataFrame:
-    here, rows = loaders.detectors(_bundle), []
-    for name, entry in here.entries.items():
+) -> pa.Table:
+    rows = []
+    for name, entry in _here.entries.items():
         if name == leading:
             continue
-        detector = here.open(name)
+        detector = _here.open(name)
         waits = isinstance(detector, RepairDetector) and not searched
-        told = [] if waits else verdicts_by(_bundle, detector, _found, alpha)
+        told = [] if waits else verdicts_by(_here.bundle, detector, _found, alpha)
         words = [_outcome(verdict) for verdict in told] or [WAITS] * len(_found)
         images = [f"{subject[0]} image" for subject in _found]
         row = {"Flagged by other detectors?": capital(entry.title)}
         rows.append(row | dict(zip(images, words, strict=True)))
-    return pd.DataFrame(rows)
+    return pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
 
 
 def _outcome(verdict: Verdict) -> str:

@@ -19,7 +19,6 @@ from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
 from ndcore.detectors.second_repair import SecondRepair
 from pages.ui.elements.made_once import MadeOnce
-from pages.ui.frame import loaders
 
 PATIENCE_S = 2.0  # a search that takes longer shows how far it is
 REPAIRS = MadeOnce[Repairs](
@@ -47,16 +46,15 @@ def known_repairs(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
     return REPAIRS.known(bundle, [pixels for _, pixels, _ in found])
 
 
-def repairs_of(bundle: Bundle, found: Sequence[Subject]) -> list[Repairs]:
+def repairs_of(bundle: Bundle, by: RepairDetector, found: Sequence[Subject]) -> list[Repairs]:
     """Every pixel of every image repaired in turn; none until the search is through.
 
     One that lasts is shown here with Stop; one that was stopped waits for a button.
     """
-    best = loaders.detectors(bundle).repairer()
     return REPAIRS.of(
         bundle,
         [pixels for _, pixels, _ in found],
-        lambda pixels: best.see(pixels[None]),
+        lambda pixels: by.see(pixels[None]),
         patience_s=PATIENCE_S,
         spinner="Looking at every pixel …",
     )
@@ -84,10 +82,13 @@ def known_second(bundle: Bundle, pixels: NDArray[np.uint8]) -> SecondRepair | No
 
 
 def seconds_of(
-    bundle: Bundle, found: Sequence[Subject], repairs: Sequence[Repairs], alpha: float
+    bundle: Bundle,
+    best: RepairDetector,
+    found: Sequence[Subject],
+    repairs: Sequence[Repairs],
+    alpha: float,
 ) -> None:
     """Make the second repair of those images whose suspect alone leaves the label."""
-    best = loaders.detectors(bundle).repairer()
     asked = {
         subject[1].tobytes(): (subject[1], one)
         for subject, one in zip(found, repairs, strict=True)

@@ -63,7 +63,7 @@ def triage_panel(bundle: Bundle, open_one: Open) -> None:
         _of_study(bundle, study, open_one, more)
         return
     found = _uploaded(bundle) if chosen == "upload" else _drawn(bundle, chosen, more)
-    detector, alpha = choose_detector(bundle, more), choose_alpha(more)
+    detector, alpha = choose_detector(loaders.detectors(bundle), more), choose_alpha(more)
     place = st.container(horizontal=True)
     job = current(bundle)
     count = len(found[0]) if found else 0

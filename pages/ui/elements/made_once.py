@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -22,6 +23,9 @@ from pages.ui.frame.job_bar import job_bar
 from pages.ui.frame.words import sentence
 
 POLL_S = 0.02
+# Of each kind, by weights and image, the latest last. Looked into many times a click, so it is no
+# cache of Streamlit's, which takes its key apart each time.
+MADE: defaultdict[str, dict[str, Any]] = defaultdict(dict)
 
 Made = TypeVar("Made")
 Images = Sequence[NDArray[np.uint8]]
@@ -55,7 +59,7 @@ class MadeOnce(Generic[Made]):
         `about` tells what else it hangs on.
         """
         whose = f"{bundle.weight_hash}{about}"
-        made, keys = _made(self.kind), [image_key(whose, each) for each in images]
+        made, keys = MADE[self.kind], [image_key(whose, each) for each in images]
         return [made[key] for key in keys] if all(key in made for key in keys) else []
 
     def of(
@@ -110,7 +114,7 @@ class MadeOnce(Generic[Made]):
         wanted: dict[str, NDArray[np.uint8]],
         make: Callable[[NDArray[np.uint8]], Made],
     ) -> Job:
-        made = _made(self.kind)
+        made = MADE[self.kind]
 
         def run(job: Job) -> None:
             with stoppable(lambda: job.stopping, self.stopped):
@@ -128,9 +132,3 @@ class MadeOnce(Generic[Made]):
         at, images = job.progress or (0, 1)
         of = f" of {self.noun} {at + 1} of {images}" if images > 1 else ""
         return at / images, f"{self.course(of)} · {job.seconds:.0f} s"
-
-
-@st.cache_resource(show_spinner=False)
-def _made(kind: str) -> dict[str, Any]:
-    """By weights and image, the latest last."""
-    return {}

@@ -140,12 +140,8 @@ def _class_graphs(weight_hash: str, stamp: str, _of: Bundle) -> ClassGraphs:
 
 def detectors(of: Bundle) -> Detectors:
     """What can judge the images of a bundle; opening one costs nothing once its study was read."""
-    return _detectors(detectors_stamp(of), of)
-
-
-def detectors_stamp(of: Bundle) -> str:
-    """Changes with the bundle and its study: names what its detectors say of an image."""
-    return repr((of.name, of.weight_hash, of.manifest["files"], _study_stamps(of)))
+    stamp = repr((of.name, of.weight_hash, of.manifest["files"], _study_stamps(of)))
+    return _detectors(stamp, of)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)

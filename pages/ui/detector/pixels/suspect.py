@@ -36,12 +36,13 @@ ASKED = "suspect"  # in the link
 
 
 def suspect_panel(
-    bundle: Bundle, found: list[Subject], alpha: float, shown: Detector[Any]
+    bundle: Bundle, best: RepairDetector, found: list[Subject], alpha: float, shown: Detector[Any]
 ) -> list[Repairs]:
     """Repair every pixel of every image in turn, on request, and show what it does.
 
     Args:
         bundle: in use.
+        best: what repairs them.
         found: the images, the suspicious one last; it is shown first.
         alpha: false-positive rate of the verdict, where there is a calibration.
         shown: the detector whose verdicts are shown already; one that repairs needs no request.
@@ -49,7 +50,6 @@ def suspect_panel(
     Returns:
         The repairs of these images, none before they were asked for.
     """
-    best = loaders.detectors(bundle).repairer()
     st.header("Which pixel carries the prediction?")
     st.caption(
         "Every pixel in turn takes the median of its neighbours. Where one repair takes the "
@@ -72,10 +72,10 @@ def suspect_panel(
             type="primary" if best.fitted else "secondary",
         )
         return []
-    repairs = repairs_of(bundle, found)
+    repairs = repairs_of(bundle, best, found)
     if not repairs:
         return []
-    seconds_of(bundle, found, repairs, alpha)
+    seconds_of(bundle, best, found, repairs, alpha)
     top = max(float(one.lost.max()) for one in repairs)
     row = side_by_side("suspects", 2 * WIDTH + 24)
     for at, (subject, one) in reversed([*enumerate(zip(found, repairs, strict=True))]):
