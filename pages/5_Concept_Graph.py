@@ -6,6 +6,8 @@ from functools import partial
 
 import streamlit as st
 
+from ndcore.analysis.class_graphs import ClassGraphs
+from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import ConceptGraph, Unit
 from pages.ui.frame import loaders
 from pages.ui.frame.graph_link import PIN
@@ -15,7 +17,7 @@ from pages.ui.frame.pair import current_pair
 from pages.ui.frame.words import command
 from pages.ui.graph.carries import carries_elsewhere, carries_panel
 from pages.ui.graph.carries_all import carries_all_panel
-from pages.ui.graph.choices import ATTACK, choose
+from pages.ui.graph.choices import ATTACK, Chosen, choose
 from pages.ui.graph.exploits import exploits_panel
 from pages.ui.graph.groups import name_groups
 from pages.ui.graph.header import header
@@ -24,8 +26,10 @@ from pages.ui.graph.made import made
 from pages.ui.graph.opened import attacks_of
 from pages.ui.graph.shown.details import details
 from pages.ui.graph.shown.drawing import drawing
+from pages.ui.graph.shown.drawn import Drawn
 from pages.ui.graph.shown.numbers import numbers
 from pages.ui.graph.shown.pinned import Pinned
+from pages.ui.graph.standing import never_drawn, tell_standing
 from pages.ui.graph.units import exists, explorer_button, ringed_units, told_rings
 
 
@@ -48,10 +52,13 @@ def main() -> None:
         return
     st.markdown(header(bundle, drawn, chosen))
     if ringed:
-        told_rings(ringed, [unit.key for unit in drawn.scene.units])
+        never = never_drawn(graphs, chosen, ringed)
+        told_rings(ringed, [unit.key for unit in drawn.scene.units], never)
+        if never:
+            explorer_button(bundle, ringed, drawn.labels, key="graph_ringed_explorer")
 
     def below(units: tuple[Unit, ...]) -> None:
-        details(drawn, units, loaders.find(bundle))
+        details(drawn, units, loaders.find(bundle), partial(tell_standing, bundle, graphs, chosen))
         if units:
             explorer_button(bundle, units, drawn.labels)
             hold_panel(bundle, units, chosen.label, pair)
@@ -59,6 +66,13 @@ def main() -> None:
     drawing(Pinned("graph_canvas", PIN, partial(exists, bundle)), drawn, below)
     if chosen.grouped:
         name_groups(drawn.groups)
+    tests(bundle, graphs, chosen, drawn)
+    about = {"bundle": bundle.name, "weight_hash": bundle.weight_hash}
+    numbers(f"{bundle.name}-graph", about, drawn)
+
+
+def tests(bundle: Bundle, graphs: ClassGraphs, chosen: Chosen, drawn: Drawn) -> None:
+    """Whether the drawing carries its class, or what attacks exploit brings it back."""
     if isinstance(drawn.graph, ConceptGraph):
         carries_panel(bundle, graphs, drawn.graph)
         carries_all_panel(bundle, graphs, chosen.units)
@@ -68,8 +82,6 @@ def main() -> None:
             exploits_panel(bundle, graphs, chosen.label, chosen.other)
         what = "what attacks exploit" if attack else "a difference"
         carries_elsewhere(bundle, chosen.label, what)
-    about = {"bundle": bundle.name, "weight_hash": bundle.weight_hash}
-    numbers(f"{bundle.name}-graph", about, drawn)
 
 
 main()

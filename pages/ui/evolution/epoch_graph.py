@@ -185,7 +185,7 @@ def _show(each: OpenRun, chosen: _Chosen, found: Found) -> None:
         return unit.unit < layers.get(unit.layer, 0) or drawn.node(unit) is not None
 
     def below(units: tuple[Unit, ...]) -> None:
-        details(drawn, units, named=False)
+        details(drawn, units)
         looked = [unit for unit in units if unit.unit < layers.get(unit.layer, 0)]
         if looked:
             pressed = st.button(

@@ -38,21 +38,33 @@ def forget_rings() -> None:
     remember(RINGED, "")
 
 
-def told_rings(ringed: Sequence[Unit], drawn: Sequence[str]) -> None:
-    """How many of the ringed units are drawn, and a button that takes the rings away."""
+def told_rings(ringed: Sequence[Unit], drawn: Sequence[str], never: int = 0) -> None:
+    """How many of the ringed units are drawn, and a button that takes the rings away.
+
+    Args:
+        ringed: units.
+        drawn: keys of those in the drawing.
+        never: how many of them no setting draws.
+    """
     here = sum(key_of(unit) in drawn for unit in ringed)
     row = st.container(horizontal=True, vertical_alignment="center")
     row.markdown(
         f"{counted(len(ringed), 'neuron')} brought here, {here} of them in this drawing, ringed in "
-        "red."
-        + (
-            ""
-            if here == len(ringed)
-            else " Others of their layers count for more than the rest; “More” lets more be drawn."
-        ),
+        "red." + _the_rest(len(ringed) - here, never),
         width="content",
     )
     row.button("Take the rings away", on_click=forget_rings, key="graph_unring", type="tertiary")
+
+
+def _the_rest(rest: int, never: int) -> str:
+    """Why the rest of the ringed units is not drawn, and what draws it."""
+    later = rest - never
+    told = f" “More” lets {later} more of them be drawn." if later else ""
+    if not never:
+        return told
+    which = "The others count" if never > 1 else "The other counts"
+    where = "their numbers stand in the Activation Explorer"
+    return f"{told} {which} for too little here to be drawn; {where}."
 
 
 def exists(bundle: Bundle, unit: Unit) -> bool:
@@ -60,9 +72,12 @@ def exists(bundle: Bundle, unit: Unit) -> bool:
     return unit.layer in bundle.layers and unit.unit < bundle.units(unit.layer)
 
 
-def explorer_button(bundle: Bundle, units: Sequence[Unit], classes: Sequence[int]) -> None:
+def explorer_button(
+    bundle: Bundle, units: Sequence[Unit], classes: Sequence[int], key: str = "graph_explorer"
+) -> None:
     """Opens the Explorer with these units marked and these classes drawn."""
-    if not st.button("Open in the Activation Explorer", icon=EXPLORER.icon, key="graph_explorer"):
+    what = "Open in" if len(units) < 3 else f"Open all {len(units)} in"
+    if not st.button(f"{what} the Activation Explorer", icon=EXPLORER.icon, key=key):
         return
     marks: dict[str, list[str]] = {}
     for unit in units:

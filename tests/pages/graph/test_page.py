@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import time
 from pathlib import Path
@@ -115,6 +116,44 @@ def test_a_neuron_that_is_not_drawn_has_no_empty_tables() -> None:
     assert "What it drives" in texts(opened(GRAPH.path, graph_units="1", pin=keys(at)[0]))
 
 
+def test_a_neuron_that_is_not_drawn_is_told_its_place_and_brought_there(
+    digits_bundle: Bundle,
+) -> None:
+    every = keys(opened(GRAPH.path, graph_class="3", graph_units="30"))
+    layer = every[0].rsplit(":", 1)[0]
+    few = opened(GRAPH.path, graph_class="3", graph_units="1")
+    later = next(key for key in every if key.startswith(layer) and key not in keys(few))
+    at = opened(GRAPH.path, graph_class="3", graph_units="1", pin=later)
+    count = digits_bundle.units(layer)
+    told = texts(at)
+    assert re.search(
+        rf"it is number \d+ of {count} in its layer by influence on 3 \(.*% of it\)", told
+    )
+    at.button(key="graph_draw_more").click().run()
+    assert later in keys(at)
+    assert "not in the drawing" not in texts(at)
+
+
+def test_a_neuron_of_another_class_leads_to_the_graph_of_that_class(digits_bundle: Bundle) -> None:
+    last = digits_bundle.layers[-1]
+    at = opened(GRAPH.path, graph_class="3", pin=f"{last}:8")
+    assert "the graph of 3 ends at the logit of 3" in texts(at)
+    at.button(key="graph_draw_class").click().run()
+    assert linked(at, "graph_class") == "8"
+    assert f"{last}:8" in keys(at)
+    assert "not in the drawing" not in texts(at)
+
+
+def test_ringed_neurons_that_nothing_draws_are_not_promised(digits_bundle: Bundle) -> None:
+    last = digits_bundle.layers[-1]
+    at = opened(GRAPH.path, graph_class="3", ringed=f"{last}:8")
+    told = texts(at)
+    assert "1 neuron brought here, 0 of them in this drawing" in told
+    assert "“More”" not in told
+    assert "The other counts for too little here to be drawn" in told
+    assert at.button(key="graph_ringed_explorer")
+
+
 @pytest.mark.usefixtures("digits_bundle")
 def test_what_is_kept_is_told_and_in_the_link() -> None:
     at = opened(GRAPH.path)
@@ -186,7 +225,8 @@ def test_the_units_behind_a_verdict_are_ringed(digits_bundle: Bundle, pair: Pair
     marked = [unit["key"] for unit in drawn["units"] if unit["marked"]]
     assert marked == [unit["key"] for unit in drawn["units"] if unit["key"] in ringed]
     assert f"{len(ringed)} neurons brought here, {len(marked)} of them" in texts(at)
-    assert ("lets more be drawn" in texts(at)) == (len(marked) < len(ringed))
+    left = "of them be drawn" in texts(at) or "too little here to be drawn" in texts(at)
+    assert left == (len(marked) < len(ringed))
     at.switch_page(GRAPH.path).run()
     at.button(key="graph_unring").click().run()
     assert "ringed" not in at.query_params

@@ -65,6 +65,7 @@ function createApp(root) {
     if (!app.width) return;
     app.place = placeGraph(app.scene, app.width);
     app.place.shift = find(".scroller").scrollLeft;
+    find(".sideways").classList.toggle("hidden", app.place.width <= app.width);
     app.thing = app.hovered || app.pinned;
     paintGraph(sized(canvas, app.place.width, app.place.height), app, app.place);
     performance.measure("graph-view", { start: started, end: performance.now() });

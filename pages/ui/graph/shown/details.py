@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -23,13 +25,17 @@ from pages.ui.frame.words import plain
 from pages.ui.graph.shown.drawn import Drawn, name_key
 from pages.ui.graph.shown.tables import OF_EDGES, about_columns, edge_table
 
+Absent = Callable[[Unit, DeltaGenerator], None]
 SHOWN = 8  # patches
 HALF = "24rem"
 TABLE_PX = 200
 
 
 def details(
-    drawn: Drawn, units: tuple[Unit, ...], find: Find | None = None, *, named: bool = True
+    drawn: Drawn,
+    units: tuple[Unit, ...],
+    find: Find | None = None,
+    absent: Absent | None = None,
 ) -> None:
     """What there is to say of one unit, or of the two ends of an edge.
 
@@ -37,7 +43,7 @@ def details(
         drawn: on show.
         units: kept ones.
         find: looks the images of patches up.
-        named: a name can be given to a unit, and more of them be drawn.
+        absent: says where a unit stands that is not drawn; with it, units can be given names.
     """
     if not units:
         st.caption("Click a neuron or an edge: its pictures and its numbers stand here then.")
@@ -48,7 +54,7 @@ def details(
         beside = halves if isinstance(drawn.graph, ConceptGraph) else st.container()
         left, right = halves.container(), beside.container()
         _pictures(drawn, units[0], find, left)
-        _importance(drawn, units[0], left, named=named)
+        _importance(drawn, units[0], left, absent)
         if drawn.node(units[0]) is not None:
             _edges(drawn, units[0], right)
         return
@@ -65,14 +71,16 @@ def details(
         st.info("This edge is not in the drawing.")
 
 
-def _importance(drawn: Drawn, unit: Unit, place: DeltaGenerator, *, named: bool) -> None:
+def _importance(drawn: Drawn, unit: Unit, place: DeltaGenerator, absent: Absent | None) -> None:
     shown = drawn.shown(unit)
+    if shown is None and absent is not None:
+        absent(unit, place)
+    elif shown is None:
+        place.info("This neuron is not in the drawing: others of its layer count for more.")
     if shown is None:
-        words = "This neuron is not in the drawing: others of its layer count for more."
-        place.info(f"{words} “More” lets more of them be drawn." if named else words)
         return
     _told("importance", shown.told, place)
-    if named and not shown.is_class:
+    if absent is not None and not shown.is_class:
         text(
             place.text_input,
             "Name of this neuron",
