@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -39,7 +40,7 @@ class Pair:
         """The benign image and, where there is one, the attacked one."""
         return [self.benign] if self.attacked is None else [self.benign, self.attacked]
 
-    @property
+    @cached_property
     def changes(self) -> tuple[PixelChange, ...]:
         """The pixels that differ; empty without an attacked image."""
         return () if self.attacked is None else changes_between(self.benign, self.attacked)
