@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 # Read once, when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Processes that share out the tests have a core each.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 import numpy as np
 import pytest
@@ -22,6 +23,13 @@ import pytest
 if TYPE_CHECKING:
     from ndcore.bundles.bundle import Bundle
     from ndcore.data.pairs import Pair
+
+LONG = ("study", "own", "scale", "benchmarks", "jobs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders with few but long tests come first, so that no process is left with them alone."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(scope="session")
