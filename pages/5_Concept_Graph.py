@@ -53,9 +53,9 @@ def main() -> None:
     st.markdown(header(bundle, drawn, chosen))
     if ringed:
         never = never_drawn(graphs, chosen, ringed)
-        told_rings(ringed, [unit.key for unit in drawn.scene.units], never)
+        place = told_rings(ringed, [unit.key for unit in drawn.scene.units], never)
         if never:
-            explorer_button(bundle, ringed, drawn.labels, key="graph_ringed_explorer")
+            explorer_button(bundle, ringed, drawn.labels, place)
 
     def below(units: tuple[Unit, ...]) -> None:
         details(drawn, units, loaders.find(bundle), partial(tell_standing, bundle, graphs, chosen))

@@ -111,7 +111,10 @@ def _counts_most(graphs: ClassGraphs, label: int, unit: Unit) -> int | None:
 
 def _offer_class(bundle: Bundle, place: DeltaGenerator, label: int | None) -> None:
     if label is None:
-        place.caption("No drawing of a class has room for it; the Activation Explorer shows it.")
+        place.caption(
+            "Nor has the class in which it counts most room for it: the Activation Explorer "
+            "shows it."
+        )
         return
     name = bundle.classes[label]
     place.button(

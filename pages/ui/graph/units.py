@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import Unit
@@ -38,22 +39,25 @@ def forget_rings() -> None:
     remember(RINGED, "")
 
 
-def told_rings(ringed: Sequence[Unit], drawn: Sequence[str], never: int = 0) -> None:
+def told_rings(ringed: Sequence[Unit], drawn: Sequence[str], never: int) -> DeltaGenerator:
     """How many of the ringed units are drawn, and a button that takes the rings away.
 
     Args:
         ringed: units.
         drawn: keys of those in the drawing.
         never: how many of them no setting draws.
+
+    Returns:
+        The place for further buttons.
     """
     here = sum(key_of(unit) in drawn for unit in ringed)
-    row = st.container(horizontal=True, vertical_alignment="center")
-    row.markdown(
+    st.markdown(
         f"{counted(len(ringed), 'neuron')} brought here, {here} of them in this drawing, ringed in "
         "red." + _the_rest(len(ringed) - here, never),
-        width="content",
     )
+    row = st.container(horizontal=True, vertical_alignment="center")
     row.button("Take the rings away", on_click=forget_rings, key="graph_unring", type="tertiary")
+    return row
 
 
 def _the_rest(rest: int, never: int) -> str:
@@ -73,11 +77,21 @@ def exists(bundle: Bundle, unit: Unit) -> bool:
 
 
 def explorer_button(
-    bundle: Bundle, units: Sequence[Unit], classes: Sequence[int], key: str = "graph_explorer"
+    bundle: Bundle,
+    units: Sequence[Unit],
+    classes: Sequence[int],
+    place: DeltaGenerator | None = None,
 ) -> None:
-    """Opens the Explorer with these units marked and these classes drawn."""
-    what = "Open in" if len(units) < 3 else f"Open all {len(units)} in"
-    if not st.button(f"{what} the Activation Explorer", icon=EXPLORER.icon, key=key):
+    """Opens the Explorer with these units marked and these classes drawn.
+
+    Args:
+        bundle, units, classes: to be opened.
+        place: of the button of the units that are ringed; None for that of those that are kept.
+    """
+    label, key = "Open in the Activation Explorer", "graph_explorer"
+    if place is not None:
+        label, key = f"Open all {len(units)} in the {EXPLORER.name}", "graph_ringed_explorer"
+    if not (place or st).button(label, icon=EXPLORER.icon, key=key):
         return
     marks: dict[str, list[str]] = {}
     for unit in units:

@@ -77,6 +77,27 @@ def test_pointing_lights_paths_and_a_click_keeps_them(page: Page, address: str) 
     assert pin_of(page) == ""
 
 
+def test_what_is_lit_at_the_very_rim_is_kept_by_a_click(page: Page, address: str) -> None:
+    """A click tells whole pixels, so that it may fall beside what a pointer just touches."""
+    canvas = opened(page, address)
+    spot = canvas.evaluate(MIDDLE)
+    tip = page.locator(f"{VIEW} .tip")
+    box = canvas.bounding_box()
+    assert box is not None
+    left, middle = box["x"] + spot["x"], box["y"] + spot["y"]
+    layer, number = str(spot["key"]).rsplit(":", 1)
+    # From above to the first part of a pixel at which the unit is lit.
+    lit = (middle - step / 10 for step in range(240, 0, -1))
+    for top in lit:
+        page.mouse.move(left, top)
+        if tip.is_visible() and tip.locator("b").inner_text() == f"{layer} · neuron {number}":
+            break
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_function("new URLSearchParams(location.search).has('pin')")
+    assert pin_of(page) == spot["key"]
+
+
 @pytest.mark.spec("UX-4")
 def test_units_are_reached_and_kept_by_keyboard(page: Page, address: str) -> None:
     canvas = opened(page, address)

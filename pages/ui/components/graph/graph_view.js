@@ -123,7 +123,9 @@ function createApp(root) {
     showTip(0, 0);
   };
   canvas.onclick = (event) => {
-    const thing = thingAt(app.place, ...at(event));
+    // What is lit is what a click keeps: a click tells whole pixels, the pointer parts of them.
+    const lit = app.cursor < 0 ? app.hovered : "";
+    const thing = lit || thingAt(app.place, ...at(event));
     if (thing || app.pinned) keep(thing || app.pinned);
   };
   canvas.onblur = () => {
