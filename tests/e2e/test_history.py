@@ -51,3 +51,17 @@ def test_one_press_of_back_leaves_a_page_and_finds_the_last_one_as_it_was(
     page.go_forward()
     heading(page, "Attack Lab")
     expect(seed(page)).to_have_value("7")
+
+
+def test_another_page_begins_at_its_top(page: Page, server: str) -> None:
+    page.goto(f"{server}/Concept_Graph?bundle=cifar10-vgg16&pin=dense_1:3")
+    heading(page, "Concept Graph")
+    main = page.get_by_test_id("stMain")
+    main.evaluate("main => main.scrollTo({ top: 600, behavior: 'instant' })")
+    page.get_by_role("button", name="Open in the Activation Explorer").click()
+    heading(page, "Activation Explorer")
+    assert main.evaluate("main => main.scrollTop") == 0
+    main.evaluate("main => main.scrollTo({ top: 600, behavior: 'instant' })")
+    page.go_back()
+    heading(page, "Concept Graph")
+    assert main.evaluate("main => main.scrollTop") == 0
