@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 
 from joblib import parallel_config
 from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
-from threadpoolctl import threadpool_limits
 
 from ndcore.errors import BadRequestError
+from ndcore.statistics.one_thread import one_thread
 
 TRIES = 3  # in a row without a single shard done
 MOST_WORKERS = 512
@@ -135,16 +135,9 @@ _TURN = Lock()  # a Dask worker may have several threads
 
 
 def _alone(work: Work[Part], shard: Sequence[int]) -> Part:
-    """Do a shard with one thread: sums in another order are other sums."""
-    import torch
-
-    with _TURN, threadpool_limits(1), parallel_config(backend="sequential"):
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            return work(shard)
-        finally:
-            torch.set_num_threads(before)
+    """Do a shard with one thread."""
+    with _TURN, parallel_config(backend="sequential"), one_thread():
+        return work(shard)
 
 
 @contextmanager

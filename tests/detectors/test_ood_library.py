@@ -54,3 +54,25 @@ def test_a_head_that_is_not_linear_is_no_head(rng: np.random.Generator) -> None:
         "hash", 3, {}, reference.penultimate, reference.labels, np.tanh(reference.logits)
     )
     assert linear_head(bent) is None
+
+
+@pytest.mark.spec("LB-4")
+@pytest.mark.parametrize("at", [0, 1])
+def test_scores_hang_on_no_number_of_threads(rng: np.random.Generator, at: int) -> None:
+    features = rng.normal(size=(1200, 32)).astype(np.float32)
+    labels = np.arange(1200) % 3
+    head = torch.nn.Linear(32, 3)
+    with torch.no_grad():
+        logits = head(torch.from_numpy(features)).numpy()
+    reference = Reference("hash", 3, {}, features, labels, logits)
+    seen = Measured(SimpleNamespace(penultimate=features[:9], logits=logits[:9]))  # type: ignore[arg-type]
+    found, before = [], torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            detector = library_detectors()[at].prepare(reference, seen)
+            found.append(detector.score(seen).tobytes())
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    assert found[0] == found[1]

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from ndcore.detectors.scoring.detector import FeatureDetector, Measured
 from ndcore.detectors.scoring.reference import Reference
+from ndcore.statistics.one_thread import one_thread
 
 # The library is imported where it is used: it takes a second, and pages only name its detectors.
 
@@ -71,19 +72,21 @@ class _OnFeatures(FeatureDetector):
         self._make, self._needs_head = make, needs_head
 
     def prepare(self, reference: Reference, dev: Measured) -> Self:
-        head = linear_head(reference)
         self._known: Any = None
-        if head is not None or not self._needs_head:
-            known = self._make(head or nn.Linear(1, 1), reference)
-            features = torch.from_numpy(reference.penultimate)
-            self._known = known.fit_features(features, torch.from_numpy(reference.labels))
+        with one_thread():
+            head = linear_head(reference)
+            if head is not None or not self._needs_head:
+                known = self._make(head or nn.Linear(1, 1), reference)
+                features = torch.from_numpy(reference.penultimate)
+                self._known = known.fit_features(features, torch.from_numpy(reference.labels))
         return self
 
     def score(self, seen: Measured) -> NDArray[np.float64]:
         if self._known is None:
             return np.zeros(len(seen))
         features = torch.from_numpy(seen.features.penultimate)
-        return _numbers(self._known.predict_features(features))
+        with one_thread():
+            return _numbers(self._known.predict_features(features))
 
 
 class _OnLogits(FeatureDetector):
