@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.report import Row, limited, machine, row
@@ -17,6 +15,7 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.bundles.manifest import GRAPH_FILE
 from ndcore.concept_graph.sums import FOLDS, Watched, class_sums
 from ndcore.networks.forward import forward, most_images
+from ndcore.statistics.one_thread import one_thread
 from ndcore.steps import in_parts
 
 IMAGES = 448  # of a fold of a class of CIFAR-10
@@ -51,7 +50,7 @@ def run(bundle: Bundle, n: int | None = None) -> dict[str, Any]:
         return [(_spent(plain, clock), _spent(graph, clock)) for _ in range(ROUNDS)]
 
     wall = by_turns(time.perf_counter)
-    with _one_thread():
+    with one_thread():
         processor = by_turns(time.process_time)
     bare, whole = np.median(wall, axis=0) / images
     rows = [
@@ -97,13 +96,3 @@ def _spent(work: Callable[[], object], clock: Callable[[], float] = time.perf_co
     started = clock()
     work()
     return clock() - started
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
