@@ -44,8 +44,8 @@ class Entry:
 
     @property
     def identity(self) -> str:
-        """Equal for equal pictures, whatever they are called."""
-        return _identity(self.pair)
+        """See `identity_of`."""
+        return identity_of(self.pair)
 
 
 def further(bundle: Bundle) -> dict[int, Entry]:
@@ -55,7 +55,7 @@ def further(bundle: Bundle) -> dict[int, Entry]:
     """
     held = _followed(bundle)
     pair = current_pair(bundle)
-    current = _identity(pair) if pair else ""
+    current = identity_of(pair) if pair else ""
     return {slot: held[slot] for slot in sorted(held) if held[slot].identity != current}
 
 
@@ -84,7 +84,7 @@ def add(bundle: Bundle, pair: Pair, name: str = "") -> str:
         raise BadRequestError(f"there is room for {MOST} instances; remove one first")
     held[free[0]] = entry
     _into_link(held)
-    if current is not None and _identity(current) == entry.identity:
+    if current is not None and identity_of(current) == entry.identity:
         return f"{called} is the current pair; it stays an instance when another one becomes so."
     return f"{called} is instance {free[0]} in the Activation Explorer."
 
@@ -99,7 +99,7 @@ def remove(bundle: Bundle, slot: int) -> None:
     held = _held(bundle)
     if slot == 1:
         pair = current_pair(bundle)
-        gone = _identity(pair) if pair else ""
+        gone = identity_of(pair) if pair else ""
         for other in [other for other, entry in held.items() if entry.identity == gone]:
             del held[other]
         drop_pair()
@@ -266,5 +266,6 @@ def _digest(image: NDArray[np.uint8]) -> str:
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def _identity(pair: Pair) -> str:
+def identity_of(pair: Pair) -> str:
+    """Equal for equal pictures, whatever they are called."""
     return _digest(pair.benign) + ("" if pair.attacked is None else _digest(pair.attacked))

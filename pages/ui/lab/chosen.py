@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from ndcore.attacks import AttackResult
@@ -20,10 +19,10 @@ from pages.ui.images.example import example
 from pages.ui.images.picker import ready_sources
 from pages.ui.images.send_buttons import send_buttons
 from pages.ui.images.ticked import Selection
-from pages.ui.images.tray import read
+from pages.ui.images.tray import identity_of, read
 from pages.ui.lab.result import pair_of, show_pictures
 
-_OPENED = "lab_opened"  # the result that is open here, and the pair that it made current
+_OPENED = "lab_opened"  # the result that is open here, and which pair it made current
 MOST_TILES = 48
 TILE = 76  # CSS pixels
 
@@ -117,11 +116,11 @@ def keep_result(bundle: Bundle, job: Job, result: AttackResult) -> bool:
         Whether the result is the current pair.
     """
     opened, pair = (job.id, result.id), current_pair(bundle)
-    before, mine = st.session_state.get(_OPENED, (None, None))
-    if before == opened and pair is not None and not _alike(pair, mine):
+    before, made = st.session_state.get(_OPENED, (None, ""))
+    if before == opened and pair is not None and identity_of(pair) != made:
         return False
     mine = pair_of(result)
-    st.session_state[_OPENED] = (opened, mine)
+    st.session_state[_OPENED] = (opened, identity_of(mine))
     keep_pair(bundle, mine)
     return True
 
@@ -129,12 +128,6 @@ def keep_result(bundle: Bundle, job: Job, result: AttackResult) -> bool:
 def open_again() -> None:
     """Callback: the result of the last attack is to be the current pair again."""
     st.session_state.pop(_OPENED, None)
-
-
-def _alike(one: Pair, other: Pair) -> bool:
-    return len(one.images) == len(other.images) and all(
-        map(np.array_equal, one.images, other.images)
-    )
 
 
 def _places(bundle: Bundle, image_id: str) -> tuple[str, str] | None:
