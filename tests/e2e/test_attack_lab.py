@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -43,9 +45,10 @@ def middle(canvas: Locator, row: int, col: int) -> Position:
     return {"x": (col + 0.5) * box["width"] / 32, "y": (row + 0.5) * box["height"] / 32}
 
 
-def press(tile: Locator) -> None:
-    """Click on the picture at the top of a tile, not on its words."""
-    tile.click(position={"x": 25, "y": 25})
+def press(tile: Locator, answer: Callable[..., object]) -> None:
+    """Click on the picture at the top of a tile, not on its words, until `answer` was seen."""
+    corner: Position = {"x": 25, "y": 25}
+    press_until(lambda: tile.click(position=corner), lambda most: answer(timeout=most))
 
 
 @pytest.mark.spec("UX-6", "AL-7")
@@ -60,10 +63,12 @@ def test_what_an_action_brought_is_in_view(page: Page, server: str) -> None:
     assert box["y"] < 750
 
     for number, heading in ((8, "A cat, not attacked yet"), (0, "2 images, not attacked yet")):
-        press(page.locator(f".st-key-tile_samples-{number}"))
+        tile = page.locator(f".st-key-tile_samples-{number}")
+        opened = page.get_by_role("heading", name=heading)
+        press(tile, opened.wait_for)
         settle(page)
-        assert in_view(page.get_by_role("heading", name=heading))
-        assert page.locator(f".st-key-tile_samples-{number} input").is_checked()
+        assert in_view(opened)
+        assert tile.locator("input").is_checked()
     assert in_view(page.locator('figure img[alt^="cat"]').first)
 
     page.locator(".st-key-start button").click()
@@ -73,8 +78,8 @@ def test_what_an_action_brought_is_in_view(page: Page, server: str) -> None:
     tiles = page.locator("[class*=st-key-tile_result_]")
     expect(tiles).to_have_count(2)
     for at in (1, 0):
-        press(tiles.nth(at))
-        expect(page).to_have_url(re.compile(f"row=samples%3A{(8, 0)[at]}"))
+        link = re.compile(f"row=samples%3A{(8, 0)[at]}")
+        press(tiles.nth(at), partial(page.wait_for_url, link))
         settle(page)
         assert in_view(page.locator('img[alt^="Benign: cat"]'))
 
