@@ -42,6 +42,7 @@ from pages.ui.explorer.view import (
     view_state,
 )
 from pages.ui.frame.graph_link import graph_button
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import box, choice, recall, switch, tabs
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import EXPLORER
@@ -84,6 +85,7 @@ def show_view(bundle: Bundle, pair: str, number: int, own: str, taken_for: str) 
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+@known_signature
 def claims_of(key: str, _bundle: Bundle, _pair: Pair) -> tuple[Claim, ...]:
     """The story of a pair, measured once."""
     return tell(_bundle, _pair, _bundle.layers[-2:][0])

@@ -23,7 +23,7 @@ def open_lab(page: Page, server: str, link: str) -> None:
     page.goto(f"{server}/Attack_Lab?{link}")
     expect(page.get_by_role("heading", name="Attack Lab")).to_be_visible(timeout=120_000)
     expect(
-        page.locator("[class*=st-key-pick_], [class*=st-key-gallery_here]").first
+        page.locator("[class*=st-key-tile_], [class*=st-key-gallery_here]").first
     ).to_be_visible()
     settle(page)
 
@@ -63,12 +63,13 @@ def test_what_an_action_brought_is_in_view(page: Page, server: str) -> None:
     assert box["y"] < 750
 
     for number, heading in ((8, "A cat, not attacked yet"), (0, "2 images, not attacked yet")):
-        tile = page.locator(f".st-key-tile_samples-{number}")
+        box = page.get_by_role("checkbox", name=f"cat {number}", exact=True)
+        tile = page.locator("[class*=st-key-tile_]").filter(has=box)
         opened = page.get_by_role("heading", name=heading)
         press(tile, opened.wait_for)
         settle(page)
         assert in_view(opened)
-        assert tile.locator("input").is_checked()
+        assert box.is_checked()
     assert in_view(page.locator('figure img[alt^="cat"]').first)
 
     page.locator(".st-key-start button").click()

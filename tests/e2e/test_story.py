@@ -41,7 +41,7 @@ def attack_from_home(page: Page, server: str) -> None:
     page.locator(".st-key-go button").click()
     expect(page.get_by_role("heading", name="Attack Lab")).to_be_visible()
     settle(page)
-    expect(page.locator("[class*=st-key-pick_] input:checked")).to_have_count(1)
+    expect(page.locator("[class*=st-key-tile_] input:checked")).to_have_count(1)
     page.locator(".st-key-start button").first.click()
     expect(page.get_by_role("heading", name=re.compile("became"))).to_be_visible(timeout=ATTACK_MS)
     settle(page)

@@ -19,7 +19,8 @@ from ndcore.legible.plurals import counted
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame.graph_link import graph_button
-from pages.ui.frame.link import recall, tabs
+from pages.ui.frame.known_signature import known_signature
+from pages.ui.frame.link import box, recall, tabs
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
@@ -74,6 +75,7 @@ def evidence(
 
 # Kept by what the verdicts say, written out: faster than to take them apart.
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
+@known_signature
 def _profile(
     said: str, ink: str, _layers: Sequence[str], _named: list[tuple[str, Verdict]]
 ) -> go.Figure:
@@ -84,6 +86,7 @@ def _profile(
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
+@known_signature
 def _benign(
     said: str,
     calibrated: str,
@@ -99,6 +102,7 @@ def _benign(
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
+@known_signature
 def _parts(said: str, _verdict: Verdict) -> go.Figure:
     return kept_figure(
         waterfall(*shares(_verdict), total="score", title="What the score is made of")
@@ -106,6 +110,7 @@ def _parts(said: str, _verdict: Verdict) -> go.Figure:
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
+@known_signature
 def _numbers(said: str, _verdict: Verdict) -> tuple[pa.Table, pa.Table]:
     """Of neurons and layers, as the browser gets them."""
     units, layers = (
@@ -124,8 +129,8 @@ def _one(bundle: Bundle, detector: DivergenceDetector, name: str, verdict: Verdi
     )
     charts.container().plotly_chart(_parts(said, verdict), key=f"units_{name}")
     st.caption(guarantee(bundle, verdict))
-    with st.expander("Numbers"):
-        for table in _numbers(said, verdict):
+    with box(st.expander, "Numbers", key=f"verdict_table_{name}") as opened:
+        for table in _numbers(said, verdict) if opened.open else ():
             st.dataframe(table, hide_index=True)
     mark_units(bundle, verdict, name)
 

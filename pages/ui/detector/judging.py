@@ -17,6 +17,7 @@ from ndcore.detectors.by_repair import RepairDetector
 from ndcore.study.calibrated import Detectors
 from pages.ui.detector.search import Subject, explained, repairs_of
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.words import capital
 
 WAITS = "…"
@@ -43,6 +44,7 @@ def _verdict_on(
 
 
 @st.cache_resource(max_entries=1024, show_spinner=False)
+@known_signature
 def _judged(
     name: str,
     calibrated: str,
@@ -67,6 +69,7 @@ def others_table(
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _others(
     weights: str,
     calibrated: str,

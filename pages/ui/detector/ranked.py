@@ -25,6 +25,7 @@ from pages.ui.elements.csv_button import csv_button, formats
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.elements.picked_row import picked_row
 from pages.ui.elements.pictures import rings, show_image
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice, remember
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
@@ -106,6 +107,7 @@ def show_judged(
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
+@known_signature
 def _spread(
     digest: str, alpha: float, ink: str, _groups: dict[str, NDArray[np.floating]]
 ) -> go.Figure:

@@ -19,6 +19,7 @@ from ndcore.detectors.by_repair import RepairDetector
 from ndcore.detectors.repair import Repairs
 from ndcore.detectors.second_repair import SecondRepair
 from pages.ui.elements.made_once import MadeOnce
+from pages.ui.frame.known_signature import known_signature
 
 PATIENCE_S = 2.0  # a search that takes longer shows how far it is
 REPAIRS = MadeOnce[Repairs](
@@ -70,6 +71,7 @@ def explained(
 
 
 @st.cache_resource(max_entries=1024, show_spinner=False)
+@known_signature
 def _explained(
     name: str, calibrated: str, key: str, alpha: float, _by: RepairDetector, _repairs: Repairs
 ) -> Verdict:

@@ -26,6 +26,7 @@ from pages.ui.detector.choices import choose_alpha, choose_detector
 from pages.ui.detector.ranked import Lookup, Open, show_judged
 from pages.ui.elements.certify_many import certify_many
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice, number, several
 from pages.ui.frame.uploads import FILE_MB
 from pages.ui.frame.words import capital, plain, sentence
@@ -139,6 +140,7 @@ def _finder(bundle: Bundle, judged: Judged, where: NDArray[np.int16]) -> Lookup:
 
 
 @st.cache_data(ttl=600, max_entries=4096, show_spinner="Looking for the images …")
+@known_signature
 def _pixels(name: str, weight_hash: str, key: str, _bundle: Bundle) -> NDArray[np.uint8] | None:
     """An image by its key, or None where its data set is not here."""
     try:
@@ -191,6 +193,7 @@ def _drawn(
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for the images …")
+@known_signature
 def _gathered(
     name: str, weight_hash: str, source: str, n: int, seed: int, attacks: int, _bundle: Bundle
 ) -> tuple[Images, dict[int, Pair]]:
@@ -234,6 +237,7 @@ def _uploaded(bundle: Bundle) -> tuple[Images, dict[int, Pair]] | None:
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the files …", scope="session")
+@known_signature
 def _unpacked(
     name: str, weight_hash: str, ids: tuple[str, ...], _bundle: Bundle, _files: list[UploadedFile]
 ) -> tuple[Images | None, list[str]]:

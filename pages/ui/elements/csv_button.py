@@ -10,6 +10,7 @@ import pyarrow as pa
 import streamlit as st
 
 from pages.ui.elements.download import download
+from pages.ui.frame.link import box
 
 # The latter as the browser gets it, which costs nothing again.
 Table: TypeAlias = pd.DataFrame | pa.Table
@@ -27,9 +28,10 @@ def csv_button(frame: Table, file: str, key: str) -> None:
 
 def folded_table(label: str, frame: Table, file: str, key: str) -> None:
     """The table with its CSV, folded; `key` begins the keys of both."""
-    with st.expander(f"Numbers: {label}"):
-        st.dataframe(frame, hide_index=True, key=f"{key}_numbers")
-        csv_button(frame, file, f"{key}_csv")
+    with box(st.expander, f"Numbers: {label}", key=f"{key}_table") as opened:
+        if opened.open:
+            st.dataframe(frame, hide_index=True, key=f"{key}_numbers")
+            csv_button(frame, file, f"{key}_csv")
 
 
 def formats(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from html import escape
 
 import numpy as np
 import streamlit as st
@@ -13,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.attacks import PixelChange
 from ndcore.data.decode import encode_png
 from ndcore.figures.style.pixel_image import pixel_image
-from pages.ui.frame.words import plain
+from pages.ui.frame.words import shortened
 
 MOST_RINGS = 5
 MOST_TOLD = 200  # characters of a caption
@@ -56,15 +57,15 @@ def show_image(
     where = place if place is not None else st
     height, across = pixels.shape[:2]
     dots = [] if candidates is None else [(int(row), int(col)) for row, col in candidates]
-    where.html(
-        pixel_image(
-            _png(pixels.tobytes(), pixels.shape),
-            (height, across),
-            label=caption,
-            ringed=rings(changes),
-            candidates=dots,
-            width=width,
-            hatched=hatched,
-        )
+    image = pixel_image(
+        _png(pixels.tobytes(), pixels.shape),
+        (height, across),
+        label=caption,
+        ringed=rings(changes),
+        candidates=dots,
+        width=width,
+        hatched=hatched,
     )
-    where.caption(plain(caption, MOST_TOLD))
+    told = escape(shortened(caption, MOST_TOLD))
+    # One message for both.
+    where.html(f'<figure class="picture">{image}<figcaption>{told}</figcaption></figure>')

@@ -25,6 +25,7 @@ from pages.ui.evolution.run_images import thumb
 from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.state import View
 from pages.ui.evolution.unit_pictures import cluster_pictures, unit_pictures, unit_words
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import box, choice, number
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import sentence
@@ -43,11 +44,13 @@ def take_unit(key: str) -> None:
 
 
 @st.cache_resource(max_entries=128, show_spinner="Grouping the neurons …")
+@known_signature
 def _grouped(stamp: str, layer: str, epoch: int, clusters: int, _each: OpenRun) -> UnitClusters:
     return _each.run.clusters(layer, epoch, clusters)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _plane(
     about: tuple[str, str, int, int, View, int, str, bool],
     _found: UnitClusters,

@@ -24,6 +24,7 @@ from pages.ui.evolution.run_images import reader_of
 from pages.ui.evolution.runs import SMALL, OpenRun
 from pages.ui.evolution.unit_pictures import unit_pictures
 from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice
 from pages.ui.frame.words import command, plain, sentence
 from pages.ui.graph.shown.details import details
@@ -231,6 +232,7 @@ def _header(graph: DifferenceGraph, chosen: _Chosen) -> str:
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner="Drawing the graph …")
+@known_signature
 def _drawn(
     key: tuple[str, _Chosen], _graph: DifferenceGraph, _chosen: _Chosen, _each: OpenRun
 ) -> Drawn:

@@ -13,6 +13,7 @@ from ndcore.evolution import list_runs
 from ndcore.evolution.findings import VERDICTS, findings_of, told_files
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.runs import stamp_of
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import several, switch
 from pages.ui.frame.words import plain
 
@@ -30,6 +31,7 @@ def findings_panel() -> None:
 
 
 @st.cache_data(max_entries=2, show_spinner="Checking the paper's claims …")
+@known_signature
 def _document(stamps: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The report, made again when a run's files change."""
     return findings_of()

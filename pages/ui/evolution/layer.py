@@ -20,6 +20,7 @@ from pages.ui.elements.side_by_side import side_by_side
 from pages.ui.evolution.clusters import LEAST, clusters_panel, take_unit
 from pages.ui.evolution.runs import OpenRun
 from pages.ui.evolution.state import View
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice, just_linked, remember
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
@@ -161,6 +162,7 @@ def _levels(shown: Sequence[tuple[OpenRun, str]], view: View, epoch: int, unit: 
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _grid(
     stamp: str,
     layer: str,

@@ -24,6 +24,7 @@ from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.evolution.runs import OpenRun, evolve_command
 from pages.ui.evolution.state import View
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import box
 from pages.ui.frame.words import plain
 
@@ -46,6 +47,7 @@ class Overview:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
+@known_signature
 def _overview(
     stamps: tuple[str, ...],
     view: View,

@@ -17,6 +17,7 @@ from ndcore.data.sources import ImageSource, Pixels
 from ndcore.errors import DataError
 from ndcore.evolution import EvolutionRun
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 
 Reader = Callable[[Sequence[str]], Pixels]
 
@@ -51,6 +52,7 @@ def _indexed(name: str, source: ImageSource) -> Reader:
 
 
 @st.cache_resource(max_entries=4, ttl=loaders.LOOK_AGAIN_S, show_spinner="Opening the images …")
+@known_signature
 def _own_images(root: str, place: Path | None, _run: EvolutionRun) -> ImageSource:
     if place is None:
         raise DataError(

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndcore.errors import RunError
 from ndcore.evolution import EvolutionRun, list_runs, load_run, run_folders
 from ndcore.legible.plurals import counted
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice
 from pages.ui.frame.loaders import stamps
 from pages.ui.frame.words import command, plain, sentence
@@ -127,6 +128,7 @@ def stamp_of(name: str) -> str:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Opening the run …")
+@known_signature
 def _load(name: str, stamp: str) -> EvolutionRun:
     return load_run(name)
 

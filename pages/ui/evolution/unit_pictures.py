@@ -23,6 +23,7 @@ from ndcore.evolution import (
 )
 from pages.ui.evolution.run_images import reader_of
 from pages.ui.evolution.runs import OpenRun
+from pages.ui.frame.known_signature import known_signature
 
 AVERAGED = 20  # patches behind a unit's average: k0 of the paper
 SHOWN = 5
@@ -78,6 +79,7 @@ def unit_pictures(
 
 
 @st.cache_resource(max_entries=2048, show_spinner=False)
+@known_signature
 def _picture(stamp: str, layer: str, epoch: int, unit: int, _each: OpenRun) -> UnitPicture:
     run = _each.run
     found = run.patches(layer, unit, epoch, AVERAGED)
@@ -86,12 +88,14 @@ def _picture(stamp: str, layer: str, epoch: int, unit: int, _each: OpenRun) -> U
 
 
 @st.cache_resource(max_entries=2048, show_spinner=False)
+@known_signature
 def _kept(stamp: str, layer: str, epoch: int, unit: int, _each: OpenRun) -> UnitPicture:
     found = _each.run.patches(layer, unit, epoch, AVERAGED)
     return _described(_each, found, _averages(stamp, layer, epoch, _each)[unit], ())
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
+@known_signature
 def _averages(stamp: str, layer: str, epoch: int, _each: OpenRun) -> list[UnitAverage]:
     return kept_averages(_each.run, layer, epoch)
 

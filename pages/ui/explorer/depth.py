@@ -16,6 +16,7 @@ from ndcore.figures.explorer.depth_profile import MEASURES, depth_figure
 from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.kept_figure import kept_figure
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain, sentence
@@ -60,11 +61,13 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+@known_signature
 def _profile(key: str, true: int | None, _bundle: Bundle, _reading: Reading) -> DepthProfile:
     return depth_profile(_bundle, _reading, true)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _shown(
     key: str,
     true: int | None,

@@ -18,6 +18,7 @@ from ndcore.figures.style.ramp import ramp_bar
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import rings
 from pages.ui.explorer.view import forget
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice, several
 from pages.ui.images.pair_key import pair_key
 
@@ -95,6 +96,7 @@ def known_fields(bundle: Bundle) -> dict[str, ReceptiveField]:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
+@known_signature
 def _fields(
     weight_hash: str, layers: tuple[str, ...], _bundle: Bundle
 ) -> dict[str, ReceptiveField]:
@@ -102,6 +104,7 @@ def _fields(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+@known_signature
 def _maps(key: str, layer: str, _bundle: Bundle, _pair: Pair) -> np.ndarray:
     return activation_maps(_bundle.model, [layer], np.stack(_pair.images))[layer]
 

@@ -14,6 +14,7 @@ from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import rings
 from pages.ui.explorer.positions import known_fields
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.images.pair_key import pair_key
 
 
@@ -40,6 +41,7 @@ def propagation_panel(bundle: Bundle, pair: Pair) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+@known_signature
 def _changes(key: str, _bundle: Bundle, _pair: Pair) -> tuple[LayerChange, ...]:
     assert _pair.attacked is not None
     return propagate(_bundle.model, _bundle.layers, _pair.benign, _pair.attacked)

@@ -31,6 +31,7 @@ from ndcore.settings import settings
 from ndcore.storage.places import bundles_dir, data_dir, jobs_dir, study_dir
 from ndcore.study.calibrated import Detectors
 from ndcore.study.saved import SavedStudy, find_study
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.posture import is_served
 
 
@@ -46,6 +47,7 @@ def bundle(name: str) -> Bundle:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the bundle …")
+@known_signature
 def _bundle(_place: str, name: str, stamp: str) -> Bundle:
     return load_bundle(name)
 
@@ -60,6 +62,7 @@ def class_panel(of: Bundle, layer: str, reduction: str) -> ClassPanel:
 
 
 @st.cache_resource(max_entries=64, show_spinner="Preparing the neurons …")
+@known_signature
 def _class_panel(
     name: str, weight_hash: str, layer: str, reduction: str, _of: Bundle
 ) -> ClassPanel:
@@ -80,6 +83,7 @@ def layer_panel(
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _layer_panel(
     name: str,
     weight_hash: str,
@@ -100,6 +104,7 @@ def bundle_list() -> list[BundleInfo]:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
+@known_signature
 def _bundle_list(place: str, stamps: str) -> list[BundleInfo]:
     return list_bundles()
 
@@ -134,6 +139,7 @@ def class_graphs(of: Bundle) -> ClassGraphs | None:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the graphs …")
+@known_signature
 def _class_graphs(weight_hash: str, stamp: str, _of: Bundle) -> ClassGraphs:
     return ClassGraphs(_of)
 
@@ -145,6 +151,7 @@ def detectors(of: Bundle) -> Detectors:
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
+@known_signature
 def _detectors(stamp: str, _of: Bundle) -> Detectors:
     return Detectors(_of, lambda: study(_of))
 
@@ -156,6 +163,7 @@ def seen(of: Bundle, by: Detector[Any], pixels: NDArray[np.uint8]) -> Any:
 
 
 @st.cache_data(max_entries=256, show_spinner="Looking at the image …")
+@known_signature
 def _seen(
     kind: str, weight_hash: str, digest: str, _by: Detector[Any], _pixels: NDArray[np.uint8]
 ) -> Any:
@@ -176,6 +184,7 @@ def _study_stamps(of: Bundle) -> str:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the study …")
+@known_signature
 def _study(weight_hash: str, stamps: str, _of: Bundle) -> SavedStudy | None:
     return find_study(_of)
 
@@ -198,11 +207,13 @@ def source(name: str, of: Bundle | None = None) -> ImageSource:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the images …")
+@known_signature
 def _source(name: str) -> ImageSource:
     return open_source(name)
 
 
 @st.cache_resource(max_entries=4, ttl=LOOK_AGAIN_S, show_spinner="Opening the images …")
+@known_signature
 def _own(place: str, _of: Bundle) -> ImageSource:
     return open_named(_of, FOLDER)
 
@@ -228,6 +239,7 @@ def find(of: Bundle) -> Find:
 
 
 @st.cache_resource(ttl=LOOK_AGAIN_S, max_entries=256, show_spinner=False)
+@known_signature
 def _looked_up(
     place: str, data: str, bundle: str, image_id: str, _find: Find
 ) -> tuple[NDArray[np.uint8], int]:
@@ -270,6 +282,7 @@ def thumbnails(
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
+@known_signature
 def _thumbnails(
     place: str, ids: tuple[str, ...], side: int, _source: ImageSource
 ) -> tuple[bytes, ...]:
@@ -286,6 +299,7 @@ def predictions(of: Bundle, source_name: str, indices: Sequence[int]) -> list[in
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
+@known_signature
 def _predictions(
     weight_hash: str, place: str, ids: tuple[str, ...], _of: Bundle, _source: ImageSource
 ) -> list[int]:

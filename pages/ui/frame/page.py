@@ -49,6 +49,8 @@ STYLE = f"""<style>
 :focus-visible,label:has(:focus-visible){{outline:2px solid {ACCENT}!important;outline-offset:2px}}
 [data-testid="stHeaderActionElements"]{{display:none}}
 [data-testid="stCaptionContainer"]{{color:{_FAINT}!important;opacity:1!important}}
+.picture{{margin:0}}
+.picture figcaption{{color:{_FAINT};font-size:.875rem;margin-top:.5rem}}
 [kind="primary"],[kind="primary"]:is(:hover,:focus,:active){{color:{_ON_PRIMARY}}}
 </style>"""
 

@@ -13,6 +13,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ndcore.settings import settings
+from pages.ui.frame.known_signature import known_signature
 
 FILE_MB = 10
 _LOCK = threading.Lock()
@@ -66,5 +67,6 @@ def _free(session_id: str) -> None:
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=_free)
+@known_signature
 def _freed_at_the_end(session_id: str) -> str:
     return session_id

@@ -20,7 +20,12 @@ def plain(text: str, most: int = 40) -> str:
 
     Marks are escaped; a word joiner parts what would become a link, an address or an icon.
     """
-    return _escaped(" ".join((text if len(text) <= most else f"{text[:most]}…").split()))
+    return _escaped(shortened(text, most))
+
+
+def shortened(text: str, most: int) -> str:
+    """Text on one line, cut to `most` characters."""
+    return " ".join((text if len(text) <= most else f"{text[:most]}…").split())
 
 
 def _escaped(text: str) -> str:

@@ -24,6 +24,7 @@ from ndcore.data.sources import ImageSource
 from ndcore.jobs import Job
 from ndcore.legible.plurals import counted
 from pages.ui.frame.job_bar import DEADLINE_S, job_bar, remaining, submit
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.words import capital
 from pages.ui.graph.hold import asked_images
 
@@ -98,6 +99,7 @@ def _show(key: str, found: Mapping[Asked, Sequence[Faithfulness]]) -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
+@known_signature
 def _told_of_all(
     key: str, _found: Mapping[Asked, Sequence[Faithfulness]]
 ) -> tuple[list[str], pd.DataFrame]:

@@ -13,11 +13,13 @@ from ndcore.figures.style.marks import mark_image
 from ndcore.figures.style.palette import cluster_colours
 from ndcore.legible.plurals import counted
 from pages.ui.elements.side_by_side import side_by_side
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import text
 from pages.ui.graph.shown.drawn import typed
 
 
 @st.cache_data(max_entries=64, show_spinner="Grouping the neurons …")
+@known_signature
 def _groups(weight_hash: str, units: tuple[Unit, ...], _bundle: Bundle) -> dict[Unit, int]:
     return unit_groups(_bundle, units)
 

@@ -21,6 +21,7 @@ from ndcore.data.pixels import image_key
 from ndcore.figures.graph.class_scene import Look, class_scene
 from ndcore.figures.graph.compared_scenes import attack_scene, difference_scene
 from ndcore.figures.graph.scene import Scene, pack_scene
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.graph.choices import ATTACK, CLASS, Chosen
 from pages.ui.graph.groups import group_names, groups_of
 from pages.ui.graph.image_sets import measured_sets
@@ -115,6 +116,7 @@ def _sets(bundle: Bundle, chosen: Chosen, pair: Pair | None) -> tuple[int, list[
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner="Reading the graph …")
+@known_signature
 def _asked(
     key: tuple[object, ...], _bundle: Bundle, _graphs: ClassGraphs, _found: list[Measured]
 ) -> _Asked:
@@ -144,6 +146,7 @@ def _asked(
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
+@known_signature
 def _drawn(
     key: tuple[object, ...],
     _asked: _Asked,

@@ -14,6 +14,7 @@ from ndcore.concept_graph.drawing import edge_shares, node_of
 from ndcore.concept_graph.measured import Measured
 from ndcore.data.gallery_row import GalleryRow
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.images.gallery import rows_here
 
 MOST_ATTACKED = 100  # attacked images that are read for one graph
@@ -72,6 +73,7 @@ def attacked_images(
 
 
 @st.cache_resource(max_entries=16, ttl=loaders.LOOK_AGAIN_S, show_spinner="Reading the images …")
+@known_signature
 def _looked_up(
     weight_hash: str, stored: str, asked: object, _rows: list[GalleryRow], _bundle: Bundle
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -31,6 +31,7 @@ from ndcore.topology.mapper import mapper_graph
 from ndcore.topology.nodes import node_facts
 from ndcore.topology.presets import PRESETS
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.page_list import DETECTOR, EVOLUTION, EXPLORER, GRAPH, LAB, TOPOLOGY, Page
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
@@ -85,6 +86,7 @@ def _lab(bundle: Bundle) -> Preview | None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
+@known_signature
 def _attacked(
     gallery: str, ids: tuple[str, ...], _rows: list[GalleryRow], _bundle: Bundle
 ) -> Preview:
@@ -105,6 +107,7 @@ def _explorer(bundle: Bundle) -> Preview | None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
+@known_signature
 def _neurons(key: str, ink: str, _bundle: Bundle, _pair: Pair) -> Preview:
     layer = _bundle.layers[-1]
     kind = _bundle.reductions(layer)[0]
@@ -143,6 +146,7 @@ def _detector(bundle: Bundle) -> Preview | None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
+@known_signature
 def _studied(weight_hash: str, attack: str, _study: SavedStudy) -> Preview:
     rows = _study.document["detectors"]
     best = next((row for row in rows if row["frozen"]), rows[0])["name"]
@@ -163,6 +167,7 @@ def _evolution(bundle: Bundle) -> Preview | None:
 
 
 @st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner=False)
+@known_signature
 def _learned(name: str) -> Preview:
     run = load_run(name)
     values = run.macro(variant="normalised")
@@ -178,6 +183,7 @@ def _topology(bundle: Bundle) -> Preview | None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
+@known_signature
 def _shaped(weight_hash: str, _bundle: Bundle) -> Preview | None:
     layer, usual = _bundle.layers[-2:][0], PRESETS["usual"]
     space = find_space(_bundle, layer, usual.positions, SHIPPED)
@@ -206,6 +212,7 @@ def _graph(bundle: Bundle) -> Preview | None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
+@known_signature
 def _carried(weight_hash: str, stamp: str, _graphs: ClassGraphs, _bundle: Bundle) -> Preview:
     story = _bundle.classes.index("cat") if "cat" in _bundle.classes else _graphs.labels[0]
     graph = _graphs.of_class(story if story in _graphs.labels else _graphs.labels[0])

@@ -17,6 +17,7 @@ from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import recall
 from pages.ui.frame.page_list import LAB
 from pages.ui.frame.pair import current_pair, keep_pair, no_pair_wanted
@@ -54,6 +55,7 @@ def example(bundle: Bundle) -> Example | None:
 
 
 @st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner=False)
+@known_signature
 def _example(gallery: str, weight_hash: str, place: str, _bundle: Bundle) -> Example | None:
     here = rows_here(_bundle)
     known = [row for row in here if ":" in row.id] or here[:1]

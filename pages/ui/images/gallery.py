@@ -10,12 +10,14 @@ from ndcore.data.cifar10 import CIFAR10_CLASSES, CIFAR10_HOW
 from ndcore.data.gallery_row import GalleryRow
 from ndcore.errors import NeuralDivergenceError
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.words import plain, sentence
 
 LOOK_AGAIN_S = 60
 
 
 @st.cache_resource(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for the images …")
+@known_signature
 def _here(checksum: str, place: str, _bundle: Bundle) -> tuple[GalleryRow, ...]:
     """The rows whose image is on this machine; looked up once per data set, as that is slow."""
     ready: dict[str, bool] = {}

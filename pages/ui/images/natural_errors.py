@@ -11,6 +11,7 @@ from ndcore.jobs import Job
 from ndcore.tasks.natural_errors import ErrorSearch
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar, submit_on
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.images.picker import ready_sources
 
 AT_ONCE = 64  # images; more are read by a job
@@ -76,6 +77,7 @@ def _known() -> dict[Key, tuple[NaturalError, ...]]:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
+@known_signature
 def _held_out(
     weight_hash: str, name: str, place: str, _bundle: Bundle, _source: ImageSource
 ) -> list[int]:

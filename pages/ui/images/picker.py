@@ -17,8 +17,9 @@ from ndcore.data.decode import Decoded
 from ndcore.data.sources import ImageSource
 from ndcore.errors import BadImageError, NeuralDivergenceError
 from ndcore.legible.plurals import counted
-from pages.ui.elements.tiles import tile, tile_row
+from pages.ui.elements.tiles import tile_key, tile_row
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice, number, remember, several, switch
 from pages.ui.frame.uploads import FILE_MB
 from pages.ui.frame.words import plain, sentence
@@ -29,7 +30,7 @@ from pages.ui.images.tray import read
 PER_SCREEN = 20
 LOOK_AGAIN_S = 20
 DRAWN_AT_ONCE = 100  # images whose prediction is asked at a time
-TILE = 68  # CSS pixels
+TILES, TILE = "thumbnails", 68  # the row, and CSS pixels of each
 
 
 def ready_sources(bundle: Bundle) -> list[str]:
@@ -39,6 +40,7 @@ def ready_sources(bundle: Bundle) -> list[str]:
 
 
 @st.cache_data(ttl=LOOK_AGAIN_S, max_entries=8, show_spinner="Looking for images …")
+@known_signature
 def _ready(name: str, weight_hash: str, intake: str, _bundle: Bundle) -> list[str]:
     if _bundle.unasked:
         return [FOLDER]
@@ -171,18 +173,18 @@ def _grid(
     if not rows:
         st.info("No image here fits the filter; choose other classes or another page.")
         return
-    grid = tile_row("thumbnails")
+    ids = [source.ids[i] for i, _ in rows]
     images = loaders.thumbnails(bundle, name, [i for i, _ in rows])
-    for (i, label), image in zip(rows, images, strict=True):
-        image_id = source.ids[i]
+    grid = tile_row(TILES, dict(zip(ids, images, strict=True)))
+    for image_id, (i, label) in zip(ids, rows, strict=True):
         true = bundle.classes[int(source.labels[i])]
         told = true if label == int(source.labels[i]) else f"{true} → {bundle.classes[label]}"
-        place = tile(grid, image_id, image, width=TILE)
-        key = f"pick_{bundle.name}_{image_id}"
+        key = tile_key(TILES, image_id)
         st.session_state[key] = image_id in selection
-        place.checkbox(
+        grid.checkbox(
             f"{plain(told)} {plain(_number(image_id))}",
             key=key,
+            width=TILE,
             on_change=selection.follow,
             args=(image_id, key),
         )
@@ -278,6 +280,7 @@ def upload(bundle: Bundle, key: str) -> Choice | None:
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the image …", scope="session")
+@known_signature
 def _decoded(
     file_id: str,
     shape: tuple[int, int, int],

@@ -17,7 +17,7 @@ from ndcore.statistics.intervals import Rate
 from pages.ui.elements.class_matrix import linked_cell, pick_cell
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.picked_row import linked_row, picked_row
-from pages.ui.elements.tiles import tile, tile_row
+from pages.ui.elements.tiles import tile_key, tile_row
 from pages.ui.frame.link import just_linked, number, remember, tabs
 from pages.ui.frame.words import plain
 from pages.ui.lab.downloads import download_buttons
@@ -66,19 +66,22 @@ def _strip(bundle: Bundle, results: list[AttackResult], shown: list[int], at: in
         screen = number(
             st.number_input, f"Page of {screens:,}", 1, screens, first, key="strip", width=130
         )
-    row = tile_row("results")
-    for index in shown[(screen - 1) * PER_STRIP : screen * PER_STRIP]:
-        result = results[index]
-        image = result.attacked if result.success else result.benign
-        place = tile(row, f"result_{index}", small_png(image, SIDE), width=TILE)
-        place.button(
+    drawn = {index: results[index] for index in shown[(screen - 1) * PER_STRIP :][:PER_STRIP]}
+    row = tile_row("result", {str(index): _picture(result) for index, result in drawn.items()})
+    for index, result in drawn.items():
+        row.button(
             _outcome_words(bundle, result),
             type="primary" if index == at else "tertiary",
             on_click=remember,
             args=(ROW, result.id),
             help=result.id,
-            key=f"open_{index}",
+            key=tile_key("result", str(index)),
+            width=TILE,
         )
+
+
+def _picture(result: AttackResult) -> bytes:
+    return small_png(result.attacked if result.success else result.benign, SIDE)
 
 
 def _cells(bundle: Bundle, results: list[AttackResult]) -> dict[int, tuple[int, int]]:

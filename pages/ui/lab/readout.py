@@ -11,6 +11,7 @@ from ndcore.detectors import DivergenceDetector, Verdict
 from ndcore.figures.lab.readout import layer_rows, probability_rows, unit_rows
 from pages.ui.components.hand import Hand
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import recall
 from pages.ui.frame.words import colour_words, plain
 
@@ -110,5 +111,6 @@ def _moved(bundle: Bundle, before: Reading, now: Reading) -> list[tuple[str, flo
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
+@known_signature
 def _axis(checksum: str, layer: str, kind: str, _of: Bundle) -> tuple[float, float]:
     return _of.distributions(layer, kind).axis()

@@ -17,6 +17,7 @@ from ndcore.legible.plurals import counted
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.elements.pictures import show_image
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import tabs
 from pages.ui.frame.words import colour_words, plain, with_article
 from pages.ui.images.send_buttons import send_buttons
@@ -122,6 +123,7 @@ def show_pictures(
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _chart(
     classes: tuple[str, ...],
     before: tuple[float, ...],

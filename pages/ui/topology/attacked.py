@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 
 import pandas as pd
 import streamlit as st
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.decode import encode_png
-from ndcore.data.pixels import smaller
+from ndcore.data.decode import small_png
+from ndcore.data.gallery_row import GalleryRow
+from ndcore.data.pairs import Pair
 from ndcore.errors import NeuralDivergenceError
 from ndcore.figures.style.palette import ATTACKED
 from ndcore.legible.plurals import counted
 from ndcore.topology.attacked import Crowd, attacked_sentence, crowds
 from ndcore.topology.placing import Yardstick, yardstick
 from pages.ui.elements.csv_button import formats
-from pages.ui.elements.tiles import tile, tile_row
+from pages.ui.elements.tiles import tile_key, tile_row
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.pair import keep_pair
 from pages.ui.frame.words import plain
 from pages.ui.images.gallery import rows_here
@@ -32,8 +33,9 @@ ABOUT = {
     "share": "attacked images among all of the cluster",
     "benign class": "the commonest of its benign images",
 }
+ROW = "attacked"
 FRAME = (
-    f'<style>[class*="st-key-tile_attacked_"] img{{outline:3px solid {ATTACKED};'
+    f'<style>[class*="st-key-tile_{ROW}_"] button::before{{outline:3px solid {ATTACKED};'
     "outline-offset:-3px}</style>"
 )
 
@@ -47,6 +49,7 @@ def attacked_words(made: Made) -> str:
 
 # One tenth only: every change of a setting waits for it. The command lays all ten.
 @st.cache_data(max_entries=64, show_spinner=False)
+@known_signature
 def _benign(key: str, _made: Made) -> Yardstick:
     space = _made.opened.space
     return yardstick(space.wide, _made.lens, _made.graph.settings, space.wrong, tenths=1)
@@ -112,26 +115,26 @@ def attacked_members(bundle: Bundle, made: Made, node: int) -> pd.DataFrame | No
     members = list(crowd.members)
     st.markdown(f"**{counted(len(members), 'attacked image')}** that the layer answers alike:")
     st.html(FRAME)
-    tiles = tile_row("attacked")
     rows = defaultdict(list)
     for row in rows_here(bundle):
         rows[row.id].append(row)
     # One image may have been attacked more than once: the rows of an id are in the same order.
     before = [space.keys[:at].tolist().count(space.keys[at]) for at in members]
     find = loaders.find(bundle)
+    found: dict[str, tuple[GalleryRow, Pair]] = {}
     for at, earlier in list(zip(members, before, strict=True))[:SHOWN]:
         try:
             row = rows[str(space.keys[at])][earlier]
-            pair = row.look_up(find)
+            found[f"{row.id} {earlier}"] = row, row.look_up(find)
         except (IndexError, NeuralDivergenceError):
             continue
-        image = pair.images[-1]
-        short = min(image.shape[:2])
-        png = encode_png(smaller(image, max(1, short // SIDE)), max(1, SIDE // short))
-        name = hashlib.sha256(f"{row.id} {earlier}".encode()).hexdigest()[:12]
-        tile(tiles, f"attacked_{name}", png, width=TILE).button(
+    pictures = {name: small_png(pair.images[-1], SIDE) for name, (_, pair) in found.items()}
+    tiles = tile_row(ROW, pictures)
+    for name, (row, pair) in found.items():
+        tiles.button(
             plain(f"{row.predicted_before} → {row.predicted_after}"),
-            key=f"attacked_{name}",
+            key=tile_key(ROW, name),
+            width=TILE,
             help=plain(f"{row.id}: make it the current pair of every page", 200),
             on_click=keep_pair,
             args=(bundle, pair),

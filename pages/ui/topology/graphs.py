@@ -25,6 +25,7 @@ from ndcore.topology.placing import Placed, place
 from ndcore.topology.stability import Stability
 from pages.ui.elements.clicked import clicked
 from pages.ui.elements.kept_figure import kept_figure
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import recall, remember
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain, sentence
@@ -79,6 +80,7 @@ def make(bundle: Bundle, opened: Opened, view: View) -> Made | None:
 
 
 @st.cache_resource(max_entries=24, show_spinner="Making the graph …")
+@known_signature
 def _made(key: str, _opened: Opened, _settings: MapperSettings, _lens: str, _classes: int) -> Made:
     space = _opened.space
     values, lens = space.wide, space.lens(_lens)
@@ -200,6 +202,7 @@ def _laid_key(laid: Laid) -> tuple[object, ...]:
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
+@known_signature
 def _figure(
     about: tuple[Any, ...],
     kept: bytes | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 
 import numpy as np
@@ -11,9 +10,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ndcore.bundles.bundle import Bundle
-from ndcore.data.decode import encode_png
+from ndcore.data.decode import small_png
 from ndcore.data.pairs import Pair
-from ndcore.data.pixels import smaller
 from ndcore.figures.style.palette import distinct_colours
 from ndcore.figures.style.rows import Bar, Row, rows_markup
 from ndcore.legible.plurals import counted
@@ -22,7 +20,7 @@ from ndcore.study.incoming import MOST, Images
 from ndcore.tasks.triage import TriageJob
 from pages.ui.elements.download import download
 from pages.ui.elements.pictures import show_image
-from pages.ui.elements.tiles import tile, tile_row
+from pages.ui.elements.tiles import tile_key, tile_row
 from pages.ui.frame import loaders
 from pages.ui.frame.page_list import DETECTOR
 from pages.ui.frame.pair import keep_pair
@@ -36,6 +34,7 @@ from pages.ui.topology.vectors import missing_words, pixels_of
 SHOWN, AVERAGED = 24, 200
 MOST_CLASSES = 6
 SIDE, TILE = 64, 68
+ROW = "cluster"
 
 
 def node_panel(bundle: Bundle, made: Made) -> None:
@@ -98,20 +97,20 @@ def _pictures(
     average = np.rint(pixels.mean(0)).astype(np.uint8)
     show_image(average, f"average of {counted(len(pixels), 'image')}", width=104, place=place)
     with row.container():
-        tiles = tile_row("cluster")
         space = made.opened.space
-        for at, image in zip(ordered[:SHOWN].tolist(), pixels, strict=False):
-            key = str(space.keys[at])
+        found = {str(space.keys[at]): at for at in ordered[:SHOWN].tolist()}
+        images = dict(zip(found, pixels, strict=False))
+        tiles = tile_row(ROW, {key: small_png(image, SIDE) for key, image in images.items()})
+        for key, image in images.items():
+            at = found[key]
             label, seen = int(space.labels[at]), int(space.predicted[at])
             told = bundle.classes[label]
             if seen != label:
                 told = f"{told} → {bundle.classes[seen]}"
-            short = min(image.shape[:2])
-            png = encode_png(smaller(image, max(1, short // SIDE)), max(1, SIDE // short))
-            name = hashlib.sha256(key.encode()).hexdigest()[:12]
-            tile(tiles, f"cluster_{name}", png, width=TILE).button(
+            tiles.button(
                 plain(told),
-                key=f"cluster_{name}",
+                key=tile_key(ROW, key),
+                width=TILE,
                 help=plain(f"{key}: make it the current image of every page", 200),
                 on_click=keep_pair,
                 args=(bundle, Pair(key, image, None, label)),

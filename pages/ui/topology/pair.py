@@ -11,6 +11,7 @@ from ndcore.figures.topology.graph import Laid
 from ndcore.legible.plurals import counted
 from ndcore.topology.placing import Placed, place, way
 from ndcore.topology.vectors import LayerVectors
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.words import plain, sentence
 from pages.ui.images.pair_key import pair_key
 from pages.ui.topology.graphs import Made
@@ -48,6 +49,7 @@ def lay_pair(bundle: Bundle, made: Made, view: View, positions: str, pair: Pair 
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _read(
     pair: str, vectors: str, _bundle: Bundle, _opened: Opened, _positions: str, _pair: Pair
 ) -> LayerVectors:
@@ -55,6 +57,7 @@ def _read(
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _placed(key: tuple[object, ...], _made: Made, _read: LayerVectors) -> Placed:
     space = _made.opened.space
     return place(_made.graph, space.wide, _read.wide, space.lens_of(_read, str(key[2])))

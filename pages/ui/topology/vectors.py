@@ -36,6 +36,7 @@ from ndcore.topology.vectors import (
 )
 from pages.ui.frame import loaders
 from pages.ui.frame.job_bar import job_bar, submit
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice, number
 from pages.ui.frame.words import plain, sentence
 from pages.ui.images.gallery import rows_here, where_images
@@ -270,6 +271,7 @@ def _attacks(bundle: Bundle, source: str) -> ToRead | None:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Looking for the attacked images …")
+@known_signature
 def _attacked(name: str, checksum: str, count: int, source: str, _bundle: Bundle) -> ToRead:
     find = finder(loaders.source(source, _bundle))
     return attacked_images([row.look_up(find) for row in rows_here(_bundle)])
@@ -295,6 +297,7 @@ def pixels_of(bundle: Bundle, keys: Sequence[str]) -> NDArray[np.uint8] | None:
 
 
 @st.cache_data(max_entries=64, ttl=600, show_spinner="Looking for the images …")
+@known_signature
 def _pixels(
     name: str, weight_hash: str, keys: tuple[str, ...], _bundle: Bundle
 ) -> NDArray[np.uint8] | None:

@@ -69,7 +69,7 @@ def test_images_are_picked_by_class_and_the_link_restores_them(own: Bundle) -> N
     assert len(at.checkbox) == 20
     assert at.number_input(key="screen").max == 3
     at.multiselect(key="filter").set_value([CLASSES[2]]).run()
-    boxes = [box for box in at.checkbox if box.key.startswith("pick_")]
+    boxes = [box for box in at.checkbox if box.key.startswith("tile_")]
     assert len(boxes) == 16
     boxes[3].check().run()
     chosen = linked(at, "images")
@@ -77,7 +77,7 @@ def test_images_are_picked_by_class_and_the_link_restores_them(own: Bundle) -> N
     fresh = opened(LAB.path, **dict(at.query_params))
     assert linked(fresh, "images") == chosen
     assert not fresh.warning
-    assert sum(box.value for box in fresh.checkbox if box.key.startswith("pick_")) == 1
+    assert sum(box.value for box in fresh.checkbox if box.key.startswith("tile_")) == 1
     fresh.button(key="start").click().run()
     (result,) = ended(job_of(fresh)).result.results
     assert not fresh.run().exception
@@ -153,7 +153,7 @@ def test_the_story_begins_with_an_image_of_the_folder_chosen(
     at = opened(LAB.path, **link)
     assert not at.exception
     assert not at.warning
-    (chosen,) = (box.key for box in at.checkbox if box.key.startswith("pick_") and box.value)
+    (chosen,) = (box.key for box in at.checkbox if box.key.startswith("tile_") and box.value)
     assert chosen.startswith("pick_plain_")
     assert chosen.endswith(".png")
     assert not at.button(key="start").disabled

@@ -89,7 +89,7 @@ def test_only_correctly_classified_images_of_a_class_are_offered(digits_bundle: 
     for only in (True, False):
         at.toggle(key="correct_only").set_value(only).run()
         assert not at.exception
-        keys = [box.key for box in at.checkbox if box.key.startswith("pick_")]
+        keys = [box.key for box in at.checkbox if box.key.startswith("tile_")]
         offered = [source.index(key.removeprefix("pick_digits-cnn_")) for key in keys]
         assert offered
         assert set(source.labels[offered]) == {source.labels[wrong]}

@@ -85,7 +85,7 @@ def test_a_cluster_opens_its_images_and_goes_to_triage() -> None:
     assert "Cluster 0 of dense_1" in texts(at)
     assert "purity" in texts(at)
     assert "average of" in texts(at)
-    assert [each for each in at.button if each.key and each.key.startswith("cluster_")]
+    assert [each for each in at.button if each.key and each.key.startswith("tile_cluster_")]
     at.button(key="cluster_triage").click().run()
     job = ended(job_of(at, "triage"))
     assert isinstance(job.result, TriageJob)
@@ -132,7 +132,7 @@ def test_clusters_with_attacked_images_are_ranked_and_show_them() -> None:
     plural = "s" if counts[0] > 1 else ""
     told = f"{benign:,} benign and {counts[0]} attacked image{plural}"
     assert f"Cluster {cluster} of dense_1: {told}" in texts(at)
-    tiles = [each for each in at.button if (each.key or "").startswith("attacked_")]
+    tiles = [each for each in at.button if (each.key or "").startswith("tile_attacked_")]
     assert len(tiles) == min(counts[0], 12)
     tiles[0].click().run()
     assert not at.exception

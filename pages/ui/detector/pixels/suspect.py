@@ -27,6 +27,7 @@ from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.csv_button import folded_table
 from pages.ui.elements.pictures import show_image
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import just_linked, recall, refuse, remember
 from pages.ui.frame.words import plain, verdict_sentence, with_article
 
@@ -186,6 +187,7 @@ def _words(bundle: Bundle, repairs: Repairs, changes: list[PixelChange], name: s
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+@known_signature
 def _suspects(key: str, classes: tuple[str, ...], _repairs: Repairs) -> pa.Table:
     return pa.Table.from_pandas(suspect_table(classes, _repairs), preserve_index=False)
 

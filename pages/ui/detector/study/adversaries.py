@@ -12,6 +12,7 @@ from ndcore.figures.detector.frontier import Adversary, frontier
 from ndcore.statistics.intervals import Rate
 from ndcore.study.saved import SavedStudy
 from pages.ui.elements.kept_figure import kept_figure
+from pages.ui.frame.known_signature import known_signature
 
 ALPHA = 0.05
 PLAIN = "one-pixel"
@@ -104,6 +105,7 @@ def _tested(found: dict[str, Any]) -> str:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
+@known_signature
 def _frontier(digest: str, _shown: dict[str, dict[str, Any]]) -> go.Figure:
     return kept_figure(
         frontier([_adversary(name, row) for name, row in _shown.items()], alpha=ALPHA)

@@ -17,6 +17,8 @@ from ndcore.study.saved import SavedStudy
 from pages.ui.detector.choices import study_command
 from pages.ui.detector.study.rows import frozen_row
 from pages.ui.elements.csv_button import formats
+from pages.ui.frame.known_signature import known_signature
+from pages.ui.frame.link import box
 from pages.ui.frame.words import capital
 
 RULE = "rule flip, no threshold"
@@ -42,10 +44,12 @@ def certified_panel(bundle: Bundle, study: SavedStudy) -> None:
         f"Of the images that one pixel is known to break the rule certifies "
         f"{Rate.of(found['flip']['breakable']).text}; robust images certify themselves."
     )
-    with st.expander("Certified images by class, and every attack that was tried on the proof"):
-        _table(found["per_class"], "class", "study_certified_classes")
-        rows = {row["name"]: row["caught_by_flip"] for row in found["attacks"]}
-        _table(rows, "caught by the rule", "study_certified_attacks")
+    label = "Certified images by class, and every attack that was tried on the proof"
+    with box(st.expander, label, key="study_certified_table") as opened:
+        if opened.open:
+            _table(found["per_class"], "class", "study_certified_classes")
+            rows = {row["name"]: row["caught_by_flip"] for row in found["attacks"]}
+            _table(rows, "caught by the rule", "study_certified_attacks")
 
 
 def told(found: dict[str, Any]) -> str:
@@ -71,6 +75,7 @@ def told(found: dict[str, Any]) -> str:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
+@known_signature
 def _curve(digest: str, _found: dict[str, Any]) -> go.Figure:
     curves = {
         capital(title_of(name)): [_level(row, row["alpha"]) for row in rows]

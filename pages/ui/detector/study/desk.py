@@ -22,6 +22,7 @@ from pages.ui.detector.choices import study_command
 from pages.ui.detector.study.frozen_list import frozen_list, when
 from pages.ui.elements.csv_button import formats
 from pages.ui.elements.pick_several import pick_several
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import choice, several
 from pages.ui.frame.words import capital, sentence
 
@@ -68,11 +69,13 @@ def desk_panel(bundle: Bundle) -> None:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Opening the scores …")
+@known_signature
 def _loaded(path: str, _changed: int, weight_hash: str) -> Desk:
     return load_desk(Path(path), weight_hash)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
+@known_signature
 def _dev(digest: str, about: Hypothesis, _desk: Desk) -> dict[str, Any]:
     return dev_figures(_desk, about)
 

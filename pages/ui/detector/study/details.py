@@ -12,6 +12,7 @@ from ndcore.detectors.registry import title_of
 from ndcore.statistics.intervals import Rate
 from pages.ui.detector.study.rows import frozen_row
 from pages.ui.elements.csv_button import formats
+from pages.ui.frame.link import box
 from pages.ui.frame.words import capital
 
 
@@ -78,15 +79,17 @@ def _alarms(document: dict[str, Any]) -> None:
                 )
     frame = pd.DataFrame(rows)
     inside = int(frame["inside"].sum())
-    with st.expander(
+    told = (
         f"False alarms of “{title_of(ours['name'])}”: {inside} of {len(frame)} rates lie inside "
         "their 95% band"
-    ):
-        st.caption(
-            "The band knows how many calibration and evaluation images there are. The classes' "
-            "bands hold for all classes at once."
-        )
-        _table(frame, ("allowed", "realised", "band from", "band to"), "study_alarms")
+    )
+    with box(st.expander, told, key="study_alarms_table") as opened:
+        if opened.open:
+            st.caption(
+                "The band knows how many calibration and evaluation images there are. The classes' "
+                "bands hold for all classes at once."
+            )
+            _table(frame, ("allowed", "realised", "band from", "band to"), "study_alarms")
 
 
 def _classes(document: dict[str, Any], attack: str) -> None:
@@ -100,8 +103,10 @@ def _classes(document: dict[str, Any], attack: str) -> None:
         for name, row in ours["attacks"][attack]["per_class"].items()
         if row["n"]
     ]
-    with st.expander(f"Per class: {attack} attacks caught by {title_of(ours['name'])} at 5%"):
-        _table(pd.DataFrame(rows), ("caught", "from", "to"), "study_classes")
+    told = f"Per class: {attack} attacks caught by {title_of(ours['name'])} at 5%"
+    with box(st.expander, told, key="study_classes_table") as opened:
+        if opened.open:
+            _table(pd.DataFrame(rows), ("caught", "from", "to"), "study_classes")
 
 
 def _controls(document: dict[str, Any]) -> None:
@@ -115,14 +120,17 @@ def _controls(document: dict[str, Any]) -> None:
     if not rows:
         return
     n = max(found["n"] for row in document["detectors"] for found in row["controls"].values())
-    with st.expander("Noise controls: harmless changes flagged at 5%"):
-        st.caption(
-            f"Up to {n} correctly classified images each, with noise that leaves the label as it "
-            "is. About 5% flagged is what a detector of attacks should show; more says that it "
-            "detects noise."
-        )
-        frame = pd.DataFrame(rows)
-        _table(frame, list(frame.columns[1:]), "study_controls")
+    with box(
+        st.expander, "Noise controls: harmless changes flagged at 5%", key="study_controls_table"
+    ) as opened:
+        if opened.open:
+            st.caption(
+                f"Up to {n} correctly classified images each, with noise that leaves the label as "
+                "it is. About 5% flagged is what a detector of attacks should show; more says that "
+                "it detects noise."
+            )
+            frame = pd.DataFrame(rows)
+            _table(frame, list(frame.columns[1:]), "study_controls")
 
 
 def _regimes(document: dict[str, Any]) -> None:
@@ -137,9 +145,12 @@ def _regimes(document: dict[str, Any]) -> None:
         for name, shares in found.items()
         if next(iter(shares.values()))["n"]
     ]
-    with st.expander("Regimes: between classes or over-typical"):
-        st.caption(
-            "Where the logit of the predicted class lies among that class's images: in the lowest "
-            "tenth (between classes), the highest tenth (over-typical) or neither."
-        )
-        st.dataframe(pd.DataFrame(rows), hide_index=True, key="study_regimes")
+    with box(
+        st.expander, "Regimes: between classes or over-typical", key="study_regimes_table"
+    ) as opened:
+        if opened.open:
+            st.caption(
+                "Where the logit of the predicted class lies among that class's images: in the "
+                "lowest tenth (between classes), the highest tenth (over-typical) or neither."
+            )
+            st.dataframe(pd.DataFrame(rows), hide_index=True, key="study_regimes")

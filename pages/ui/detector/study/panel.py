@@ -29,6 +29,7 @@ from pages.ui.detector.study.rows import FEW, detector_rows, leading, plain_rows
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.elements.kept_figure import kept_figure
 from pages.ui.frame import loaders
+from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import box, choice, number, several
 from pages.ui.frame.words import capital, sentence
 
@@ -201,6 +202,7 @@ class _Roc:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
+@known_signature
 def _roc(
     digest: str, attack: str, names: tuple[str, ...], percent: float, _study: SavedStudy
 ) -> _Roc:
@@ -217,6 +219,7 @@ def _roc(
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
+@known_signature
 def _rows(digest: str, attack: str, _study: SavedStudy) -> pd.DataFrame:
     return detector_rows(_study.document, attack)
 
@@ -257,6 +260,7 @@ def _measure(name: str) -> str:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
+@known_signature
 def _by_layer(
     digest: str, attack: str, against: str, measures: tuple[str, ...], _study: SavedStudy
 ) -> go.Figure:
