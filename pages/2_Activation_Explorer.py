@@ -41,7 +41,6 @@ from pages.ui.explorer.view import (
     usual_classes,
     view_state,
 )
-from pages.ui.frame.graph_link import graph_button
 from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import box, choice, recall, switch, tabs
 from pages.ui.frame.page import setup
@@ -50,6 +49,7 @@ from pages.ui.frame.pair import current_pair
 from pages.ui.frame.story_banner import story_banner
 from pages.ui.frame.words import plain, sentence
 from pages.ui.images.example import offer_example
+from pages.ui.images.graph_link import graph_button
 from pages.ui.images.pair_key import pair_key
 from pages.ui.images.tray import read, show_only
 

@@ -10,7 +10,6 @@ from ndcore.analysis.class_graphs import ClassGraphs
 from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import ConceptGraph, Unit
 from pages.ui.frame import loaders
-from pages.ui.frame.graph_link import PIN
 from pages.ui.frame.page import setup
 from pages.ui.frame.page_list import GRAPH
 from pages.ui.frame.pair import current_pair
@@ -31,6 +30,7 @@ from pages.ui.graph.shown.numbers import numbers
 from pages.ui.graph.shown.pinned import Pinned
 from pages.ui.graph.standing import never_drawn, tell_standing
 from pages.ui.graph.units import exists, explorer_button, ringed_units, told_rings
+from pages.ui.images.graph_link import PIN
 
 
 def main() -> None:

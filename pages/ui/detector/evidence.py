@@ -18,12 +18,12 @@ from ndcore.figures.detector.waterfall import waterfall
 from ndcore.legible.plurals import counted
 from pages.ui.detector.side_by_side import side_by_side
 from pages.ui.elements.kept_figure import kept_figure
-from pages.ui.frame.graph_link import graph_button
 from pages.ui.frame.known_signature import known_signature
 from pages.ui.frame.link import box, recall, tabs
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.theme import page_ink
 from pages.ui.frame.words import plain
+from pages.ui.images.graph_link import graph_button
 
 KEPT = 64  # figures of each kind that a server remembers
 NEURONS = 12  # shown one by one

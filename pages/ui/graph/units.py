@@ -11,9 +11,9 @@ from ndcore.bundles.bundle import Bundle
 from ndcore.concept_graph import Unit
 from ndcore.figures.graph.class_scene import key_of, unit_of
 from ndcore.legible.plurals import counted
-from pages.ui.frame.graph_link import RINGED
 from pages.ui.frame.link import just_linked, recall, refuse, remember
 from pages.ui.frame.page_list import EXPLORER
+from pages.ui.images.graph_link import RINGED
 
 _STATE = "graph_ringed"
 MOST = 64
