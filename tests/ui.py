@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import time
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +54,12 @@ def components(at: AppTest) -> list[Any]:
 
 
 def texts(at: AppTest) -> str:
+    """What stands on the page, and under its pictures."""
     kinds = (at.title, at.markdown, at.caption, at.info, at.error, at.warning, at.header)
-    return "\n".join(element.value for kind in kinds for element in kind)
+    told = [element.value for kind in kinds for element in kind]
+    for block in at.get("html"):
+        told += map(unescape, re.findall("<figcaption>(.*?)</figcaption>", block.proto.body))
+    return "\n".join(told)
 
 
 def png(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

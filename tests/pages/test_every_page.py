@@ -12,10 +12,12 @@ from ndcore.data.pairs import Pair
 from ndcore.detectors import load_detector
 from ndcore.detectors.repair import repair
 from ndcore.networks.evaluator import evaluator_for
+from pages.ui.elements.tiles import tile_key
 from pages.ui.frame import loaders
 from pages.ui.frame.page_list import DETECTOR, EXPLORER, LAB, PAGES
 from pages.ui.frame.story_banner import STEPS
 from pages.ui.frame.words import verdict_sentence
+from pages.ui.images.picker import TILES
 from tests.ui import BAD, GOOD, components, ended, job_of, linked, opened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +71,7 @@ def test_a_damaged_bundle_is_one_sentence(page: str, digits_cache: Path) -> None
 def test_attack_runs_shows_its_result_and_hands_the_pair_on(digits_bundle: Bundle) -> None:
     known = digits_bundle.gallery[0].id
     at = opened(LAB.path, images=known)
-    assert at.checkbox(key=f"pick_digits-cnn_{known}").value
+    assert at.checkbox(key=tile_key(TILES, known)).value
     at.button(key="start").click().run()
     job = ended(job_of(at))
     at.run()
@@ -153,6 +155,8 @@ def test_detector_finds_the_pixel_that_carries_the_prediction(
     suspect = tuple(repair(evaluator, pair.attacked[None]).suspect[0].tolist())
     words = "the pixel that was changed" if suspect in places else "not the changed pixel"
     assert f"It is {words}." in told
+    at.session_state["suspect_1_table"] = True
+    at.run()
     frame = next(f.value for f in at.dataframe if "probability lost" in f.value.columns)
     assert frame["log-odds lost"].is_monotonic_decreasing
     label = digits_bundle.classes[int(digits_bundle.read(pair.benign[None]).predicted[0])]

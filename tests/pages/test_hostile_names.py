@@ -26,6 +26,9 @@ NAME = "a<u>*c*[x](y)$z$"
 MARKS = ("<u>", "*c*", "[x](", "$z$")
 # Strings that a browser shows as Markdown, by the field that holds them.
 MARKDOWN = {"body", "label", "help", "content", "caption", "text", "delta", "tooltip"}
+STUDY_TABLES = [
+    f"study_{name}_table" for name in ("alarms", "classes", "certified", "controls", "regimes")
+]
 # A state is a page and a link.
 STATES: dict[str, tuple[str, dict[str, str]]] = {
     "home": ("Home.py", {}),
@@ -37,16 +40,28 @@ STATES: dict[str, tuple[str, dict[str, str]]] = {
         {"source": "digits", "way": "hand", "images": "digits:0", "hand": "1.1.ff0000"},
     ),
     "explorer": (EXPLORER.path, {"pair": "", "numbers_open": "1"}),
-    "explorer, spread": (EXPLORER.path, {"pair": "", "closer": "How the change spreads"}),
-    "explorer, places": (EXPLORER.path, {"pair": "", "closer": "Where neurons fire"}),
+    "explorer, spread": (
+        EXPLORER.path,
+        {"pair": "", "closer": "How the change spreads", "propagation_table": "1"},
+    ),
+    "explorer, places": (
+        EXPLORER.path,
+        {"pair": "", "closer": "Where neurons fire", "positions_table": "1"},
+    ),
     "explorer, add": (EXPLORER.path, {"add_instance": "1", "add_way": "From the gallery"}),
     "explorer, errors": (EXPLORER.path, {"add_instance": "1", "add_way": "Natural error"}),
     "explorer, an image": (EXPLORER.path, {"add_instance": "1", "add_way": "Image"}),
-    "detector": (DETECTOR.path, {"pair": "", "others": "1"}),
-    "detector, layers": (DETECTOR.path, {"pair": "", "detector": "wasserstein"}),
+    "detector": (DETECTOR.path, {"pair": "", "others": "1", "suspect_1_table": "1"}),
+    "detector, layers": (
+        DETECTOR.path,
+        {"pair": "", "detector": "wasserstein", "verdict_table_attacked": "1"},
+    ),
     "detector, natural image": (DETECTOR.path, {"judge": "digits"}),
     "detector, many images": (DETECTOR.path, {"detector_tab": "Many images"}),
-    "detector, study": (DETECTOR.path, {"detector_tab": "The study"}),
+    "detector, study": (
+        DETECTOR.path,
+        {"detector_tab": "The study"} | dict.fromkeys(STUDY_TABLES, "1"),
+    ),
     "detector, desk": (DETECTOR.path, {"detector_tab": "Hypothesis desk"}),
     "topology": (TOPOLOGY.path, {"topology_n": "420", "node": "dense_1:0"}),
     "topology, stable": (TOPOLOGY.path, {"topology_n": "420", "topology_tab": "Stability"}),

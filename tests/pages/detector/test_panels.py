@@ -43,6 +43,8 @@ def test_the_causal_test_says_what_came_of_it(digits_bundle: Bundle, pair: Pair)
     assert causal_sentence(test, digits_bundle.classes) in told
     assert "benign images (Digits)" in told
     assert "95% interval" in told
+    at.session_state["clamp_table"] = True
+    at.run()
     frame = next(f.value for f in at.dataframe if "clamped" in f.value.columns)
     assert list(frame["clamped"])[-4:] == list(digits_bundle.layers[:-1])
     assert (frame["random draws"].dropna() == 20).all()

@@ -43,6 +43,8 @@ def test_shares_and_a_row_for_each(digits_bundle: Bundle) -> None:
     assert f"on **{'100.0% (20.7-100.0%)' if found[6].alarm else '0.0% (0.0-79.3%)'}** of 1" in (
         texts(at)
     )
+    at.session_state["certified_table"] = True
+    at.run()
     (frame,) = (each.value for each in at.dataframe if "can have been" in each.value.columns)
     assert frame["proven"].tolist() == [one.certified for one in found]
     assert frame["attacked"].tolist() == [""] * 6 + ["yes"]

@@ -51,6 +51,9 @@ def test_the_panel_draws_a_pair(digits_bundle: Bundle, pair: Pair) -> None:
     figure = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert len(figure["data"]) >= 4
     assert figure["layout"]["yaxis"]["title"]["text"] == f"{MEASURES['score']} (log)"
+    assert not at.dataframe
+    at.session_state["depth_table"] = True
+    at.run()
     assert at.get("download_button")
     frame = at.dataframe[0].value
     assert set(frame["layer"]) == set(digits_bundle.layers)

@@ -40,6 +40,9 @@ def test_the_panel_shows_the_marked_units_of_both_images(digits_bundle: Bundle, 
     assert at.multiselect[0].value == ["2", "5"]
     markup = json.dumps([block.proto.body for block in at.get("html")])
     assert markup.count("data:image/svg+xml") == 4
+    assert not at.dataframe
+    at.session_state["positions_table"] = True
+    at.run()
     frame = at.dataframe[0].value
     assert list(frame["neuron"]) == [2, 2, 5, 5]
     assert list(frame["image"]) == ["benign", "attacked"] * 2

@@ -35,6 +35,9 @@ def test_the_panel_draws_maps_and_numbers(digits_bundle: Bundle) -> None:
     markup = "".join(json.dumps(block.proto.body) for block in at.get("html"))
     assert markup.count("<figure") == 3
     assert "block2_conv1" in markup
+    assert not at.dataframe
+    at.session_state["propagation_table"] = True
+    at.run()
     frame = at.dataframe[0].value
     assert list(frame["layer"]) == list(digits_bundle.layers)
     assert frame["rows"].isna().sum() == 2

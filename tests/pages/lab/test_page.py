@@ -14,8 +14,10 @@ from streamlit.testing.v1 import AppTest
 from ndcore.bundles.bundle import Bundle
 from ndcore.data.catalog import open_source
 from pages.ui.components.hand import Hand, Pick
+from pages.ui.elements.tiles import tile_key
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.words import plain
+from pages.ui.images.picker import TILES
 from tests.ui import GOOD, components, ended, job_of, linked, opened, texts
 
 LAB = "pages/1_Attack_Lab.py"
@@ -86,11 +88,12 @@ def test_only_correctly_classified_images_of_a_class_are_offered(digits_bundle: 
     # An image that the link asks for is on the first screen.
     at = opened(LAB, images=source.ids[wrong])
     at.multiselect(key="filter").set_value([str(source.labels[wrong])]).run()
+    places = {tile_key(TILES, image_id): i for i, image_id in enumerate(source.ids)}
     for only in (True, False):
         at.toggle(key="correct_only").set_value(only).run()
         assert not at.exception
         keys = [box.key for box in at.checkbox if box.key.startswith("tile_")]
-        offered = [source.index(key.removeprefix("pick_digits-cnn_")) for key in keys]
+        offered = [places[key] for key in keys]
         assert offered
         assert set(source.labels[offered]) == {source.labels[wrong]}
         assert (wrong in offered) == (not only)
