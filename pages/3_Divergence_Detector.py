@@ -179,16 +179,18 @@ def keep_verdicts(
     """The verdicts as files; see `case_file_buttons`."""
     st.header("Keep the verdicts")
     case_file_buttons(bundle, detector, found, verdicts, best, repairs, by_layers)
-    document = {
-        "bundle": bundle.name,
-        "weight_hash": bundle.weight_hash,
-        "detector": detector,
-        "results": [
-            {"file": s[0]} | v.to_dict(bundle.classes) for s, v in zip(found, verdicts, strict=True)
-        ],
-    }
-    document_json = partial(json.dumps, document, indent=1)
-    download("Verdicts as JSON", document_json, "verdicts.json", key="verdicts_json")
+
+    def told() -> str:
+        named = zip(found, verdicts, strict=True)
+        document = {
+            "bundle": bundle.name,
+            "weight_hash": bundle.weight_hash,
+            "detector": detector,
+            "results": [{"file": s[0]} | v.to_dict(bundle.classes) for s, v in named],
+        }
+        return json.dumps(document, indent=1)
+
+    download("Verdicts as JSON", told, "verdicts.json", key="verdicts_json")
 
 
 def main() -> None:

@@ -41,25 +41,27 @@ def case_file_buttons(
         by_layers: by name a detector of layers, where `verdicts` have none; may be empty.
     """
     alpha = verdicts[0].alpha
-    cases = [
-        Case(
-            name=name,
-            pixels=pixels,
-            verdict=verdict,
-            changes=() if name == "benign" else tuple(changes),
-            repairs=repairs[i] if repairs else None,
-            by_repair=_by_repair(bundle, best, pixels, repairs[i], alpha) if repairs else None,
-            by_layers=by_layers[i] if by_layers else None,
-            certificate=known_certificate(bundle, pixels),
-        )
-        for i, ((name, pixels, changes), verdict) in enumerate(zip(found, verdicts, strict=True))
-    ]
     command = ["python", "-m", "ndcore", "detect", *image_files([name for name, *_ in found])]
     command += ["--bundle", bundle.name, "--detector", detector]
     command += ["--alpha", f"{alpha:g}", "--case-file", "case.html"]
     command += [] if repairs else ["--no-repair"]
 
     def made(kind: str) -> bytes:
+        cases = [
+            Case(
+                name=name,
+                pixels=pixels,
+                verdict=verdict,
+                changes=() if name == "benign" else tuple(changes),
+                repairs=repairs[i] if repairs else None,
+                by_repair=_by_repair(bundle, best, pixels, repairs[i], alpha) if repairs else None,
+                by_layers=by_layers[i] if by_layers else None,
+                certificate=known_certificate(bundle, pixels),
+            )
+            for i, ((name, pixels, changes), verdict) in enumerate(
+                zip(found, verdicts, strict=True)
+            )
+        ]
         document = case_document(bundle, detector, cases, command=shlex.join(command))
         return case_bytes(document, kind)
 
