@@ -54,12 +54,14 @@ def components(at: AppTest) -> list[Any]:
 
 
 def texts(at: AppTest) -> str:
-    """What stands on the page, and under its pictures."""
     kinds = (at.title, at.markdown, at.caption, at.info, at.error, at.warning, at.header)
-    told = [element.value for kind in kinds for element in kind]
-    for block in at.get("html"):
-        told += map(unescape, re.findall("<figcaption>(.*?)</figcaption>", block.proto.body))
-    return "\n".join(told)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def captions(at: AppTest) -> list[str]:
+    """What stands under the pictures, which is no Markdown."""
+    bodies = "".join(block.proto.body for block in at.get("html"))
+    return [unescape(told) for told in re.findall("<figcaption>(.*?)</figcaption>", bodies)]
 
 
 def png(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -18,7 +18,7 @@ from pages.ui.frame.page_list import DETECTOR, EXPLORER, LAB, PAGES
 from pages.ui.frame.story_banner import STEPS
 from pages.ui.frame.words import verdict_sentence
 from pages.ui.images.picker import TILES
-from tests.ui import BAD, GOOD, components, ended, job_of, linked, opened, texts
+from tests.ui import BAD, GOOD, captions, components, ended, job_of, linked, opened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = ["Home.py", *(page.path for page in PAGES)]
@@ -284,9 +284,9 @@ def test_the_example_that_was_taken_away_stays_away() -> None:
 
 def test_the_lab_shows_a_finished_attack_until_there_is_one(digits_bundle: Bundle) -> None:
     row = digits_bundle.gallery[0]
-    told = texts(opened(LAB.path))
-    assert "The example" in told
-    assert f"Attacked: {row.predicted_after} {100 * row.confidence_after:.1f}%" in told
+    at = opened(LAB.path)
+    assert "The example" in texts(at)
+    assert f"Attacked: {row.predicted_after} {100 * row.confidence_after:.1f}%" in captions(at)
 
 
 @pytest.mark.usefixtures("digits_bundle")
