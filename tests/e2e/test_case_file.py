@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ndcore.bundles.bundle import load_bundle
+from ndcore.study.calibrated import Detectors
 from tests.e2e.settled import settle
 
 pytestmark = pytest.mark.e2e
@@ -90,12 +91,13 @@ def test_a_case_file_names_the_detector_that_judged(page: Page, server: str) -> 
             page.locator(f".st-key-case_{kind} button").click()
         made[kind] = Path(waiting.value.path()).read_text()
     document = json.loads(made["json"])
-    assert document["provenance"]["detector"] == "repair-turn"
-    assert "--detector repair-turn" in document["provenance"]["command"]
+    frozen = Detectors(load_bundle("cifar10-vgg16")).usual
+    assert document["provenance"]["detector"] == frozen
+    assert f"--detector {frozen}" in document["provenance"]["command"]
     for image in document["images"]:
         assert image["by_layers"]["detector"] == "wasserstein"
         assert image["verdict"] == image["repair"]["verdict"]
-    assert "Judged by the detector repair-turn of" in made["html"]
+    assert f"Judged by the detector {frozen} of" in made["html"]
 
 
 def test_the_causal_test_in_the_browser(page: Page, server: str) -> None:

@@ -27,8 +27,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--detector",
         default="",
-        help="repair-turn (needs a study; about a second per image), wasserstein, surprisal or a "
-        "baseline such as logit-gap (default: the first that the bundle has a calibration for)",
+        help="repair-pair or repair-turn (these need a study and about a second per image), "
+        "wasserstein, surprisal or a baseline such as logit-gap (default: the one that the study "
+        "froze, else the first that the bundle has a calibration for)",
     )
     parser.add_argument("--fail-on-flag", action="store_true", help="exit 1 if any is flagged")
     parser.add_argument(
