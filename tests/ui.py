@@ -58,10 +58,10 @@ def texts(at: AppTest) -> str:
     return "\n".join(element.value for kind in kinds for element in kind)
 
 
-def captions(at: AppTest) -> list[str]:
-    """What stands under the pictures, which is no Markdown."""
+def captions(at: AppTest) -> str:
+    """What stands under the pictures, a line for each, which is no Markdown."""
     bodies = "".join(block.proto.body for block in at.get("html"))
-    return [unescape(told) for told in re.findall("<figcaption>(.*?)</figcaption>", bodies)]
+    return unescape("\n".join(re.findall("<figcaption>(.*?)</figcaption>", bodies)))
 
 
 def png(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -11,7 +11,7 @@ from ndcore.bundles.bundle import Bundle, load_bundle
 from ndcore.bundles.images import open_own
 from pages.ui.frame.page_list import DETECTOR, EXPLORER, LAB
 from tests.own.large import HELD, build_untouched
-from tests.ui import linked, opened, texts
+from tests.ui import captions, linked, opened, texts
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_bundle_without_attacks_shows_an_image_that_it_gets_right(first: str) 
     lab = opened(LAB.path)
     assert not lab.exception
     assert "The example: a class 500, not attacked yet" in texts(lab)
-    assert "Benign: class 500 " in texts(lab)
+    assert "Benign: class 500 " in captions(lab)
     home = opened("Home.py")
     assert not home.exception
     told = texts(home)

@@ -21,7 +21,7 @@ from pages.ui.frame.page_list import PAGES
 from pages.ui.images import natural_errors as natural
 from pages.ui.images.tray import SLOTS, entries_from_link
 from tests.colour_vision import VISION, contrast, lab
-from tests.ui import BAD, GOOD, ended, job_of, opened, texts
+from tests.ui import BAD, GOOD, captions, ended, job_of, opened, texts
 
 SHAPE = (8, 8, 1)
 APP = """
@@ -116,9 +116,8 @@ def test_the_current_pair_comes_first_in_ink_and_red(app: Path, digits_bundle: B
         np.stack([i.pixels for i in at.session_state["shown"]])
     ).predicted
     assert [image.predicted for image in at.session_state["shown"]] == predicted.tolist()
-    told = texts(at)
-    assert "**1 current**" in told
-    assert f"taken for {first.predicted_after} (" in told
+    assert "**1 current**" in texts(at)
+    assert f"taken for {first.predicted_after} (" in captions(at)
 
 
 @pytest.mark.spec("ND-6")

@@ -18,7 +18,7 @@ from pages.ui.elements.tiles import tile_key
 from pages.ui.frame.page_list import EXPLORER
 from pages.ui.frame.words import plain
 from pages.ui.images.picker import TILES
-from tests.ui import GOOD, components, ended, job_of, linked, opened, texts
+from tests.ui import GOOD, captions, components, ended, job_of, linked, opened, texts
 
 LAB = "pages/1_Attack_Lab.py"
 
@@ -213,7 +213,7 @@ def test_a_stopped_map_says_how_much_was_tried(digits_bundle: Bundle) -> None:
 def test_a_failed_attack_shows_its_nearest_miss(digits_bundle: Bundle) -> None:
     at = attacked(images=known(digits_bundle), budget="1", target="0")
     assert "The attack failed" in at.header[0].value
-    assert "Nearest miss" in texts(at)
+    assert "Nearest miss" in captions(at)
 
 
 @pytest.mark.spec("AL-13")
@@ -222,7 +222,7 @@ def test_a_comparison_shows_the_change_enlarged_and_makes_no_link(digits_bundle:
     told = texts(at)
     assert "pixels changed" in told
     assert "L2 distance" in told
-    assert "grey = unchanged" in told
+    assert "grey = unchanged" in captions(at)
     assert "pair" not in at.query_params
     at.switch_page("pages/2_Activation_Explorer.py").run()
     assert not at.exception

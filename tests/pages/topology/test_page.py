@@ -13,7 +13,7 @@ from ndcore.tasks.triage import TriageJob
 from ndcore.topology.branches import Branch
 from pages.ui.frame.page_list import TOPOLOGY
 from pages.ui.topology import branch_points, vectors
-from tests.ui import ended, job_of, linked, opened, texts
+from tests.ui import captions, ended, job_of, linked, opened, texts
 
 PAGE = TOPOLOGY.path
 FEW = {"topology_images": "digits", "topology_n": "420", "topology_intervals": "8"}
@@ -84,7 +84,7 @@ def test_a_cluster_opens_its_images_and_goes_to_triage() -> None:
     assert not at.exception
     assert "Cluster 0 of dense_1" in texts(at)
     assert "purity" in texts(at)
-    assert "average of" in texts(at)
+    assert "average of" in captions(at)
     assert [each for each in at.button if each.key and each.key.startswith("tile_cluster_")]
     at.button(key="cluster_triage").click().run()
     job = ended(job_of(at, "triage"))
