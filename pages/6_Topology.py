@@ -174,8 +174,8 @@ def numbers(bundle: Bundle, made: Made, view: View) -> None:
     if stable is not None:
         edges["stability"] = stable.share
     name = f"{bundle.name}-{made.layer}"
-    folded_table("clusters", nodes, f"{name}-clusters.csv", f"nodes_{made.layer}")
-    folded_table("edges", edges, f"{name}-edges.csv", f"edges_{made.layer}")
+    folded_table("clusters", lambda: nodes, f"{name}-clusters.csv", f"nodes_{made.layer}")
+    folded_table("edges", lambda: edges, f"{name}-edges.csv", f"edges_{made.layer}")
     document = partial(
         graph_document, made.opened.space, graph, facts, bundle.classes, view.lens, stable
     )

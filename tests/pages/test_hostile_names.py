@@ -65,7 +65,15 @@ STATES: dict[str, tuple[str, dict[str, str]]] = {
     "detector, desk": (DETECTOR.path, {"detector_tab": "Hypothesis desk"}),
     "topology": (TOPOLOGY.path, {"topology_n": "420", "node": "dense_1:0"}),
     "topology, stable": (TOPOLOGY.path, {"topology_n": "420", "topology_tab": "Stability"}),
-    "topology, numbers": (TOPOLOGY.path, {"topology_n": "420", "topology_tab": "Numbers"}),
+    "topology, numbers": (
+        TOPOLOGY.path,
+        {
+            "topology_n": "420",
+            "topology_tab": "Numbers",
+            "nodes_dense_1_table": "1",
+            "edges_dense_1_table": "1",
+        },
+    ),
     "graph": (GRAPH.path, {"graph_numbers": "1"}),
     "graph, difference": (GRAPH.path, {"graph_show": "difference", "graph_numbers": "1"}),
     "evolution": (EVOLUTION.path, {"network_table": "1"}),

@@ -132,7 +132,7 @@ def _show(bundle: Bundle, test: CausalTest, source: str) -> None:
         )
     )
     frame = clamp_table(bundle, test)
-    folded_table(counted(len(frame), "clamp"), frame, f"{bundle.name}-clamp.csv", "clamp")
+    folded_table(counted(len(frame), "clamp"), lambda: frame, f"{bundle.name}-clamp.csv", "clamp")
 
 
 def _price(test: CausalTest, source: str) -> str:

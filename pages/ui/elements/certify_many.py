@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -74,8 +76,8 @@ def _show(bundle: Bundle, images: Images, kept: list[Certificate]) -> None:
     if count := int((~benign).sum()):
         rate = Rate(int(alarms[~benign].sum()), count)
         st.markdown(f"The rule *flip* raises its alarm on **{rate.text}** of {count:,} attacked.")
-    frame = _table(bundle, images, found, benign)
-    folded_table("the images, proven or not", frame, f"{bundle.name}-certificates.csv", "certified")
+    make = partial(_table, bundle, images, found, benign)
+    folded_table("the images, proven or not", make, f"{bundle.name}-certificates.csv", "certified")
 
 
 def _table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -26,10 +26,11 @@ def csv_button(frame: Table, file: str, key: str) -> None:
     download("CSV", made, file, key=key)
 
 
-def folded_table(label: str, frame: Table, file: str, key: str) -> None:
-    """The table with its CSV, folded; `key` begins the keys of both."""
+def folded_table(label: str, make: Callable[[], Table], file: str, key: str) -> None:
+    """The table with its CSV, folded, and made while it is not; `key` begins the keys of both."""
     with box(st.expander, f"Numbers: {label}", key=f"{key}_table") as opened:
         if opened.open:
+            frame = make()
             st.dataframe(frame, hide_index=True, key=f"{key}_numbers")
             csv_button(frame, file, f"{key}_csv")
 

@@ -57,7 +57,8 @@ def depth_panel(bundle: Bundle, pair: Pair, reading: Reading) -> None:
     st.plotly_chart(chart, key="depth_profile")
     if profile.change:
         st.caption(RULES)
-    folded_table(counted(len(profile.layers), "layer"), frame, f"{bundle.name}-depth.csv", "depth")
+    told = counted(len(profile.layers), "layer")
+    folded_table(told, lambda: frame, f"{bundle.name}-depth.csv", "depth")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

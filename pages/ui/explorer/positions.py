@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 
 import numpy as np
@@ -85,9 +86,9 @@ def positions_panel(
     for unit in units:
         with blocks.container(width=(WIDTH + 16) * len(maps)):
             _show_unit(bundle, pair, maps[:, unit], grid, f"{layer} · {unit}")
-    frame = positions_table(bundle, maps, units, grid, layer)
+    make = partial(positions_table, bundle, maps, units, grid, layer)
     told = f"neurons {', '.join(map(str, units))} of {layer}"
-    folded_table(told, frame, f"{bundle.name}-{layer}-positions.csv", "positions")
+    folded_table(told, make, f"{bundle.name}-{layer}-positions.csv", "positions")
 
 
 def known_fields(bundle: Bundle) -> dict[str, ReceptiveField]:

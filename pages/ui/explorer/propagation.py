@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -34,10 +36,8 @@ def propagation_panel(bundle: Bundle, pair: Pair) -> None:
     dense = propagation_rows(changes)
     if dense:
         st.html(dense)
-    frame = propagation_table(changes)
-    folded_table(
-        counted(len(changes), "layer"), frame, f"{bundle.name}-propagation.csv", "propagation"
-    )
+    told, make = counted(len(changes), "layer"), partial(propagation_table, changes)
+    folded_table(told, make, f"{bundle.name}-propagation.csv", "propagation")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

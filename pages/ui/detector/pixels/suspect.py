@@ -128,7 +128,7 @@ def _show(
     key = image_key(bundle.weight_hash, pixels)
     frame = _suspects(key, bundle.classes, repairs)
     told = f"the {len(frame)} most suspicious pixels of the {name} image"
-    folded_table(told, frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_{at}")
+    folded_table(told, lambda: frame, f"{bundle.name}-{name}-suspects.csv", f"suspect_{at}")
 
 
 def _judged(bundle: Bundle, name: str, verdict: Verdict) -> None:
