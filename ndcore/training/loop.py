@@ -48,7 +48,7 @@ from ndcore.training.side_by_side import SideBySide
 
 NORM_IMAGES = 10_240
 NORM_BATCH = 512
-SMALL_MODEL = 1_000_000
+SMALL_MODEL = 500_000
 LOWER = "lower the rate, with --lr on the command line"
 
 

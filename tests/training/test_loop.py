@@ -23,7 +23,7 @@ from ndcore.training.augment import cut_out, resize, shift
 from ndcore.training.checkpoints import read_run
 from ndcore.training.loop import train
 from ndcore.training.recipes import RECIPES, recipe
-from ndcore.training.side_by_side import SideBySide, conv_side_by_side
+from ndcore.training.side_by_side import SideBySide, conv_of_whole_map, conv_side_by_side
 
 CONFIG = replace(RECIPES["digits-cnn"], epochs=4)
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,10 +233,30 @@ def test_images_side_by_side_do_not_see_each_other(side: int, bias: bool, kernel
     weight.requires_grad_()
     plain = torch.conv2d(images, weight, shift_of, padding=kernel // 2)
     found = conv_side_by_side(images, weight, shift_of)
+    assert_same_gradients(found, plain, (images, weight))
+
+
+@pytest.mark.parametrize(("shape", "bias"), [((1, 1), True), ((2, 3), False), ((4, 4), True)])
+def test_a_kernel_as_large_as_its_map_is_one_product(shape: tuple[int, int], bias: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(5, 3, *shape, generator=generator, dtype=torch.float64).requires_grad_()
+    weight = torch.rand(4, 3, *shape, generator=generator, dtype=torch.float64).requires_grad_()
+    shift_of = torch.rand(4, generator=generator, dtype=torch.float64) if bias else None
+    plain = torch.conv2d(images, weight, shift_of)
+    assert_same_gradients(conv_of_whole_map(images, weight, shift_of), plain, (images, weight))
+    with SideBySide():
+        assert torch.allclose(torch.conv2d(images, weight, shift_of), plain)
+        # A padded one looks at more than the map.
+        assert torch.conv2d(images, weight, padding=1).shape[2:] == (3, 3)
+
+
+def assert_same_gradients(
+    found: torch.Tensor, plain: torch.Tensor, of: tuple[torch.Tensor, ...]
+) -> None:
     assert torch.allclose(found, plain)
     for one, other in zip(
-        torch.autograd.grad(found.sin().sum(), (images, weight)),
-        torch.autograd.grad(plain.sin().sum(), (images, weight)),
+        torch.autograd.grad(found.sin().sum(), of),
+        torch.autograd.grad(plain.sin().sum(), of),
         strict=True,
     ):
         assert torch.allclose(one, other)
