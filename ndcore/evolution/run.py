@@ -186,7 +186,7 @@ class EvolutionRun:
             BadRequestError: unknown layer, or an epoch without details.
             RunError: the file is damaged.
         """
-        arrays = self._details(epoch)
+        arrays = self.details(epoch)
         start, here = units_before(self.layers, layer), self.layer(layer)
         scale = arrays["scale"][here.number - 1]
         rows = arrays["sketch"][:, start : start + here.units]
@@ -204,6 +204,31 @@ class EvolutionRun:
         """Clusters of a layer's units and their map in the plane; errors as `sketch`."""
         return cluster_units(self.distances(layer, epoch, "normalised"), clusters)
 
+    def details(self, epoch: int) -> dict[str, NDArray[Any]]:
+        """What was kept at an epoch beside the metrics, of all layers in a row.
+
+        `sketch` (classes, units, blocks) in steps of `scale` (layers,), and of the units of layers
+        that follow no other: `image`, `position` and `level` (units, patches), `low`, `high`.
+
+        Raises:
+            BadRequestError: an epoch without details.
+            RunError: the file is damaged.
+        """
+        if epoch not in self.detailed:
+            kept = ", ".join(map(str, self.detailed)) or "none yet"
+            raise BadRequestError(f"epoch {epoch} has no details: they were kept at {kept}")
+        if epoch not in self._held:
+            units = sum(layer.units for layer in self.layers)
+            own = sum(layer.units for layer in self.layers if not layer.follows)
+            shapes: dict[str, tuple[int | None, ...]] = {
+                "sketch": (len(self.classes), units, int(self.about["blocks"])),
+                "scale": (len(self.layers),),
+            }
+            shapes |= {"low": (own,), "high": (own,)}
+            shapes |= dict.fromkeys(("image", "position", "level"), (own, None))
+            self._held[epoch] = read_arrays(epoch_file(self.folder, "detail", epoch), shapes)
+        return self._held[epoch]
+
     def patches(self, layer: str, unit: int, epoch: int, k: int = 20) -> Patches:
         """The patches that drive a unit most, one per image, the highest first.
 
@@ -211,7 +236,7 @@ class EvolutionRun:
             layer: name.
             unit: index in the layer.
             epoch: one of `detailed`.
-            k: at most so many; 20 were kept at most epochs, 1,000 at the last.
+            k: at most so many; 20 were kept at most epochs, up to 1,000 at the last.
 
         Raises:
             BadRequestError: unknown layer or unit, or an epoch without details.
@@ -220,7 +245,7 @@ class EvolutionRun:
         here = self.layer(layer)
         if not 0 <= unit < here.units:
             raise BadRequestError(f"layer '{layer}' has units 0 ... {here.units - 1}, got {unit}")
-        arrays = self._details(epoch)
+        arrays = self.details(epoch)
         own = (each for each in self.layers if not each.follows)
         row = unit + units_before(own, here.follows or layer)
         low, high = arrays["low"][row], arrays["high"][row]
@@ -262,19 +287,3 @@ class EvolutionRun:
     @cached_property
     def _held(self) -> dict[int, dict[str, NDArray[Any]]]:
         return {}
-
-    def _details(self, epoch: int) -> dict[str, NDArray[Any]]:
-        if epoch not in self.detailed:
-            kept = ", ".join(map(str, self.detailed)) or "none yet"
-            raise BadRequestError(f"epoch {epoch} has no details: they were kept at {kept}")
-        if epoch not in self._held:
-            units = sum(layer.units for layer in self.layers)
-            own = sum(layer.units for layer in self.layers if not layer.follows)
-            shapes: dict[str, tuple[int | None, ...]] = {
-                "sketch": (len(self.classes), units, int(self.about["blocks"])),
-                "scale": (len(self.layers),),
-            }
-            shapes |= {"low": (own,), "high": (own,)}
-            shapes |= dict.fromkeys(("image", "position", "level"), (own, None))
-            self._held[epoch] = read_arrays(epoch_file(self.folder, "detail", epoch), shapes)
-        return self._held[epoch]

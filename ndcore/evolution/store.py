@@ -72,6 +72,20 @@ def write_document(path: Path, document: dict[str, Any]) -> None:
     _write(path, json_bytes(document))
 
 
+def copy_whole(path: Path, folder: Path) -> None:
+    """Copy a file of a recording into another recording, if it is as it was written.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        _require_whole(path)
+        data = path.read_bytes()
+    except (UnreadableError, OSError) as error:
+        raise RunError(f"the recording is damaged: {path} cannot be read ({error})") from error
+    _write(folder / path.name, data)
+
+
 def seal(folder: Path) -> None:
     """Take the checksums of all files of a recording as they are now."""
     files = sorted(path for path in folder.iterdir() if path.name != SUMS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ndcore.cli.commands import Answer
@@ -47,6 +48,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of these images and the searches")
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--copy", metavar="FOLDER", help="first copy the recording, without weights, to this folder"
+    )
+    parser.add_argument(
+        "--details",
+        metavar="EPOCHS",
+        help="of the copy: epochs that keep samples and patches, such as 1,10,30; the last always "
+        "does (default: all)",
+    )
+    parser.add_argument(
+        "--patches",
+        type=int,
+        metavar="N",
+        help="of the copy: patches per unit and epoch (default: all; pictures take 20, facets "
+        "up to 1000)",
+    )
     add_crew(parser)
 
 
@@ -65,12 +82,28 @@ def run(options: Namespace) -> Answer:
     found = load_run(options.run[0])
     if crew_of(options) and not options.vulnerability:
         raise BadRequestError("--workers and --scheduler share out --vulnerability alone")
+    if (options.details or options.patches is not None) and not options.copy:
+        raise BadRequestError("--details and --patches say what --copy takes along")
     if options.vulnerability or options.facets:
         _measure(found, options)
+    if options.copy:
+        from ndcore.evolution.recording.light_copy import copy_recording
+
+        epochs = _epochs(options.details) if options.details else None
+        copy_recording(found, Path(options.copy), details=epochs, patches=options.patches)
     from ndcore.cli.evolution import evolution_document, evolution_text
 
     document = evolution_document(found, options.variant, options.layer)
     return document, evolution_text(document), 0
+
+
+def _epochs(told: str) -> list[int]:
+    try:
+        return [int(epoch) for epoch in told.split(",")]
+    except ValueError as error:
+        raise BadRequestError(
+            f"--details takes numbers of epochs such as 1,10,30, got '{told}'"
+        ) from error
 
 
 def _measure(found: EvolutionRun, options: Namespace) -> None:

@@ -99,11 +99,11 @@ def _facets(
             help="Kinds of patches among those that drive the neuron most.",
         )
     pressed = row.button("Show the facets", icon=":material/grid_view:", key="evo_show_facets")
-    if len(found) < PATCHES and epoch != each.run.detailed[-1]:
-        st.caption(
-            f"{len(found)} patches per neuron were kept at epoch {epoch}; the last epoch, "
-            f"{each.run.detailed[-1]}, holds more."
-        )
+    if len(found) < PATCHES:
+        last = each.run.detailed[-1]
+        more = len(each.run.patches(layer, unit, last, PATCHES)) > len(found)
+        where = f"; the last epoch, {last}, holds more" if more else ""
+        st.caption(f"{len(found)} patches per neuron were kept at epoch {epoch}{where}.")
     about = (each.stamp, layer, unit, epoch, wanted)
     job = job_bar(KIND, about, _told, shared=pressed or bool(recall(KIND)))
     ended = job is not None and job.state in ("cancelled", "failed")
