@@ -16,6 +16,7 @@ RUNS = (
     "lenet-sig1",
     "lenet-sig4",
     "lenet-sig4-bn",
+    "lenet-w",
     "shallow",
     "shallow-bn",
 )

@@ -1,4 +1,4 @@
-"""What keeps a server's memory small: few heaps, and what nobody uses is let go."""
+"""Memory and the C library: few heaps for a server, what nobody uses is let go, training keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 LOOK_S = 15.0
 HEAPS = 2
-_ARENA_MAX = -8  # of glibc's <malloc.h>
+KEPT = 2**31 - 1
+# Of glibc's <malloc.h>.
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def few_heaps() -> None:
@@ -25,6 +27,16 @@ def few_heaps() -> None:
 def give_back() -> None:
     """Hand freed memory to the system, which the C library keeps for itself else."""
     _call("malloc_trim", 0)
+
+
+def keep_freed() -> None:
+    """Keep freed memory for what is asked for next, in a process that does one thing over and over.
+
+    Else large blocks, such as the maps of a batch, go back to the system as soon as they are
+    freed, and every step of a training fetches them anew, page by page.
+    """
+    for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, KEPT), (_ARENA_MAX, 1)):
+        _call("mallopt", option, value)
 
 
 def watch(let_go: Callable[[], int], every_s: float = LOOK_S) -> threading.Thread:

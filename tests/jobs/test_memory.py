@@ -35,4 +35,5 @@ def test_the_c_library_is_asked_where_it_can_be(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(memory.ctypes, "CDLL", lambda _, library=library: library)
         memory.few_heaps()
         memory.give_back()
-    assert asked == [(-8, 2), 0]
+        memory.keep_freed()
+    assert asked == [(-8, 2), 0, (-4, 0), (-1, 2**31 - 1), (-8, 1)]

@@ -49,6 +49,7 @@ def run(options: Namespace) -> Answer:
     from ndcore.data.splits import positions
     from ndcore.evolution import keep_averages, load_run
     from ndcore.evolution.recording.recorder import Recorder
+    from ndcore.jobs.memory import keep_freed
     from ndcore.networks.brought.opening import open_images
     from ndcore.networks.forward import evaluate
     from ndcore.networks.registry import model_spec
@@ -57,6 +58,7 @@ def run(options: Namespace) -> Answer:
     from ndcore.training.loop import train
     from ndcore.training.recipes import recipe
 
+    keep_freed()
     spec = model_spec(options.model)
     spec, source = open_images(spec, data_of(options.data, spec), wishes_of(options))
     for told in source.left_out:
