@@ -3,7 +3,7 @@
 Matrix units (AMX) take a row of a map at a time. On the deep maps of a VGG16, 2 and 4 pixels
 wide, they idle; on one map as wide as the batch they are full, and a training step of the whole
 network takes half the time. A kernel as large as its map is one product of matrices, which takes a
-hundredth of the time. The result is that of the plain convolution.
+small part of the time. The result is that of the plain convolution.
 """
 
 from __future__ import annotations
