@@ -110,3 +110,13 @@ def test_a_run_trained_here_does_not_hide_the_shipped_one(
     at: AppTest = opened(PAGE, run="lenet (shipped)")
     assert not at.exception
     assert "**lenet (shipped)** · 12 layers · 45 epochs" in texts(at)
+
+
+def test_a_dead_neuron_is_told_to_be_driven_by_nothing() -> None:
+    dead, live = (
+        texts(opened(PAGE, run="lenet-w", layer="relu2", unit=unit, part="Neuron"))
+        for unit in ("3", "12")
+    )
+    assert "Which patches came first is chance" in dead
+    assert "behind the average" not in dead
+    assert "behind the average" in live

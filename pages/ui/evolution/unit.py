@@ -63,7 +63,8 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
     except DataError as error:
         st.info(sentence(f"{needs} the images: {error}"))
     else:
-        result = _facets(each, layer, unit, epoch, found, reader)
+        if np.ptp(found.activations) > 0:  # else they are any patches, and have no facets
+            result = _facets(each, layer, unit, epoch, found, reader)
     if result is not None:
         _draw(each, layer, unit, result)
     _numbers(each, layer, unit, epoch, found, result)
@@ -76,6 +77,9 @@ def _picture(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
         f"{layer} · neuron {unit}, epoch {epoch}", picture.png, picture.patches, unit_words(picture)
     )
     st.html(picture_rows([row], large=104, small=64))
+    if picture.tied:
+        st.caption("Which patches came first is chance: they and their classes are not shown.")
+        return
     classes = ", ".join(f"{plain(name)} ({count})" for name, count in picture.classes)
     st.caption(f"Classes of the {len(picture.activations)} patches behind the average: {classes}.")
 

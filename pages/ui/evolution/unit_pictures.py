@@ -35,7 +35,8 @@ class UnitPicture:
 
     Attributes:
         average: uint8 (H, W, C), or None where no activation is above 0.
-        patches: PNG of the first `SHOWN`; none where the images are not on this machine.
+        patches: PNG of the first `SHOWN`; none where the images are not on this machine, or where
+            all patches drive it alike.
         activations: of the patches behind the average.
         classes: names of the classes of those, the most frequent first, with their numbers.
         clearness: contrast of the average relative to the patches'.
@@ -48,6 +49,11 @@ class UnitPicture:
     classes: tuple[tuple[str, int], ...]
     clearness: float
     share: float
+
+    @property
+    def tied(self) -> bool:
+        """Whether all of them drive it alike, as a dead neuron: which ones came first is chance."""
+        return bool(self.activations.max() == self.activations.min())
 
     @property
     def png(self) -> bytes | None:
@@ -104,9 +110,10 @@ def _described(
     each: OpenRun, found: Patches, average: UnitAverage, patches: Iterable[np.ndarray]
 ) -> UnitPicture:
     numbers = Counter(sorted(found.labels.tolist())).most_common()
+    shown = patches if np.ptp(found.activations) > 0 else ()
     return UnitPicture(
         average=average.image,
-        patches=tuple(encode_png(patch) for patch in patches),
+        patches=tuple(encode_png(patch) for patch in shown),
         activations=found.activations,
         classes=tuple((each.class_name(label), count) for label, count in numbers),
         clearness=average.clearness,
@@ -118,6 +125,8 @@ def unit_words(picture: UnitPicture) -> str:
     """Class, purity and activation in one line."""
     name, count = picture.classes[0]
     low, high = float(picture.activations.min()), float(picture.activations.max())
+    if picture.tied:
+        return f"no patch drives it more than another: activation {high:.3g}"
     return (
         f"{count} of {len(picture.activations)} patches are {name}; clearness "
         f"{picture.clearness:.2f}; activation {low:.3g} to {high:.3g}"
