@@ -323,9 +323,7 @@ def documents() -> dict[str, Any]:
                 if row["pixels"] == 1
             ),
             "on_certified": sum(row["on_certified"] for row in proofs),
-            "violations": NUMBERS[
-                sum(row["violations"] for row in study["certificate"]["attacks"])
-            ],
+            "violations": NUMBERS[sum(row["violations"] for row in proofs)],
         },
         "proven": of_certificates("evaluation"),
         "broken": of_certificates("gallery"),

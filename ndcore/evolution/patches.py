@@ -37,6 +37,11 @@ class Patches:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def tied(self) -> bool:
+        """Whether all drive the unit alike, as a dead one: which of them came first is chance."""
+        return bool((self.activations == self.activations[:1]).all())
+
 
 def cut_patches(pixels: NDArray[np.uint8], boxes: NDArray[np.integer]) -> NDArray[np.uint8]:
     """Cut one box out of each image; what lies beyond an image is mid-grey.

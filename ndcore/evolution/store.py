@@ -18,6 +18,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -78,11 +80,8 @@ def copy_whole(path: Path, folder: Path) -> None:
     Raises:
         RunError: it is missing or damaged.
     """
-    try:
-        _require_whole(path)
+    with _whole(path):
         data = path.read_bytes()
-    except (UnreadableError, OSError) as error:
-        raise RunError(f"the recording is damaged: {path} cannot be read ({error})") from error
     _write(folder / path.name, data)
 
 
@@ -98,16 +97,13 @@ def read_arrays(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> Arrays
     Raises:
         RunError: the file is missing or damaged.
     """
-    try:
-        _require_whole(path)
+    with _whole(path):
         file = Archive(path, most=MOST_BYTES)
         for name, shape in shapes.items():
             head = file.heads.get(name)
             if head is None or not head.fits(shape, TEXTS if name == "keys" else VALUES):
                 raise RunError(f"the recording is damaged: {path} does not fit its {RECORD}")
         return {name: file[name] for name in shapes}
-    except UnreadableError as error:
-        raise RunError(f"the recording is damaged: {path} cannot be read ({error})") from error
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -116,11 +112,8 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         RunError: the file is missing or damaged.
     """
-    try:
-        _require_whole(path)
+    with _whole(path):
         document = read_json(path, MOST_JSON)
-    except UnreadableError as error:
-        raise RunError(f"the recording is damaged: {path} cannot be read ({error})") from error
     if not isinstance(document, dict):
         raise RunError(f"the recording is damaged: {path} cannot be read")
     return document
@@ -140,11 +133,16 @@ def _write_sums(folder: Path, sums: dict[str, list[str]]) -> None:
     write_json(folder / SUMS, dict(sorted(sums.items())))
 
 
-def _require_whole(path: Path) -> None:
-    """Older recordings have no checksums."""
-    known = _sums(path.parent).get(path.name)
-    if known is not None and sha256_of(path) not in known:
-        raise UnreadableError(f"{path.name} does not match its checksum")
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """A file is as it was written, though older recordings have no checksums; else one sentence."""
+    try:
+        known = _sums(path.parent).get(path.name)
+        if known is not None and sha256_of(path) not in known:
+            raise UnreadableError(f"{path.name} does not match its checksum")
+        yield
+    except (UnreadableError, OSError) as error:
+        raise RunError(f"the recording is damaged: {path} cannot be read ({error})") from error
 
 
 def _sums(folder: Path) -> dict[str, list[str]]:

@@ -48,16 +48,22 @@ def copy_recording(
     if unknown := sorted(kept - set(had)):
         told = ", ".join(map(str, had)) or "none yet"
         raise BadRequestError(f"epoch {unknown[0]} has no details: they were kept at {told}")
-    left_out = {epoch_file(run.folder, "detail", epoch) for epoch in set(had) - kept}
+    of_details = {epoch_file(run.folder, "detail", epoch) for epoch in had}
     with replace_folder(place) as building:
         folder = building / FOLDER
         folder.mkdir()
         for path in sorted(run.folder.glob("[a-z]*.*")):
-            if path.name != SUMS and path not in left_out:
+            if path.name != SUMS and path not in of_details:
                 copy_whole(path, folder)
         for epoch in sorted(kept):
-            arrays = run.details(epoch)
-            if patches is not None and arrays["image"].shape[1] > patches:
-                fewer = {name: arrays[name][:, :patches] for name in PER_PATCH}
-                write_arrays(epoch_file(folder, "detail", epoch), arrays | fewer)
+            _copy_details(run, epoch, folder, patches)
     return place / FOLDER
+
+
+def _copy_details(run: EvolutionRun, epoch: int, folder: Path, patches: int | None) -> None:
+    if patches is None or run.details(epoch)["image"].shape[1] <= patches:
+        copy_whole(epoch_file(run.folder, "detail", epoch), folder)
+        return
+    arrays = run.details(epoch)
+    fewer = {name: arrays[name][:, :patches] for name in PER_PATCH}
+    write_arrays(epoch_file(folder, "detail", epoch), arrays | fewer)

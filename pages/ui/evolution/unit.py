@@ -63,7 +63,7 @@ def unit_panel(each: OpenRun, layer: str, unit: int, epoch: int) -> None:
     except DataError as error:
         st.info(sentence(f"{needs} the images: {error}"))
     else:
-        if np.ptp(found.activations) > 0:  # else they are any patches, and have no facets
+        if not found.tied:  # else they are any patches, and have no facets
             result = _facets(each, layer, unit, epoch, found, reader)
     if result is not None:
         _draw(each, layer, unit, result)
@@ -105,7 +105,7 @@ def _facets(
     pressed = row.button("Show the facets", icon=":material/grid_view:", key="evo_show_facets")
     if len(found) < PATCHES:
         last = each.run.detailed[-1]
-        more = len(each.run.patches(layer, unit, last, PATCHES)) > len(found)
+        more = each.run.details(last)["image"].shape[1] > len(found)
         where = f"; the last epoch, {last}, holds more" if more else ""
         st.caption(f"{len(found)} patches per neuron were kept at epoch {epoch}{where}.")
     about = (each.stamp, layer, unit, epoch, wanted)

@@ -41,6 +41,7 @@ class UnitPicture:
         classes: names of the classes of those, the most frequent first, with their numbers.
         clearness: contrast of the average relative to the patches'.
         share: of the most frequent class.
+        tied: see `Patches`.
     """
 
     average: np.ndarray | None
@@ -49,11 +50,7 @@ class UnitPicture:
     classes: tuple[tuple[str, int], ...]
     clearness: float
     share: float
-
-    @property
-    def tied(self) -> bool:
-        """Whether all of them drive it alike, as a dead neuron: which ones came first is chance."""
-        return bool(self.activations.max() == self.activations.min())
+    tied: bool
 
     @property
     def png(self) -> bytes | None:
@@ -110,14 +107,14 @@ def _described(
     each: OpenRun, found: Patches, average: UnitAverage, patches: Iterable[np.ndarray]
 ) -> UnitPicture:
     numbers = Counter(sorted(found.labels.tolist())).most_common()
-    shown = patches if np.ptp(found.activations) > 0 else ()
     return UnitPicture(
         average=average.image,
-        patches=tuple(encode_png(patch) for patch in shown),
+        patches=() if found.tied else tuple(encode_png(patch) for patch in patches),
         activations=found.activations,
         classes=tuple((each.class_name(label), count) for label, count in numbers),
         clearness=average.clearness,
         share=class_share(found.labels),
+        tied=found.tied,
     )
 
 
