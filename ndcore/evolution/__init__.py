@@ -17,7 +17,6 @@ from ndcore.evolution.facets import Facets, facets_of
 from ndcore.evolution.layers import WatchedLayer
 from ndcore.evolution.patches import (
     Patches,
-    class_share,
     clearness,
     cut_patches,
     trimmed,
@@ -48,7 +47,6 @@ __all__ = [
     "WatchedLayer",
     "average_of",
     "change_after",
-    "class_share",
     "clearness",
     "cluster_units",
     "correlations",

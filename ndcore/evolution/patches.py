@@ -109,7 +109,7 @@ def weighted_average(
 
 
 def clearness(patches: NDArray[np.uint8], average: NDArray[np.floating] | None) -> float:
-    """Purity of a unit in what is seen: contrast of the average relative to its patches'.
+    """Purity of a unit: contrast of the average relative to its patches'.
 
     Args:
         patches: (k, H, W, C).
@@ -123,8 +123,3 @@ def clearness(patches: NDArray[np.uint8], average: NDArray[np.floating] | None) 
         return 0.0
     spread = patches.astype(np.float64).var(axis=(1, 2)).mean()
     return float(average.astype(np.float64).var(axis=(0, 1)).mean() / spread) if spread else 0.0
-
-
-def class_share(labels: NDArray[np.integer]) -> float:
-    """Purity of a unit in what is meant: share of patches from their most frequent class."""
-    return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0

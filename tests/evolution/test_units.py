@@ -9,7 +9,6 @@ import pytest
 
 from ndcore.errors import BadRequestError, StoppedError
 from ndcore.evolution import (
-    class_share,
     clearness,
     cluster_units,
     cut_patches,
@@ -78,7 +77,6 @@ def test_purity_is_a_number(rng: np.random.Generator) -> None:
     assert clearness(same, weighted_average(same, weights)) == pytest.approx(1)
     assert clearness(mixed, weighted_average(mixed, weights)) == pytest.approx(1 / 20, abs=0.02)
     assert clearness(mixed, None) == 0
-    assert class_share(np.array([3, 3, 3, 1])) == 0.75
 
 
 @pytest.mark.spec("DV-20")

@@ -16,7 +16,6 @@ from ndcore.evolution import (
     UnitAverage,
     UnitClusters,
     average_of,
-    class_share,
     kept_averages,
     kept_epochs,
     weighted_average,
@@ -40,7 +39,6 @@ class UnitPicture:
         activations: of the patches behind the average.
         classes: names of the classes of those, the most frequent first, with their numbers.
         clearness: contrast of the average relative to the patches'.
-        share: of the most frequent class.
         tied: see `Patches`.
     """
 
@@ -49,7 +47,6 @@ class UnitPicture:
     activations: np.ndarray
     classes: tuple[tuple[str, int], ...]
     clearness: float
-    share: float
     tied: bool
 
     @property
@@ -113,7 +110,6 @@ def _described(
         activations=found.activations,
         classes=tuple((each.class_name(label), count) for label, count in numbers),
         clearness=average.clearness,
-        share=class_share(found.labels),
         tied=found.tied,
     )
 
