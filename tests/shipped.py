@@ -17,6 +17,7 @@ RUNS = (
     "lenet-sig4",
     "lenet-sig4-bn",
     "lenet-w",
+    "lenet-w-bn",
     "nin",
     "shallow",
     "shallow-bn",

@@ -470,25 +470,14 @@ def test_the_readme_tells_of_a_run_what_was_recorded(name: str) -> None:
     assert run_row(name) in README
 
 
-def test_how_far_the_networks_stay_below_the_paper() -> None:
-    assert "All but lenet-sig1 stay two to eight points below the paper" in TEXT
-    below = {
-        name: round(100 * (stated - runs()[name].result["test"]["accuracy"]))
-        for name, stated in paper().items()
-        if name in runs() and stated is not None
-    }
-    assert below.pop("lenet-sig1") < 2
-    assert (min(below.values()), max(below.values())) == (2, 8)
-
-
 def test_one_pixel_flips_more_in_the_end_and_the_detector_hardly_notices() -> None:
     assert (
-        "In each of them one pixel flips more images after 45 epochs than after the first" in TEXT
-    )
-    for run in runs().values():
+        "In all but lenet-w-bn one pixel flips more images after 45 epochs than after the first"
+    ) in TEXT
+    for name, run in runs().items():
         assert run.vulnerability is not None
         first, *_, last = run.vulnerability.epochs
-        assert first.flipped / first.attacked < last.flipped / last.attacked
+        assert (first.flip_rate < last.flip_rate) == (name != "lenet-w-bn")
         assert last.auroc is not None
         assert last.auroc < 0.65
 
