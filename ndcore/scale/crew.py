@@ -8,6 +8,7 @@ how to open what is worked on, and which positions in it; what was lost with a w
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, as_completed
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -144,6 +145,8 @@ def _alone(work: Work[Part], shard: Sequence[int]) -> Part:
 def _processes(workers: int) -> Iterator[Executor]:
     """They wait for more work, unless this is broken off."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("ND_")}
+    # One that has grown by some 300 MB, as wide networks need, is replaced by a fresh one.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
     executor = get_reusable_executor(workers, timeout=IDLE_S, env=settings)
     try:
         yield executor

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
@@ -112,6 +114,24 @@ def test_a_lost_process_costs_its_shard(tmp_path: Path) -> None:
     work = KilledOnce(str(tmp_path / "been"), tenfold)
     assert list(Crew(2).in_order(work, shards)) == tenfold(range(40))
     assert (tmp_path / "been").exists()
+
+
+HELD: list[np.ndarray] = []
+
+
+def growing(shard: Sequence[int]) -> list[int]:
+    """Work after which a process is 400 MB larger."""
+    HELD.append(np.ones(50_000_000))
+    time.sleep(1.1)  # joblib looks at memory once a second
+    return [os.getpid()] * len(shard)
+
+
+def test_a_process_that_has_grown_is_replaced_in_silence() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = list(Crew(2).in_order(growing, shards_of(range(6), 1)))
+    assert len(set(found)) > 2
+    assert told == []
 
 
 def test_workers_that_are_lost_again_and_again_are_given_up(
