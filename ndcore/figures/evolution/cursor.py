@@ -93,6 +93,7 @@ def add_cursor(
             marker={"symbol": symbol, "size": 9, "color": colour},
             textposition="middle right",
             textfont={"size": 11},
+            cliponaxis=False,  # a dot at 0 is a whole one
             name=run.name,
             showlegend=len(runs) > 1,
             hovertemplate=f"{run.name}: %{{x:.3g}}<extra></extra>",

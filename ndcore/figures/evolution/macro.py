@@ -189,7 +189,7 @@ def _axes(
             ticktext=names,
             tickfont={"size": min(NAME_PX, _row_px(rows) - 1)},
             showticklabels=col == 1,
-            showgrid=col > count,
+            showgrid=col > count > 1,  # of one run the dots have numbers, which it would cross out
             zeroline=False,
             fixedrange=col > 1,  # its handle would lie on the last epochs of the map to its left
             row=1,

@@ -104,6 +104,15 @@ def test_slider_frame_dots_and_marked_cell_stand_at_the_chosen_epoch() -> None:
     assert [cell["x"] for cell in cells] == [[1.5, 2.5, 2.5, 1.5, 1.5]] * 2
 
 
+@pytest.mark.parametrize("others", [[], ["b"]], ids=["numbers beside the dots", "dots of two runs"])
+def test_dots_are_whole_and_no_line_crosses_their_numbers(others: list[str]) -> None:
+    figure = drawn(run(), *map(run, others))
+    dots = [trace for trace in figure["data"] if trace.get("cliponaxis") is False]
+    assert len(dots) == 1 + len(others)
+    axis = figure["layout"][dots[0]["yaxis"].replace("y", "yaxis")]
+    assert axis["showgrid"] == ("text" not in dots[0]["mode"]) == bool(others)
+
+
 @pytest.mark.spec("DV-8")
 def test_digits_stand_in_the_cells() -> None:
     (found,) = maps(drawn(run(digits=VALUES / 50)))
