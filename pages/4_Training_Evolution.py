@@ -70,7 +70,7 @@ def levels(opened: list[OpenRun], part: str) -> None:
     if unit_place is None:
         macro_panel(opened, view, layer, epoch)
         return
-    unit = choose_unit(unit_place, first, layer, view)
+    unit = choose_unit(unit_place, first, layer, view, epoch)
     try:
         if part == LAYER:
             layer_panel(opened, rows_of(opened), view, layer, epoch, unit)

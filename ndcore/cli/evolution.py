@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,9 +80,9 @@ def evolution_text(document: dict[str, Any]) -> str:
         for row in document["layers"]
     ]
     lines.append(
-        f"loss {document['loss'][0]:.3f} -> {document['loss'][-1]:.3f}, "
-        f"top-1 error {100 * document['top1_error'][-1]:.1f}%{_top5(document)} "
-        f"(validation, n = {document['validation']['n']:,})"
+        f"loss {_ends(document['loss'])} in training; in validation "
+        f"(n = {document['validation']['n']:,}) {_ends(document['validation']['loss'])}, "
+        f"top-1 error {100 * document['top1_error'][-1]:.1f}%{_top5(document)}"
     )
     lines += [
         f"warning: {row['layer']} is {row['rule']} from epoch {row['epochs'][0]}: {row['sentence']}"
@@ -90,6 +91,10 @@ def evolution_text(document: dict[str, Any]) -> str:
     measured = document["vulnerability"]
     lines += [_flips(row) for row in measured["epochs"]] if measured else []
     return "\n".join(lines)
+
+
+def _ends(values: Sequence[float]) -> str:
+    return f"{values[0]:.3f} -> {values[-1]:.3f}"
 
 
 def _top5(document: dict[str, Any]) -> str:

@@ -452,7 +452,14 @@ def test_evolve_prints_what_was_recorded(capsys: pytest.CaptureFixture[str]) -> 
     other = json.loads(capsys.readouterr().out)
     assert other["layers"][0]["discriminability"] == run.macro(variant="normalised")[0].tolist()
     assert main(["evolve", "shallow-digits"]) == 0
-    assert "12 conv5" not in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "12 conv5" not in told
+    first, second = (
+        "{:.3f} -> {:.3f}".format(*run.curves[f"{part}_loss"][[0, -1]])
+        for part in ("train", "validation")
+    )
+    images = found["validation"]["n"]
+    assert f"loss {first} in training; in validation (n = {images:,}) {second}, top-1" in told
     # A finished recording is kept; a finished run without one cannot be recorded any more.
     assert main(["train", "shallow-digits", "--epochs", "2", "--record"]) == 0
     assert main(["train", "lenet-digits", "--epochs", "1"]) == 0

@@ -81,7 +81,7 @@ def test_vulnerability_was_measured(run: EvolutionRun) -> None:
 def test_measuring_again_needs_a_run_trained_here(capsys: pytest.CaptureFixture[str]) -> None:
     before = load_run(FOLDER / "shallow").vulnerability
     place = str(FOLDER / "shallow")
-    assert main(["evolve", place, "--vulnerability", "--data", "samples"]) == 2
+    assert main(["evolve", place, "--vulnerability", "--data", "nowhere"]) == 2
     assert "record one here with train shallow --record" in capsys.readouterr().err
     assert load_run(FOLDER / "shallow").vulnerability == before
 

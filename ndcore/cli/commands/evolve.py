@@ -111,9 +111,11 @@ def _measure(found: EvolutionRun, options: Namespace) -> None:
     from ndcore.cli.shards.network import run_images, shared_epoch
     from ndcore.evolution import VulnerabilityConfig
     from ndcore.evolution.facet_classes import keep_facet_classes
-    from ndcore.evolution.recording.attack_epochs import measure_vulnerability
+    from ndcore.evolution.recording.attack_epochs import measure_vulnerability, training_of
 
     crew = crew_of(options)
+    if options.vulnerability:
+        training_of(found)  # before its images, which may have to be fetched
     source = run_images(found, options)
     with Progress() as progress:
         if options.facets:

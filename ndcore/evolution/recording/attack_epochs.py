@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +137,12 @@ def _earlier(
     return tuple(row for row in earlier.epochs if row.epoch in run.detailed)
 
 
-def _choose(run: EvolutionRun, source: ImageSource, config: VulnerabilityConfig) -> _Images:
+def training_of(run: EvolutionRun) -> dict[str, Any]:
+    """What was written about the training of a recording, beside it.
+
+    Raises:
+        RunError: the recording came without it, or it is another training.
+    """
     training = read_run(run.folder.parent)
     if training is None:
         raise RunError(
@@ -145,6 +151,11 @@ def _choose(run: EvolutionRun, source: ImageSource, config: VulnerabilityConfig)
         )
     if (training["model"], training["config"]) != (run.model, run.about["config"]):
         raise RunError(f"the recording in {run.folder} is not of the training beside it")
+    return training
+
+
+def _choose(run: EvolutionRun, source: ImageSource, config: VulnerabilityConfig) -> _Images:
+    training = training_of(run)
     members: dict[str, NDArray[np.int64]] = {}
     for name in ("reference", "dev", "calibration"):
         keys = training["splits"][name]

@@ -68,7 +68,7 @@ def detailed_epoch(each: OpenRun, epoch: int) -> int | None:
     return nearest
 
 
-def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) -> int:
+def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View, epoch: int) -> int:
     """Pick a unit; a click on a line or a dot picks too."""
     # Another layer begins with a neuron of its own, unless a link names one.
     here = (each.name, layer)
@@ -77,7 +77,7 @@ def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) ->
         remember("unit", "")
     st.session_state["evo_unit_of"] = here
     values = each.run.units(layer, view.metric, view.variant)
-    red = exceptional(values)
+    red, at = exceptional(values), each.run.epochs.tolist().index(epoch)
     return choice(
         place.selectbox,
         "Neuron",
@@ -86,9 +86,9 @@ def choose_unit(place: DeltaGenerator, each: OpenRun, layer: str, view: View) ->
         name="unit",
         default=red[0] if red else int(values[:, -1].argmax()),
         format_func=lambda unit: (
-            f"{unit}: {values[unit, -1]:.3g}" + ", exceptional" * (unit in red)
+            f"{unit}: {values[unit, at]:.3g}" + ", exceptional" * (unit in red)
         ),
-        help=f"Beside each neuron its {view.name()} at the last epoch.",
+        help=f"Beside each neuron its {view.name()} at epoch {epoch}.",
     )
 
 

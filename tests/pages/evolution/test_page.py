@@ -73,6 +73,12 @@ def test_from_the_network_to_a_layer_to_a_unit() -> None:
     at.selectbox(key="evo_unit").select(7).run()
     at.segmented_control(key="evo_part").set_value("Neuron").run()
     assert fine(at).selectbox(key="evo_unit").value == 7
+    values = load_run(MODELS[0]).units("conv5", variant="normalised")[7]
+    for epoch in (3, 1):
+        at.select_slider(key="evo_epoch").set_value(epoch).run()
+        chosen = fine(at).selectbox(key="evo_unit")
+        assert chosen.value == 7
+        assert chosen.options[7].startswith(f"7: {values[epoch - 1]:.3g}")
     at.segmented_control(key="evo_part").set_value("Network").run()
     assert len(fine(at).get("plotly_chart")) == 1
     assert linked(at, "unit") == "7", "what is not shown is not forgotten"
