@@ -296,7 +296,7 @@ OTHERS = {
     "The shipped bundle": "10 512 75",
     "Certificate": "0.001 1,000 2 2,080 32,896 4 8",
     "Divergence Detector": "0.05 0.31 0.7 1,024 10,000 2 4 5 95",
-    "Training Evolution": "0 0.05 0.992 0.999 1 1,000 10 100 11 16 2.5 20 24 4 45 640",
+    "Training Evolution": "0 0.05 0.992 0.999 1 1,000 10 100 16 2.5 20 24 4 45 6 640",
 }
 
 

@@ -20,7 +20,7 @@ PAGE = "pages/4_Training_Evolution.py"
 KEPT = (1, 2, *range(5, 46, 5))
 # Details of more epochs would not fit.
 LARGEST = ("lenet-w", "lenet-w-bn", "nin")
-DETAILED = {"lenet": KEPT} | dict.fromkeys(("lenet-d", *LARGEST), (45,))
+DETAILED = {"lenet": (1, 10, 20, 30, 40, 45)} | dict.fromkeys(("lenet-d", *LARGEST), (45,))
 ATTACKED = dict.fromkeys(LARGEST, (1, 45))
 # Those whose facets the paper makes claims about keep more patches.
 PATCHES = {"lenet": 1000, "lenet-d": 1000, "shallow": 1000}
