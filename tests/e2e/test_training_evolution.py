@@ -116,7 +116,7 @@ def test_tip_link_slider_and_mark_name_the_epoch_that_was_clicked(page: Page, se
     page.mouse.move(x, y)
     expect(page.locator(f"{CHART} .hoverlayer")).to_contain_text("epoch 7")
     press_cell(page, 6.75 / 45, 5.7 / 12, "epoch=7(&|$)")
-    expect(page.get_by_text("were not kept at epoch 7; clusters")).to_contain_text("epoch 5,")
+    expect(page.get_by_text("were not kept at epoch 7; clusters")).to_contain_text("epoch 10,")
     settle(page)
     part(page, "Network")
     expect(page.locator(f"{CHART} .slider-label").first).to_contain_text("epoch 7 ·")
