@@ -76,7 +76,7 @@ def evolution_text(document: dict[str, Any]) -> str:
     lines += [
         f"{row['number']:>3} {row['layer']}: discriminability "
         f"{row['discriminability'][0]:.4g} -> {row['discriminability'][-1]:.4g}, "
-        f"density {row['density'][0]:.3f} -> {row['density'][-1]:.3f}"
+        f"density {_ends(row['density'])}"
         for row in document["layers"]
     ]
     lines.append(
