@@ -40,7 +40,7 @@ class Detectors:
     def _of_study(self) -> Mapping[str, Calibration]:
         return self._study.calibrations if self._study else {}
 
-    @cached_property
+    @property
     def entries(self) -> dict[str, Entry]:
         """By name, the usual one first."""
         known = {*self._of_study, *self.bundle.calibrations}
@@ -50,7 +50,7 @@ class Detectors:
             if name in known or not entry.calibrated_by
         }
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 (hex) over their names and calibrations: others judge otherwise."""
         named = {**self._of_study, **self.bundle.calibrations}

@@ -67,6 +67,16 @@ def test_every_detector_goes_by_words_of_its_own() -> None:
     assert title_of("of-an-earlier-version") == "of-an-earlier-version"
 
 
+def test_what_was_opened_before_knows_it_too(
+    digits_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_before = Detectors(digits_bundle)
+    without, digest = [*opened_before.entries], opened_before.digest
+    monkeypatch.setitem(DETECTORS, "toy", ENTRY)
+    assert [*opened_before.entries] == [*without, "toy"]
+    assert opened_before.digest != digest
+
+
 @pytest.mark.usefixtures("toy")
 def test_the_command_line_and_the_case_file_know_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
