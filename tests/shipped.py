@@ -19,6 +19,7 @@ RUNS = (
     "lenet-w",
     "lenet-w-bn",
     "nin",
+    "nin-bn",
     "shallow",
     "shallow-bn",
 )

@@ -296,7 +296,7 @@ OTHERS = {
     "The shipped bundle": "10 512 75",
     "Certificate": "0.001 1,000 2 2,080 32,896 4 8",
     "Divergence Detector": "0.05 0.31 0.7 1,024 10,000 2 4 5 95",
-    "Training Evolution": "0 0.05 0.992 0.999 1 1,000 10 100 16 2.5 20 24 4 45 6 640",
+    "Training Evolution": "0 0.05 0.992 0.999 1 1,000 10 100 16 2.5 20 24 4 45 640",
 }
 
 
@@ -472,12 +472,13 @@ def test_the_readme_tells_of_a_run_what_was_recorded(name: str) -> None:
 
 def test_one_pixel_flips_more_in_the_end_and_the_detector_hardly_notices() -> None:
     assert (
-        "In all but lenet-w-bn one pixel flips more images after 45 epochs than after the first"
+        "In all but lenet-w-bn and nin-bn one pixel flips more images after 45 epochs than after "
+        "the first"
     ) in TEXT
     for name, run in runs().items():
         assert run.vulnerability is not None
         first, *_, last = run.vulnerability.epochs
-        assert (first.flip_rate < last.flip_rate) == (name != "lenet-w-bn")
+        assert (first.flip_rate < last.flip_rate) == (name not in ("lenet-w-bn", "nin-bn"))
         assert last.auroc is not None
         assert last.auroc < 0.65
 

@@ -11,7 +11,9 @@ from ndcore.cli import main
 from ndcore.evolution import EvolutionRun, kept_averages, kept_epochs, list_runs, load_run
 from ndcore.evolution.findings import VERDICTS, findings_of
 from ndcore.evolution.findings.check import FINDINGS
+from ndcore.networks.deep_view import NETWORKS
 from tests.planted_runs import plant
+from tests.shipped import README
 from tests.shipped import RUNS as SHIPPED
 from tests.shipped import RUNS_FOLDER as FOLDER
 from tests.ui import opened, texts
@@ -19,8 +21,8 @@ from tests.ui import opened, texts
 PAGE = "pages/4_Training_Evolution.py"
 KEPT = (1, 2, *range(5, 46, 5))
 # Details of more epochs would not fit.
-LARGEST = ("lenet-w", "lenet-w-bn", "nin")
-DETAILED = {"lenet": (1, 10, 20, 30, 40, 45)} | dict.fromkeys(("lenet-d", *LARGEST), (45,))
+LARGEST = ("lenet-w", "lenet-w-bn", "nin", "nin-bn")
+DETAILED = {"lenet": (1, 10, 30, 45)} | dict.fromkeys(("lenet-d", *LARGEST), (45,))
 ATTACKED = dict.fromkeys(LARGEST, (1, 45))
 # Those whose facets the paper makes claims about keep more patches.
 PATCHES = {"lenet": 1000, "lenet-d": 1000, "shallow": 1000}
@@ -38,6 +40,9 @@ def run(request: pytest.FixtureRequest) -> EvolutionRun:
 
 def test_these_are_all() -> None:
     assert tuple(sorted(path.name for path in FOLDER.iterdir())) == SHIPPED
+    of_the_figure = sorted(name for name in NETWORKS if not name.endswith("-digits"))
+    assert list(SHIPPED) == of_the_figure
+    assert "Recorded runs of all networks of the paper's Fig. 4 ship" in README
 
 
 def test_they_are_small() -> None:
