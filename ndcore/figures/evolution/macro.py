@@ -23,8 +23,8 @@ from ndcore.figures.style.theme import styled
 ROW_PX, LOSS_PX, ERROR_PX, VULNERABLE_PX = 25, 96, 130, 120
 TOP_PX, BOTTOM_PX, LINE_PX, GAP_PX = 92, 104, 26, 20
 MOST_GAPS = 60  # more columns stand side by side without a gap
-# Rows of many layers are lower, as low as their names can be read.
-MAP_PX, LEAST_ROW_PX, NAME_PX = 1000, 12, 12
+# Rows of many layers are lower, for the map to be in view whole, down to where names can be read.
+MAP_PX, LEAST_ROW_PX, NAME_PX = 460, 12, 12
 DIGIT_PX = 15  # a cell with digits is at least so wide
 
 
