@@ -92,7 +92,7 @@ def main() -> None:
         story_banner(EVOLUTION)
     st.caption(
         "How well a network's neurons tell the classes apart, and how much they fire, at every "
-        "recorded epoch (after Deep View)."
+        "recorded epoch (after Deep View, Zhong et al. 2017)."
     )
     row = st.container(horizontal=True, vertical_alignment="bottom")
     opened = choose_runs(row)

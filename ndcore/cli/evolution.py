@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ndcore.cli.findings import accuracy
 from ndcore.evolution import EvolutionRun, change_after, correlations
+from ndcore.evolution.findings import accuracy_of, told_data
+from ndcore.legible.epoch_spans import spans
 from ndcore.statistics.intervals import Rate
 
 
@@ -54,6 +58,11 @@ def evolution_document(run: EvolutionRun, variant: str, layer: str | None = None
         "detailed_epochs": list(run.detailed),
         "warnings": [vars(warned) | {"epochs": list(warned.epochs)} for warned in run.warnings()],
         "vulnerability": vulnerability.to_dict() if vulnerability else None,
+        "accuracy": [
+            asdict(found)
+            for found in (accuracy_of(run, images) for images in ("test", "evaluation"))
+            if found
+        ],
         "result": run.result,
     }
     if layer is not None:
@@ -70,7 +79,7 @@ def evolution_text(document: dict[str, Any]) -> str:
     """A line per layer with the first and the last epoch, the errors, and the warnings."""
     epochs = document["epochs"]
     lines = [
-        f"{document['model']} on {document['data']}, epochs {epochs[0]}-{epochs[-1]}, "
+        f"{document['model']} on {told_data(document['data'])}, epochs {epochs[0]}-{epochs[-1]}, "
         f"{document['variant']} discriminability"
     ]
     lines += [
@@ -84,8 +93,11 @@ def evolution_text(document: dict[str, Any]) -> str:
         f"(n = {document['validation']['n']:,}) {_ends(document['validation']['loss'])}, "
         f"top-1 error {100 * document['top1_error'][-1]:.1f}%{_top5(document)}"
     )
+    if document["accuracy"]:
+        lines.append(f"accuracy in %: {'; '.join(map(accuracy, document['accuracy']))}")
     lines += [
-        f"warning: {row['layer']} is {row['rule']} from epoch {row['epochs'][0]}: {row['sentence']}"
+        f"warning: {row['layer']} is {row['rule']} (epochs {spans(row['epochs'])}): "
+        f"{row['sentence']}"
         for row in document["warnings"]
     ]
     measured = document["vulnerability"]

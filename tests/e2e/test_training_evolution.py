@@ -194,6 +194,27 @@ CUT = """() => {
 }"""
 
 
+def test_the_dots_of_the_plane_keep_their_room_when_it_is_laid_out_again(
+    page: Page, server: str
+) -> None:
+    across = """() => {
+        const dots = [...document.querySelectorAll(".st-key-evolution_map .point")]
+            .map(dot => dot.getBoundingClientRect().x);
+        return Math.max(...dots) - Math.min(...dots);
+    }"""
+    page.set_viewport_size({"width": 1400, "height": 900})
+    opened(page, server, "?run=nin-bn&layer=relu5")
+    part(page, "Layer")
+    settle(page)
+    first = page.evaluate(across)
+    assert first > 200
+    for width in (500, 2200, 500, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        settle(page)
+        page.wait_for_timeout(500)
+    assert page.evaluate(across) == pytest.approx(first, rel=0.05)
+
+
 def test_nothing_is_cut_at_any_width(page: Page, server: str) -> None:
     opened(page, server, "?run=lenet&layer=relu3")
     for name in ("Network", "Layer", "Neuron", "Findings"):

@@ -17,6 +17,7 @@ from ndcore.evolution import EvolutionRun, load_run
 from ndcore.evolution.averages import UnitAverage
 from ndcore.evolution.findings import (
     FINDINGS,
+    HOW_FIXED,
     Finding,
     FindingResult,
     accuracy_table,
@@ -583,12 +584,20 @@ def test_evolve_findings_on_the_command_line(
     commands = [row["command"] for row in found["missing"]]
     assert "python -m ndcore train lenet-w --data .data --epochs 45 --record" in commands
     assert not any("train lenet " in command for command in commands)
+    assert main(["evolve", "lenet", "--findings", "--json", "-"]) == 0
+    named = json.loads(capsys.readouterr().out)
+    told = {row["id"]: row["sentence"] for row in named["findings"]}
+    assert told["DV-29a"] == "Not among the runs that were named: shallow."
+    commands = [row["command"] for row in named["missing"]]
+    assert len(commands) == 10, "what is recorded and was not named is not to be recorded again"
+    assert not any(f"train {name} " in line for name in ("lenet", "shallow") for line in commands)
     assert main(["evolve", "--findings"]) == 0
     text = capsys.readouterr().out
+    assert HOW_FIXED in text
     assert "+ DV-29a held: lenet, deeper and wider, is more accurate than shallow. (4.1.1)" in text
     assert "? DV-29b could not be tested" in text
     assert (
-        "lenet           80.24  80.00 (79.20-80.77) on 10,000 test images, none lossless, 50.00"
+        "lenet           80.24  80.00 (79.20-80.77) on 10,000 test images, none lossless; 50.00"
         in text
     )
     assert "on 100 held-out images, lossless; 45 epochs recorded on folder, seed 0" in text

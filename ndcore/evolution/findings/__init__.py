@@ -10,25 +10,30 @@ from __future__ import annotations
 
 from ndcore.evolution.findings.accuracy import (
     AccuracyRow,
+    accuracy_of,
     accuracy_table,
+    told_data,
     told_files,
     train_command,
 )
 from ndcore.evolution.findings.check import FINDINGS, check_findings
 from ndcore.evolution.findings.finding import VERDICTS, Finding, FindingResult
-from ndcore.evolution.findings.report import findings_document, findings_of, open_runs
+from ndcore.evolution.findings.report import HOW_FIXED, findings_document, findings_of, open_runs
 
 __all__ = [
     "FINDINGS",
+    "HOW_FIXED",
     "VERDICTS",
     "AccuracyRow",
     "Finding",
     "FindingResult",
+    "accuracy_of",
     "accuracy_table",
     "check_findings",
     "findings_document",
     "findings_of",
     "open_runs",
+    "told_data",
     "told_files",
     "train_command",
 ]

@@ -84,6 +84,11 @@ def accuracy_table(runs: Mapping[str, EvolutionRun]) -> list[AccuracyRow]:
     return rows
 
 
+def told_data(data: str) -> str:
+    """What a run was trained on, in words."""
+    return "an image folder" if data == "folder" else data
+
+
 def told_files(n: int, lossless: int | None) -> str:
     """How many of `n` images came from lossless files, as the end of a list of facts."""
     if lossless is None:
@@ -101,8 +106,8 @@ def _row(network: str, paper: float | None, name: str, run: EvolutionRun) -> Acc
         network=network,
         paper=paper,
         run=name,
-        test=_accuracy(run, "test"),
-        evaluation=_accuracy(run, "evaluation"),
+        test=accuracy_of(run, "test"),
+        evaluation=accuracy_of(run, "evaluation"),
         epochs=len(run.epochs),
         recipe=_recipe(run),
         seed=run.about["config"].get("seed"),
@@ -110,7 +115,8 @@ def _row(network: str, paper: float | None, name: str, run: EvolutionRun) -> Acc
     )
 
 
-def _accuracy(run: EvolutionRun, images: str) -> Accuracy | None:
+def accuracy_of(run: EvolutionRun, images: str) -> Accuracy | None:
+    """After training, on images that `Accuracy` names; None before, or where there are none."""
     found = run.result.get(images)
     if not found or not found["n"]:
         return None
@@ -123,7 +129,7 @@ def _accuracy(run: EvolutionRun, images: str) -> Accuracy | None:
 
 def _final(run: EvolutionRun) -> tuple[int, int] | None:
     """How many were right, of how many: test images where there are some."""
-    found = _accuracy(run, "test") or _accuracy(run, "evaluation")
+    found = accuracy_of(run, "test") or accuracy_of(run, "evaluation")
     return None if found is None else (round(found.accuracy * found.n), found.n)
 
 

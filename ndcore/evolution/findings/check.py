@@ -42,7 +42,9 @@ HELD, DID_NOT_HOLD, COULD_NOT_BE_TESTED = VERDICTS
 
 
 def check_findings(
-    runs: Mapping[str, EvolutionRun], findings: tuple[Finding, ...] = FINDINGS
+    runs: Mapping[str, EvolutionRun],
+    findings: tuple[Finding, ...] = FINDINGS,
+    absent: str = "not recorded",
 ) -> list[FindingResult]:
     """Judge every claim on the recordings.
 
@@ -50,12 +52,13 @@ def check_findings(
         runs: name -> recording. Of several of one network, the one of the network's name is
             judged, else the first by name; it must be complete, with at least `MIN_EPOCHS` epochs.
         findings: claims to judge.
+        absent: what to say of a network without a recording.
 
     Returns:
         One result per claim, in their order.
     """
     names, lacks = _choose(runs)
-    return [_check(finding, runs, names, lacks) for finding in findings]
+    return [_check(finding, runs, names, lacks, absent) for finding in findings]
 
 
 def _choose(runs: Mapping[str, EvolutionRun]) -> tuple[dict[str, str], dict[str, str]]:
@@ -86,13 +89,14 @@ def _check(
     runs: Mapping[str, EvolutionRun],
     names: dict[str, str],
     lacks: dict[str, str],
+    absent: str,
 ) -> FindingResult:
     missing = tuple(network for network in finding.networks if network not in names)
     found = {network: names[network] for network in finding.networks if network in names}
     figures: dict[str, Any] = {}
     try:
         if missing and not (finding.any_of and found):
-            raise UntestableError(_told(missing, lacks))
+            raise UntestableError(_told(missing, lacks, absent))
         outcome = finding.check({network: runs[name] for network, name in found.items()})
     except (UntestableError, RunError) as lack:
         verdict, sentence = COULD_NOT_BE_TESTED, f"{str(lack)[:1].upper()}{str(lack)[1:]}."
@@ -102,7 +106,7 @@ def _check(
     return FindingResult(finding, verdict, figures, sentence, found, missing)
 
 
-def _told(missing: tuple[str, ...], lacks: dict[str, str]) -> str:
+def _told(missing: tuple[str, ...], lacks: dict[str, str], absent: str) -> str:
     parts = [lacks[network] for network in missing if network in lacks]
-    absent = [network for network in missing if network not in lacks]
-    return "; ".join([*parts, *([f"not recorded: {', '.join(absent)}"] if absent else [])])
+    without = [network for network in missing if network not in lacks]
+    return "; ".join([*parts, *([f"{absent}: {', '.join(without)}"] if without else [])])

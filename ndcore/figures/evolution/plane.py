@@ -125,7 +125,9 @@ def plane_figure(
             showgrid=False,
             zeroline=False,
         )
-    figure.update_yaxes(scaleanchor="x", scaleratio=1)
+    # Of the domain: ranges that are widened to fit stay so when the figure is laid out again.
+    figure.update_xaxes(constrain="domain")
+    figure.update_yaxes(scaleanchor="x", scaleratio=1, constrain="domain")
     styled(figure, height=520 if covered else 440, title=title, below=True)
     return figure.update_layout(
         legend_font_size=12,

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.evolution import list_runs
-from ndcore.evolution.findings import VERDICTS, findings_of, told_files
+from ndcore.evolution.findings import HOW_FIXED, VERDICTS, findings_of, told_data, told_files
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.runs import stamp_of
 from pages.ui.frame.known_signature import known_signature
@@ -83,8 +83,7 @@ def _recipes(rows: Sequence[dict[str, Any]]) -> str:
     runs: dict[str, list[str]] = {}
     for row in rows:
         if row["run"] is not None:
-            data = "an image folder" if row["data"] == "folder" else row["data"]
-            told = f"{row['recipe']}, seed {row['seed']}, on {data}"
+            told = f"{row['recipe']}, seed {row['seed']}, on {told_data(row['data'])}"
             runs.setdefault(told, []).append(plain(row["run"]))
     return " ".join(f"**{', '.join(names)}**: {told}." for told, names in runs.items())
 
@@ -113,8 +112,8 @@ def _claims(document: dict[str, Any]) -> None:
         st.table(_told(rows, ruled=ruled))
     csv_button(findings_frame(document["findings"]), "deep-view-findings.csv", "evo_findings_csv")
     st.caption(
-        "Statistics and rules were fixed before a run was looked at. They are ours: the paper "
-        "reads its claims off heat maps. Discriminability is normalised here. The same in a "
+        f"{HOW_FIXED} They are ours: the paper reads its claims off heat maps. Discriminability is "
+        "normalised here. All recorded runs are judged, whichever is chosen above. The same in a "
         "terminal: `python -m ndcore evolve --findings --json -`"
     )
 

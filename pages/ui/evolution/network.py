@@ -18,6 +18,7 @@ from ndcore.evolution import EvolutionRun, Warned
 from ndcore.figures.evolution.cursor import MacroRun, short
 from ndcore.figures.evolution.macro import macro_figure, macro_width
 from ndcore.figures.evolution.rows import Row, aligned_rows
+from ndcore.legible.epoch_spans import spans
 from ndcore.legible.plurals import counted
 from pages.ui.elements.clicked import clicked
 from pages.ui.elements.csv_button import csv_button
@@ -105,6 +106,11 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str, epoch: int) -
     if view.digits != "none":
         told += f"; digits, where they fit: {view.name(view.digits)}"
     above = "validation error" if len(opened) > 1 else "loss and top-1 error in training/validation"
+    if view.metric == "discriminability":
+        told += (
+            ", in the activations' own units: where these shrink it falls, even while the network "
+            "gets more accurate"
+        )
     st.caption(
         f"{told}. Click a cell to look into its layer; drag the slider through the epochs, above "
         f"it stands the {above}. A layer with **!** has a warning below."
@@ -176,17 +182,6 @@ def _warned_rows(
     return found
 
 
-def spans(epochs: Sequence[int]) -> str:
-    """Epochs in words: `3, 5-9`."""
-    parts: list[list[int]] = []
-    for epoch in epochs:
-        if parts and epoch == parts[-1][-1] + 1:
-            parts[-1][1:] = [epoch]
-        else:
-            parts.append([epoch])
-    return ", ".join("-".join(map(str, part)) for part in parts)
-
-
 def _warnings(name: str, found: Sequence[Warned]) -> None:
     """The rules that hold, each with its layers; `name` tells one run from another."""
     whose = f" of {plain(name)}" if name else ""
@@ -215,7 +210,8 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
             "One pixel: share of the images that the network gets right which one changed pixel "
             "flips (`fast`, a fixed budget of queries), and how well the divergence detector (W1) "
             "tells the flipped ones from benign ones (AUROC, 0.5 = not at all); of "
-            f"{' and '.join(map(str, sorted(numbers)))} validation images, with 95% intervals."
+            f"{' and '.join(map(str, sorted(numbers)))} validation images, with 95% intervals. "
+            f"{_attacked(measured)}, and in between lines only join the points."
         )
     for each in opened:
         if not each.vulnerability:
@@ -225,6 +221,19 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
                 "row: "
                 f"{_measuring(each)}"
             )
+
+
+def _attacked(measured: Sequence[OpenRun]) -> str:
+    """At which epochs: `Attacked were epochs 1-2, 5, 10`, of each run where they differ."""
+    epochs = {
+        each.name: f"epochs {spans([row['epoch'] for row in each.vulnerability])}"
+        for each in measured
+    }
+    if len(set(epochs.values())) == 1:
+        return f"Attacked were {next(iter(epochs.values()))}"
+    return "Attacked were " + "; ".join(
+        f"{found} of {plain(name)}" for name, found in epochs.items()
+    )
 
 
 def _measuring(each: OpenRun) -> str:
