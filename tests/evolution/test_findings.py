@@ -600,7 +600,7 @@ def test_evolve_findings_on_the_command_line(
         "lenet           80.24  80.00 (79.20-80.77) on 10,000 test images, none lossless; 50.00"
         in text
     )
-    assert "on 100 held-out images, lossless; 45 epochs recorded on folder, seed 0" in text
+    assert "on 100 held-out images, lossless; 45 epochs recorded on an image folder, seed 0" in text
     assert commands[0] in text
     assert main(["evolve", "--findings", "shallow", "--json", "-"]) == 0
     one = json.loads(capsys.readouterr().out)

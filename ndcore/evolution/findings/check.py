@@ -61,6 +61,11 @@ def check_findings(
     return [_check(finding, runs, names, lacks, absent) for finding in findings]
 
 
+def judgeable(runs: Mapping[str, EvolutionRun]) -> frozenset[str]:
+    """Networks that one of the recordings is complete and long enough to judge."""
+    return frozenset(_choose(runs)[0])
+
+
 def _choose(runs: Mapping[str, EvolutionRun]) -> tuple[dict[str, str], dict[str, str]]:
     """Network -> name of its run, and network -> why the runs of it cannot be judged."""
     names: dict[str, str] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ndcore.errors import RunError
 from ndcore.evolution.findings.accuracy import FIGURE_4, accuracy_table, train_command
-from ndcore.evolution.findings.check import check_findings
+from ndcore.evolution.findings.check import check_findings, judgeable
 from ndcore.evolution.findings.finding import VERDICTS
 from ndcore.evolution.recording.recordings import list_runs, load_run
 from ndcore.evolution.run import EvolutionRun
@@ -60,7 +60,7 @@ def findings_of(places: Sequence[str] = ()) -> dict[str, Any]:
     told = [{"run": name, "reason": reason} for name, reason in unread.items()]
     if not places:
         return findings_document(runs) | {"unread": told}
-    here = {run.model for run in open_runs()[0].values()}
+    here = judgeable(open_runs()[0])
     return findings_document(runs, NOT_NAMED, here) | {"unread": told}
 
 

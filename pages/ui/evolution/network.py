@@ -106,14 +106,14 @@ def macro_panel(opened: Sequence[OpenRun], view: View, layer: str, epoch: int) -
     if view.digits != "none":
         told += f"; digits, where they fit: {view.name(view.digits)}"
     above = "validation error" if len(opened) > 1 else "loss and top-1 error in training/validation"
-    if view.metric == "discriminability":
-        told += (
-            ", in the activations' own units: where these shrink it falls, even while the network "
-            "gets more accurate"
-        )
+    units = (
+        " Discriminability is in the activations' own units: where these shrink it falls, even "
+        "while the network gets more accurate."
+    )
     st.caption(
         f"{told}. Click a cell to look into its layer; drag the slider through the epochs, above "
         f"it stands the {above}. A layer with **!** has a warning below."
+        f"{units if view.metric == 'discriminability' else ''}"
     )
     _vulnerability(opened)
     for each, warnings in zip(opened, found.warnings, strict=True):
@@ -211,7 +211,7 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
             "flips (`fast`, a fixed budget of queries), and how well the divergence detector (W1) "
             "tells the flipped ones from benign ones (AUROC, 0.5 = not at all); of "
             f"{' and '.join(map(str, sorted(numbers)))} validation images, with 95% intervals. "
-            f"{_attacked(measured)}, and in between lines only join the points."
+            "Points stand at the epochs that were attacked; lines only join them."
         )
     for each in opened:
         if not each.vulnerability:
@@ -221,19 +221,6 @@ def _vulnerability(opened: Sequence[OpenRun]) -> None:
                 "row: "
                 f"{_measuring(each)}"
             )
-
-
-def _attacked(measured: Sequence[OpenRun]) -> str:
-    """At which epochs: `Attacked were epochs 1-2, 5, 10`, of each run where they differ."""
-    epochs = {
-        each.name: f"epochs {spans([row['epoch'] for row in each.vulnerability])}"
-        for each in measured
-    }
-    if len(set(epochs.values())) == 1:
-        return f"Attacked were {next(iter(epochs.values()))}"
-    return "Attacked were " + "; ".join(
-        f"{found} of {plain(name)}" for name, found in epochs.items()
-    )
 
 
 def _measuring(each: OpenRun) -> str:
