@@ -16,13 +16,14 @@ from ndcore.evolution.findings.accuracy import (
     told_files,
     train_command,
 )
-from ndcore.evolution.findings.check import FINDINGS, check_findings
+from ndcore.evolution.findings.check import FINDINGS, NOT_RECORDED, check_findings
 from ndcore.evolution.findings.finding import VERDICTS, Finding, FindingResult
 from ndcore.evolution.findings.report import HOW_FIXED, findings_document, findings_of, open_runs
 
 __all__ = [
     "FINDINGS",
     "HOW_FIXED",
+    "NOT_RECORDED",
     "VERDICTS",
     "AccuracyRow",
     "Finding",

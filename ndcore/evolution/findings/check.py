@@ -38,13 +38,15 @@ FINDINGS: tuple[Finding, ...] = (
 # Trends over fewer epochs would not be those of the paper's 45.
 MIN_EPOCHS = 20
 
+NOT_RECORDED = "not recorded"  # of a network, where all recordings are looked at
+
 HELD, DID_NOT_HOLD, COULD_NOT_BE_TESTED = VERDICTS
 
 
 def check_findings(
     runs: Mapping[str, EvolutionRun],
     findings: tuple[Finding, ...] = FINDINGS,
-    absent: str = "not recorded",
+    absent: str = NOT_RECORDED,
 ) -> list[FindingResult]:
     """Judge every claim on the recordings.
 

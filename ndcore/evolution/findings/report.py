@@ -8,7 +8,7 @@ from typing import Any
 
 from ndcore.errors import RunError
 from ndcore.evolution.findings.accuracy import FIGURE_4, accuracy_table, train_command
-from ndcore.evolution.findings.check import check_findings, judgeable
+from ndcore.evolution.findings.check import NOT_RECORDED, check_findings, judgeable
 from ndcore.evolution.findings.finding import VERDICTS
 from ndcore.evolution.recording.recordings import list_runs, load_run
 from ndcore.evolution.run import EvolutionRun
@@ -17,12 +17,11 @@ HOW_FIXED = (
     "Statistics and rules were fixed before a run was looked at; that of DV-24c was replaced, as "
     "the first could not tell networks that overfit from others."
 )
-# Why a network has no run, where all that are recorded are looked at and where some were named.
-NOWHERE, NOT_NAMED = "not recorded", "not among the runs that were named"
+NOT_NAMED = "not among the runs that were named"
 
 
 def findings_document(
-    runs: Mapping[str, EvolutionRun], absent: str = NOWHERE, elsewhere: Collection[str] = ()
+    runs: Mapping[str, EvolutionRun], absent: str = NOT_RECORDED, elsewhere: Collection[str] = ()
 ) -> dict[str, Any]:
     """Accuracies, claims with their verdicts, and how to record what is missing; ready for JSON.
 

@@ -10,7 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from ndcore.evolution import list_runs
-from ndcore.evolution.findings import HOW_FIXED, VERDICTS, findings_of, told_data, told_files
+from ndcore.evolution.findings import (
+    HOW_FIXED,
+    NOT_RECORDED,
+    VERDICTS,
+    findings_of,
+    told_data,
+    told_files,
+)
 from pages.ui.elements.csv_button import csv_button
 from pages.ui.evolution.runs import stamp_of
 from pages.ui.frame.known_signature import known_signature
@@ -63,7 +70,7 @@ def _compared(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
             "Paper": ["none" if paper is None else f"{100 * paper:.2f}%" for paper in stated],
             "Test images": [_measured(row, "test") for row in rows],
             "Held-out images": [_measured(row, "evaluation") for row in rows],
-            "Run": [row["run"] or "not recorded" for row in rows],
+            "Run": [row["run"] or NOT_RECORDED for row in rows],
         }
     ).set_index("Network")
 
@@ -175,7 +182,7 @@ def accuracy_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
             {"network": row["network"], "paper %": percent(row["paper"])}
             | told("test", row["test"])
             | told("held-out", row["evaluation"])
-            | {"run": row["run"] or "not recorded"}
+            | {"run": row["run"] or NOT_RECORDED}
             | {key: row[key] for key in ("epochs", "seed", "data", "recipe")}
             for row in rows
         ]

@@ -20,7 +20,7 @@ from ndcore.evolution.store import seal
 from ndcore.jobs import Job
 from ndcore.legible.epoch_spans import spans
 from pages.ui.evolution.findings import accuracy_frame, findings_frame
-from pages.ui.evolution.network import curve_rows, macro_rows
+from pages.ui.evolution.network_numbers import curve_rows, macro_rows
 from pages.ui.evolution.run_images import reader_of
 from pages.ui.evolution.runs import OpenRun, open_run
 from pages.ui.evolution.unit import find_facets

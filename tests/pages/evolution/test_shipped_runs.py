@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ndcore.cli import main
-from pages.ui.evolution.network import curve_rows, macro_rows
+from pages.ui.evolution.network_numbers import curve_rows, macro_rows
 from pages.ui.evolution.runs import open_run
 from tests.shipped import RUNS as SHIPPED
 from tests.ui import opened, texts
